@@ -1,0 +1,32 @@
+# make all: the default run, from nothing to tables and figures.  make test: lint and tests.  Both set up what they need.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: all install test lint format
+.DELETE_ON_ERROR:
+
+all: install
+	$(BIN)/snakemake --cores all all
+	@$(BIN)/molclr show
+
+install: .venv/installed
+
+.venv/installed: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit("MolCLR needs Python 3.11 or newer; name one: make PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+test: lint
+	$(BIN)/python -m pytest
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/mypy
+
+format: install
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/snakefmt Snakefile workflow

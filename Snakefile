@@ -1,0 +1,55 @@
+# MolCLR from raw SMILES to the paper's tables and figures.
+# Needs a configuration (config/config.yaml unless --configfile names another); makes everything below data/ and results/.
+import os
+import sys
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+from molclr.config import Config, parse_section
+from molclr.data.catalogue import load_catalogue
+from molclr.dependencies import package_file, source_files
+from molclr.errors import MolclrError
+
+if not workflow.configfiles:
+
+    configfile: "config/config.yaml"
+
+
+CONFIGURATION = " and ".join(os.path.relpath(path) for path in workflow.configfiles)
+catalogue = load_catalogue()
+
+
+def choose(key, names, known):
+    """The entries of the catalogue that a key of the configuration names."""
+    for name in names:
+        if name not in known:
+            raise WorkflowError(f"{CONFIGURATION}: '{key}' names '{name}'; the catalogue has {', '.join(known)}.")
+    return {name: known[name] for name in names}
+
+
+try:
+    settings = parse_section(Config, config, CONFIGURATION)
+except MolclrError as error:
+    raise WorkflowError(str(error)) from None
+benchmarks = choose("benchmarks", settings.benchmarks, catalogue.benchmarks)
+choose("corpus.name", [settings.corpus.name], catalogue.corpora)
+
+# The `molclr` command of the Python that runs Snakemake, also where its environment is not activated.
+os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+if settings.mirror:
+    os.environ.setdefault("MOLCLR_MIRROR", settings.mirror)
+
+
+include: "workflow/rules/data.smk"
+include: "workflow/rules/pretrain.smk"
+include: "workflow/rules/finetune.smk"
+include: "workflow/rules/evaluate.smk"
+
+
+rule all:
+    """Every table and figure of the configuration."""
+    default_target: True
+    input:
+        TABLES,
+        FIGURES,

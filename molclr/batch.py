@@ -1,0 +1,36 @@
+"""A batch of molecular graphs as tensors: where the data side and the models meet."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+MASK = 118
+"""Atom feature of a masked atom; 0 to 117 are atomic number - 1."""
+
+
+class GraphBatch(NamedTuple):
+    """Molecular graphs side by side, in torch-geometric's conventions; `encoder(*batch)` embeds them.
+
+    x: int64 (num_atoms, 2), atomic number - 1 (MASK when masked) and chirality tag.
+    edge_index: int64 (2, 2 * num_bonds). Bond k is the edge k and, in the other direction, the edge k + num_bonds.
+    edge_attr: int64 (2 * num_bonds, 2), bond type (single, double, triple, aromatic) and direction (none, up, down).
+    batch: int64 (num_atoms,), ascending: the molecule of each atom.
+    num_graphs: number of molecules.
+    """
+
+    x: Tensor
+    edge_index: Tensor
+    edge_attr: Tensor
+    batch: Tensor
+    num_graphs: int
+
+    @property
+    def num_bonds(self) -> int:
+        """Number of bonds, half the number of edges."""
+        return self.edge_index.shape[1] // 2
+
+    def to(self, device: torch.device) -> "GraphBatch":
+        """The same batch on `device`."""
+        x, edge_index, edge_attr, batch = (tensor.to(device, non_blocking=True) for tensor in self[:4])
+        return GraphBatch(x, edge_index, edge_attr, batch, self.num_graphs)

@@ -1,0 +1,1 @@
+"""SMILES in, arrays out. Knows RDKit, knows no torch."""

@@ -1,0 +1,52 @@
+"""Bemis-Murcko scaffolds, and the deterministic split that keeps a scaffold's molecules together."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+import numpy as np
+from rdkit import Chem
+from rdkit.Chem.Scaffolds import MurckoScaffold
+
+from molclr.chem.smiles import read_molecule
+
+
+def scaffold_smiles(molecule: Chem.Mol) -> str:
+    """SMILES of the ring systems and the chains between them, without chirality; empty for an acyclic molecule."""
+    return MurckoScaffold.MurckoScaffoldSmiles(mol=molecule, includeChirality=False)
+
+
+def scaffold_split(
+    smiles: Sequence[str], train: float = 0.8, valid: float = 0.1
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Ascending indices of the training, validation and test molecules: int64 arrays that part range(len(smiles)).
+
+    See `split_groups`; the groups are the molecules of one scaffold. Raises RefusedMolecule as `read_molecule` does.
+    """
+    return split_groups([scaffold_smiles(read_molecule(text)) for text in smiles], train, valid)
+
+
+def split_groups(
+    groups: Sequence[str], train: float = 0.8, valid: float = 0.1
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Split so that members of one group stay together: as MoleculeNet and the official MolCLR code do for scaffolds.
+
+    Groups are taken from the largest to the smallest, of equal ones the later first. Each goes to training if it fits
+    there, else to validation if it fits there, else to test: common scaffolds are learned from, rare ones predicted.
+    """
+    members: dict[str, list[int]] = defaultdict(list)
+    for index, group in enumerate(groups):
+        members[group].append(index)
+
+    train_end = train * len(groups)
+    valid_end = (train + valid) * len(groups)
+    subsets: tuple[list[int], list[int], list[int]] = ([], [], [])
+    in_train, in_valid, in_test = subsets
+    for indices in sorted(members.values(), key=lambda indices: (len(indices), indices[0]), reverse=True):
+        if len(in_train) + len(indices) <= train_end:
+            in_train += indices
+        elif len(in_train) + len(in_valid) + len(indices) <= valid_end:
+            in_valid += indices
+        else:
+            in_test += indices
+    first, second, third = (np.array(sorted(subset), np.int64) for subset in subsets)
+    return first, second, third

@@ -1,0 +1,80 @@
+"""SMILES and molecules: what is read, what is refused, and the one canonical spelling."""
+
+from collections.abc import Iterable
+
+from rdkit import Chem, rdBase
+
+MAX_ATOMS = 10_000
+"""Atom indices are stored in 16 bits, hydrogens included; and on a chain of some 20,000 atoms RDKit's SMILES writer
+overflows the stack, which takes the whole process down. The largest benchmark molecule has 492."""
+
+_PLAIN = Chem.SmilesParserParams()
+_PLAIN.allowCXSMILES = False
+_PLAIN.parseName = False
+"""A SMILES and nothing after it: by default RDKit takes 'CC O' for an ethane named O."""
+
+_NO_ELEMENT = Chem.MolFromSmarts("[#0]")
+_OTHER_BOND = Chem.MolFromSmarts("[*]~;!-;!=;!#;!:[*]")
+
+
+class RefusedMolecule(Exception):
+    """A molecule that the models cannot represent. The message is the reason, in a few words."""
+
+    @property
+    def reason(self) -> str:
+        """Why the molecule is refused."""
+        return str(self)
+
+
+def read_molecule(smiles: str) -> Chem.Mol:
+    """The sanitized molecule of a SMILES string; isotopes, charges, salts and single atoms are welcome.
+
+    Raises RefusedMolecule if RDKit cannot parse it, if it has no atom or more than MAX_ATOMS, an atom without an
+    element (`*`), or a bond that is neither single, double, triple nor aromatic (dative, quadruple, ...): the paper's
+    atom and bond features have no place for these.
+    """
+    with rdBase.BlockLogs():
+        molecule = Chem.MolFromSmiles(smiles, _PLAIN)
+        if molecule is None:
+            raise RefusedMolecule(_parser_complaint(smiles))
+    if molecule.GetNumAtoms() == 0:
+        raise RefusedMolecule("it has no atoms")
+    if molecule.GetNumAtoms() > MAX_ATOMS:
+        raise RefusedMolecule(f"it has {molecule.GetNumAtoms()} atoms, more than {MAX_ATOMS}")
+    # Substructure queries, because loops over atoms and bonds in Python would cost as much as parsing.
+    if molecule.HasSubstructMatch(_NO_ELEMENT):
+        raise RefusedMolecule("it has an atom without an element (*)")
+    if molecule.HasSubstructMatch(_OTHER_BOND):
+        first, second = molecule.GetSubstructMatch(_OTHER_BOND)
+        kind = molecule.GetBondBetweenAtoms(first, second).GetBondType().name.lower()
+        raise RefusedMolecule(f"it has a bond of type {kind} between atoms {first} and {second}")
+    return molecule
+
+
+def canonical_smiles(molecule: Chem.Mol) -> str:
+    """RDKit's canonical SMILES, with stereochemistry and isotopes.
+
+    Raises RefusedMolecule where SMILES cannot write it: a chain of a thousand rings may need too many ring closures.
+    """
+    try:
+        return Chem.MolToSmiles(molecule)
+    except ValueError as error:
+        raise RefusedMolecule(f"RDKit: {error}".rstrip(".")) from None
+
+
+def canonicalize_all(smiles: Iterable[str]) -> list[str | RefusedMolecule]:
+    """For each string its canonical SMILES, or why it is refused."""
+    verdicts: list[str | RefusedMolecule] = []
+    for text in smiles:
+        try:
+            verdicts.append(canonical_smiles(read_molecule(text)))
+        except RefusedMolecule as refusal:
+            verdicts.append(refusal)
+    return verdicts
+
+
+def _parser_complaint(smiles: str) -> str:
+    """Why RDKit returns no molecule: its own words about the chemistry; about the grammar it only logs."""
+    unsanitized = Chem.MolFromSmiles(smiles, sanitize=False)
+    problems = Chem.DetectChemistryProblems(unsanitized) if unsanitized else []
+    return f"RDKit: {problems[0].Message().strip()}" if problems else "RDKit cannot parse it"

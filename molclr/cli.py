@@ -1,0 +1,269 @@
+"""The command line: one subcommand for each step of the workflow. No logic of its own; heavy imports where they are used."""
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from molclr import __version__, config
+from molclr.errors import MolclrError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one subcommand and return the exit code: 0, or 1 for a mistake that the user can mend."""
+    options = build_parser().parse_args(arguments)
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        options.run(options)
+    except MolclrError as error:
+        print(f"molclr: error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("molclr: interrupted", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _terminate(*_: object) -> NoReturn:
+    """End as if by Ctrl-C when a scheduler says so, so that temporary files go."""
+    raise KeyboardInterrupt
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of the whole command line."""
+    parser = argparse.ArgumentParser(prog="molclr", description="Molecular contrastive learning of representations.")
+    parser.add_argument("--version", action="version", version=f"molclr {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(function, help_text: str) -> argparse.ArgumentParser:
+        name = function.__name__.removeprefix("_")
+        subparser = commands.add_parser(name, help=help_text, description=f"{help_text[0].upper()}{help_text[1:]}.")
+        subparser.set_defaults(run=function)
+        return subparser
+
+    fetch = command(_fetch, "get a data set from the first of its sources that answers with the right bytes")
+    fetch.add_argument("dataset", help="name in the catalogue, such as bbbp or zinc")
+    fetch.add_argument("--output", type=Path, required=True, help="CSV table with a column smiles and the targets")
+    fetch.add_argument("--source", type=Path, required=True, help="JSON file that says where the table came from")
+    fetch.add_argument("--mirror", type=Path, help="folder with copies of data sets (default: MOLCLR_MIRROR)")
+
+    canonicalize = command(_canonicalize, "canonical SMILES of a raw table, refused rows apart with their reason")
+    canonicalize.add_argument("raw", type=Path, help="CSV table")
+    canonicalize.add_argument("--molecules", type=Path, required=True, help="molecule table to write (Parquet)")
+    canonicalize.add_argument("--rejected", type=Path, required=True, help="refused rows to write (CSV)")
+    canonicalize.add_argument("--smiles-column", default="smiles", help="column with the SMILES (default: smiles)")
+    canonicalize.add_argument("--targets", nargs="+", help="columns with labels (default: all other columns)")
+    canonicalize.add_argument("--limit", type=int, help="take so many rows, evenly spaced")
+    canonicalize.add_argument("--unique", action="store_true", help="keep the first of equal molecules (for a corpus)")
+    canonicalize.add_argument("--processes", type=int, default=1, help="processes (default: 1)")
+
+    split = command(_split, "assign every molecule to train, valid or test, 80:10:10")
+    split.add_argument("molecules", type=Path, help="molecule table")
+    split.add_argument("--scheme", choices=["scaffold", "random"], required=True, help="how to split")
+    split.add_argument("--seed", type=int, default=0, help="seed of the random scheme (default: 0)")
+    split.add_argument("--output", type=Path, required=True, help="CSV table row,subset to write")
+
+    featurize = command(_featurize, "the graphs of a molecule table as flat arrays in one file")
+    featurize.add_argument("molecules", type=Path, help="molecule table")
+    featurize.add_argument("--output", type=Path, required=True, help="graph store to write (safetensors)")
+    featurize.add_argument("--explicit-hydrogens", action="store_true", help="hydrogens as atoms of their own")
+    featurize.add_argument("--processes", type=int, default=1, help="processes (default: 1)")
+
+    pretrain = command(_pretrain, "contrastive pre-training on a graph store; a run that was cut off continues")
+    pretrain.add_argument("graphs", type=Path, help="graph store of the corpus")
+    pretrain.add_argument("--encoder", choices=["gin", "gcn"], required=True, help="kind of message passing")
+    pretrain.add_argument("--folder", type=Path, required=True, help="folder for encoder, history and state")
+    _add_settings(pretrain, "--shape", config.EncoderShape)
+    _add_settings(pretrain, "--settings", config.Pretrain)
+
+    finetune = command(
+        _finetune, "train an encoder with a prediction head on a benchmark and predict its test molecules"
+    )
+    _add_run(finetune)
+    finetune.add_argument("--graphs", type=Path, required=True, help="graph store of the molecules")
+    start = finetune.add_mutually_exclusive_group(required=True)
+    start.add_argument("--encoder", type=Path, help="pre-trained encoder to start from")
+    start.add_argument("--from-scratch", choices=["gin", "gcn"], help="a new encoder of this kind")
+    _add_settings(finetune, "--shape", config.EncoderShape)
+    _add_settings(finetune, "--settings", config.Finetune)
+
+    baseline = command(_baseline, "random forest or support vector machine on ECFP4 counts")
+    _add_run(baseline)
+    _add_settings(baseline, "--settings", config.Baselines)
+
+    embed = command(_embed, "the representation of molecules as a table")
+    embed.add_argument("molecules", type=Path, help="molecule table")
+    embed.add_argument("--graphs", type=Path, required=True, help="its graph store")
+    embed.add_argument("--encoder", type=Path, required=True, help="pre-trained encoder")
+    embed.add_argument("--output", type=Path, required=True, help="table row,smiles,embedding to write (Parquet)")
+    embed.add_argument(
+        "--held-out", nargs=2, metavar=("SHARE", "SEED"), help="only what pre-training held out of the table"
+    )
+    embed.add_argument("--limit", type=int, help="take at most so many molecules, evenly spaced")
+    embed.add_argument("--device", default="auto", help="auto, cpu, cuda, ... (default: auto)")
+
+    table = command(_table, "mean and deviation over the seeds, with the paper's values")
+    table.add_argument("metrics", nargs="*", type=Path, help="metrics.json of the runs")
+    table.add_argument("--task", choices=["classification", "regression"], required=True, help="which runs to take")
+    for form in ("csv", "markdown", "latex"):
+        table.add_argument(f"--{form}", type=Path, required=True, help="table to write")
+
+    figure = command(_figure, "a figure as PNG and SVG")
+    figure.add_argument("kind", choices=["pretraining", "benchmarks", "tsne", "retrieval"], help="which figure")
+    figure.add_argument(
+        "inputs", nargs="+", type=Path, help="histories, the two tables (CSV), or one table of embeddings"
+    )
+    figure.add_argument("--png", type=Path, required=True, help="raster image to write")
+    figure.add_argument("--svg", type=Path, required=True, help="vector image to write")
+    figure.add_argument("--property", default="logp", help="t-SNE: molecular_weight, logp (default), tpsa or rings")
+    figure.add_argument("--neighbours", type=int, default=8, help="retrieval: how many (default: 8)")
+    figure.add_argument(
+        "--query", type=int, help="retrieval: raw row number of the query (default: the first molecule)"
+    )
+
+    show = command(_show, "print the tables of a run, and where its figures are")
+    show.add_argument(
+        "results", nargs="?", type=Path, default=Path("results"), help="folder of results (default: results)"
+    )
+    return parser
+
+
+def _add_settings(parser: argparse.ArgumentParser, option: str, section: type[config.Section]) -> None:
+    parser.add_argument(
+        option,
+        type=str,
+        default="{}",
+        metavar="YAML",
+        help=f"keys of '{section.__name__}' in molclr/config.py, inline or the path of a YAML file (default: its defaults)",
+    )
+
+
+def _add_run(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("molecules", type=Path, help="molecule table")
+    parser.add_argument("--split", type=Path, required=True, help="its split")
+    parser.add_argument("--benchmark", required=True, help="name of the data set in the tables")
+    parser.add_argument("--model", required=True, help="name of the model in the tables")
+    parser.add_argument("--seed", type=int, required=True, help="seed of the run")
+    parser.add_argument("--task", choices=["classification", "regression"], required=True, help="kind of labels")
+    parser.add_argument(
+        "--metric", choices=["roc_auc", "rmse", "mae"], required=True, help="how predictions are scored"
+    )
+    parser.add_argument("--folder", type=Path, required=True, help="folder for predictions and metrics")
+
+
+def _fetch(options: argparse.Namespace) -> None:
+    from molclr.data.fetch import fetch
+
+    variable = os.environ.get("MOLCLR_MIRROR")
+    mirror = options.mirror or (Path(variable) if variable else None)
+    fetch(options.dataset, options.output, options.source, mirror)
+
+
+def _canonicalize(options: argparse.Namespace) -> None:
+    from molclr.data.molecules import canonicalize
+
+    canonicalize(
+        options.raw,
+        options.molecules,
+        options.rejected,
+        limit=options.limit,
+        unique=options.unique,
+        processes=options.processes,
+        smiles_column=options.smiles_column,
+        targets=options.targets,
+    )
+
+
+def _split(options: argparse.Namespace) -> None:
+    from molclr.data.splits import write_split
+
+    write_split(options.molecules, options.output, options.scheme, options.seed)
+
+
+def _featurize(options: argparse.Namespace) -> None:
+    from molclr.data.featurize import featurize
+
+    featurize(options.molecules, options.output, options.explicit_hydrogens, options.processes)
+
+
+def _pretrain(options: argparse.Namespace) -> None:
+    shape = config.parse_settings(config.EncoderShape, options.shape)
+    settings = config.parse_settings(config.Pretrain, options.settings)
+    from molclr.training.pretrain import pretrain
+
+    pretrain(options.graphs, options.folder, options.encoder, shape, settings)
+
+
+def _finetune(options: argparse.Namespace) -> None:
+    shape = config.parse_settings(config.EncoderShape, options.shape)
+    settings = config.parse_settings(config.Finetune, options.settings)
+    from molclr.data.labelled import read_labelled
+    from molclr.evaluation.runs import Run
+    from molclr.training.finetune import finetune
+
+    data = read_labelled(options.molecules, options.split)
+    run = Run(options.benchmark, options.model, options.seed, options.task, options.metric, data.targets)
+    start = options.encoder or options.from_scratch
+    finetune(data, options.graphs, options.folder, run, start, settings, shape)
+
+
+def _baseline(options: argparse.Namespace) -> None:
+    settings = config.parse_settings(config.Baselines, options.settings)
+    from molclr.data.labelled import read_labelled
+    from molclr.evaluation.runs import Run
+    from molclr.training.baselines import baseline
+
+    data = read_labelled(options.molecules, options.split)
+    run = Run(options.benchmark, options.model, options.seed, options.task, options.metric, data.targets)
+    baseline(data, options.folder, run, settings)
+
+
+def _embed(options: argparse.Namespace) -> None:
+    from molclr.training.embed import write_embeddings
+
+    held_out = (float(options.held_out[0]), int(options.held_out[1])) if options.held_out else None
+    write_embeddings(
+        options.molecules, options.graphs, options.output, options.encoder, held_out, options.limit, options.device
+    )
+
+
+def _table(options: argparse.Namespace) -> None:
+    from molclr.evaluation.tables import write_tables
+
+    write_tables(options.metrics, options.task, options.csv, options.markdown, options.latex)
+
+
+def _figure(options: argparse.Namespace) -> None:
+    match options.kind:
+        case "pretraining":
+            from molclr.evaluation.figures.pretraining import pretraining_curves
+
+            histories = {f"MolCLR_{path.parent.name.upper()}": path for path in options.inputs}
+            pretraining_curves(histories, options.png, options.svg)
+        case "benchmarks":
+            from molclr.evaluation.figures.benchmarks import benchmark_bars
+
+            classification, regression = options.inputs
+            benchmark_bars(classification, regression, options.png, options.svg)
+        case "tsne":
+            from molclr.evaluation.figures.tsne import tsne
+
+            tsne(options.inputs[0], options.png, options.svg, seed=0, property=options.property)
+        case "retrieval":
+            from molclr.evaluation.figures.retrieval import retrieval
+
+            retrieval(options.inputs[0], options.png, options.svg, options.neighbours, options.query)
+
+
+def _show(options: argparse.Namespace) -> None:
+    from molclr.evaluation.tables import terminal_summary
+
+    tables = [options.results / "tables" / f"{task}.md" for task in ("classification", "regression")]
+    print(terminal_summary(tables, sorted(options.results.glob("figures/*.png"))))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

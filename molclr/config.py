@@ -1,0 +1,176 @@
+"""The configuration: one definition that validates the YAML, documents every key and feeds the code typed values.
+
+A YAML file states only what differs from the defaults given here. A section, such as `pretrain`, reaches a subcommand as
+`--settings`, so that whatever decides a result stands in the parameters of the Snakemake rule that makes it.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from molclr.errors import MolclrError
+
+Ratio = Annotated[float, Field(ge=0, lt=1)]
+PositiveInt = Annotated[int, Field(ge=1)]
+PositiveFloat = Annotated[float, Field(gt=0)]
+
+ModelName = Literal["MolCLR_GIN", "MolCLR_GCN", "GIN", "GCN", "RF", "SVM"]
+EncoderName = Literal["gin", "gcn"]
+
+
+class Section(BaseModel):
+    """A part of the configuration: frozen, and unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Corpus(Section):
+    """The unlabelled molecules of pre-training."""
+
+    name: str = Field("zinc", description="a corpus of the catalogue: zinc or pubchem")
+    molecules: PositiveInt | None = Field(None, description="how many rows to take, evenly spaced; null: all")
+
+
+class EncoderShape(Section):
+    """Shape of the graph neural network (paper, Methods; official config.yaml)."""
+
+    layers: PositiveInt = Field(5, description="message-passing layers")
+    width: PositiveInt = Field(300, description="channels of an atom's vector")
+    feature: PositiveInt = Field(512, description="channels of the representation h")
+
+
+class Augmentation(Section):
+    """How a view of a molecule is made (paper, Methods, 'Molecule graph augmentation')."""
+
+    composition: Literal["node", "subgraph", "mix"] = Field(
+        "node", description="node: masking and deletion; subgraph: removal; mix: removal, then masking and deletion"
+    )
+    atom_masking: Ratio = Field(0.25, description="share of a molecule's atoms that is masked")
+    bond_deletion: Ratio = Field(0.25, description="share of a molecule's bonds that is deleted")
+    subgraph_removal: Ratio = Field(
+        0.25, description="share of atoms removed as one subgraph; in mix the largest share"
+    )
+
+
+class Compute(Section):
+    """Where and how tensors are computed."""
+
+    device: str = Field("auto", description="auto (a GPU if there is one), cpu, cuda, cuda:1, ...")
+    threads: PositiveInt = Field(1, description="CPU threads of one job; sums of floats depend on it in the last digit")
+    precision: Literal["float32", "bfloat16"] = Field("float32", description="bfloat16: mixed precision")
+
+
+class Pretrain(Compute):
+    """Contrastive pre-training (paper, Methods, 'Training details')."""
+
+    epochs: PositiveInt = Field(50, description="passes over the corpus")
+    batch_size: Annotated[int, Field(ge=2)] = Field(512, description="molecules in a step; negatives are 2 (B - 1)")
+    learning_rate: PositiveFloat = Field(5e-4, description="highest rate of Adam")
+    weight_decay: float = Field(1e-5, ge=0, description="L2 penalty of Adam")
+    warmup_epochs: int = Field(10, ge=0, description="epochs of linear warm-up before the cosine")
+    temperature: PositiveFloat = Field(0.1, description="temperature of NT-Xent")
+    projection: PositiveInt = Field(256, description="channels of z, on which the loss acts")
+    dropout: Ratio = Field(0.0, description="dropout in the encoder")
+    validation_share: Annotated[float, Field(gt=0, lt=1)] = Field(0.05, description="share of the corpus held out")
+    seed: int = Field(0, ge=0, description="decides initial weights, batches and augmentations")
+    checkpoint_steps: PositiveInt = Field(500, description="steps between two checkpoints")
+    gpus: int = Field(0, ge=0, description="GPUs that the workflow's rule asks for")
+    augmentation: Augmentation = Field(default_factory=Augmentation, description="how views are made")
+
+
+class Finetune(Compute):
+    """Supervised training on one benchmark, of a pre-trained encoder or from scratch."""
+
+    epochs: PositiveInt = Field(100, description="passes over the training molecules")
+    batch_size: Annotated[int, Field(ge=2)] = Field(32, description="molecules in a step")
+    encoder_learning_rate: PositiveFloat = Field(1e-4, description="rate of Adam for a pre-trained encoder")
+    head_learning_rate: PositiveFloat = Field(5e-4, description="rate of Adam for the head and a new encoder")
+    weight_decay: float = Field(1e-6, ge=0, description="L2 penalty of Adam")
+    dropout: Ratio = Field(0.3, description="dropout in the encoder")
+    head_layers: PositiveInt = Field(2, description="hidden layers of the head, of half the feature's width")
+    activation: Literal["softplus", "relu"] = Field("softplus", description="activation in the head")
+
+
+class Baselines(Section):
+    """Random forest and support vector machine on ECFP4 counts."""
+
+    trees: PositiveInt = Field(500, description="trees of the random forest")
+    threads: PositiveInt = Field(1, description="CPU threads of one forest; they decide nothing but the time")
+    svm_training_limit: PositiveInt = Field(20000, description="training molecules beyond which the SVM takes a sample")
+
+
+class Figures(Section):
+    """What the figures show."""
+
+    molecules: PositiveInt = Field(2000, description="held-out corpus molecules that are embedded")
+    property: Literal["molecular_weight", "logp", "tpsa", "rings"] = Field("logp", description="colour of the t-SNE")
+    neighbours: PositiveInt = Field(8, description="neighbours in the retrieval panel")
+
+
+class Config(Section):
+    """A whole run of the workflow."""
+
+    results: str = Field("results", description="folder of everything that is computed from the data")
+    mirror: str | None = Field(None, description="folder with copies of data sets; MOLCLR_MIRROR goes before it")
+    corpus: Corpus = Field(default_factory=Corpus, description="molecules to pre-train on")
+    benchmarks: list[str] = Field(min_length=1, description="benchmarks of the catalogue")
+    benchmark_molecules: PositiveInt | None = Field(None, description="rows to take of each benchmark; null: all")
+    models: list[ModelName] = Field(min_length=1, description="rows of the tables, as the paper calls them")
+    seeds: list[Annotated[int, Field(ge=0)]] = Field(
+        default=[0, 1, 2], min_length=1, description="seeds of every model"
+    )
+    encoder: EncoderShape = Field(default_factory=EncoderShape, description="shape of GIN and GCN")
+    pretrain: Pretrain = Field(default_factory=Pretrain, description="pre-training")
+    finetune: Finetune = Field(default_factory=Finetune, description="fine-tuning")
+    baselines: Baselines = Field(default_factory=Baselines, description="baselines")
+    figures: Figures = Field(default_factory=Figures, description="figures")
+
+    @field_validator("benchmarks", "models", "seeds")
+    @classmethod
+    def _without_repetition(cls, values: list) -> list:
+        repeated = {value for value in values if values.count(value) > 1}
+        if repeated:
+            raise ValueError(f"{sorted(repeated)} stands twice")
+        return values
+
+
+AnySection = TypeVar("AnySection", bound=Section)
+
+
+def parse_section(section: type[AnySection], values: Any, source: str) -> AnySection:
+    """Validate `values` as a `section`. A mistake raises MolclrError: one sentence that names `source` and the key."""
+    try:
+        return section.model_validate(values if values is not None else {})
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"]) or "the whole"
+        if first["type"] == "extra_forbidden":
+            known = ", ".join(_fields_beside(section, first["loc"]))
+            raise MolclrError(f"{source}: unknown key '{key}'; known here are {known}.") from None
+        message = first["msg"].removeprefix("Value error, ")
+        raise MolclrError(f"{source}: '{key}' is {first['input']!r}: {message[:1].lower()}{message[1:]}.") from None
+
+
+def parse_settings(section: type[AnySection], text: str) -> AnySection:
+    """Validate a `--settings` argument: inline YAML (or JSON), or the path of a YAML file with this section's keys."""
+    if text.endswith((".yaml", ".yml")):
+        path = Path(text)
+        if not path.is_file():
+            raise MolclrError(f"--settings: there is no file '{text}'.")
+        return parse_section(section, yaml.safe_load(path.read_text()), text)
+    try:
+        values = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise MolclrError(f"--settings: '{text}' is neither YAML nor the path of a YAML file.") from None
+    return parse_section(section, values, "--settings")
+
+
+def _fields_beside(section: type[Section], location: tuple[str | int, ...]) -> list[str]:
+    """Names of the fields that stand where the unknown key `location` does."""
+    for part in location[:-1]:
+        annotation = section.model_fields[str(part)].annotation
+        if isinstance(annotation, type) and issubclass(annotation, Section):
+            section = annotation
+    return list(section.model_fields)

@@ -1,0 +1,174 @@
+"""Fetching a data set: from the first of its sources that leads to the right table, in the catalogue's columns."""
+
+import csv
+import hashlib
+import json
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TextIO
+
+from molclr.data.catalogue import Benchmark, Corpus, Source, load_catalogue
+from molclr.data.sources import SourceError, check, obtain, reading
+from molclr.errors import MolclrError
+from molclr.files import replacing
+from molclr.progress import progress
+
+DIGITS_WRITTEN = 9
+"""Significant digits of a label in a table: all that float32 holds."""
+
+DIGITS_COMPARED = 6
+"""Significant digits in which the sources of a data set agree."""
+
+
+def fetch(name: str, output: Path, provenance: Path, mirror: Path | None = None) -> None:
+    """Write the catalogue's data set `name`: its table to `output` (CSV), where it came from to `provenance` (JSON).
+
+    `mirror` is the folder for sources of that kind. Sources without a digest are held to the SHA-256 that the first
+    fetch recorded beside `output`, in NAME.sha256. Raises MolclrError if the name is unknown, and if no source leads to
+    the right table: then with the reason of each, and no file is written.
+    """
+    fetch_data_set(load_catalogue()[name], output, provenance, mirror)
+
+
+def fetch_data_set(data_set: Benchmark | Corpus, output: Path, provenance: Path, mirror: Path | None = None) -> None:
+    """Do what `fetch` does with a data set that need not be in the catalogue."""
+    output.parent.mkdir(parents=True, exist_ok=True)
+    failures: list[str] = []
+    for source in data_set.sources:
+        with TemporaryDirectory(dir=output.parent, prefix=f".{output.stem}.") as folder:
+            try:
+                file = obtain(source, mirror, Path(folder))
+                with replacing(output) as table, replacing(provenance) as origin:
+                    facts = _make_table(file, source, data_set, table, output.with_suffix(".sha256"))
+                    facts |= {"failed_before": failures}
+                    origin.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+                return
+            except SourceError as reason:
+                failures.append(" ".join(f"{source.kind} {source.address}: {reason}".split()))
+    raise MolclrError(f"{data_set.name} cannot be fetched, each of its sources fails:\n  " + "\n  ".join(failures))
+
+
+def fingerprint(table: Path) -> str:
+    """SHA-256 of what a table says, whatever the form of its numbers.
+
+    Hashed is each row in order, without the header: SMILES and labels to 6 significant digits (%.6g, empty if missing),
+    separated by tabs, ended by a line feed, in UTF-8.
+    """
+    digest = hashlib.sha256()
+    with table.open(newline="", encoding="utf-8") as text:
+        rows = csv.reader(text)
+        next(rows)
+        for smiles, *labels in rows:
+            fields = [smiles, *[number(label, DIGITS_COMPARED) for label in labels]] if labels else [smiles]
+            digest.update(("\t".join(fields) + "\n").encode())
+    return digest.hexdigest()
+
+
+def number(text: str, digits: int, factor: float = 1.0) -> str:
+    """Write `text` times `factor` in the one form of that number; "" if it is missing, the text if it is no number."""
+    try:
+        value = float(text) * factor
+    except ValueError:
+        return text.strip()
+    return "" if math.isnan(value) else f"{value + 0.0:.{digits}g}"  # + 0.0 makes 0 of -0
+
+
+def _make_table(
+    file: Path, source: Source, data_set: Benchmark | Corpus, table: Path, record: Path
+) -> dict[str, object]:
+    """Check the source's `file`, write it as `table`, check that; return where the table came from."""
+    sha256 = check(file, source)
+    recorded = _read_record(record)
+    unchecked = source.sha256 is None and source.git_blob_sha1 is None
+    if unchecked and recorded.get(source.address, sha256) != sha256:
+        raise SourceError(
+            f"its SHA-256 is {sha256}, when first fetched it was {recorded[source.address]}; "
+            f"if the change is wanted, delete '{record}'"
+        )
+    rows = _write_table(file, source, data_set, table)
+    if data_set.rows not in (None, rows):
+        raise SourceError(f"it has {rows} rows instead of {data_set.rows}")
+    if data_set.fingerprint and (found := fingerprint(table)) != data_set.fingerprint:
+        raise SourceError(f"its SMILES or labels are not those of the catalogue (fingerprint {found})")
+    if unchecked:
+        with replacing(record) as path:
+            lines = [f"{digest}  {address}\n" for address, digest in {**recorded, source.address: sha256}.items()]
+            path.write_text("".join(lines), encoding="utf-8")
+    return {
+        "source": source.kind,
+        "address": source.address,
+        "sha256": sha256,
+        "bytes": file.stat().st_size,
+        "rows": rows,
+    }
+
+
+def _read_record(record: Path) -> dict[str, str]:
+    """Address -> SHA-256 from lines as sha256sum writes them; empty if there is no such file."""
+    lines = record.read_text(encoding="utf-8").splitlines() if record.exists() else []
+    return {address: digest for digest, _, address in (line.partition("  ") for line in lines)}
+
+
+def _write_table(file: Path, source: Source, data_set: Benchmark | Corpus, table: Path) -> int:
+    """Write the rows of a source under the catalogue's header; return how many."""
+    count = 0
+    with table.open("w", newline="", encoding="utf-8") as output:
+        writer = csv.writer(output, lineterminator="\n")
+        writer.writerow(["smiles", *data_set.targets])
+        for member in source.members or [None]:
+            with reading(file, member) as text:
+                rows = _read_rows(text, source, data_set.targets)
+                for row in progress(rows, data_set.rows, f"fetch {data_set.name}", "row"):
+                    writer.writerow(row)
+                    count += 1
+    if count == 0:
+        raise SourceError("it has no rows")
+    return count
+
+
+def _read_rows(text: TextIO, source: Source, targets: Sequence[str]) -> Iterator[list[str]]:
+    """Yield SMILES and labels of each row of a source's table, or each line if it is none. Empty lines do not count."""
+    if not source.header:
+        yield from ([line.strip()] for line in text if not line.isspace())
+        return
+    reader = csv.reader(text, strict=True)
+    try:
+        header = next(reader, [])
+        smiles_column, *label_columns = _find_columns(header, source, targets)
+        factors = [source.factors.get(target, 1.0) for target in targets]
+        for fields in reader:
+            if len(fields) != len(header):
+                if not fields:
+                    continue
+                raise SourceError(f"line {reader.line_num} has {len(fields)} fields, the header {len(header)}")
+            if fields == header:
+                raise SourceError(f"line {reader.line_num} is the header again")
+            labels = [fields[column] for column in label_columns]
+            if source.labels:
+                labels = [_word_to_number(label, source.labels) for label in labels]
+            numbers = [number(label, DIGITS_WRITTEN, factor) for label, factor in zip(labels, factors, strict=True)]
+            yield [fields[smiles_column], *numbers]
+    except csv.Error as error:
+        raise SourceError(f"line {reader.line_num} is not CSV ({error})") from None
+
+
+def _find_columns(header: list[str], source: Source, targets: Sequence[str]) -> list[int]:
+    """Positions of the SMILES and of the targets in a source's header."""
+    wanted = [source.smiles, *[source.targets.get(target, target) for target in targets]]
+    missing = [column for column in wanted if column not in header]
+    if missing:
+        raise SourceError(f"it lacks the column {', '.join(missing)}; it has {', '.join(header)[:200]}")
+    twice = [column for column in wanted if header.count(column) > 1]
+    if twice:
+        raise SourceError(f"it has more than one column {', '.join(twice)}")
+    return [header.index(column) for column in wanted]
+
+
+def _word_to_number(label: str, words: dict[str, float]) -> str:
+    if not label:
+        return label
+    if label not in words:
+        raise SourceError(f"its label '{label}' is none of {', '.join(words)}")
+    return str(words[label])

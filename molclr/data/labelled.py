@@ -1,0 +1,32 @@
+"""A benchmark in memory: its molecules with labels and subsets."""
+
+from dataclasses import dataclass
+from os import PathLike
+
+import numpy as np
+
+from molclr.data.molecules import read_molecules, target_columns
+from molclr.data.splits import subset_indices
+
+
+@dataclass(frozen=True)
+class LabelledMolecules:
+    """All molecules of a molecule table, in its order.
+
+    rows: int64 (n,), raw row numbers. smiles: n canonical SMILES. labels: float64 (n, targets), NaN where missing.
+    targets: names of the targets. subsets: positions of the molecules of train, valid and test, int64.
+    """
+
+    rows: np.ndarray
+    smiles: list[str]
+    labels: np.ndarray
+    targets: list[str]
+    subsets: dict[str, np.ndarray]
+
+
+def read_labelled(molecules: str | PathLike[str], split: str | PathLike[str]) -> LabelledMolecules:
+    """Read a molecule table and its split. Raises MolclrError if they do not belong together."""
+    table, targets = read_molecules(molecules), target_columns(molecules)
+    rows = table["row"].to_numpy()
+    labels = table[targets].to_numpy(np.float64)
+    return LabelledMolecules(rows, table["smiles"].to_list(), labels, targets, subset_indices(rows, split))

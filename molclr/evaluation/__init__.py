@@ -1,0 +1,1 @@
+"""What a run predicted, how good it was, and the tables and figures made of that: pure functions of files."""

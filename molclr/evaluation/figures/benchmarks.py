@@ -1,0 +1,90 @@
+"""Our scores beside the paper's, a panel a benchmark."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import seaborn
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from molclr.errors import MolclrError
+from molclr.evaluation.figures.style import INK, PALETTE, AnyPath, save, styled
+
+MOST_COLUMNS = 4
+CHANCE = 50.0
+"""ROC-AUC in % of a model that knows nothing: where its bars begin."""
+
+_BLUE, _ORANGE, _GREEN, _PINK = PALETTE[0], PALETTE[1], PALETTE[2], PALETTE[4]
+# An encoder has one hue: full when it is pre-trained, light when it starts from scratch.
+COLOURS = {
+    "RF": _GREEN,
+    "SVM": _PINK,
+    "GCN": seaborn.light_palette(_ORANGE, 5)[2],
+    "GIN": seaborn.light_palette(_BLUE, 5)[2],
+    "MolCLR_GCN": _ORANGE,
+    "MolCLR_GIN": _BLUE,
+}
+
+
+@styled
+def benchmark_bars(classification_csv: AnyPath, regression_csv: AnyPath, png: AnyPath, svg: AnyPath) -> None:
+    """Draw mean ± standard deviation of each benchmark and model of the two result tables, and the paper's mean.
+
+    Raises MolclrError if both tables are empty.
+    """
+    tables = [pd.read_csv(path) for path in (classification_csv, regression_csv)]
+    panels = [[panel for _, panel in table.groupby("benchmark", sort=False)] for table in tables]
+    if not any(panels):
+        raise MolclrError(f"'{classification_csv}' and '{regression_csv}' are empty: there is no benchmark to draw.")
+    models = list(dict.fromkeys(pd.concat([table["model"] for table in tables])))
+    models.sort(key=lambda model: list(COLOURS).index(model) if model in COLOURS else -1)
+
+    columns = min(MOST_COLUMNS, max(map(len, panels)))
+    # Classification and regression do not share a line.
+    lines = [kind[start : start + columns] for kind in panels for start in range(0, len(kind), columns)]
+    figure = Figure(figsize=(1.4 + 2.3 * columns, 0.6 + (1.0 + 0.27 * len(models)) * len(lines)))
+    grid = figure.subplots(len(lines), columns, squeeze=False, sharey=True)
+    for line, row in zip(lines, grid, strict=True):
+        for panel, axes in zip(line, row, strict=False):
+            _draw(axes, panel.set_index("model").reindex(models))
+        for axes in row[len(line) :]:
+            axes.set_axis_off()
+
+    marker: dict[str, Any] = {"color": INK, "marker": "D", "markersize": 4, "linestyle": "none"}
+    handles = [
+        Patch(color="0.7", label="this reproduction"),
+        Line2D([], [], **marker, label="paper"),
+        Line2D([], [], **marker, markerfacecolor="white", label="paper, value not confirmed"),
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=3)
+    save(figure, png, svg)
+
+
+def _draw(axes: Axes, panel: pd.DataFrame) -> None:
+    """A benchmark: `panel` has a row a model, NaN where a model has no run. Our bar, and the paper's mark below it."""
+    places = np.arange(len(panel))
+    ours, papers = places - 0.13, places + 0.27
+    known = panel.dropna(subset="metric").iloc[0]
+    classifies = known["metric"] == "ROC-AUC"
+    base = CHANCE if classifies else 0.0
+    colours = [COLOURS.get(model, "0.6") for model in panel.index]
+    axes.barh(ours, panel["mean"] - base, left=base, height=0.5, color=colours)
+    axes.errorbar(panel["mean"], ours, xerr=panel["std"], fmt="none", ecolor=INK, elinewidth=1, capsize=2)
+    whisker: dict[str, Any] = {"ecolor": "0.5", "elinewidth": 0.8, "color": INK, "markersize": 4}
+    for rows, face in ((panel["paper_check"] != "unverified", INK), (panel["paper_check"] == "unverified", "white")):
+        paper = panel[rows]
+        axes.errorbar(paper["paper_mean"], papers[rows], xerr=paper["paper_std"], fmt="D", mfc=face, **whisker)
+
+    lows = panel["mean"] - panel["std"].fillna(0)
+    highs = [*(panel["mean"] + panel["std"].fillna(0)), *(panel["paper_mean"] + panel["paper_std"])]
+    axes.set_xlim(np.nanmin([base, *lows]), 100 if classifies else 1.05 * np.nanmax(highs))
+    unit = f" ({known['unit']})" if isinstance(known["unit"], str) else ""
+    axes.set_title(known["benchmark"])
+    axes.set_xlabel(f"{known['metric']}{unit}\n{'higher' if classifies else 'lower'} is better")
+    axes.set_yticks(places, panel.index)
+    axes.set_ylim(len(panel) - 0.4, -0.6)
+    axes.tick_params(axis="y", length=0)
+    axes.spines[["top", "right"]].set_visible(False)

@@ -1,0 +1,50 @@
+"""How pre-training went: losses, contrastive accuracy, learning rate."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from molclr.errors import MolclrError
+from molclr.evaluation.figures.style import INK, PALETTE, AnyPath, save, styled
+
+MOST_MARKERS = 25
+"""Epochs up to which each is marked by a dot."""
+
+
+@styled
+def pretraining_curves(histories: Mapping[str, AnyPath], png: AnyPath, svg: AnyPath) -> None:
+    """Draw the history.csv of each encoder, by its label. Raises MolclrError if one has no epoch yet."""
+    figure = Figure(figsize=(8, 2.7))
+    losses, accuracy, rate = figure.subplots(1, 3)
+    handles = []
+    for place, (label, path) in enumerate(histories.items()):
+        history = pd.read_csv(path)
+        if history.empty:
+            raise MolclrError(f"'{path}' has no epoch to draw; pre-train first.")
+        epoch = history["epoch"]
+        markers = "o" if len(history) <= MOST_MARKERS else ""
+        look: dict[str, Any] = {"color": PALETTE[place], "linewidth": 1.4, "marker": markers, "markersize": 3}
+        losses.plot(epoch, history["train_loss"], **look, linestyle="--")
+        losses.plot(epoch, history["validation_loss"], **look)
+        accuracy.plot(epoch, 100 * history["contrastive_accuracy"], **look)
+        # Encoders mostly share a schedule: narrower lines on wider ones show them all.
+        rate.plot(epoch, history["learning_rate"], color=PALETTE[place], linewidth=1.4 * (len(histories) - place))
+        handles.append(Line2D([], [], color=PALETTE[place], label=label))
+    losses.set_ylabel("NT-Xent loss (nats)")
+    accuracy.set_ylabel("Contrastive accuracy (%)")
+    rate.set_ylabel("Learning rate")
+    rate.ticklabel_format(axis="y", style="sci", scilimits=(0, 0), useMathText=True)
+    for axes in (losses, accuracy, rate):
+        axes.set_xlabel("Epoch")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
+        axes.spines[["top", "right"]].set_visible(False)
+    for axes in (accuracy, rate):
+        axes.set_ylim(bottom=0)
+    handles.append(Line2D([], [], color=INK, linestyle="--", label="training"))
+    handles.append(Line2D([], [], color=INK, linestyle="-", label="validation"))
+    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
+    save(figure, png, svg)

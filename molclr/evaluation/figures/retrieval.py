@@ -1,0 +1,117 @@
+"""What the representation takes for similar: a molecule and its nearest neighbours."""
+
+import io
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.image import imread
+from rdkit import Chem
+from rdkit.Chem.Draw import rdMolDraw2D
+
+from molclr.chem.fingerprints import ecfp4, rdkit_fingerprint, tanimoto
+from molclr.chem.smiles import read_molecule
+from molclr.errors import MolclrError
+from molclr.evaluation.figures.embeddings import Embeddings, read_embeddings
+from molclr.evaluation.figures.style import DOTS_PER_INCH, INK, AnyPath, save, styled
+
+COLUMNS = 4
+PANEL = (2.0, 1.5)
+"""Inches of a drawn molecule: width, height."""
+
+
+@dataclass(frozen=True)
+class Similarity:
+    """How similar a molecule is to the query, by the representation and by two fingerprints (Tanimoto)."""
+
+    cosine: float
+    ecfp4: float
+    rdkit: float
+
+
+@styled
+def retrieval(embeddings: AnyPath, png: AnyPath, svg: AnyPath, neighbours: int, query: int | None = None) -> None:
+    """Draw a query molecule of the parquet `embeddings` and its nearest neighbours by cosine.
+
+    `query` is a raw row number; without it the first molecule is asked about: it has not been chosen for its looks.
+    Raises MolclrError if it is not in the file, or if there is no other molecule.
+    """
+    molecules = read_embeddings(embeddings, at_least=2)
+    asked = 0 if query is None else position(molecules, query)
+    similarities = compare(molecules, asked)
+    nearest = nearest_neighbours(molecules.vectors, asked, neighbours)
+    others = [similarity for place, similarity in enumerate(similarities) if place != asked]
+
+    lines = math.ceil(len(nearest) / COLUMNS)
+    columns = 1 + min(COLUMNS, len(nearest))
+    figure = Figure(figsize=(PANEL[0] * columns + 0.4, (PANEL[1] + 0.5) * lines + 0.3))
+    grid = figure.add_gridspec(lines, columns)
+    axes = figure.add_subplot(grid[:, 0])
+    _draw(axes, molecules.smiles[asked], _mean_text(others))
+    axes.set_title("Query", weight="bold")
+    axes.spines[:].set_edgecolor(INK)
+    for rank, place in enumerate(nearest):
+        axes = figure.add_subplot(grid[rank // COLUMNS, 1 + rank % COLUMNS])
+        _draw(axes, molecules.smiles[place], _text(similarities[place]))
+        axes.set_title(f"Neighbour {rank + 1}")
+    save(figure, png, svg)
+
+
+def position(molecules: Embeddings, row: int) -> int:
+    """Where the molecule of raw row number `row` stands. Raises MolclrError if it is not there."""
+    found = np.flatnonzero(molecules.rows == row)
+    if not len(found):
+        raise MolclrError(f"Row {row} is not among the {len(molecules.rows)} embedded molecules; ask about another.")
+    return int(found[0])
+
+
+def nearest_neighbours(vectors: np.ndarray, query: int, count: int) -> np.ndarray:
+    """Positions of the `count` vectors with the highest cosine to vector `query`, itself left out, best first."""
+    order = np.argsort(-cosines(vectors, query), kind="stable")
+    return order[order != query][:count]
+
+
+def cosines(vectors: np.ndarray, query: int) -> np.ndarray:
+    """Cosine of the angle between each vector and vector `query`: (n, feature) to float64 (n,)."""
+    vectors = vectors.astype(np.float64)
+    return vectors @ vectors[query] / (np.linalg.norm(vectors, axis=1) * np.linalg.norm(vectors[query]))
+
+
+def compare(molecules: Embeddings, query: int) -> list[Similarity]:
+    """The similarity of each molecule to the molecule at position `query`."""
+    parsed = [read_molecule(smiles) for smiles in molecules.smiles]
+    morgan, paths = ecfp4(parsed[query]), rdkit_fingerprint(parsed[query])
+    return [
+        Similarity(float(cosine), tanimoto(morgan, ecfp4(molecule)), tanimoto(paths, rdkit_fingerprint(molecule)))
+        for cosine, molecule in zip(cosines(molecules.vectors, query), parsed, strict=True)
+    ]
+
+
+def _text(similarity: Similarity) -> str:
+    return f"cosine {similarity.cosine:.2f}\nECFP4 {similarity.ecfp4:.2f}   RDKit {similarity.rdkit:.2f}"
+
+
+def _mean_text(others: list[Similarity]) -> str:
+    """What a neighbour drawn at random would show on average."""
+    mean = Similarity(*np.mean([(other.cosine, other.ecfp4, other.rdkit) for other in others], axis=0))
+    return f"\nmean of all {len(others):,} others:\n{_text(mean)}"
+
+
+def _draw(axes: Axes, smiles: str, text: str) -> None:
+    """The structure of a molecule with `text` below it."""
+    width, height = (round(inches * DOTS_PER_INCH) for inches in PANEL)
+    canvas = rdMolDraw2D.MolDraw2DCairo(width, height)
+    options = canvas.drawOptions()
+    options.bondLineWidth = 3
+    options.padding = 0.03
+    options.fixedBondLength = 50
+    options.minFontSize = 18
+    options.useAvalonAtomPalette()  # the default yellow of sulphur is too pale on white
+    rdMolDraw2D.PrepareAndDrawMolecule(canvas, Chem.Mol(read_molecule(smiles)))
+    canvas.FinishDrawing()
+    axes.imshow(imread(io.BytesIO(canvas.GetDrawingText()), format="png"))
+    axes.set(xticks=[], yticks=[])
+    axes.set_xlabel(text, linespacing=1.4)
+    axes.spines[:].set_edgecolor("0.85")

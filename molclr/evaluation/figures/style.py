@@ -1,0 +1,46 @@
+"""How all figures look, and how they are written: the same input gives the same bytes."""
+
+from os import PathLike
+
+import matplotlib
+import seaborn
+from matplotlib.figure import Figure
+
+from molclr.files import replacing
+
+AnyPath = str | PathLike[str]
+
+PALETTE = seaborn.color_palette("colorblind")
+"""Colours that the colour-blind tell apart (seaborn, after Wong, 2011)."""
+
+INK = "0.15"
+
+DOTS_PER_INCH = 200
+"""Of the PNG, and of images within the SVG."""
+
+# A Figure made without pyplot has no window and no backend to choose: it draws with Agg wherever it runs.
+styled = matplotlib.rc_context(
+    {
+        **seaborn.axes_style("ticks"),
+        **seaborn.plotting_context("paper"),
+        "font.size": 9,
+        "axes.titlesize": 10,
+        "axes.labelsize": 9,
+        "xtick.labelsize": 8,
+        "ytick.labelsize": 8,
+        "legend.fontsize": 8,
+        "legend.frameon": False,
+        "text.color": INK,
+        "figure.constrained_layout.use": True,
+        "svg.hashsalt": "molclr",
+    }
+)
+"""Decorator of a function that draws and saves a figure."""
+
+
+def save(figure: Figure, png: AnyPath, svg: AnyPath) -> None:
+    """Write `figure` twice, without the date and version that would make equal figures differ."""
+    with replacing(png) as temporary:
+        figure.savefig(temporary, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None})
+    with replacing(svg) as temporary:
+        figure.savefig(temporary, format="svg", dpi=DOTS_PER_INCH, metadata={"Date": None, "Creator": None})

@@ -1,0 +1,122 @@
+"""The folder of a run (benchmark, model, seed): what it predicted for the test molecules, and how good that was."""
+
+import csv
+import dataclasses
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+
+from molclr.errors import MolclrError
+from molclr.evaluation.metrics import Metric, Task, score
+from molclr.files import replacing
+
+
+@dataclass(frozen=True)
+class Run:
+    """Which run it is, and what it predicts."""
+
+    benchmark: str
+    """Key in the catalogue."""
+    model: str
+    """As the paper's tables call it: MolCLR_GIN, GIN, RF, ..."""
+    seed: int
+    task: Task
+    metric: Metric
+    targets: Sequence[str]
+
+
+@dataclass(frozen=True)
+class RunMetrics:
+    """A metrics.json, field by field."""
+
+    benchmark: str
+    model: str
+    seed: int
+    task: Task
+    metric: Metric
+    best_epoch: int | None
+    """The epoch, from 1, that was best on the validation molecules and made the predictions; None without epochs."""
+    validation: float | None
+    """Score of that epoch on the validation molecules."""
+    test: float | None
+    """Score on the test molecules: mean over targets; None if no target could be scored."""
+    test_molecules: int
+    per_target: dict[str, float]
+    left_out: dict[str, str]
+    note: str
+    """What a reader of the tables should know about this run."""
+
+
+def write_run(
+    folder: str | PathLike[str],
+    run: Run,
+    rows: np.ndarray,
+    labels: np.ndarray,
+    predictions: np.ndarray,
+    *,
+    best_epoch: int | None = None,
+    validation: float | None = None,
+    note: str = "",
+) -> RunMetrics:
+    """Write predictions.csv and metrics.json of the test molecules into `folder`.
+
+    rows: (n,) raw row numbers; labels: float64 (n, targets), NaN where missing; predictions: (n, targets), the
+    probability of class 1 or a value in the target's unit, taken in single precision. Raises ValueError if the
+    shapes differ, and MolclrError as `metrics.score` does; then nothing is written.
+    """
+    if not labels.shape == predictions.shape == (len(rows), len(run.targets)):
+        shapes = f"labels {labels.shape}, predictions {predictions.shape}"
+        raise ValueError(f"{shapes} of {len(rows)} molecules and {len(run.targets)} targets")
+    # What is scored is what is written: whoever reads predictions.csv finds the same score.
+    predictions = predictions.astype(np.float32)
+    test = score(run.metric, labels, predictions, run.targets)
+    metrics = RunMetrics(
+        benchmark=run.benchmark,
+        model=run.model,
+        seed=run.seed,
+        task=run.task,
+        metric=run.metric,
+        best_epoch=best_epoch,
+        validation=_number(validation),
+        test=_number(test.value),
+        test_molecules=len(rows),
+        per_target=test.per_target,
+        left_out={target: f"{reason} in the test set" for target, reason in test.left_out.items()},
+        note=note,
+    )
+    _write_predictions(Path(folder) / "predictions.csv", run.targets, rows, labels, predictions)
+    with replacing(Path(folder) / "metrics.json") as temporary:
+        temporary.write_text(json.dumps(dataclasses.asdict(metrics), indent=2, allow_nan=False) + "\n")
+    return metrics
+
+
+def read_metrics(path: str | PathLike[str]) -> RunMetrics:
+    """Read a metrics.json. Raises MolclrError if there is none or it is not one."""
+    try:
+        return RunMetrics(**json.loads(Path(path).read_text()))
+    except FileNotFoundError:
+        raise MolclrError(f"There is no '{path}'; run the benchmark that makes it.") from None
+    except (ValueError, TypeError):
+        raise MolclrError(f"'{path}' does not hold the metrics of a run; delete it and run again.") from None
+
+
+def _number(value: float | None) -> float | None:
+    """JSON knows no NaN."""
+    return None if value is None or math.isnan(value) else float(value)
+
+
+def _write_predictions(
+    path: Path, targets: Sequence[str], rows: np.ndarray, labels: np.ndarray, predictions: np.ndarray
+) -> None:
+    """One line a molecule and target, molecule by molecule; nine digits give a single-precision number back exactly."""
+    with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["row", "target", "label", "prediction"])
+        for row, truths, guesses in zip(rows.tolist(), labels.tolist(), predictions.tolist(), strict=True):
+            for target, truth, guess in zip(targets, truths, guesses, strict=True):
+                writer.writerow([row, target, "" if math.isnan(truth) else f"{truth:.9g}", f"{guess:.9g}"])

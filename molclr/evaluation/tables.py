@@ -1,0 +1,264 @@
+"""The paper's tables 1 and 2 with our numbers: CSV for programs, Markdown and LaTeX for readers."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from molclr.data.catalogue import Benchmark, load_catalogue
+from molclr.errors import MolclrError
+from molclr.evaluation.metrics import HIGHER_IS_BETTER, Metric, Task
+from molclr.evaluation.published import published
+from molclr.evaluation.runs import RunMetrics, read_metrics
+from molclr.files import replacing
+
+AnyPath = str | PathLike[str]
+
+METRIC_NAMES: dict[Metric, str] = {"roc_auc": "ROC-AUC", "rmse": "RMSE", "mae": "MAE"}
+COLUMNS = [
+    *("benchmark", "model", "metric", "unit", "mean", "std", "seeds", "test_molecules", "left_out_targets", "note"),
+    *("paper_mean", "paper_std", "paper_check", "paper_note"),
+]
+PAPER_MARKS = {"verified": "", "std unverified": "‡", "unverified": "†"}
+
+_DECIMALS_WITHOUT_PAPER = 3
+_LATEX = {character: f"\\{character}" for character in "_%&#$"} | {
+    "^": r"\^{}",
+    "±": r"$\pm$",
+    "↑": r"$\uparrow$",
+    "↓": r"$\downarrow$",
+    "†": r"$^\dagger$",
+    "‡": r"$^\ddagger$",
+}
+
+
+def write_tables(
+    metrics_files: Iterable[AnyPath],
+    task: Task,
+    output_csv: AnyPath,
+    output_markdown: AnyPath,
+    output_latex: AnyPath,
+) -> None:
+    """Write the tables of the runs of `task` among the metrics.json `metrics_files`.
+
+    Names and units of benchmarks come from the catalogue; one that it does not have is called by its key. Without runs of
+    the task the files hold a header. Raises MolclrError if two files tell of the same run.
+    """
+    runs = [run for run in map(read_metrics, metrics_files) if run.task == task]
+    table = summarise(runs, load_catalogue().benchmarks)
+    wide = Wide.of(table, task)
+    with replacing(output_csv) as temporary:
+        table.to_csv(temporary, index=False, float_format="%.6f", lineterminator="\n")
+    with replacing(output_markdown) as temporary:
+        temporary.write_text(wide.markdown(), encoding="utf-8")
+    with replacing(output_latex) as temporary:
+        temporary.write_text(wide.latex(), encoding="utf-8")
+
+
+def summarise(runs: Sequence[RunMetrics], catalogue: Mapping[str, Benchmark]) -> pd.DataFrame:
+    """One row a benchmark and model, COLUMNS, in the paper's order: benchmark after benchmark.
+
+    `mean` and `std` (sample standard deviation; NaN for one seed) are over the `seeds` runs that could be scored,
+    ROC-AUC in %. The paper's values are text as printed, empty where it has none.
+    """
+    groups: dict[tuple[str, str], list[RunMetrics]] = {}
+    for run in sorted(runs, key=lambda run: (run.benchmark, run.model, run.seed)):
+        group = groups.setdefault((run.benchmark, run.model), [])
+        if any(run.seed == other.seed for other in group):
+            raise MolclrError(f"Seed {run.seed} of {run.model} on {run.benchmark} is given twice; give each run once.")
+        group.append(run)
+
+    paper = published()
+    printed = {(row.method, row.benchmark): row for row in paper.itertuples()}
+    rows = []
+    for (key, model), group in groups.items():
+        benchmark = catalogue[key].name if key in catalogue else key
+        metric = group[0].metric
+        scale, unit = (100, "%") if metric == "roc_auc" else (1, _unit(catalogue[key]) if key in catalogue else "")
+        values = [scale * run.test for run in group if run.test is not None]
+        row: dict[str, Any] = {
+            "benchmark": benchmark,
+            "model": model,
+            "metric": METRIC_NAMES[metric],
+            "unit": unit,
+            "mean": np.mean(values) if values else np.nan,
+            "std": np.std(values, ddof=1) if len(values) > 1 else np.nan,
+            "seeds": len(values),
+            "test_molecules": _distinct(str(run.test_molecules) for run in group),
+            "left_out_targets": _distinct(target for run in group for target in run.left_out),
+            "note": _distinct(run.note for run in group if run.note),
+        }
+        beside = printed.get((model, benchmark))
+        row |= {f"paper_{field}": getattr(beside, field, "") for field in ("mean", "std", "check", "note")}
+        rows.append(row)
+    benchmarks, models = _order(paper["benchmark"]), _order(paper["method"])
+    rows.sort(key=lambda row: (benchmarks(row["benchmark"]), models(row["model"])))
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What stands in a field of a wide table."""
+
+    text: str = ""
+    mark: str = ""
+    best: bool = False
+
+
+@dataclass(frozen=True)
+class Wide:
+    """A table as in the paper: a column a benchmark, a row a method, and below each method the paper's own row."""
+
+    caption: str
+    heads: list[list[str]]
+    """Lines above the methods: names, metrics, numbers of test molecules."""
+    body: list[tuple[str, list[Cell]]]
+    notes: list[str]
+
+    @classmethod
+    def of(cls, table: pd.DataFrame, task: Task) -> "Wide":
+        """Arrange a table of `summarise`."""
+        if table.empty:
+            return cls(f"No {task} benchmark was run.", [["Method"]], [], [])
+        paper = published()
+        ours = {(row.model, row.benchmark): row for row in table.itertuples()}
+        printed = {(row.method, row.benchmark): row for row in paper.itertuples()}
+        decimals = {row.benchmark: len(row.mean.partition(".")[2]) for row in paper.itertuples()}
+        benchmarks = list(dict.fromkeys(table["benchmark"]))
+        models = sorted(dict.fromkeys(table["model"]), key=_order(paper["method"]))
+
+        columns = [table[table["benchmark"] == benchmark] for benchmark in benchmarks]
+        heads = [
+            ["Method", *benchmarks],
+            ["metric", *(_metric_head(column.iloc[0]) for column in columns)],
+            ["test molecules", *(_distinct(column["test_molecules"]) for column in columns)],
+        ]
+        places = [decimals.get(benchmark, _DECIMALS_WITHOUT_PAPER) for benchmark in benchmarks]
+        best = [_best(column, digits) for column, digits in zip(columns, places, strict=True)]
+        body = []
+        for model in models:
+            fields = [ours.get((model, benchmark)) for benchmark in benchmarks]
+            body.append((model, [_our_cell(*field) for field in zip(fields, places, best, strict=True)]))
+            from_paper = [_paper_cell(printed.get((model, benchmark))) for benchmark in benchmarks]
+            if any(cell.text for cell in from_paper):
+                body.append(("paper", from_paper))
+        fewest, most = table["seeds"].min(), table["seeds"].max()
+        seeds = f"{most} seeds" if fewest == most else f"{fewest} to {most} seeds"
+        scores = f"mean ± standard deviation over {seeds}" if most > 1 else "one seed"
+        caption = f"Test scores, {task}: {scores}. In bold: the best of our own rows."
+        return cls(caption, heads, body, _notes(table, body))
+
+    def markdown(self) -> str:
+        """A GitHub table, padded so that it reads well as text too."""
+        lines = [*self.heads]
+        for label, cells in self.body:
+            texts = [f"**{cell.text}**" if cell.best else f"{cell.text} {cell.mark}".rstrip() for cell in cells]
+            lines.append([f"*{label}*" if label == "paper" else label, *texts])
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        # The first column is flush left, the others flush right, in the text and by the rule's colons.
+        padded = [[line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])] for line in lines]
+        padded.insert(1, ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])])
+        table = "\n".join(f"| {' | '.join(line)} |" for line in padded)
+        return "\n\n".join([self.caption, table, *self.notes]) + "\n"
+
+    def latex(self) -> str:
+        """A table environment; it needs the package booktabs."""
+        escape = str.maketrans(_LATEX)
+
+        def line(texts: Iterable[str]) -> str:
+            return " & ".join(texts) + r" \\"
+
+        body = []
+        for label, cells in self.body:
+            texts = [(cell.text + cell.mark).translate(escape) for cell in cells]
+            texts = [rf"\textbf{{{text}}}" if cell.best else text for text, cell in zip(texts, cells, strict=True)]
+            body.append(line([r"\quad paper" if label == "paper" else label.translate(escape), *texts]))
+        return "\n".join(
+            [
+                "% Needs \\usepackage{booktabs}.",
+                r"\begin{table}",
+                r"\centering",
+                rf"\caption{{{self.caption.translate(escape)}}}",
+                rf"\begin{{tabular}}{{l{'r' * (len(self.heads[0]) - 1)}}}",
+                r"\toprule",
+                *(line(text.translate(escape) for text in head) for head in self.heads),
+                r"\midrule",
+                *body,
+                r"\bottomrule",
+                r"\end{tabular}",
+                *(rf"\par {{\footnotesize {note.translate(escape)}}}" for note in self.notes),
+                r"\end{table}",
+                "",
+            ]
+        )
+
+
+def terminal_summary(markdown_tables: Iterable[AnyPath], figures: Iterable[AnyPath]) -> str:
+    """What stands at the end of a run: the wide tables, and where the figures are."""
+    tables = [Path(path).read_text(encoding="utf-8") for path in markdown_tables]
+    return "\n".join([*tables, "Figures:", *(f"  {Path(path)}" for path in figures)])
+
+
+def _unit(benchmark: Benchmark) -> str:
+    """The unit of a mean over the targets."""
+    units = {benchmark.unit_of(target) for target in benchmark.targets}
+    return units.pop() if len(units) == 1 else "mixed units"
+
+
+def _metric_head(row: pd.Series) -> str:
+    unit = f" ({row['unit']})" if row["unit"] else ""
+    return f"{row['metric']}{unit} {'↑' if _higher_is_better(row) else '↓'}"
+
+
+def _higher_is_better(row: pd.Series) -> bool:
+    return next(HIGHER_IS_BETTER[metric] for metric, name in METRIC_NAMES.items() if name == row["metric"])
+
+
+def _best(column: pd.DataFrame, decimals: int) -> str:
+    """The best mean of a benchmark as it is shown: two that look the same are both the best. Empty if there is none."""
+    means = column["mean"].dropna()
+    if means.empty:
+        return ""
+    return f"{means.max() if _higher_is_better(column.iloc[0]) else means.min():.{decimals}f}"
+
+
+def _our_cell(row: Any, decimals: int, best: str) -> Cell:
+    if row is None or np.isnan(row.mean):
+        return Cell()
+    mean = f"{row.mean:.{decimals}f}"
+    return Cell(mean if np.isnan(row.std) else f"{mean} ± {row.std:.{decimals}f}", best=mean == best)
+
+
+def _paper_cell(row: Any) -> Cell:
+    return Cell(f"{row.mean} ± {row.std}", PAPER_MARKS[row.check]) if row is not None else Cell()
+
+
+def _notes(table: pd.DataFrame, body: list[tuple[str, list[Cell]]]) -> list[str]:
+    """Sentences below a wide table: what the marks mean, what was left out, what the runs had to say."""
+    notes = []
+    if any(label == "paper" for label, _ in body):
+        notes.append("paper: Wang et al., 2022; its baselines are other papers' numbers, on splits of their own.")
+    used = {cell.mark for _, cells in body for cell in cells}
+    marks = [f"{mark} {what}" for mark, what in (("†", "mean and deviation"), ("‡", "deviation")) if mark in used]
+    if marks:
+        notes.append(f"{', '.join(marks)} not confirmed against a copy of the paper.")
+    for benchmark, rows in table.groupby("benchmark", sort=False):
+        if left_out := _distinct(rows["left_out_targets"]):
+            notes.append(f"{benchmark}: not in the mean, for want of labels or of a second class: {left_out}.")
+    notes += [f"{row.benchmark}, {row.model}: {row.note}" for row in table.itertuples() if row.note]
+    return notes
+
+
+def _order(names: Iterable[str]) -> Callable[[str], tuple[int, str]]:
+    """A sorting key: the order in which `names` come first, then the alphabet."""
+    places = {name: place for place, name in enumerate(dict.fromkeys(names))}
+    return lambda name: (places.get(name, len(places)), name)
+
+
+def _distinct(texts: Iterable[str]) -> str:
+    """The different non-empty texts, in order, as one."""
+    return "; ".join(dict.fromkeys(text for text in texts if text))

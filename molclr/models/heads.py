@@ -1,0 +1,30 @@
+"""What stands on the representation h: the projection of pre-training and the prediction of fine-tuning."""
+
+from typing import Literal
+
+from torch import Tensor, nn
+
+ACTIVATIONS = {"softplus": nn.Softplus, "relu": nn.ReLU}
+
+
+class ProjectionHead(nn.Sequential):
+    """h, float (num_graphs, feature), to z, float (num_graphs, projection), on which NT-Xent acts (paper, eq. 3)."""
+
+    def __init__(self, feature: int, projection: int) -> None:
+        super().__init__(nn.Linear(feature, feature), nn.ReLU(inplace=True), nn.Linear(feature, projection))
+
+
+class PredictionHead(nn.Module):
+    """h, float (num_graphs, feature), to one number a target, float (num_graphs, targets)."""
+
+    def __init__(self, feature: int, targets: int, layers: int, activation: Literal["softplus", "relu"]) -> None:
+        super().__init__()
+        hidden = feature // 2
+        modules: list[nn.Module] = []
+        for i in range(layers):
+            modules += [nn.Linear(hidden if i else feature, hidden), ACTIVATIONS[activation]()]
+        self.mlp = nn.Sequential(*modules, nn.Linear(hidden, targets))
+
+    def forward(self, h: Tensor) -> Tensor:
+        """Logits (classification) or standardised values (regression)."""
+        return self.mlp(h)

@@ -1,0 +1,28 @@
+"""Progress of long work: a bar on a terminal, a line now and then in a log."""
+
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sized
+from typing import TypeVar
+
+from tqdm import tqdm
+
+T = TypeVar("T")
+SECONDS_BETWEEN_LINES = 20.0
+
+
+def progress(iterable: Iterable[T], total: int | None = None, label: str = "", unit: str = "it") -> Iterator[T]:
+    """Yield the items of `iterable`, telling on standard error how far it is. `total` is its length where it has none."""
+    if total is None and isinstance(iterable, Sized):
+        total = len(iterable)
+    if sys.stderr.isatty():
+        yield from tqdm(iterable, total=total, desc=label, unit=unit, leave=False)
+        return
+    start = last = time.monotonic()
+    for done, item in enumerate(iterable):
+        now = time.monotonic()
+        if now - last >= SECONDS_BETWEEN_LINES:
+            of_total = f"/{total}" if total is not None else ""
+            print(f"{label}: {done}{of_total} {unit}, {done / (now - start):.1f} {unit}/s", file=sys.stderr, flush=True)
+            last = now
+        yield item

@@ -1,0 +1,130 @@
+"""Baselines without a graph network: random forest and support vector machine on ECFP4 counts (scikit-learn)."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+from scipy.sparse import csr_matrix
+from scipy.special import expit
+from sklearn.base import BaseEstimator
+from sklearn.compose import TransformedTargetRegressor
+from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC, SVR
+
+from molclr.chem.fingerprints import ecfp4_counts
+from molclr.config import Baselines
+from molclr.data.labelled import LabelledMolecules
+from molclr.data.splits import SUBSETS
+from molclr.errors import MolclrError
+from molclr.evaluation.metrics import Metric, better, score
+from molclr.evaluation.runs import Run, RunMetrics, write_run
+from molclr.progress import progress
+from molclr.seeds import derive_seed
+
+SVM_COSTS = (1.0, 10.0)
+"""Values of the penalty C, of which the validation molecules choose one a target; nothing else is tuned."""
+
+KERNEL_CACHE = 500
+"""Memory in which a support vector machine keeps rows of its kernel, MB."""
+
+Features: TypeAlias = np.ndarray | csr_matrix
+"""One row a molecule, one column a substructure."""
+
+
+def baseline(data: LabelledMolecules, folder: Path, run: Run, settings: Baselines) -> RunMetrics:
+    """Fit the model 'RF' or 'SVM', one estimator a target on the molecules that have its label; predict the test molecules.
+
+    Leaves predictions.csv and metrics.json in `folder`; they do not depend on `threads`. A target without two different
+    labels in the training set is predicted as constant, and the note says so. Raises MolclrError for another model and
+    for classes other than 0 and 1.
+    """
+    train, valid, test = (data.subsets[name] for name in SUBSETS)
+    features = _features(run.model, data.smiles)
+    predictions = np.zeros(data.labels.shape)
+    notes, sampled = [], 0
+    for index, target in enumerate(progress(run.targets, label=f"{run.model} on {run.benchmark}", unit="target")):
+        labels = data.labels[:, index]
+        known = train[~np.isnan(labels[train])]
+        values = np.unique(labels[known])
+        if run.task == "classification" and not np.isin(values, (0, 1)).all():
+            raise MolclrError(f"A training label of '{target}' is neither 0 nor 1; a classification has two classes.")
+        if len(values) < 2:
+            predictions[:, index] = values[0] if len(values) else 0.5 if run.task == "classification" else 0.0
+            found = "one label" if len(values) else "no labels"
+            notes.append(f"{target}: {found} in the training set, constant prediction")
+            continue
+        seed = derive_seed(run.seed, run.model, target) % 2**32  # scikit-learn takes 32 bits
+        if run.model == "SVM" and len(known) > settings.svm_training_limit:
+            known = np.random.default_rng(seed).choice(known, settings.svm_training_limit, replace=False)
+            sampled += 1
+        estimators = _estimators(run, settings.trees, seed, settings.threads)
+        fitted = [estimator.fit(features[known], labels[known]) for estimator in estimators]
+        chosen = _best(fitted, features[valid], labels[valid], run.metric)
+        for subset in (valid, test):
+            predictions[subset, index] = _predict(chosen, features[subset])
+    if sampled:
+        limit, targets = settings.svm_training_limit, len(run.targets)
+        notes.append(f"trained on a sample of {limit} molecules for {sampled} of {targets} targets")
+    return write_run(
+        folder,
+        run,
+        data.rows[test],
+        data.labels[test],
+        predictions[test],
+        validation=score(run.metric, data.labels[valid], predictions[valid], run.targets).value,
+        note="; ".join(notes),
+    )
+
+
+def _features(model: str, smiles: Sequence[str]) -> Features:
+    """ECFP4 counts; for the support vector machine their logarithms, because its kernel takes differences.
+
+    Sparse there, as a molecule has some 50 of 2048 substructures: ten times faster.
+    """
+    if model == "RF":
+        return ecfp4_counts(smiles)
+    if model == "SVM":
+        return csr_matrix(np.log1p(ecfp4_counts(smiles)))
+    raise MolclrError(f"There is no baseline '{model}'; there are RF and SVM.")
+
+
+def _estimators(run: Run, trees: int, seed: int, threads: int) -> list[BaseEstimator]:
+    """The estimators of which the validation molecules choose one.
+
+    Forests try the usual share of the features at a split: the square root of their number, for regression a third
+    (Breiman 2001; Hastie et al., Elements of Statistical Learning, 15.3). SVMs have the Gaussian kernel, its width
+    scaled to the features' variance, and learn values in units of their standard deviation.
+    """
+    match run.model, run.task:
+        case "RF", "classification":
+            return [RandomForestClassifier(trees, max_features="sqrt", random_state=seed, n_jobs=threads)]
+        case "RF", _:
+            return [RandomForestRegressor(trees, max_features=1 / 3, random_state=seed, n_jobs=threads)]
+        case _, "classification":
+            return [SVC(C=cost, cache_size=KERNEL_CACHE) for cost in SVM_COSTS]
+    machines = (SVR(C=cost, cache_size=KERNEL_CACHE) for cost in SVM_COSTS)
+    return [TransformedTargetRegressor(machine, transformer=StandardScaler()) for machine in machines]
+
+
+def _best(estimators: list[BaseEstimator], features: Features, labels: np.ndarray, metric: Metric) -> BaseEstimator:
+    """The estimator with the best score on these molecules; the first if none has a score (one class, no labels)."""
+    best, best_score = estimators[0], np.nan
+    for estimator in estimators:
+        guess = _predict(estimator, features)
+        value = score(metric, labels[:, None], guess[:, None], ["target"]).value
+        if better(metric, value, best_score):
+            best, best_score = estimator, value
+    return best
+
+
+def _predict(estimator: BaseEstimator, features: Features) -> np.ndarray:
+    """Values, or probabilities of class 1: float64 (n,). An SVM's is the logistic function of its margin, uncalibrated."""
+    if isinstance(estimator, SVC):
+        return expit(estimator.decision_function(features))
+    if isinstance(estimator, RandomForestClassifier | RandomForestRegressor):
+        estimator.set_params(n_jobs=1)  # threads would add up the trees in any order
+    if isinstance(estimator, RandomForestClassifier):
+        return estimator.predict_proba(features)[:, 1]
+    return estimator.predict(features)

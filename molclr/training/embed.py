@@ -1,0 +1,62 @@
+"""The representation h of molecules, as a table."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+
+from molclr.config import Compute
+from molclr.data.molecules import read_molecules
+from molclr.data.store import GraphStore
+from molclr.errors import MolclrError
+from molclr.files import replacing
+from molclr.models.encoder import Encoder
+from molclr.progress import progress
+from molclr.training.checkpoint import load_encoder
+from molclr.training.device import prepare
+from molclr.training.pretrain import split_corpus
+
+BATCH = 512
+
+
+def embed(store: GraphStore, encoder: Encoder, molecules: np.ndarray, device: torch.device) -> np.ndarray:
+    """Representation h of the molecules at positions `molecules`, int64 (n,), of the store: float32 (n, feature)."""
+    encoder.to(device).eval()
+    parts = [np.empty((0, encoder.shape.feature), np.float32)]
+    with torch.no_grad():
+        for first in progress(range(0, len(molecules), BATCH), label="embed", unit="batch"):
+            parts.append(encoder(*store.batch(molecules[first : first + BATCH]).to(device)).cpu().numpy())
+    return np.concatenate(parts)
+
+
+def write_embeddings(
+    molecules: Path,
+    graphs: Path,
+    output: Path,
+    encoder: Path,
+    held_out: tuple[float, int] | None = None,
+    limit: int | None = None,
+    device: str = "auto",
+) -> None:
+    """Write `row`, `smiles` and `embedding`, float32 (feature,), of a molecule table.
+
+    held_out: share and seed of pre-training; then only what it held out of this table. limit: at most so many, evenly spaced.
+    """
+    table, store = read_molecules(molecules), GraphStore(graphs)
+    if len(table) != len(store):
+        raise MolclrError(
+            f"'{graphs}' holds {len(store)} graphs, '{molecules}' {len(table)} molecules; featurize it again."
+        )
+    positions = split_corpus(len(table), *held_out)[1] if held_out else np.arange(len(table))
+    if limit is not None and limit < len(positions):
+        positions = positions[np.arange(limit) * len(positions) // limit]
+    h = embed(store, load_encoder(encoder), positions, prepare(Compute(device=device)))
+    columns = {
+        "row": pa.array(table["row"].to_numpy()[positions]),
+        "smiles": pa.array(table["smiles"].iloc[positions].to_list()),
+        "embedding": pa.FixedSizeListArray.from_arrays(pa.array(h.ravel()), h.shape[1]),
+    }
+    with replacing(output) as temporary:
+        pq.write_table(pa.table(columns), temporary)

@@ -1,0 +1,163 @@
+"""Supervised training on one benchmark: of a pre-trained encoder, or from scratch (the paper's supervised GIN and GCN)."""
+
+import dataclasses
+import math
+import warnings
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from molclr.batch import GraphBatch
+from molclr.config import EncoderName, EncoderShape, Finetune
+from molclr.data.labelled import LabelledMolecules
+from molclr.data.splits import SUBSETS
+from molclr.data.store import GraphStore
+from molclr.errors import MolclrError
+from molclr.evaluation.metrics import better, score
+from molclr.evaluation.runs import Run, RunMetrics, write_run
+from molclr.files import write_rows
+from molclr.models.encoder import Encoder
+from molclr.models.heads import PredictionHead
+from molclr.seeds import derive_seed
+from molclr.training.checkpoint import copy_weights, load_encoder, save_weights
+from molclr.training.device import mixed_precision, prepare
+
+EVALUATION_BATCH = 512
+"""Molecules at a time where nothing is learned; predictions do not depend on it but for rounding."""
+
+
+class Predictor(nn.Module):
+    """Encoder and prediction head: a batch of graphs to one output a target.
+
+    Outputs are logits of class 1, or values that `mean` and `scale`, float (targets,), bring into the target's unit.
+    """
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, encoder: Encoder, settings: Finetune, run: Run, labels: np.ndarray) -> None:
+        """labels: float64 (n, targets) of the training molecules, NaN where missing; they decide `mean` and `scale`."""
+        super().__init__()
+        self.encoder, self.run = encoder, run
+        targets = len(run.targets)
+        self.head = PredictionHead(encoder.shape.feature, targets, settings.head_layers, settings.activation)
+        mean, scale = np.zeros(targets), np.ones(targets)
+        if run.task == "regression":
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", RuntimeWarning)  # A target may be without any training label.
+                mean, scale = np.nan_to_num(np.nanmean(labels, axis=0)), np.nan_to_num(np.nanstd(labels, axis=0))
+        self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32))
+        self.register_buffer("scale", torch.tensor(np.where(scale > 0, scale, 1), dtype=torch.float32))
+
+    def forward(self, graphs: GraphBatch) -> Tensor:
+        """Logits or standardised values, float (num_graphs, targets)."""
+        return self.head(self.encoder(*graphs)).float()
+
+    def loss(self, graphs: GraphBatch, labels: Tensor) -> Tensor:
+        """Mean over the labels that are there of the cross-entropy, the squared error (RMSE) or the absolute error (MAE).
+
+        labels: float (num_graphs, targets), NaN where missing. Without any label the loss is 0.
+        """
+        known = ~labels.isnan()
+        output = self(graphs)[known]
+        count = max(1, len(output))
+        if self.run.task == "classification":
+            return F.binary_cross_entropy_with_logits(output, labels[known], reduction="sum") / count
+        standardised = ((labels - self.mean) / self.scale)[known]
+        error = F.l1_loss if self.run.metric == "mae" else F.mse_loss
+        return error(output, standardised, reduction="sum") / count
+
+    def predict(self, store: GraphStore, molecules: np.ndarray, device: torch.device) -> np.ndarray:
+        """Probabilities of class 1, or values in the target's unit, of positions in the store: float (n, targets)."""
+        self.eval()
+        outputs = []
+        with torch.no_grad():
+            for first in range(0, len(molecules), EVALUATION_BATCH):
+                output = self(store.batch(molecules[first : first + EVALUATION_BATCH]).to(device))
+                classes = self.run.task == "classification"
+                outputs.append(output.sigmoid() if classes else output * self.scale + self.mean)
+        return torch.cat(outputs).cpu().numpy()
+
+
+def finetune(
+    data: LabelledMolecules,
+    graphs: Path,
+    folder: Path,
+    run: Run,
+    start: Path | EncoderName,
+    settings: Finetune,
+    shape: EncoderShape,
+) -> RunMetrics:
+    """Train an encoder and a new head, keep the epoch that is best on the validation molecules, predict the test molecules.
+
+    `start` is the file of a pre-trained encoder, which then learns at a rate of its own, or the kind of a new encoder with
+    this `shape`, where everything learns at the head's rate. Leaves predictions.csv, metrics.json, history.csv and
+    model.safetensors in `folder`. Without a validation score (one class only) the last epoch counts and a note says so.
+    """
+    device = prepare(settings)
+    store = GraphStore(graphs)
+    if len(store) != len(data.rows):
+        raise MolclrError(f"'{graphs}' holds {len(store)} graphs for {len(data.rows)} molecules; featurize them again.")
+    train, valid, test = (data.subsets[name] for name in SUBSETS)
+    pretrained = isinstance(start, Path)
+    torch.manual_seed(derive_seed(run.seed, "weights"))
+    encoder = (
+        load_encoder(start, settings.dropout) if isinstance(start, Path) else Encoder(start, shape, settings.dropout)
+    )
+    model = Predictor(encoder, settings, run, data.labels[train]).to(device)
+    optimizer = torch.optim.Adam(
+        [
+            {
+                "params": model.encoder.parameters(),
+                "lr": settings.encoder_learning_rate if pretrained else settings.head_learning_rate,
+            },
+            {"params": model.head.parameters(), "lr": settings.head_learning_rate},
+        ],
+        weight_decay=settings.weight_decay,
+    )
+    labels = torch.tensor(data.labels, dtype=torch.float32)
+    best_epoch, best_score, best_weights = 0, math.nan, copy_weights(model)
+    history = []
+
+    for epoch in range(1, settings.epochs + 1):
+        torch.manual_seed(derive_seed(run.seed, "dropout", epoch))
+        order = np.random.default_rng(derive_seed(run.seed, "order", epoch)).permutation(train)
+        # Batches of nearly the same size: batch norm cannot learn from a last batch of one molecule.
+        batches = np.array_split(order, max(1, round(len(order) / settings.batch_size)))
+        model.train()
+        loss_sum = 0.0
+        for batch in batches:
+            with mixed_precision(settings, device):
+                loss = model.loss(store.batch(batch).to(device), labels[batch].to(device))
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            loss_sum += float(loss.detach())
+        if not math.isfinite(loss_sum):
+            raise MolclrError(
+                f"The loss is {loss_sum} in epoch {epoch} of {folder}; lower the learning rates of finetune."
+            )
+        validation = score(run.metric, data.labels[valid], model.predict(store, valid, device), run.targets).value
+        if better(run.metric, validation, best_score) or math.isnan(best_score):
+            best_epoch, best_score, best_weights = epoch, validation, copy_weights(model)
+        history.append({"epoch": epoch, "train_loss": loss_sum / len(batches), "validation": validation})
+
+    model.load_state_dict(best_weights)
+    note = "no validation score: the last epoch is taken" if math.isnan(best_score) else ""
+    about = {"encoder": encoder.name, "shape": encoder.shape.model_dump(), "finetune": settings.model_dump()}
+    save_weights(folder / "model.safetensors", best_weights, about | {"run": dataclasses.asdict(run)})
+    write_rows(folder / "history.csv", history)
+    predictions = model.predict(store, test, device)
+    return write_run(
+        folder,
+        run,
+        data.rows[test],
+        data.labels[test],
+        predictions,
+        best_epoch=best_epoch,
+        validation=best_score,
+        note=note,
+    )

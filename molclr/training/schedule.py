@@ -1,0 +1,13 @@
+"""The learning rate of pre-training."""
+
+import math
+
+from molclr.config import Pretrain
+
+
+def learning_rate(settings: Pretrain, epoch: int) -> float:
+    """Rate during `epoch` (from 0): linear warm-up to the highest rate, then half a cosine towards zero."""
+    if epoch < settings.warmup_epochs:
+        return settings.learning_rate * (epoch + 1) / settings.warmup_epochs
+    progress = (epoch - settings.warmup_epochs) / max(1, settings.epochs - settings.warmup_epochs)
+    return settings.learning_rate * (1 + math.cos(math.pi * progress)) / 2

@@ -1,0 +1,44 @@
+import numpy as np
+import pytest
+
+from molclr.chem.fingerprints import BITS, ecfp4, ecfp4_counts, rdkit_fingerprint, tanimoto
+from molclr.chem.smiles import RefusedMolecule, read_molecule
+
+ASPIRIN, SALICYLIC_ACID, CAFFEINE = "CC(=O)Oc1ccccc1C(=O)O", "O=C(O)c1ccccc1O", "Cn1cnc2c1c(=O)n(C)c(=O)n2C"
+
+
+@pytest.mark.parametrize("fingerprint", [ecfp4, rdkit_fingerprint])
+def test_similar_molecules_are_more_similar(fingerprint):
+    aspirin, acid, caffeine = (fingerprint(read_molecule(smiles)) for smiles in (ASPIRIN, SALICYLIC_ACID, CAFFEINE))
+    assert aspirin.GetNumBits() == BITS
+    assert tanimoto(aspirin, aspirin) == 1
+    assert tanimoto(aspirin, acid) == tanimoto(acid, aspirin)
+    assert 0 < tanimoto(aspirin, caffeine) < tanimoto(aspirin, acid) < 1
+
+
+def test_fingerprints_without_bits_are_not_similar():
+    methane = rdkit_fingerprint(read_molecule("C"))  # no bond, no path
+    assert tanimoto(methane, methane) == 0
+
+
+def test_counts_tell_how_often():
+    methane, ethane, propane, hexane = ecfp4_counts(["C", "CC", "CCC", "CCCCCC"])
+    assert methane.dtype == np.float32 and methane.shape == (BITS,)
+    assert sorted(methane[methane > 0]) == [1]  # the atom
+    assert sorted(ethane[ethane > 0]) == [1, 2]  # two methyl groups, and the one pair around both
+    assert sorted(propane[propane > 0]) == [1, 1, 2, 2]  # CH3, CH3 with its neighbour; CH2, CH2 with its neighbours
+    assert max(hexane) == 4  # CH2
+
+
+def test_counts_agree_with_the_bits():
+    for smiles, counts in zip([ASPIRIN, CAFFEINE], ecfp4_counts([ASPIRIN, CAFFEINE]), strict=True):
+        assert list(np.flatnonzero(counts)) == list(ecfp4(read_molecule(smiles)).GetOnBits())
+
+
+def test_no_molecules_have_no_counts():
+    assert ecfp4_counts([]).shape == (0, BITS)
+
+
+def test_an_unreadable_molecule_is_refused():
+    with pytest.raises(RefusedMolecule):
+        ecfp4_counts([ASPIRIN, "C1CC"])

@@ -1,0 +1,60 @@
+import numpy as np
+import pytest
+from rdkit import Chem
+
+from molclr.chem.graphs import molecular_graph
+from molclr.chem.smiles import RefusedMolecule
+
+
+def test_features_of_a_known_molecule():
+    graph = molecular_graph("CC#N")
+    assert graph.atoms.tolist() == [[5, 0], [5, 0], [6, 0]]
+    assert graph.bonds.tolist() == [[0, 1], [1, 2]]
+    assert graph.bond_features.tolist() == [[0, 0], [2, 0]]
+
+
+def test_aromatic_and_double_bonds():
+    types = sorted(molecular_graph("O=Cc1ccccc1").bond_features[:, 0].tolist())
+    assert types == [0, 1] + [3] * 6
+
+
+def test_every_atom_and_bond_is_as_rdkit_says(smiles):
+    types = {"SINGLE": 0, "DOUBLE": 1, "TRIPLE": 2, "AROMATIC": 3}
+    directions = {"NONE": 0, "ENDUPRIGHT": 1, "ENDDOWNRIGHT": 2}
+    tags = {"CHI_UNSPECIFIED": 0, "CHI_TETRAHEDRAL_CW": 1, "CHI_TETRAHEDRAL_CCW": 2}
+    for text in smiles:
+        molecule, graph = Chem.MolFromSmiles(text), molecular_graph(text)
+        atoms = [[atom.GetAtomicNum() - 1, tags[str(atom.GetChiralTag())]] for atom in molecule.GetAtoms()]
+        assert graph.atoms.tolist() == atoms
+        bonds = {
+            tuple(sorted((bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()))): [
+                types[str(bond.GetBondType())],
+                directions[str(bond.GetBondDir())],
+            ]
+            for bond in molecule.GetBonds()
+        }
+        ours = {tuple(b): f for b, f in zip(graph.bonds.tolist(), graph.bond_features.tolist(), strict=True)}
+        assert ours == bonds
+
+
+def test_one_atom_and_no_bonds():
+    graph = molecular_graph("[Na+].[Cl-]")
+    assert graph.atoms[:, 0].tolist() == [10, 16]
+    assert graph.bonds.shape == (0, 2) and graph.bond_features.shape == (0, 2)
+
+
+def test_explicit_hydrogens():
+    assert len(molecular_graph("CO", explicit_hydrogens=True).atoms) == 6
+    assert len(molecular_graph("CO").atoms) == 2
+    assert len(molecular_graph("[H]C([H])([H])O[H]").atoms) == 2
+
+
+def test_types_are_small(smiles):
+    graph = molecular_graph(smiles[4])
+    assert (graph.atoms.dtype, graph.bonds.dtype, graph.bond_features.dtype) == (np.uint8, np.uint16, np.uint8)
+
+
+@pytest.mark.parametrize("text", ["C(", "C*", "[NH3]->[Cu]", ""])
+def test_what_cannot_be_a_graph_is_refused(text):
+    with pytest.raises(RefusedMolecule):
+        molecular_graph(text)

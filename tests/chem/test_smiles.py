@@ -1,0 +1,102 @@
+import csv
+
+import pytest
+from paths import FIXTURES
+from rdkit import Chem
+
+from molclr.chem.smiles import MAX_ATOMS, RefusedMolecule, canonical_smiles, canonicalize_all, read_molecule
+
+REFUSED = {
+    "not a SMILES": ("hello world", "cannot parse"),
+    "an open ring": ("C1CC", "cannot parse"),
+    "an unknown element": ("[Xx]", "cannot parse"),
+    "text after the SMILES": ("CC O", "cannot parse"),
+    "pentavalent nitrogen": ("CN(C)(C)(C)C", "Explicit valence for atom # 1 N, 5"),
+    "an aromatic ring of five carbons": ("c1cccc1", "kekulize"),
+    "nothing": ("", "no atoms"),
+    "an attachment point": ("*c1ccccc1", "without an element"),
+    "a labelled attachment point": ("[1*]CC", "without an element"),
+    "a dative bond": ("[NH3]->[Cu]", "type dative between atoms 0 and 1"),
+    "a dative bond that RDKit makes of a single one": (
+        "C1C[N+]23CCC[N+]4(C1)CC[S-]1[Fe+2]24([SH+]CC3)[S-]2CC[N+]34CCC[N+]5(CCC3)CC[SH+][Fe+2]1254",
+        "bond of type dative",
+    ),
+    "a quadruple bond": ("[Cr]$[Cr]", "quadruple"),
+    "an unspecified bond": ("C~C", "unspecified"),
+    "too many atoms": ("C" * (MAX_ATOMS + 1), f"{MAX_ATOMS + 1} atoms"),
+}
+
+
+@pytest.mark.parametrize(("smiles", "reason"), REFUSED.values(), ids=REFUSED)
+def test_refuses_with_the_reason(smiles, reason):
+    with pytest.raises(RefusedMolecule, match=reason) as refusal:
+        read_molecule(smiles)
+    assert "\n" not in refusal.value.reason
+
+
+@pytest.mark.parametrize(
+    ("smiles", "canonical"),
+    {
+        "isotopes": ("OC([2H])([2H])[13CH3]", "[2H]C([2H])([13CH3])O"),
+        "charges": ("C[N+](C)(C)CC(=O)[O-]", "C[N+](C)(C)CC(=O)[O-]"),
+        "a salt": ("[Na+].OCC(=O)[O-]", "O=C([O-])CO.[Na+]"),
+        "ions without a bond": ("[Na+].[Cl-]", "[Cl-].[Na+]"),
+        "one atom": ("[CH4]", "C"),
+        "a proton": ("[H+]", "[H+]"),
+        "hydrogen": ("[H][H]", "[H][H]"),
+        "explicit hydrogens": ("[H]C([H])([H])[H]", "C"),
+        "chirality": ("N[C@@H](C)C(=O)O", "C[C@H](N)C(=O)O"),
+        "a bond direction": ("F\\C=C\\F", "F/C=C/F"),
+        "a triple bond": ("N#CC", "CC#N"),
+        "a Kekulé ring": ("C1=CC=CC=C1", "c1ccccc1"),
+        "white space around": (" CCO\n", "CCO"),
+    }.values(),
+)
+def test_canonical_smiles(smiles, canonical):
+    assert canonical_smiles(read_molecule(smiles)) == canonical
+
+
+def test_the_spelling_does_not_matter():
+    aspirin = ["CC(=O)Oc1ccccc1C(=O)O", "OC(=O)c1ccccc1OC(C)=O", "O=C(C)OC1=CC=CC=C1C(O)=O"]
+    assert len({canonical_smiles(read_molecule(smiles)) for smiles in aspirin}) == 1
+
+
+def test_a_molecule_that_smiles_cannot_write_is_refused():
+    """RDKit opens a ring closure for each ring of this chain before it closes one, and there are only so many."""
+    chain = read_molecule("C" + "c1ccc(cc1)" * 1100 + "C")
+    with pytest.raises(RefusedMolecule, match="Too many rings"):
+        canonical_smiles(chain)
+
+
+@pytest.mark.parametrize("table", ["bbbp", "freesolv", "hiv", "zinc"])
+def test_the_canonical_smiles_gives_the_molecule_back(table):
+    with (FIXTURES / f"{table}.csv").open(newline="") as file:
+        verdicts = canonicalize_all(row["smiles"] for row in csv.DictReader(file))
+    canonical = [verdict for verdict in verdicts if isinstance(verdict, str)]
+    assert len(canonical) >= 299
+    with (FIXTURES / f"{table}.csv").open(newline="") as file:
+        raw = [row["smiles"] for row in csv.DictReader(file)]
+    for spelling, verdict in zip(raw, verdicts, strict=True):
+        if isinstance(verdict, str):
+            again = read_molecule(verdict)
+            assert sorted(map(describe, again.GetAtoms())) == sorted(map(describe, read_molecule(spelling).GetAtoms()))
+            assert canonical_smiles(again) == verdict
+
+
+def describe(atom: Chem.Atom) -> tuple[int, int, int, int, int]:
+    """What makes an atom, whatever its place in the molecule."""
+    return (
+        atom.GetAtomicNum(),
+        atom.GetFormalCharge(),
+        atom.GetIsotope(),
+        atom.GetTotalNumHs(includeNeighbors=True),
+        atom.GetDegree(),
+    )
+
+
+def test_rdkit_is_silent_here_and_speaks_again_afterwards(capfd):
+    with pytest.raises(RefusedMolecule):
+        read_molecule("C1CC")
+    assert capfd.readouterr().err == ""
+    Chem.MolFromSmiles("C1CC")
+    assert "SMILES Parse Error" in capfd.readouterr().err

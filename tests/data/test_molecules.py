@@ -1,0 +1,181 @@
+import csv
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from paths import FIXTURES
+
+from molclr.data import molecules
+from molclr.data.molecules import FirstRows, canonicalize, read_molecules, target_columns
+from molclr.errors import MolclrError
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Canonicalize a text: gives the molecule table and the rejected rows."""
+
+    def run(text: str, **options):
+        (tmp_path / "raw.csv").write_text(text, encoding="utf-8")
+        output, rejected = tmp_path / "out" / "table.parquet", tmp_path / "out" / "table.rejected.csv"
+        counts = canonicalize(tmp_path / "raw.csv", output, rejected, **options)
+        table, refusals = read_molecules(output), read_rejected(rejected)
+        assert counts == (len(table), len(refusals))
+        return table, refusals
+
+    return run
+
+
+def read_rejected(path: Path) -> list[tuple[int, str, str]]:
+    with path.open(newline="") as file:
+        header, *rows = csv.reader(file)
+    assert header == ["row", "smiles", "reason"]
+    return [(int(row), smiles, reason) for row, smiles, reason in rows]
+
+
+def test_table(run, tmp_path):
+    table, refusals = run('smiles,NR-AR,"Neoplasms, benign"\nOCC,1,0.5\n[Na+].[Cl-],,nan\nC1=CC=CC=C1,0,-1e-3\n')
+    assert refusals == []
+    assert list(table.columns) == ["row", "smiles", "NR-AR", "Neoplasms, benign"]
+    assert target_columns(tmp_path / "out" / "table.parquet") == ["NR-AR", "Neoplasms, benign"]
+    assert table["row"].tolist() == [0, 1, 2] and table["row"].dtype == np.int64
+    assert table["smiles"].tolist() == ["CCO", "[Cl-].[Na+]", "c1ccccc1"]
+    np.testing.assert_array_equal(table["NR-AR"], [1, np.nan, 0])
+    np.testing.assert_array_equal(table["Neoplasms, benign"], [0.5, np.nan, -1e-3])
+
+
+BAD_ROWS = {
+    "unparsable": ("C1CC,1", "C1CC", "cannot parse"),
+    "impossible valence": ("CN(C)(C)(C)C,1", "CN(C)(C)(C)C", "Explicit valence"),
+    "a null byte": ("C\x00C,1", "C\x00C", "cannot parse"),
+    "no SMILES": (",1", "", "no atoms"),
+    "no element": ("*CC,1", "*CC", "without an element"),
+    "dative bond": ("N->[Cu],1", "N->[Cu]", "type dative"),
+    "a word for a label": ("CC,active", "CC", "the label 'active' of p_np is not a number"),
+    "an infinite label": ("CC,inf", "CC", "the label 'inf' of p_np is not a number"),
+    "a label beyond all floats": ("CC,1e999", "CC", "the label '1e999' of p_np is not a number"),
+    "a field too many": ("CC,1,2", "CC", "3 fields where the header has 2"),
+    "a field too few": ("CC", "CC", "1 fields where the header has 2"),
+}
+
+
+@pytest.mark.parametrize(("line", "smiles", "reason"), BAD_ROWS.values(), ids=BAD_ROWS)
+def test_bad_rows_are_recorded(run, line, smiles, reason):
+    table, refusals = run(f"smiles,p_np\nCCO,1\n{line}\nCCN,0\n")
+    assert table["row"].tolist() == [0, 2]
+    [(row, found, why)] = refusals
+    assert (row, found) == (1, smiles)
+    assert reason in why
+
+
+def test_every_row_is_accounted_for(tmp_path):
+    accepted, refused = canonicalize(FIXTURES / "hiv.csv", tmp_path / "hiv.parquet", tmp_path / "rejected.csv")
+    assert accepted + refused == 300
+    refusals = read_rejected(tmp_path / "rejected.csv")
+    assert [row for row, *_ in refusals] == [1]  # an aluminium with six bonds
+    assert "Al, 6, is greater than permitted" in refusals[0][2]
+    rows = read_molecules(tmp_path / "hiv.parquet")["row"].tolist()
+    assert rows == [0, *range(2, 300)]
+
+
+BAD_FILES = {
+    "empty": ("", {}, "is empty"),
+    "only a header": ("smiles,p_np\n", {}, "no rows"),
+    "no SMILES column": ("SMILES,p_np\nCC,1\n", {}, "no column 'smiles'; its columns are: SMILES, p_np"),
+    "two SMILES columns": ("smiles,smiles\nCC,CC\n", {}, "several columns 'smiles'"),
+    "no such target": ("smiles,p_np\nCC,1\n", {"targets": ["Class"]}, "no column 'Class'"),
+    "two targets of one name": ("smiles,a,a\nCC,1,2\n", {}, "several columns 'a'"),
+    "a target called as our own column": ("smiles,row\nCC,1\n", {}, "called 'row'"),
+    "a web page": ("<!DOCTYPE html>\n<html><body>404: Not Found</body></html>\n", {}, "no column 'smiles'"),
+    "all rows refused": ("smiles,name\nCC,ethane\nCCC,propane\n", {}, "row 0, for one: the label 'ethane' of name"),
+    "a quote that never ends": ('smiles\n"' + "CC\n" * 50_000, {}, "not a CSV table"),
+    "no rows asked for": ("smiles\nCC\n", {"limit": 0}, "at least one"),
+}
+
+
+@pytest.mark.parametrize(("text", "options", "message"), BAD_FILES.values(), ids=BAD_FILES)
+def test_bad_files_leave_nothing(run, tmp_path, text, options, message):
+    with pytest.raises(MolclrError, match=message):
+        run(text, **options)
+    assert [path for path in tmp_path.glob("out/*")] == []
+
+
+def test_a_missing_file(tmp_path):
+    with pytest.raises(MolclrError, match="no file"):
+        canonicalize(tmp_path / "none.csv", tmp_path / "table.parquet", tmp_path / "rejected.csv")
+
+
+def test_a_file_in_another_encoding(tmp_path):
+    (tmp_path / "raw.csv").write_bytes("smiles,naïve\nCC,1\n".encode("utf-16"))
+    with pytest.raises(MolclrError, match="UTF-8"):
+        canonicalize(tmp_path / "raw.csv", tmp_path / "table.parquet", tmp_path / "rejected.csv")
+
+
+def test_a_failure_leaves_the_former_files(run, tmp_path):
+    former, _ = run("smiles\nCCO\n")
+    with pytest.raises(MolclrError):
+        run("smiles\nC1CC\n")
+    assert read_molecules(tmp_path / "out" / "table.parquet").equals(former)
+    assert sorted(path.name for path in tmp_path.glob("out/*")) == ["table.parquet", "table.rejected.csv"]
+
+
+def test_a_chemists_own_table(run):
+    """As a spreadsheet saves it: byte order mark, CRLF, other columns, an empty line at the end."""
+    text = "\ufeffname,Structure,IC50 / nM\r\naspirin,CC(=O)Oc1ccccc1C(O)=O, 280 \r\nnone yet,CCO,\r\n\r\n"
+    table, refusals = run(text, smiles_column="Structure", targets=["IC50 / nM"])
+    assert refusals == []
+    assert list(table.columns) == ["row", "smiles", "IC50 / nM"]
+    np.testing.assert_array_equal(table["IC50 / nM"], [280, np.nan])
+
+
+def test_molecules_without_labels(run):
+    table, _ = run("id,smiles\n7,CCO\n", targets=[])
+    assert list(table.columns) == ["row", "smiles"]
+
+
+@pytest.mark.parametrize(
+    ("limit", "rows"), [(1, [0]), (3, [0, 3, 6]), (4, [0, 2, 5, 7]), (10, list(range(10))), (99, list(range(10)))]
+)
+def test_limit_takes_evenly_spaced_rows(run, limit, rows):
+    text = "smiles\n" + "".join("C" * length + "\n" for length in range(1, 11))
+    table, _ = run(text, limit=limit)
+    assert table["row"].tolist() == rows
+    assert table["smiles"].tolist() == ["C" * (row + 1) for row in rows]
+
+
+def test_unique_keeps_the_first_occurrence(run, monkeypatch):
+    monkeypatch.setattr(molecules, "ROWS_PER_PART", 2)  # duplicates within a part and between parts
+    text = "smiles,y\nOCC,x\nCCO,1\nC(O)C,2\nCCN,3\nC1CC,4\nNCC,5\nCCO,6\n"
+    table, refusals = run(text, unique=True)
+    assert table["row"].tolist() == [1, 3]
+    reasons = [(row, reason) for row, _, reason in refusals]
+    assert reasons == [
+        (0, "the label 'x' of y is not a number"),  # and so it is not what row 1 repeats
+        (2, "duplicate of row 1"),
+        (4, "RDKit cannot parse it"),
+        (5, "duplicate of row 3"),
+        (6, "duplicate of row 1"),
+    ]
+    assert refusals[1][1] == "C(O)C"
+
+
+def test_first_rows_of_many_parts():
+    """The same answers as a dictionary, while runs are merged."""
+    seen, dictionary = FirstRows(), {}
+    random = np.random.default_rng(0)
+    for part in range(60):
+        rows = list(range(100 * part, 100 * part + 100))
+        smiles = ["C" * length for length in random.integers(1, 5000, 100)]
+        expected = [dictionary.setdefault(text, row) for text, row in zip(smiles, rows, strict=True)]
+        assert seen.of(smiles, rows).tolist() == expected
+
+
+def test_the_number_of_processes_does_not_show(tmp_path, monkeypatch):
+    monkeypatch.setattr(molecules, "ROWS_PER_PART", 50)
+    written = []
+    for processes in (1, 2):
+        output, rejected = tmp_path / f"{processes}.parquet", tmp_path / f"{processes}.csv"
+        canonicalize(FIXTURES / "hiv.csv", output, rejected, processes=processes)
+        written.append((output.read_bytes(), rejected.read_bytes()))
+    assert written[0] == written[1]
+    assert pq.ParquetFile(tmp_path / "1.parquet").num_row_groups == 6

@@ -1,0 +1,124 @@
+import csv
+
+import numpy as np
+import pytest
+from paths import FIXTURES
+
+from molclr.data.molecules import canonicalize, read_molecules
+from molclr.data.splits import random_split, read_split, subset_indices, write_split
+from molclr.errors import MolclrError
+
+
+@pytest.fixture
+def table_of(tmp_path):
+    """A molecule table of the SMILES given."""
+
+    def table_of(smiles: list[str]):
+        (tmp_path / "raw.csv").write_text("\n".join(["smiles", *smiles]) + "\n")
+        canonicalize(tmp_path / "raw.csv", tmp_path / "table.parquet", tmp_path / "rejected.csv")
+        return tmp_path / "table.parquet"
+
+    return table_of
+
+
+@pytest.fixture
+def hiv(tmp_path):
+    """A molecule table from which a row is missing: row 1 is refused."""
+    canonicalize(FIXTURES / "hiv.csv", tmp_path / "hiv.parquet", tmp_path / "hiv.rejected.csv")
+    return tmp_path / "hiv.parquet"
+
+
+@pytest.mark.parametrize("scheme", ["scaffold", "random"])
+def test_every_molecule_is_in_one_subset(hiv, tmp_path, scheme):
+    sizes = write_split(hiv, tmp_path / "split.csv", scheme)
+    with (tmp_path / "split.csv").open(newline="") as file:
+        lines = list(csv.DictReader(file))
+    assert [int(line["row"]) for line in lines] == read_molecules(hiv)["row"].tolist()
+    assert {line["subset"] for line in lines} == {"train", "valid", "test"}
+    assert sum(sizes.values()) == 299
+    split = read_split(tmp_path / "split.csv")
+    assert {subset: len(rows) for subset, rows in split.items()} == sizes
+    assert sizes["train"] in (239, 241) and sizes["valid"] in (29, 30)
+
+
+@pytest.mark.parametrize("scheme", ["scaffold", "random"])
+def test_the_same_bytes_again(hiv, tmp_path, scheme):
+    for name in ("first.csv", "second.csv"):
+        write_split(hiv, tmp_path / name, scheme, seed=3)
+    assert (tmp_path / "first.csv").read_bytes() == (tmp_path / "second.csv").read_bytes()
+
+
+def test_the_seed_decides_the_random_split_only(hiv, tmp_path):
+    for scheme in ("scaffold", "random"):
+        for seed in (0, 1):
+            write_split(hiv, tmp_path / f"{scheme}-{seed}.csv", scheme, seed)
+    assert (tmp_path / "scaffold-0.csv").read_bytes() == (tmp_path / "scaffold-1.csv").read_bytes()
+    assert (tmp_path / "random-0.csv").read_bytes() != (tmp_path / "random-1.csv").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("count", "sizes"), [(3, (1, 1, 1)), (9, (7, 1, 1)), (100, (80, 10, 10)), (130_831, (104_665, 13_083, 13_083))]
+)
+def test_random_split(count, sizes):
+    subsets = random_split(count, seed=0)
+    assert tuple(map(len, subsets)) == sizes
+    assert sorted(np.concatenate(subsets)) == list(range(count))
+
+
+def test_positions_in_the_table(hiv, tmp_path):
+    write_split(hiv, tmp_path / "split.csv", "scaffold")
+    rows = read_molecules(hiv)["row"].to_numpy()
+    split = read_split(tmp_path / "split.csv")
+    for subset, indices in subset_indices(rows, tmp_path / "split.csv").items():
+        np.testing.assert_array_equal(rows[indices], split[subset])
+    for subset, indices in subset_indices(rows[::-1], tmp_path / "split.csv").items():
+        np.testing.assert_array_equal(rows[::-1][indices], split[subset])
+
+
+def test_too_few_molecules(table_of, tmp_path):
+    with pytest.raises(MolclrError, match="2 molecules; a split needs at least 3"):
+        write_split(table_of(["CC", "CCO"]), tmp_path / "split.csv", "random")
+
+
+def test_an_empty_subset(table_of, tmp_path):
+    alkanes = ["C" * length for length in range(1, 30)]
+    with pytest.raises(MolclrError, match="leaves none for train"):
+        write_split(table_of(alkanes), tmp_path / "split.csv", "scaffold")  # one scaffold, larger than any subset
+    assert not (tmp_path / "split.csv").exists()
+    assert write_split(table_of(alkanes), tmp_path / "split.csv", "random") == {"train": 25, "valid": 2, "test": 2}
+
+
+def test_a_split_of_another_table(hiv, table_of, tmp_path):
+    write_split(hiv, tmp_path / "split.csv", "scaffold")
+    rows = read_molecules(table_of(["CC", "CCO", "CCN"]))["row"].to_numpy()
+    with pytest.raises(MolclrError, match="other molecules"):
+        subset_indices(rows, tmp_path / "split.csv")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "row,subset\n0,train\n1,holdout\n",
+        "row,subset\n0,train\n0,test\n",
+        "row,fold\n0,train\n",
+        "row,subset\na,train\n",
+        "",
+    ],
+    ids=["an unknown subset", "a row in two subsets", "another column", "a row without number", "nothing"],
+)
+def test_a_file_that_is_no_split(tmp_path, text):
+    (tmp_path / "split.csv").write_text(text)
+    with pytest.raises(MolclrError, match="make the split again"):
+        read_split(tmp_path / "split.csv")
+
+
+def test_a_missing_file(hiv, tmp_path):
+    with pytest.raises(MolclrError, match="no split"):
+        read_split(tmp_path / "none.csv")
+    with pytest.raises(MolclrError, match="no molecule table"):
+        write_split(tmp_path / "none.parquet", tmp_path / "split.csv", "random")
+
+
+def test_a_file_that_is_no_molecule_table(tmp_path):
+    with pytest.raises(MolclrError, match="is no molecule table"):
+        write_split(FIXTURES / "bbbp.csv", tmp_path / "split.csv", "random")

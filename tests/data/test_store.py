@@ -1,0 +1,108 @@
+import json
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+from safetensors.numpy import load_file
+from torch_geometric.data import Batch, Data
+
+from molclr.chem.graphs import molecular_graph
+from molclr.data.featurize import featurize, featurize_part
+from molclr.data.pyg import from_pyg, to_pyg
+from molclr.data.store import GraphStore, write_store
+from molclr.errors import MolclrError
+
+
+@pytest.fixture
+def path(smiles, tmp_path):
+    """A store written in three parts."""
+    write_store(tmp_path / "graphs.safetensors", (featurize_part(smiles[i : i + 5]) for i in (0, 5, 10)))
+    return tmp_path / "graphs.safetensors"
+
+
+def test_a_batch_holds_the_graphs_that_were_asked_for(path, smiles):
+    store = GraphStore(path)
+    assert len(store) == len(smiles)
+    chosen = np.array([12, 0, 4, 4, 1])
+    batch = store.batch(chosen)
+    assert batch.num_graphs == 5
+    first = 0
+    for place, molecule in enumerate(chosen):
+        graph = molecular_graph(smiles[molecule])
+        atoms = batch.batch == place
+        assert batch.x[atoms].tolist() == graph.atoms.tolist()
+        edges = atoms[batch.edge_index[0]]
+        bonds = graph.bonds.astype(int)
+        assert (batch.edge_index[:, edges].T - first).tolist() == [*bonds.tolist(), *bonds[:, ::-1].tolist()]
+        assert batch.edge_attr[edges].tolist() == graph.bond_features.tolist() * 2
+        first += len(graph.atoms)
+
+
+def test_edge_k_plus_m_reverses_edge_k(path):
+    batch = GraphStore(path).batch(np.arange(14))
+    m = batch.num_bonds
+    assert torch.equal(batch.edge_index[:, :m], batch.edge_index[:, m:].flip(0))
+
+
+def test_the_file_is_plain_safetensors(path, smiles):
+    arrays = load_file(path)
+    assert set(arrays) == {"atoms", "atom_offsets", "bonds", "bond_offsets", "bond_features"}
+    assert arrays["atom_offsets"][-1] == len(arrays["atoms"]) == sum(len(molecular_graph(s).atoms) for s in smiles)
+
+
+def test_molecules_without_any_bond(tmp_path):
+    write_store(tmp_path / "ions.safetensors", [featurize_part(["C", "[Na+].[Cl-]"])])
+    batch = GraphStore(tmp_path / "ions.safetensors").batch(np.array([1, 0]))
+    assert batch.num_bonds == 0 and batch.x.shape == (3, 2) and batch.edge_attr.shape == (0, 2)
+
+
+@pytest.mark.parametrize("damage", ["missing", "truncated", "text", "empty"])
+def test_a_file_that_is_no_store(path, damage):
+    content = path.read_bytes()
+    if damage == "missing":
+        path.unlink()
+    else:
+        path.write_bytes({"truncated": content[:-100], "text": b"<html>not a store</html>", "empty": b""}[damage])
+    with pytest.raises(MolclrError, match=r"graphs\.safetensors.*molclr featurize"):
+        GraphStore(path)
+
+
+def test_a_store_that_fails_leaves_nothing(smiles, tmp_path):
+    def parts():
+        yield featurize_part(smiles)
+        raise RuntimeError("the disk is full")
+
+    with pytest.raises(RuntimeError):
+        write_store(tmp_path / "graphs.safetensors", parts())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_featurize_gives_the_same_bytes_with_any_number_of_processes(smiles, tmp_path, monkeypatch):
+    monkeypatch.setattr("molclr.data.featurize.MOLECULES_PER_PART", 4)
+    pq.write_table(pa.table({"row": list(range(len(smiles))), "smiles": smiles}), tmp_path / "molecules.parquet")
+    for processes in (1, 2):
+        featurize(tmp_path / "molecules.parquet", tmp_path / f"{processes}.safetensors", processes=processes)
+    assert (tmp_path / "1.safetensors").read_bytes() == (tmp_path / "2.safetensors").read_bytes()
+    assert len(GraphStore(tmp_path / "1.safetensors")) == len(smiles)
+    header = (tmp_path / "1.safetensors").read_bytes()
+    assert json.loads(header[8 : 8 + int.from_bytes(header[:8], "little")])
+
+
+def test_to_and_from_torch_geometric(graphs, smiles):
+    batch = to_pyg(graphs)
+    assert batch.num_graphs == len(smiles)
+    assert batch[3].x.tolist() == molecular_graph(smiles[3]).atoms.tolist()
+    back = from_pyg(batch)
+    assert torch.equal(back.x, graphs.x) and torch.equal(back.batch, graphs.batch)
+    edges = lambda g: sorted(torch.cat([g.edge_index, g.edge_attr.T]).T.tolist())  # noqa: E731
+    assert edges(back) == edges(graphs)
+    m = back.num_bonds
+    assert torch.equal(back.edge_index[:, :m], back.edge_index[:, m:].flip(0))
+
+
+def test_a_directed_graph_is_refused():
+    one_way = Data(torch.zeros(2, 2, dtype=torch.long), torch.tensor([[0], [1]]), torch.zeros(1, 2, dtype=torch.long))
+    with pytest.raises(ValueError, match="both directions"):
+        from_pyg(Batch.from_data_list([one_way]))

@@ -1,0 +1,99 @@
+"""The folder of a run."""
+
+import csv
+import json
+import math
+
+import numpy as np
+import pytest
+
+from molclr.errors import MolclrError
+from molclr.evaluation.metrics import score
+from molclr.evaluation.runs import Run, read_metrics, write_run
+
+CLINTOX = Run("clintox", "RF", 2, "classification", "roc_auc", ("FDA_APPROVED", "CT_TOX"))
+ROWS = np.array([7, 3, 11])
+LABELS = np.array([[1, 0], [np.nan, 0], [0, 0]])
+PREDICTIONS = np.array([[0.8, 0.1], [0.5, 1 / 3], [0.3, 0.2]])
+
+
+def test_the_two_files(tmp_path):
+    write_run(tmp_path, CLINTOX, ROWS, LABELS, PREDICTIONS, best_epoch=12, validation=np.float64(0.91), note="20 trees")
+    assert (tmp_path / "predictions.csv").read_text() == (
+        "row,target,label,prediction\n"
+        "7,FDA_APPROVED,1,0.800000012\n7,CT_TOX,0,0.100000001\n"
+        "3,FDA_APPROVED,,0.5\n3,CT_TOX,0,0.333333343\n"
+        "11,FDA_APPROVED,0,0.300000012\n11,CT_TOX,0,0.200000003\n"
+    )
+    assert json.loads((tmp_path / "metrics.json").read_text()) == {
+        "benchmark": "clintox",
+        "model": "RF",
+        "seed": 2,
+        "task": "classification",
+        "metric": "roc_auc",
+        "best_epoch": 12,
+        "validation": 0.91,
+        "test": 1.0,
+        "test_molecules": 3,
+        "per_target": {"FDA_APPROVED": 1.0},
+        "left_out": {"CT_TOX": "one class in the test set"},
+        "note": "20 trees",
+    }
+
+
+def test_what_is_read_is_what_was_written(tmp_path):
+    written = write_run(tmp_path, CLINTOX, ROWS, LABELS, PREDICTIONS)
+    assert read_metrics(tmp_path / "metrics.json") == written
+    assert written.best_epoch is None and written.validation is None
+
+
+def test_the_score_follows_from_the_written_predictions(tmp_path):
+    generator = np.random.default_rng(0)
+    labels, predictions = generator.normal(size=(2, 40, 1))
+    run = Run("lipo", "SVM", 0, "regression", "rmse", ["lipo"])
+    # Values that differ in double precision only: what is scored must be what is written.
+    predictions = predictions + generator.normal(size=predictions.shape) * 1e-9
+    metrics = write_run(tmp_path, run, np.arange(40), labels, predictions)
+    with (tmp_path / "predictions.csv").open() as file:
+        lines = list(csv.DictReader(file))
+    truth = np.array([[float(line["label"])] for line in lines])
+    guess = np.array([[float(line["prediction"])] for line in lines], np.float32)
+    assert metrics.test == pytest.approx(score("rmse", truth, guess, ["lipo"]).value, rel=1e-8)
+
+
+def test_the_same_run_gives_the_same_bytes(tmp_path):
+    for folder in ("one", "two"):
+        write_run(tmp_path / folder, CLINTOX, ROWS, LABELS, PREDICTIONS)
+    for name in ("predictions.csv", "metrics.json"):
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+
+
+def test_a_score_that_does_not_exist_is_null(tmp_path):
+    write_run(tmp_path, CLINTOX, ROWS, np.zeros((3, 2)), PREDICTIONS, validation=math.nan)
+    values = json.loads((tmp_path / "metrics.json").read_text())
+    assert values["test"] is None and values["validation"] is None and values["per_target"] == {}
+    assert read_metrics(tmp_path / "metrics.json").test is None
+
+
+def test_diverged_predictions_leave_no_file(tmp_path):
+    with pytest.raises(MolclrError):
+        write_run(tmp_path / "run", CLINTOX, ROWS, LABELS, PREDICTIONS * np.inf)
+    assert not (tmp_path / "run").exists()
+
+
+def test_shapes_must_agree(tmp_path):
+    with pytest.raises(ValueError, match="3 molecules and 2 targets"):
+        write_run(tmp_path, CLINTOX, ROWS, LABELS, PREDICTIONS[:, 0])
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1]", '{"benchmark": "bbbp"}', '{"test": 1, "unknown": 2}'])
+def test_a_file_that_is_no_metrics_is_an_error(tmp_path, text):
+    path = tmp_path / "metrics.json"
+    path.write_text(text)
+    with pytest.raises(MolclrError, match="does not hold the metrics of a run"):
+        read_metrics(path)
+
+
+def test_a_missing_file_is_an_error(tmp_path):
+    with pytest.raises(MolclrError, match="There is no"):
+        read_metrics(tmp_path / "metrics.json")

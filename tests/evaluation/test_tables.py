@@ -1,0 +1,199 @@
+"""The result tables, and the paper's beside them."""
+
+import csv
+import dataclasses
+import json
+import re
+
+import pytest
+
+from molclr.errors import MolclrError
+from molclr.evaluation.published import published
+from molclr.evaluation.runs import RunMetrics
+from molclr.evaluation.tables import COLUMNS, terminal_summary, write_tables
+
+REGRESSION = {"freesolv": "rmse", "qm8": "mae", "assay": "mae"}
+
+
+def run(benchmark, model, seed, test, left_out=None, note=""):
+    metric = REGRESSION.get(benchmark, "roc_auc")
+    task = "regression" if benchmark in REGRESSION else "classification"
+    return RunMetrics(benchmark, model, seed, task, metric, None, None, test, 204, {}, left_out or {}, note)
+
+
+@pytest.fixture
+def tables(tmp_path):
+    """Write the tables of some runs; give the CSV's rows, the Markdown and the LaTeX."""
+
+    def write(runs, task="classification", folder="tables"):
+        files = []
+        for number, metrics in enumerate(runs):
+            files.append(tmp_path / f"{number}.json")
+            files[-1].write_text(json.dumps(dataclasses.asdict(metrics)))
+        paths = [tmp_path / folder / f"{task}.{suffix}" for suffix in ("csv", "md", "tex")]
+        write_tables(files, task, *paths)
+        with paths[0].open() as file:
+            return list(csv.DictReader(file)), paths[1].read_text(), paths[2].read_text()
+
+    return write
+
+
+def cells(markdown, label, nth=0):
+    """The fields of the nth row of a Markdown table that begins with `label`, without the label."""
+    rows = [line[1:-1].split("|") for line in markdown.splitlines() if line.startswith("|")]
+    return [[field.strip() for field in row[1:]] for row in rows if row[0].strip() == label][nth]
+
+
+def test_mean_and_sample_deviation_over_seeds_in_percent(tables):
+    rows, _, _ = tables([run("bbbp", "MolCLR_GIN", seed, test) for seed, test in enumerate([0.70, 0.72, 0.74])])
+    assert list(rows[0]) == COLUMNS
+    assert rows == [
+        {
+            "benchmark": "BBBP",
+            "model": "MolCLR_GIN",
+            "metric": "ROC-AUC",
+            "unit": "%",
+            "mean": "72.000000",
+            "std": "2.000000",
+            "seeds": "3",
+            "test_molecules": "204",
+            "left_out_targets": "",
+            "note": "",
+            "paper_mean": "73.6",
+            "paper_std": "0.5",
+            "paper_check": "verified",
+            "paper_note": "",
+        }
+    ]
+
+
+def test_one_seed_has_no_deviation(tables):
+    rows, markdown, _ = tables([run("bbbp", "GIN", 0, 0.7)])
+    assert rows[0]["std"] == ""
+    assert cells(markdown, "GIN") == ["**70.0**"]
+
+
+def test_rows_and_columns_stand_in_the_papers_order(tables):
+    runs = [run(benchmark, model, 0, 0.7) for model in ("MolCLR_GIN", "RF", "GCN") for benchmark in ("clintox", "bbbp")]
+    rows, markdown, _ = tables(runs)
+    assert [(row["benchmark"], row["model"]) for row in rows] == [
+        *(("BBBP", "RF"), ("BBBP", "GCN"), ("BBBP", "MolCLR_GIN")),
+        *(("ClinTox", "RF"), ("ClinTox", "GCN"), ("ClinTox", "MolCLR_GIN")),
+    ]
+    assert cells(markdown, "Method") == ["BBBP", "ClinTox"]
+    assert re.findall(r"^\| (\w+|\*paper\*) ", markdown, re.MULTILINE) == [
+        *("Method", "metric", "test", "RF", "*paper*", "GCN", "*paper*", "MolCLR_GIN", "*paper*")
+    ]
+
+
+def test_the_papers_row_carries_its_marks(tables):
+    rows, markdown, latex = tables([run("bbbp", model, 0, 0.7) for model in ("RF", "GCN", "MolCLR_GCN")])
+    assert [row["paper_check"] for row in rows] == ["unverified", "verified", "std unverified"]
+    assert [cells(markdown, "*paper*", nth) for nth in range(3)] == [["71.4 ± 0.0 †"], ["71.8 ± 0.9"], ["73.8 ± 0.2 ‡"]]
+    assert "† mean and deviation, ‡ deviation not confirmed" in markdown
+    assert r"71.4 $\pm$ 0.0$^\dagger$" in latex and r"73.8 $\pm$ 0.2$^\ddagger$" in latex
+
+
+def test_marks_that_are_not_used_are_not_explained(tables):
+    _, markdown, _ = tables([run("bbbp", "GCN", 0, 0.7)])
+    assert "†" not in markdown and "‡" not in markdown
+
+
+def test_a_missing_combination_is_an_empty_cell(tables):
+    runs = [run("bbbp", "GCN", 0, 0.6), run("clintox", "GCN", 0, 0.6), run("clintox", "RF", 0, 0.7)]
+    rows, markdown, latex = tables(runs)
+    assert len(rows) == 3
+    assert cells(markdown, "RF") == ["", "**70.0**"]
+    assert markdown.index("| RF ") < markdown.index("| GCN "), (
+        "the paper's order, though RF has no run in the first column"
+    )
+    assert re.search(r"^RF &  & \\textbf\{70\.0\} \\\\$", latex, re.MULTILINE)
+
+
+def test_the_best_is_bold_whichever_way_is_better(tables):
+    _, markdown, _ = tables([run("bbbp", "RF", 0, 0.7), run("bbbp", "GCN", 0, 0.8)])
+    assert (cells(markdown, "RF"), cells(markdown, "GCN")) == (["70.0"], ["**80.0**"])
+    _, markdown, _ = tables([run("freesolv", "RF", 0, 2.0), run("freesolv", "GCN", 0, 3.0)], "regression")
+    assert (cells(markdown, "RF"), cells(markdown, "GCN")) == (["**2.00**"], ["3.00"])
+
+
+def test_what_looks_equal_is_equally_bold(tables):
+    _, markdown, _ = tables([run("bbbp", "RF", 0, 0.70011), run("bbbp", "GCN", 0, 0.70012)])
+    assert cells(markdown, "RF") == cells(markdown, "GCN") == ["**70.0**"]
+
+
+def test_errors_have_their_unit_and_the_papers_digits(tables):
+    runs = [run("freesolv", "SVM", seed, 3 + seed) for seed in range(2)] + [run("qm8", "SVM", 0, 0.05432)]
+    rows, markdown, _ = tables(runs, "regression")
+    assert [(row["metric"], row["unit"], row["mean"]) for row in rows] == [
+        *(("RMSE", "kcal/mol", "3.500000"), ("MAE", "mixed units", "0.054320"))
+    ]
+    assert cells(markdown, "metric") == ["RMSE (kcal/mol) ↓", "MAE (mixed units) ↓"]
+    assert cells(markdown, "SVM") == ["**3.50 ± 0.71**", "**0.0543**"]
+    assert cells(markdown, "*paper*") == ["3.14 ± 0.00", "0.0543 ± 0.0010 †"]
+    assert "1 to 2 seeds" in markdown
+
+
+def test_left_out_targets_and_notes_are_told(tables):
+    left_out = {"NR-AR": "one class in the test set"}
+    runs = [run("tox21", "SVM", seed, 0.7, left_out=left_out, note="Trained on a sample.") for seed in range(2)]
+    rows, markdown, _ = tables(runs)
+    assert (rows[0]["left_out_targets"], rows[0]["note"]) == ("NR-AR", "Trained on a sample.")
+    assert "Tox21: not in the mean, for want of labels or of a second class: NR-AR." in markdown
+    assert "Tox21, SVM: Trained on a sample." in markdown
+
+
+def test_runs_without_a_score_leave_the_cell_empty(tables):
+    runs = [run("clintox", "RF", seed, None, left_out={"CT_TOX": "one class in the test set"}) for seed in range(2)]
+    rows, markdown, _ = tables(runs)
+    assert (rows[0]["mean"], rows[0]["std"], rows[0]["seeds"]) == ("", "", "0")
+    assert cells(markdown, "RF") == [""]
+
+
+def test_a_benchmark_that_neither_the_catalogue_nor_the_paper_has(tables):
+    rows, markdown, _ = tables([run("assay", "RF", 0, 0.7), run("freesolv", "RF", 0, 2.0)], "regression")
+    assert [(row["benchmark"], row["unit"]) for row in rows] == [("FreeSolv", "kcal/mol"), ("assay", "")]
+    assert rows[1]["paper_mean"] == rows[1]["paper_check"] == ""
+    assert cells(markdown, "RF") == ["**2.00**", "**0.700**"]
+    assert cells(markdown, "*paper*") == ["2.03 ± 0.22", ""]
+
+
+def test_a_task_without_runs_gives_headers(tables):
+    rows, markdown, latex = tables([run("freesolv", "RF", 0, 2.0)], "classification")
+    assert rows == []
+    assert "No classification benchmark was run." in markdown and "| Method |" in markdown
+    assert latex.count(r"\begin{tabular}{l}") == latex.count(r"\end{tabular}") == 1
+
+
+def test_the_same_run_given_twice_is_an_error(tables):
+    with pytest.raises(MolclrError, match="Seed 0 of RF on bbbp is given twice"):
+        tables([run("bbbp", "RF", 0, 0.7), run("bbbp", "RF", 0, 0.8)])
+
+
+def test_the_order_of_the_files_does_not_change_a_byte(tables):
+    models, tests = ("RF", "GIN"), [0.61, 0.633, 0.647]
+    runs = [run("bbbp", model, seed, tests[seed], note=f"Seed {seed}.") for model in models for seed in range(3)]
+    assert tables(runs, folder="one") == tables(runs[::-1], folder="two")
+
+
+def test_latex_is_balanced_and_escaped(tables):
+    _, _, latex = tables([run("bbbp", "MolCLR_GIN", 0, 0.7, note="50 % of R&D_set #1")])
+    assert latex.count("{") == latex.count("}")
+    assert r"50 \% of R\&D\_set \#1" in latex and r"MolCLR\_GIN" in latex
+    body = latex.split(r"\toprule")[1].split(r"\bottomrule")[0]
+    assert {line.count(" & ") for line in body.splitlines() if line.endswith(r"\\")} == {1}
+
+
+def test_the_terminal_shows_tables_and_figures(tables, tmp_path):
+    _, markdown, _ = tables([run("bbbp", "RF", 0, 0.7)])
+    text = terminal_summary([tmp_path / "tables" / "classification.md"], ["results/figures/tsne.png"])
+    assert markdown in text and "results/figures/tsne.png" in text
+
+
+def test_the_papers_tables_are_whole():
+    paper = published()
+    assert len(paper) == 11 * 13
+    assert not paper.duplicated(["method", "benchmark"]).any()
+    assert set(paper["check"]) == {"verified", "std unverified", "unverified"}
+    ours = paper[(paper["method"] == "MolCLR_GIN") & (paper["benchmark"] == "ClinTox")].iloc[0]
+    assert (ours["mean"], ours["std"], ours["check"]) == ("93.2", "1.7", "verified")

@@ -1,0 +1,157 @@
+import numpy as np
+import pytest
+import torch
+from paths import GOLDEN
+from torch import nn
+from torch_geometric.nn import MessagePassing, global_mean_pool
+
+from molclr.config import EncoderShape
+from molclr.data.featurize import featurize_part
+from molclr.data.store import GraphStore, write_store
+from molclr.models.encoder import SELF_LOOP, Encoder
+from molclr.models.heads import PredictionHead, ProjectionHead
+from molclr.models.nt_xent import nt_xent
+
+SMALL = EncoderShape(layers=3, width=32, feature=48)
+
+
+@pytest.fixture(scope="module")
+def official():
+    """The official GIN of three layers on 64 molecules: encoder, projection head and what they gave."""
+    golden = np.load(GOLDEN / "gin_small.npz")
+    weights = {name.removeprefix("param/"): torch.from_numpy(golden[name]) for name in golden.files if "/" in name}
+    encoder, projection = Encoder("gin", SMALL), ProjectionHead(48, 24)
+    encoder.load_state_dict(
+        {
+            "atom_embedding.weight": weights["x_embedding1.weight"],
+            "chirality_embedding.weight": weights["x_embedding2.weight"],
+            "readout.weight": weights["feat_lin.weight"],
+            "readout.bias": weights["feat_lin.bias"],
+        }
+        | {
+            f"layers.{i}.bond_embedding": torch.cat([weights[f"gnns.{i}.edge_embedding{k}.weight"] for k in (1, 2)])
+            for i in range(3)
+        }
+        | {name.replace("gnns", "layers"): value for name, value in weights.items() if ".mlp." in name}
+        | {name.replace("batch_norms", "norms"): value for name, value in weights.items() if "batch_norms" in name}
+    )
+    projection.load_state_dict({name.removeprefix("out_lin."): v for name, v in weights.items() if "out_lin" in name})
+    return encoder, projection, golden
+
+
+def batch_of(smiles, folder, explicit_hydrogens=False):
+    write_store(folder / "graphs.safetensors", [featurize_part(smiles, explicit_hydrogens)])
+    return GraphStore(folder / "graphs.safetensors").batch(np.arange(len(smiles)))
+
+
+def test_gin_equals_the_official_one(official, tmp_path):
+    encoder, projection, golden = official
+    encoder.eval()
+    with torch.no_grad():
+        h = encoder(*batch_of(golden["smiles"].tolist(), tmp_path))
+        z = projection(h)
+    np.testing.assert_allclose(h.numpy(), golden["h"], atol=1e-5)
+    np.testing.assert_allclose(z.numpy(), golden["z"], atol=1e-5)
+
+
+def test_a_training_step_of_gin_equals_the_official_one(official, tmp_path):
+    encoder, projection, golden = official
+    step = np.load(GOLDEN / "gin_small_step.npz")
+    norms = dict(zip(step["names"].tolist(), step["grad_l2"].tolist(), strict=True))
+    encoder.train()
+    smiles = golden["smiles"].tolist()
+    views = [batch_of(smiles, tmp_path), batch_of(smiles, tmp_path, explicit_hydrogens=True)]
+    loss, _ = nt_xent(*(projection(encoder(*view)) for view in views), 0.1)
+    loss.backward()
+    assert float(loss.detach()) == pytest.approx(float(step["loss"]), abs=1e-5)
+    layer = encoder.layers[1]
+    ours = {
+        "x_embedding1.weight": encoder.atom_embedding.weight.grad,
+        "gnns.1.mlp.0.weight": layer.mlp[0].weight.grad,
+        "gnns.1.edge_embedding1.weight": layer.bond_embedding.grad[:5],
+        "gnns.1.edge_embedding2.weight": layer.bond_embedding.grad[5:],
+        "batch_norms.2.bias": encoder.norms[2].bias.grad,
+        "feat_lin.weight": encoder.readout.weight.grad,
+        "out_lin.2.weight": projection[2].weight.grad,
+    }
+    for name, gradient in ours.items():
+        assert float(gradient.norm()) == pytest.approx(norms[name], rel=1e-4), name
+
+
+class Reference(MessagePassing):
+    """One layer of message passing as torch-geometric would have it written, edge by edge."""
+
+    def __init__(self, layer):
+        super().__init__(aggr="add")
+        self.layer = layer
+        self.table = layer.bond_embedding
+
+    def forward(self, h, edge_index, edge_attr):
+        loops = torch.arange(len(h)).repeat(2, 1)
+        edge_index = torch.cat([edge_index, loops], dim=1)
+        edge_attr = torch.cat([edge_attr, torch.tensor([[SELF_LOOP, 0]]).expand(len(h), 2)])
+        weight = torch.ones(edge_index.shape[1])
+        transform, finish = nn.Identity(), self.layer.mlp if hasattr(self.layer, "mlp") else None
+        if finish is None:
+            degree = torch.bincount(edge_index[1], minlength=len(h)).float()
+            weight = (degree[edge_index[0]] * degree[edge_index[1]]).rsqrt()
+            linear = self.layer.linear
+            transform, finish = (lambda x: x @ linear.weight.T), (lambda x: x + linear.bias)
+        return finish(self.propagate(edge_index, x=transform(h), edge_attr=edge_attr, weight=weight))
+
+    def message(self, x_j, edge_attr, weight):
+        return weight[:, None] * (x_j + self.table[edge_attr[:, 0]] + self.table[5 + edge_attr[:, 1]])
+
+
+@pytest.mark.parametrize("name", ["gin", "gcn"])
+def test_forward_and_gradients_equal_message_passing_edge_by_edge(name, graphs):
+    torch.manual_seed(0)
+    encoder = Encoder(name, SMALL)
+    with torch.no_grad():
+        for layer in encoder.layers:
+            layer.bond_embedding.normal_()
+
+    h = encoder(*graphs)
+    h.square().sum().backward()
+    ours = {key: value.grad.clone() for key, value in encoder.named_parameters()}
+    encoder.zero_grad()
+
+    x = encoder.atom_embedding(graphs.x[:, 0]) + encoder.chirality_embedding(graphs.x[:, 1])
+    for i, (layer, norm) in enumerate(zip(encoder.layers, encoder.norms, strict=True)):
+        x = norm(Reference(layer)(x, graphs.edge_index, graphs.edge_attr))
+        x = torch.relu(x) if i < 2 else x
+    reference = encoder.readout(global_mean_pool(x, graphs.batch))
+    reference.square().sum().backward()
+
+    torch.testing.assert_close(h, reference, atol=1e-4, rtol=1e-4)
+    for key, value in encoder.named_parameters():
+        torch.testing.assert_close(ours[key], value.grad, atol=2e-3, rtol=2e-3, msg=key)
+
+
+@pytest.mark.parametrize("name", ["gin", "gcn"])
+def test_a_molecule_is_embedded_the_same_alone_and_in_company(name, smiles, tmp_path):
+    torch.manual_seed(0)
+    encoder = Encoder(name, SMALL).eval()
+    with torch.no_grad():
+        together = encoder(*batch_of(smiles, tmp_path))
+        for i, text in enumerate(smiles):
+            torch.testing.assert_close(encoder(*batch_of([text], tmp_path))[0], together[i], atol=1e-5, rtol=1e-5)
+
+
+def test_stereochemistry_is_seen(tmp_path):
+    torch.manual_seed(0)
+    encoder = Encoder("gin", SMALL).eval()
+    with torch.no_grad():
+        for pair in (["N[C@@H](C)C(=O)O", "N[C@H](C)C(=O)O"], ["F/C=C/F", "F/C=C\\F"]):
+            first, second = encoder(*batch_of(pair, tmp_path))
+            assert (first - second).abs().max() > 1e-4
+
+
+def test_shapes_are_configurable(graphs):
+    encoder = Encoder("gcn", EncoderShape(layers=2, width=10, feature=20))
+    h = encoder(*graphs)
+    assert h.shape == (graphs.num_graphs, 20)
+    assert ProjectionHead(20, 7)(h).shape == (graphs.num_graphs, 7)
+    head = PredictionHead(20, 3, layers=1, activation="relu")
+    assert head(h).shape == (graphs.num_graphs, 3)
+    assert len([module for module in head.modules() if isinstance(module, nn.Linear)]) == 2

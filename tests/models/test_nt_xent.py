@@ -1,0 +1,32 @@
+import numpy as np
+import pytest
+import torch
+from paths import GOLDEN
+
+from molclr.models.nt_xent import nt_xent
+
+
+@pytest.mark.parametrize("temperature", [0.05, 0.1, 0.5])
+def test_equals_the_official_loss(temperature):
+    golden = np.load(GOLDEN / "nt_xent.npz")
+    loss, _ = nt_xent(torch.from_numpy(golden["zi"]), torch.from_numpy(golden["zj"]), temperature)
+    assert float(loss) == pytest.approx(float(golden[f"loss_t{temperature}"]), abs=1e-5)
+
+
+def test_equals_the_definition():
+    """Equation 4 of the paper, pair by pair."""
+    torch.manual_seed(0)
+    first, second, temperature = torch.randn(3, 5), torch.randn(3, 5), 0.2
+    z = torch.nn.functional.normalize(torch.cat([first, second]), dim=1)
+    similarity = (z @ z.T / temperature).exp()
+    losses = []
+    for i in range(6):
+        others = [k for k in range(6) if k != i]
+        losses.append(-torch.log(similarity[i, (i + 3) % 6] / similarity[i, others].sum()))
+    assert float(nt_xent(first, second, temperature)[0]) == pytest.approx(float(torch.stack(losses).mean()), rel=1e-5)
+
+
+def test_accuracy_counts_partners_that_are_most_similar():
+    first = torch.eye(4)
+    assert float(nt_xent(first, first, 0.1)[1]) == 1.0
+    assert float(nt_xent(first, first.roll(1, 0), 0.1)[1]) == 0.0

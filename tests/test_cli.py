@@ -1,0 +1,65 @@
+import subprocess
+import sys
+
+import pytest
+from paths import FIXTURES
+
+from molclr.cli import build_parser, main
+
+
+def test_help_needs_no_heavy_import():
+    heavy = {"torch", "torch_geometric", "rdkit", "pandas", "sklearn", "matplotlib", "pyarrow", "snakemake"}
+    program = f"import sys, molclr.cli; molclr.cli.build_parser(); print({heavy!r} & set(sys.modules))"
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "set()"
+
+
+def test_every_step_has_a_subcommand_with_help(capsys):
+    help_text = build_parser().format_help()
+    for step in (
+        "fetch",
+        "canonicalize",
+        "split",
+        "featurize",
+        "pretrain",
+        "finetune",
+        "baseline",
+        "embed",
+        "table",
+        "figure",
+    ):
+        assert step in help_text
+        with pytest.raises(SystemExit, match="0"):
+            main([step, "--help"])
+        assert step in capsys.readouterr().out
+
+
+def test_a_mistake_is_one_sentence_and_exit_code_1(tmp_path, capsys):
+    assert (
+        main(["split", str(tmp_path / "none.parquet"), "--scheme", "scaffold", "--output", str(tmp_path / "s.csv")])
+        == 1
+    )
+    error = capsys.readouterr().err
+    assert error.startswith("molclr: error: ") and "none.parquet" in error and error.count("\n") == 1
+    assert not (tmp_path / "s.csv").exists()
+
+
+def test_a_mistake_in_the_settings_names_the_key(tmp_path, capsys):
+    command = ["pretrain", "graphs.safetensors", "--encoder", "gin", "--folder", str(tmp_path), "--settings"]
+    assert main([*command, "{epoch: 3}"]) == 1
+    assert "unknown key 'epoch'; known here are epochs" in capsys.readouterr().err.replace(
+        "device, threads, precision, ", ""
+    )
+
+
+def test_the_data_steps_by_hand(tmp_path):
+    """A chemist's own table: canonicalize, split and featurize it from the command line."""
+    table, split, graphs = (str(tmp_path / name) for name in ("table.parquet", "split.csv", "graphs.safetensors"))
+    raw, rejected = str(FIXTURES / "bbbp.csv"), str(tmp_path / "rejected.csv")
+    assert main(["canonicalize", raw, "--molecules", table, "--rejected", rejected, "--limit", "50"]) == 0
+    assert main(["split", table, "--scheme", "random", "--seed", "1", "--output", split]) == 0
+    assert main(["featurize", table, "--output", graphs]) == 0
+    assert (tmp_path / "split.csv").read_text().count("\n") == 51
+    from molclr.data.store import GraphStore
+
+    assert len(GraphStore(graphs)) == 50

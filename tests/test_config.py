@@ -1,0 +1,73 @@
+import pytest
+import yaml
+from paths import REPOSITORY
+
+from molclr.config import Config, Pretrain, Section, parse_section, parse_settings
+from molclr.data.catalogue import load_catalogue
+from molclr.errors import MolclrError
+
+SMALL = {"benchmarks": ["bbbp"], "models": ["GIN"]}
+
+
+@pytest.mark.parametrize("path", sorted((REPOSITORY / "config").glob("*.yaml")), ids=lambda path: path.name)
+def test_the_configurations_are_valid(path):
+    settings = parse_section(Config, yaml.safe_load(path.read_text()), path.name)
+    for name in settings.benchmarks:
+        assert load_catalogue().benchmarks[name]
+    assert settings.corpus.name in load_catalogue().corpora
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (
+            {"pretrain": {"temprature": 0.1}},
+            r"run\.yaml: unknown key 'pretrain\.temprature'; known here are .*temperature",
+        ),
+        (
+            {"pretrain": {"augmentation": {"maksing": 1}}},
+            r"unknown key 'pretrain\.augmentation\.maksing'.*atom_masking",
+        ),
+        ({"seed": 3}, r"unknown key 'seed'; known here are .*seeds"),
+        ({"pretrain": {"epochs": "many"}}, r"'pretrain\.epochs' is 'many'.*integer"),
+        ({"pretrain": {"temperature": 0}}, r"'pretrain\.temperature' is 0.*greater than 0"),
+        ({"pretrain": {"augmentation": {"atom_masking": 1.5}}}, r"'pretrain\.augmentation\.atom_masking' is 1\.5"),
+        ({"models": ["GAT"]}, r"'models\.0' is 'GAT'.*MolCLR_GIN"),
+        ({"seeds": [0, 0]}, r"'seeds' is \[0, 0\].*twice"),
+        ({"benchmarks": None}, r"'benchmarks' is None"),
+    ],
+)
+def test_a_mistake_is_one_sentence_that_names_the_key(values, message):
+    with pytest.raises(MolclrError, match=message) as error:
+        parse_section(Config, SMALL | values, "run.yaml")
+    assert "\n" not in str(error.value)
+
+
+def test_numbers_in_scientific_notation():
+    assert (
+        parse_section(Config, SMALL | {"pretrain": {"learning_rate": "1e-5"}}, "run.yaml").pretrain.learning_rate
+        == 1e-5
+    )
+
+
+def test_settings_come_inline_or_from_a_file(tmp_path):
+    path = tmp_path / "settings.yaml"
+    path.write_text("epochs: 3\n")
+    assert parse_settings(Pretrain, "{epochs: 3}") == parse_settings(Pretrain, str(path)) == Pretrain(epochs=3)
+    settings = Pretrain(temperature=0.2)
+    assert parse_settings(Pretrain, settings.model_dump_json()) == settings
+    with pytest.raises(MolclrError, match="no file"):
+        parse_settings(Pretrain, str(tmp_path / "other.yaml"))
+    with pytest.raises(MolclrError, match="neither YAML"):
+        parse_settings(Pretrain, "{epochs: ")
+
+
+def test_every_key_is_described():
+    def sections(section):
+        yield section
+        for below in section.__subclasses__():
+            yield from sections(below)
+
+    for section in sections(Section):
+        for name, field in section.model_fields.items():
+            assert field.description, f"{section.__name__}.{name}"

@@ -1,0 +1,178 @@
+import csv
+import dataclasses
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+from paths import FIXTURES
+
+from molclr.batch import GraphBatch
+from molclr.config import EncoderShape, Finetune, Pretrain
+from molclr.data.labelled import read_labelled
+from molclr.data.store import GraphStore
+from molclr.errors import MolclrError
+from molclr.evaluation.metrics import score
+from molclr.evaluation.runs import Run
+from molclr.models.encoder import Encoder
+from molclr.training.embed import write_embeddings
+from molclr.training.finetune import Predictor, finetune
+from molclr.training.pretrain import pretrain
+
+SHAPE = EncoderShape(layers=2, width=16, feature=24)
+SETTINGS = Finetune(epochs=3, batch_size=32, head_learning_rate=2e-3)
+FILES = ("predictions.csv", "metrics.json", "history.csv", "model.safetensors")
+
+
+def classification(data, seed=0):
+    return Run("bbbp", "GIN", seed, "classification", "roc_auc", data.targets)
+
+
+def regression(data, metric="rmse"):
+    return Run("freesolv", "GCN", 0, "regression", metric, data.targets)
+
+
+def test_it_learns_from_scratch(bbbp, tmp_path):
+    data, graphs = bbbp
+    settings = SETTINGS.model_copy(update={"epochs": 10, "dropout": 0.0})
+    metrics = finetune(data, graphs, tmp_path, classification(data), "gin", settings, SHAPE)
+    with (tmp_path / "history.csv").open() as file:
+        history = list(csv.DictReader(file))
+    assert float(history[-1]["train_loss"]) < 0.8 * float(history[0]["train_loss"])
+    scores = [float(row["validation"]) for row in history]
+    assert metrics.validation == max(scores)
+    assert metrics.best_epoch == 1 + scores.index(max(scores))
+
+
+def test_predictions_are_of_the_test_molecules_with_their_raw_rows(bbbp, tmp_path):
+    data, graphs = bbbp
+    metrics = finetune(data, graphs, tmp_path, classification(data), "gcn", SETTINGS, SHAPE)
+    with (tmp_path / "predictions.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    test = data.subsets["test"]
+    assert [int(row["row"]) for row in rows] == data.rows[test].tolist()
+    assert [float(row["label"]) for row in rows] == data.labels[test, 0].tolist()
+    predictions = np.array([[float(row["prediction"])] for row in rows])
+    assert ((predictions > 0) & (predictions < 1)).all()
+    assert metrics.test == score("roc_auc", data.labels[test], predictions, data.targets).value
+    assert json.loads((tmp_path / "metrics.json").read_text())["test"] == metrics.test
+
+
+def test_a_run_is_decided_by_its_seed(bbbp, tmp_path):
+    data, graphs = bbbp
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        finetune(data, graphs, tmp_path / name, classification(data, seed), "gin", SETTINGS, SHAPE)
+    a, b, c = ([(tmp_path / folder / file).read_bytes() for file in FILES] for folder in "abc")
+    assert a == b
+    assert a[0] != c[0]
+
+
+def test_regression_is_in_the_unit_of_the_target(freesolv, tmp_path):
+    data, graphs = freesolv
+    settings = SETTINGS.model_copy(update={"epochs": 20, "dropout": 0.0})
+    metrics = finetune(data, graphs, tmp_path, regression(data), "gin", settings, SHAPE)
+    train, test = data.labels[data.subsets["train"]], data.labels[data.subsets["test"]]
+    assert metrics.test < 1.5 * math.sqrt(((test - train.mean()) ** 2).mean())
+    assert train.std() > 2
+
+
+def test_a_pretrained_encoder_is_where_training_starts(bbbp, corpus, tmp_path):
+    data, graphs = bbbp
+    pretrain(
+        corpus[1], tmp_path / "pre", "gin", SHAPE, Pretrain(epochs=1, batch_size=32, projection=8, warmup_epochs=0)
+    )
+    encoder = tmp_path / "pre" / "encoder.safetensors"
+    still = SETTINGS.model_copy(update={"epochs": 1, "encoder_learning_rate": 1e-12, "dropout": 0.0, "weight_decay": 0})
+    finetune(data, graphs, tmp_path / "run", classification(data), encoder, still, EncoderShape())
+    from molclr.training.checkpoint import load_weights
+
+    before, after = load_weights(encoder)[0], load_weights(tmp_path / "run" / "model.safetensors")[0]
+    torch.testing.assert_close(after["encoder.readout.weight"], before["readout.weight"])
+    torch.testing.assert_close(after["encoder.atom_embedding.weight"], before["atom_embedding.weight"])
+
+
+def test_a_missing_encoder_is_an_error_and_not_training_from_scratch(bbbp, tmp_path):
+    data, graphs = bbbp
+    with pytest.raises(MolclrError, match=r"no checkpoint '.*none\.safetensors'"):
+        finetune(data, graphs, tmp_path, classification(data), tmp_path / "none.safetensors", SETTINGS, SHAPE)
+    assert not list(tmp_path.iterdir())
+
+
+def test_graphs_of_other_molecules_are_an_error(bbbp, tmp_path):
+    data, graphs = bbbp
+    fewer = dataclasses.replace(data, rows=data.rows[:-1])
+    with pytest.raises(MolclrError, match="featurize"):
+        finetune(fewer, graphs, tmp_path, classification(data), "gin", SETTINGS, SHAPE)
+
+
+def several_targets(tmp_path, benchmark_files, name, change):
+    """BBBP with labels changed row by row: `change(i, label)` gives the labels of row i."""
+    with (FIXTURES / "bbbp.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    columns = len(change(0, "0"))
+    with (tmp_path / "raw.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["smiles", *(f"t{k}" for k in range(columns))])
+        writer.writerows([row["smiles"], *change(i, row["p_np"])] for i, row in enumerate(rows))
+    molecules, split, graphs = benchmark_files(tmp_path / "raw.csv", name)
+    return read_labelled(molecules, split), graphs
+
+
+def test_several_targets_with_missing_labels(tmp_path, benchmark_files):
+    data, graphs = several_targets(
+        tmp_path, benchmark_files, "sparse", lambda i, label: [label if i % 3 else "", label if i % 2 else "", ""]
+    )
+    assert np.isnan(data.labels).any(axis=0).all()
+    metrics = finetune(data, graphs, tmp_path / "run", classification(data), "gin", SETTINGS, SHAPE)
+    assert set(metrics.per_target) == {"t0", "t1"}
+    assert metrics.left_out == {"t2": "no labels in the test set"}
+    regress = finetune(data, graphs, tmp_path / "run2", regression(data), "gin", SETTINGS, SHAPE)
+    assert set(regress.per_target) == {"t0", "t1"}
+
+
+def test_missing_labels_do_not_touch_the_loss(bbbp):
+    _data, graphs = bbbp
+    run = Run("x", "GIN", 0, "regression", "rmse", ["a", "b"])
+    labels = np.array([[1.0, 5.0], [3.0, np.nan], [5.0, np.nan], [7.0, 9.0]])
+    model = Predictor(Encoder("gin", SHAPE), SETTINGS, run, labels).eval()
+    assert model.mean.tolist() == [4.0, 7.0]
+    assert model.scale.tolist() == pytest.approx([math.sqrt(5), 2.0])
+    batch: GraphBatch = GraphStore(graphs).batch(np.arange(4))
+    with torch.no_grad():
+        output = model(batch)
+        expected = (
+            ((output[:, 0] - (torch.tensor(labels[:, 0]) - 4) / math.sqrt(5)) ** 2).sum()
+            + (output[0, 1] + 1) ** 2
+            + (output[3, 1] - 1) ** 2
+        ) / 6
+        assert float(model.loss(batch, torch.tensor(labels).float())) == pytest.approx(float(expected), rel=1e-5)
+        assert float(model.loss(batch, torch.full((4, 2), torch.nan))) == 0
+
+
+def test_a_benchmark_without_a_positive(tmp_path, benchmark_files):
+    """Nothing can be ranked: the last epoch is taken, the target is named, and the score is missing, not made up."""
+    data, graphs = several_targets(tmp_path, benchmark_files, "negative", lambda i, label: ["0"])
+    metrics = finetune(data, graphs, tmp_path / "run", classification(data), "gin", SETTINGS, SHAPE)
+    assert metrics.test is None and metrics.validation is None
+    assert metrics.left_out == {"t0": "one class in the test set"}
+    assert metrics.best_epoch == SETTINGS.epochs
+    assert "last epoch" in metrics.note
+
+
+def test_embeddings_of_held_out_molecules(corpus, tmp_path):
+    import pyarrow.parquet as pq
+
+    pretrain(corpus[1], tmp_path, "gcn", SHAPE, Pretrain(epochs=1, batch_size=32, projection=8))
+    encoder = tmp_path / "encoder.safetensors"
+    write_embeddings(*corpus, tmp_path / "all.parquet", encoder)
+    write_embeddings(*corpus, tmp_path / "some.parquet", encoder, held_out=(0.2, 0), limit=10)
+    every, some = (pq.read_table(tmp_path / f"{name}.parquet") for name in ("all", "some"))
+    assert every["embedding"].type.list_size == 24
+    assert len(every) == pq.read_metadata(corpus[0]).num_rows
+    assert len(some) == 10
+    rows = every["row"].to_pylist()
+    for row, smiles, vector in zip(*(some[column].to_pylist() for column in some.column_names), strict=True):
+        place = rows.index(row)
+        assert every["smiles"][place].as_py() == smiles
+        np.testing.assert_allclose(vector, every["embedding"][place].as_py(), atol=1e-5)

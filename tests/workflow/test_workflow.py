@@ -1,0 +1,191 @@
+"""The real workflow on real molecules: a copy of the repository in a folder with a space runs config/test.yaml."""
+
+import csv
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from paths import REPOSITORY
+
+pytestmark = [pytest.mark.workflow, pytest.mark.network, pytest.mark.xdist_group("workflow")]
+OUTPUTS = {
+    *(f"tables/{task}.{form}" for task in ("classification", "regression") for form in ("csv", "md", "tex")),
+    *(
+        f"figures/{name}.{form}"
+        for name in ("benchmarks", "pretraining", "tsne_gin", "retrieval_gin")
+        for form in ("png", "svg")
+    ),
+}
+
+
+def command(*arguments):
+    return [sys.executable, "-m", "snakemake", "--cores", "2", "--configfile", "config/test.yaml", *arguments]
+
+
+def snakemake(folder, *arguments, check=True):
+    """Run Snakemake in `folder`; return what it prints."""
+    result = subprocess.run(
+        command(*arguments), cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    assert not check or result.returncode == 0, result.stdout
+    return result.stdout
+
+
+def planned(folder, *arguments):
+    """How many jobs of each rule Snakemake would run."""
+    lines = snakemake(folder, "--dry-run", "all", *arguments).splitlines()
+    if not any(line.startswith("Job stats") for line in lines):
+        assert any("Nothing to be done" in line for line in lines)
+        return {}
+    start = next(i for i, line in enumerate(lines) if line.startswith("Job stats")) + 3
+    rows = (line.split() for line in lines[start:])
+    jobs = {}
+    for row in rows:
+        if len(row) != 2 or row[0] == "total":
+            break
+        jobs[row[0]] = int(row[1])
+    return jobs
+
+
+def copy_repository(target):
+    """What git would clone, with what is not committed yet, at a path with a space."""
+    listing = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
+    files = subprocess.run(listing, cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout
+    for name in filter(None, files.split("\0")):
+        if (REPOSITORY / name).is_file():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(REPOSITORY / name, target / name)
+    return target
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A copy in which everything has been made."""
+    folder = copy_repository(tmp_path_factory.mktemp("work flow"))
+    snakemake(folder, "all")
+    return folder
+
+
+@pytest.fixture
+def edit(finished):
+    """Append to a file of the copy; undo it afterwards, time stamp included."""
+    before = {}
+
+    def append(name, text):
+        path = finished / name
+        before[path] = (path.read_bytes(), path.stat())
+        path.write_text(path.read_text() + text)
+
+    yield append
+    for path, (content, stat) in before.items():
+        path.write_bytes(content)
+        os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+
+
+def test_it_makes_every_table_and_figure(finished):
+    made = {str(path.relative_to(finished / "results")) for path in finished.glob("results/[tf]*/*")}
+    assert made == OUTPUTS
+    with (finished / "results/tables/classification.csv").open() as file:
+        rows = {row["model"]: row for row in csv.DictReader(file)}
+    assert set(rows) == {"RF", "GCN", "MolCLR_GIN"}
+    assert all(0 < float(row["mean"]) < 100 and row["seeds"] == "2" for row in rows.values())
+    assert rows["MolCLR_GIN"]["paper_mean"] == "73.6"
+
+
+def test_nothing_is_done_twice(finished):
+    assert planned(finished) == {}
+
+
+def test_the_augmentation_decides_pre_training_and_what_follows(finished, edit):
+    edit("molclr/models/augment.py", "\n# edited\n")
+    jobs = planned(finished)
+    assert jobs["pretrain"] == 1
+    assert jobs["finetune"] == 4, "both benchmarks, both seeds, but only the pre-trained model"
+    assert jobs["table"] == 2
+    assert not {"fetch", "canonicalize", "split", "featurize", "baseline"} & set(jobs)
+
+
+def test_a_parameter_decides_pre_training_and_what_follows(finished):
+    jobs = planned(finished, "--config", "pretrain={temperature: 0.5}")
+    assert jobs["pretrain"] == 1 and jobs["finetune"] == 4 and "canonicalize" not in jobs
+
+
+def test_a_figure_decides_nothing_but_figures(finished, edit):
+    edit("README.md", "\nedited\n")
+    assert planned(finished) == {}
+    edit("molclr/evaluation/figures/style.py", "\n# edited\n")
+    jobs = planned(finished)
+    assert jobs and all(name.startswith("figure") or name == "all" for name in jobs)
+
+
+def test_a_changed_benchmark_setting_leaves_pre_training_alone(finished):
+    jobs = planned(finished, "--config", "finetune={epochs: 3}")
+    assert jobs["finetune"] == 8 and "pretrain" not in jobs and "baseline" not in jobs
+
+
+def test_killed_anywhere_it_finishes_with_the_same_bytes(finished):
+    """Results are deleted, the run is killed again and again, and the tables are those of the undisturbed run."""
+    tables = {path.name: path.read_bytes() for path in (finished / "results/tables").iterdir()}
+    (finished / "results").rename(finished / "undisturbed")
+    for seconds in (6, 12, 18):
+        run = subprocess.Popen(
+            command("--nolock", "all"),
+            cwd=finished,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        time.sleep(seconds)
+        os.killpg(run.pid, signal.SIGKILL)
+        run.wait()
+    snakemake(finished, "--nolock", "all")
+    assert {path.name: path.read_bytes() for path in (finished / "results/tables").iterdir()} == tables
+    assert planned(finished) == {}
+
+
+def test_the_report_is_one_page(finished):
+    snakemake(finished, "--report", "report.html")
+    page = (finished / "report.html").read_text()
+    assert "classification.csv" in page and "retrieval_gin.png" in page
+
+
+def test_the_paper_is_planned(finished):
+    output = snakemake(finished, "--dry-run", "all", "--quiet", "--configfile", "config/paper.yaml", check=False)
+    assert "Error" not in output, output
+    lines = dict(line.split() for line in output.splitlines() if len(line.split()) == 2)
+    assert lines["finetune"] == str(13 * 4 * 3)
+    assert lines["baseline"] == str(13 * 2 * 3)
+    assert lines["pretrain"] == "2"
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("pretrain={temprature: 0.5}", "config/test.yaml: unknown key 'pretrain.temprature'"),
+        ("benchmarks=[bbpb]", "config/test.yaml: 'benchmarks' names 'bbpb'; the catalogue has bbbp"),
+        ("seeds=[a]", "config/test.yaml: 'seeds.0' is 'a'"),
+    ],
+)
+def test_a_mistake_in_the_configuration_names_the_key(finished, option, message):
+    assert message in snakemake(finished, "--dry-run", "all", "--config", option, check=False)
+
+
+def test_no_output_of_a_run_is_committed():
+    """Snakemake would take it for made in a fresh clone."""
+    files = subprocess.run(
+        ["git", "ls-files"], cwd=REPOSITORY, capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    folders = ("data/", "results/", "logs/")
+    assert [name for name in files if name.startswith(folders) and not name.startswith("results/published/")] == []
+
+
+def test_cores_need_not_be_named(finished):
+    program = Path(sys.executable).parent / "snakemake"
+    arguments = [program, "results/tables/classification.csv", "--dry-run", "--configfile", "config/test.yaml"]
+    result = subprocess.run(arguments, cwd=finished, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr

@@ -1,0 +1,135 @@
+# Evaluation: tables and figures, all of them functions of files that training has left.
+# Needs metrics, histories and embeddings; makes results/tables and results/figures.
+
+MODELS = settings.models
+
+
+def metrics_of(task):
+    """Metrics of every run of the benchmarks with this task."""
+    return expand(
+        f"{RESULTS}/runs/{{benchmark}}/{{model}}/seed-{{seed}}/metrics.json",
+        benchmark=[name for name, benchmark in benchmarks.items() if benchmark.task == task],
+        model=MODELS,
+        seed=settings.seeds,
+    )
+
+
+TABLES = expand(
+    f"{RESULTS}/tables/{{task}}.{{format}}", task=["classification", "regression"], format=["csv", "md", "tex"]
+)
+FIGURE_NAMES = ["benchmarks"]
+if ENCODERS:
+    FIGURE_NAMES += ["pretraining", *expand("{kind}_{encoder}", kind=["tsne", "retrieval"], encoder=ENCODERS)]
+FIGURES = expand(f"{RESULTS}/figures/{{name}}.{{format}}", name=FIGURE_NAMES, format=["png", "svg"])
+
+
+wildcard_constraints:
+    task="classification|regression",
+
+
+rule table:
+    """Mean and deviation over the seeds, a row a benchmark and model, with the paper's value beside it."""
+    input:
+        metrics=lambda wildcards: metrics_of(wildcards.task),
+        published=package_file("evaluation/published.csv"),
+        catalogue=package_file("data/catalogue.yaml"),
+        code=source_files("evaluation.tables"),
+    output:
+        csv=report(
+            f"{RESULTS}/tables/{{task}}.csv",
+            caption="../report/{task}.rst",
+            category="Tables",
+            labels={"table": "{task}", "format": "CSV"},
+        ),
+        markdown=f"{RESULTS}/tables/{{task}}.md",
+        latex=f"{RESULTS}/tables/{{task}}.tex",
+    log:
+        f"logs/{RESULTS}/tables/{{task}}.log",
+    resources:
+        mem_mb=1000,
+        runtime=60,
+    shell:
+        "molclr table --task {wildcards.task} --csv {output.csv:q} --markdown {output.markdown:q} --latex {output.latex:q}"
+        " {input.metrics:q} 2> {log:q}"
+
+
+def figure(name, labels):
+    """The two images of a figure, for the report."""
+    caption = f"../report/{name.split('_')[0]}.rst"
+    path = f"{RESULTS}/figures/{name}"
+    return {
+        "png": report(f"{path}.png", caption=caption, category="Figures", labels=labels | {"format": "PNG"}),
+        "svg": report(f"{path}.svg", caption=caption, category="Figures", labels=labels | {"format": "SVG"}),
+    }
+
+
+rule figure_benchmarks:
+    """Scores of all models on all benchmarks, the paper's marked."""
+    input:
+        classification=f"{RESULTS}/tables/classification.csv",
+        regression=f"{RESULTS}/tables/regression.csv",
+        code=source_files("evaluation.figures.benchmarks"),
+    output:
+        **figure("benchmarks", {"figure": "benchmarks"}),
+    log:
+        f"logs/{RESULTS}/figures/benchmarks.log",
+    resources:
+        mem_mb=1000,
+        runtime=60,
+    shell:
+        "molclr figure benchmarks {input.classification:q} {input.regression:q}"
+        " --png {output.png:q} --svg {output.svg:q} 2> {log:q}"
+
+
+rule figure_pretraining:
+    """Loss, contrastive accuracy and learning rate over the epochs."""
+    input:
+        histories=expand(f"{RESULTS}/pretrain/{{encoder}}/history.csv", encoder=ENCODERS),
+        code=source_files("evaluation.figures.pretraining"),
+    output:
+        **figure("pretraining", {"figure": "pre-training"}),
+    log:
+        f"logs/{RESULTS}/figures/pretraining.log",
+    resources:
+        mem_mb=1000,
+        runtime=60,
+    shell:
+        "molclr figure pretraining {input.histories:q} --png {output.png:q} --svg {output.svg:q} 2> {log:q}"
+
+
+rule figure_tsne:
+    """The representation of held-out corpus molecules in two dimensions, coloured by a property."""
+    input:
+        embeddings=f"{RESULTS}/embeddings/{{encoder}}.parquet",
+        code=source_files("evaluation.figures.tsne"),
+    output:
+        **figure("tsne_{encoder}", {"figure": "t-SNE", "encoder": "{encoder}"}),
+    log:
+        f"logs/{RESULTS}/figures/tsne_{{encoder}}.log",
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    params:
+        property=settings.figures.property,
+    shell:
+        "molclr figure tsne {input.embeddings:q} --property {params.property}"
+        " --png {output.png:q} --svg {output.svg:q} 2> {log:q}"
+
+
+rule figure_retrieval:
+    """A query molecule and its nearest neighbours in the representation."""
+    input:
+        embeddings=f"{RESULTS}/embeddings/{{encoder}}.parquet",
+        code=source_files("evaluation.figures.retrieval"),
+    output:
+        **figure("retrieval_{encoder}", {"figure": "retrieval", "encoder": "{encoder}"}),
+    log:
+        f"logs/{RESULTS}/figures/retrieval_{{encoder}}.log",
+    resources:
+        mem_mb=1000,
+        runtime=60,
+    params:
+        neighbours=settings.figures.neighbours,
+    shell:
+        "molclr figure retrieval {input.embeddings:q} --neighbours {params.neighbours}"
+        " --png {output.png:q} --svg {output.svg:q} 2> {log:q}"

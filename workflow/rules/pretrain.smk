@@ -1,0 +1,59 @@
+# Pre-training: from the corpus to encoders that have seen no label.
+# Needs the corpus's graph store; makes results/pretrain/ENCODER and results/embeddings.
+
+ENCODERS = [name.removeprefix("MolCLR_").lower() for name in settings.models if name.startswith("MolCLR_")]
+RESULTS = settings.results
+
+
+wildcard_constraints:
+    encoder="gin|gcn",
+
+
+rule pretrain:
+    """Contrastive pre-training; a killed run continues from its state file, which is no output and so survives."""
+    input:
+        graphs=f"data/graphs/{CORPUS}.safetensors",
+        code=source_files("training.pretrain"),
+    output:
+        encoder=f"{RESULTS}/pretrain/{{encoder}}/encoder.safetensors",
+        last=f"{RESULTS}/pretrain/{{encoder}}/last.safetensors",
+        history=f"{RESULTS}/pretrain/{{encoder}}/history.csv",
+    log:
+        f"logs/{RESULTS}/pretrain/{{encoder}}.log",
+    benchmark:
+        f"logs/{RESULTS}/pretrain/{{encoder}}.tsv"
+    threads: settings.pretrain.threads
+    resources:
+        gpu=settings.pretrain.gpus,
+        mem_mb=4000,
+        runtime=7 * 24 * 60,
+    params:
+        shape=settings.encoder.model_dump_json(),
+        settings=settings.pretrain.model_dump_json(),
+    shell:
+        "molclr pretrain {input.graphs:q} --encoder {wildcards.encoder} --shape {params.shape:q}"
+        ' --settings {params.settings:q} --folder "$(dirname {output.encoder:q})" 2> {log:q}'
+
+
+rule embed:
+    """The representation of corpus molecules that pre-training held out."""
+    input:
+        molecules=f"data/molecules/{CORPUS}.parquet",
+        graphs=f"data/graphs/{CORPUS}.safetensors",
+        encoder=f"{RESULTS}/pretrain/{{encoder}}/encoder.safetensors",
+        code=source_files("training.embed"),
+    output:
+        embeddings=f"{RESULTS}/embeddings/{{encoder}}.parquet",
+    log:
+        f"logs/{RESULTS}/embeddings/{{encoder}}.log",
+    benchmark:
+        f"logs/{RESULTS}/embeddings/{{encoder}}.tsv"
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    params:
+        held_out=f"{settings.pretrain.validation_share} {settings.pretrain.seed}",
+        limit=settings.figures.molecules,
+    shell:
+        "molclr embed {input.molecules:q} --graphs {input.graphs:q} --encoder {input.encoder:q}"
+        " --held-out {params.held_out} --limit {params.limit} --output {output.embeddings:q} 2> {log:q}"
