@@ -18,7 +18,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, _terminate)
     try:
         options.run(options)
-    except MolclrError as error:
+    except (MolclrError, OSError) as error:  # An OSError, such as a full disk, names its file.
         print(f"molclr: error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

@@ -37,7 +37,7 @@ rule table:
     output:
         csv=report(
             f"{RESULTS}/tables/{{task}}.csv",
-            caption="../report/{task}.rst",
+            caption="../report/tables.rst",
             category="Tables",
             labels={"table": "{task}", "format": "CSV"},
         ),
@@ -45,6 +45,8 @@ rule table:
         latex=f"{RESULTS}/tables/{{task}}.tex",
     log:
         f"logs/{RESULTS}/tables/{{task}}.log",
+    benchmark:
+        f"logs/{RESULTS}/tables/{{task}}.tsv"
     resources:
         mem_mb=1000,
         runtime=60,
@@ -73,6 +75,8 @@ rule figure_benchmarks:
         **figure("benchmarks", {"figure": "benchmarks"}),
     log:
         f"logs/{RESULTS}/figures/benchmarks.log",
+    benchmark:
+        f"logs/{RESULTS}/figures/benchmarks.tsv"
     resources:
         mem_mb=1000,
         runtime=60,
@@ -90,6 +94,8 @@ rule figure_pretraining:
         **figure("pretraining", {"figure": "pre-training"}),
     log:
         f"logs/{RESULTS}/figures/pretraining.log",
+    benchmark:
+        f"logs/{RESULTS}/figures/pretraining.tsv"
     resources:
         mem_mb=1000,
         runtime=60,
@@ -106,6 +112,8 @@ rule figure_tsne:
         **figure("tsne_{encoder}", {"figure": "t-SNE", "encoder": "{encoder}"}),
     log:
         f"logs/{RESULTS}/figures/tsne_{{encoder}}.log",
+    benchmark:
+        f"logs/{RESULTS}/figures/tsne_{{encoder}}.tsv"
     resources:
         mem_mb=2000,
         runtime=60,
@@ -125,6 +133,8 @@ rule figure_retrieval:
         **figure("retrieval_{encoder}", {"figure": "retrieval", "encoder": "{encoder}"}),
     log:
         f"logs/{RESULTS}/figures/retrieval_{{encoder}}.log",
+    benchmark:
+        f"logs/{RESULTS}/figures/retrieval_{{encoder}}.tsv"
     resources:
         mem_mb=1000,
         runtime=60,

@@ -1,0 +1,43 @@
+"""Time and memory of each step of the last run, from the figures that Snakemake kept: `python benchmarks/chain.py`."""
+
+import csv
+import re
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+STEPS = {
+    "fetch": r"data/raw/",
+    "canonicalize": r"data/molecules/",
+    "split": r"data/splits/",
+    "featurize": r"data/graphs/",
+    "pretrain": r"/pretrain/",
+    "embed": r"/embeddings/",
+    "finetune": r"/runs/[^/]+/(MolCLR_)?G[A-Z]+/",
+    "baseline": r"/runs/[^/]+/(RF|SVM)/",
+    "table": r"/tables/",
+    "figure": r"/figures/",
+}
+
+
+def main() -> None:
+    """Print a Markdown table: jobs, seconds of all jobs together, the longest one, and the most memory of one."""
+    found = defaultdict(list)
+    for path in sorted(Path("logs").rglob("*.tsv")):
+        step = next((name for name, pattern in STEPS.items() if re.search(pattern, path.as_posix())), None)
+        with path.open() as file:
+            row = next(csv.DictReader(file, delimiter="\t"))
+        if step:
+            memory = 0.0 if row["max_rss"] in ("-", "NA") else float(row["max_rss"])
+            found[step].append((float(row["s"]), memory))
+    if not found:
+        sys.exit("There are no logs of a run here; run 'make all' first.")
+    print("| step | jobs | seconds, all jobs | seconds, longest job | memory of a job, MB |\n|---|---:|---:|---:|---:|")
+    for step in STEPS:
+        if step in found:
+            seconds, memory = zip(*found[step], strict=True)
+            print(f"| {step} | {len(seconds)} | {sum(seconds):.0f} | {max(seconds):.0f} | {max(memory):.0f} |")
+
+
+if __name__ == "__main__":
+    main()
