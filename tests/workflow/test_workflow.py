@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from paths import REPOSITORY
 
-pytestmark = [pytest.mark.workflow, pytest.mark.network, pytest.mark.xdist_group("workflow")]
+pytestmark = [pytest.mark.workflow, pytest.mark.network]
 OUTPUTS = {
     *(f"tables/{task}.{form}" for task in ("classification", "regression") for form in ("csv", "md", "tex")),
     *(
