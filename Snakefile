@@ -37,8 +37,8 @@ choose("corpus.name", [settings.corpus.name], catalogue.corpora)
 
 # The `molclr` command of the Python that runs Snakemake, also where its environment is not activated.
 os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-if settings.mirror:
-    os.environ.setdefault("MOLCLR_MIRROR", settings.mirror)
+if settings.mirror and not os.environ.get("MOLCLR_MIRROR"):
+    os.environ["MOLCLR_MIRROR"] = settings.mirror
 
 
 include: "workflow/rules/data.smk"

@@ -1,4 +1,4 @@
-"""Time and memory of each step of the last run, from the figures that Snakemake kept: `python benchmarks/chain.py`."""
+"""Time and memory of each step, from the figures that Snakemake keeps in logs/: `python benchmarks/chain.py`."""
 
 import csv
 import re

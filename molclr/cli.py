@@ -78,6 +78,7 @@ def build_parser() -> argparse.ArgumentParser:
     pretrain.add_argument("--folder", type=Path, required=True, help="folder for encoder, history and state")
     _add_settings(pretrain, "--shape", config.EncoderShape)
     _add_settings(pretrain, "--settings", config.Pretrain)
+    pretrain.add_argument("--start-afresh", action="store_true", help="give up an unfinished run of something else")
 
     finetune = command(
         _finetune, "train an encoder with a prediction head on a benchmark and predict its test molecules"
@@ -93,6 +94,7 @@ def build_parser() -> argparse.ArgumentParser:
     baseline = command(_baseline, "random forest or support vector machine on ECFP4 counts")
     _add_run(baseline)
     _add_settings(baseline, "--settings", config.Baselines)
+    baseline.add_argument("--threads", type=int, default=1, help="CPU threads; they decide nothing but the time")
 
     embed = command(_embed, "the representation of molecules as a table")
     embed.add_argument("molecules", type=Path, help="molecule table")
@@ -100,10 +102,10 @@ def build_parser() -> argparse.ArgumentParser:
     embed.add_argument("--encoder", type=Path, required=True, help="pre-trained encoder")
     embed.add_argument("--output", type=Path, required=True, help="table row,smiles,embedding to write (Parquet)")
     embed.add_argument(
-        "--held-out", nargs=2, metavar=("SHARE", "SEED"), help="only what pre-training held out of the table"
+        "--held-out", action="store_true", help="only what pre-training held out of the table, its corpus"
     )
     embed.add_argument("--limit", type=int, help="take at most so many molecules, evenly spaced")
-    embed.add_argument("--device", default="auto", help="auto, cpu, cuda, ... (default: auto)")
+    _add_settings(embed, "--settings", config.Compute)
 
     table = command(_table, "mean and deviation over the seeds, with the paper's values")
     table.add_argument("metrics", nargs="*", type=Path, help="metrics.json of the runs")
@@ -118,7 +120,12 @@ def build_parser() -> argparse.ArgumentParser:
     )
     figure.add_argument("--png", type=Path, required=True, help="raster image to write")
     figure.add_argument("--svg", type=Path, required=True, help="vector image to write")
-    figure.add_argument("--property", default="logp", help="t-SNE: molecular_weight, logp (default), tpsa or rings")
+    figure.add_argument(
+        "--property",
+        choices=["molecular_weight", "logp", "tpsa", "rings"],
+        default="logp",
+        help="t-SNE: what the colours show (default: logp)",
+    )
     figure.add_argument("--neighbours", type=int, default=8, help="retrieval: how many (default: 8)")
     figure.add_argument(
         "--query", type=int, help="retrieval: raw row number of the query (default: the first molecule)"
@@ -194,7 +201,7 @@ def _pretrain(options: argparse.Namespace) -> None:
     settings = config.parse_settings(config.Pretrain, options.settings)
     from molclr.training.pretrain import pretrain
 
-    pretrain(options.graphs, options.folder, options.encoder, shape, settings)
+    pretrain(options.graphs, options.folder, options.encoder, shape, settings, options.start_afresh)
 
 
 def _finetune(options: argparse.Namespace) -> None:
@@ -218,15 +225,15 @@ def _baseline(options: argparse.Namespace) -> None:
 
     data = read_labelled(options.molecules, options.split)
     run = Run(options.benchmark, options.model, options.seed, options.task, options.metric, data.targets)
-    baseline(data, options.folder, run, settings)
+    baseline(data, options.folder, run, settings, options.threads)
 
 
 def _embed(options: argparse.Namespace) -> None:
+    compute = config.parse_settings(config.Compute, options.settings)
     from molclr.training.embed import write_embeddings
 
-    held_out = (float(options.held_out[0]), int(options.held_out[1])) if options.held_out else None
     write_embeddings(
-        options.molecules, options.graphs, options.output, options.encoder, held_out, options.limit, options.device
+        options.molecules, options.graphs, options.output, options.encoder, compute, options.held_out, options.limit
     )
 
 
@@ -241,17 +248,18 @@ def _figure(options: argparse.Namespace) -> None:
         case "pretraining":
             from molclr.evaluation.figures.pretraining import pretraining_curves
 
-            histories = {f"MolCLR_{path.parent.name.upper()}": path for path in options.inputs}
-            pretraining_curves(histories, options.png, options.svg)
+            pretraining_curves(options.inputs, options.png, options.svg)
         case "benchmarks":
             from molclr.evaluation.figures.benchmarks import benchmark_bars
 
+            if len(options.inputs) != 2:
+                raise MolclrError("'molclr figure benchmarks' wants two tables: classification.csv and regression.csv.")
             classification, regression = options.inputs
             benchmark_bars(classification, regression, options.png, options.svg)
         case "tsne":
             from molclr.evaluation.figures.tsne import tsne
 
-            tsne(options.inputs[0], options.png, options.svg, seed=0, property=options.property)
+            tsne(options.inputs[0], options.png, options.svg, options.property)
         case "retrieval":
             from molclr.evaluation.figures.retrieval import retrieval
 

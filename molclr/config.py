@@ -13,7 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from molclr.errors import MolclrError
 
 Ratio = Annotated[float, Field(ge=0, lt=1)]
-PositiveInt = Annotated[int, Field(ge=1)]
+PositiveInt = Annotated[int, Field(ge=1, strict=True)]
+Seed = Annotated[int, Field(ge=0, strict=True)]
 PositiveFloat = Annotated[float, Field(gt=0)]
 
 ModelName = Literal["MolCLR_GIN", "MolCLR_GCN", "GIN", "GCN", "RF", "SVM"]
@@ -21,7 +22,10 @@ EncoderName = Literal["gin", "gcn"]
 
 
 class Section(BaseModel):
-    """A part of the configuration: frozen, and unknown keys are errors."""
+    """A part of the configuration: frozen, and unknown keys are errors.
+
+    Keys that cannot change a result are excluded from `model_dump`: what is dumped is what decides.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -57,26 +61,29 @@ class Augmentation(Section):
 class Compute(Section):
     """Where and how tensors are computed."""
 
-    device: str = Field("auto", description="auto (a GPU if there is one), cpu, cuda, cuda:1, ...")
+    device: str = Field(
+        "auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto: a GPU if there is one; cpu; cuda:0"
+    )
     threads: PositiveInt = Field(1, description="CPU threads of one job; sums of floats depend on it in the last digit")
     precision: Literal["float32", "bfloat16"] = Field("float32", description="bfloat16: mixed precision")
+    gpus: int = Field(0, ge=0, le=1, strict=True, exclude=True, description="GPUs that a job of the workflow asks for")
 
 
 class Pretrain(Compute):
     """Contrastive pre-training (paper, Methods, 'Training details')."""
 
     epochs: PositiveInt = Field(50, description="passes over the corpus")
-    batch_size: Annotated[int, Field(ge=2)] = Field(512, description="molecules in a step; negatives are 2 (B - 1)")
+    batch_size: Annotated[int, Field(ge=2, strict=True)] = Field(
+        512, description="molecules in a step; negatives are 2 (B - 1)"
+    )
     learning_rate: PositiveFloat = Field(5e-4, description="highest rate of Adam")
     weight_decay: float = Field(1e-5, ge=0, description="L2 penalty of Adam")
-    warmup_epochs: int = Field(10, ge=0, description="epochs of linear warm-up before the cosine")
+    warmup_epochs: int = Field(10, ge=0, strict=True, description="epochs of linear warm-up before the cosine")
     temperature: PositiveFloat = Field(0.1, description="temperature of NT-Xent")
     projection: PositiveInt = Field(256, description="channels of z, on which the loss acts")
     dropout: Ratio = Field(0.0, description="dropout in the encoder")
     validation_share: Annotated[float, Field(gt=0, lt=1)] = Field(0.05, description="share of the corpus held out")
-    seed: int = Field(0, ge=0, description="decides initial weights, batches and augmentations")
-    checkpoint_steps: PositiveInt = Field(500, description="steps between two checkpoints")
-    gpus: int = Field(0, ge=0, description="GPUs that the workflow's rule asks for")
+    seed: Seed = Field(0, description="decides initial weights, batches and augmentations")
     augmentation: Augmentation = Field(default_factory=Augmentation, description="how views are made")
 
 
@@ -84,7 +91,7 @@ class Finetune(Compute):
     """Supervised training on one benchmark, of a pre-trained encoder or from scratch."""
 
     epochs: PositiveInt = Field(100, description="passes over the training molecules")
-    batch_size: Annotated[int, Field(ge=2)] = Field(32, description="molecules in a step")
+    batch_size: Annotated[int, Field(ge=2, strict=True)] = Field(32, description="molecules in a step")
     encoder_learning_rate: PositiveFloat = Field(1e-4, description="rate of Adam for a pre-trained encoder")
     head_learning_rate: PositiveFloat = Field(5e-4, description="rate of Adam for the head and a new encoder")
     weight_decay: float = Field(1e-6, ge=0, description="L2 penalty of Adam")
@@ -97,7 +104,7 @@ class Baselines(Section):
     """Random forest and support vector machine on ECFP4 counts."""
 
     trees: PositiveInt = Field(500, description="trees of the random forest")
-    threads: PositiveInt = Field(1, description="CPU threads of one forest; they decide nothing but the time")
+    threads: PositiveInt = Field(1, exclude=True, description="CPU threads of one forest")
     svm_training_limit: PositiveInt = Field(20000, description="training molecules beyond which the SVM takes a sample")
 
 
@@ -112,20 +119,29 @@ class Figures(Section):
 class Config(Section):
     """A whole run of the workflow."""
 
-    results: str = Field("results", description="folder of everything that is computed from the data")
+    results: str = Field(
+        "results",
+        pattern=r"^results(/[A-Za-z0-9_-]+)*$",
+        description="folder of everything that is computed from the data: results or a folder in it, but not published",
+    )
     mirror: str | None = Field(None, description="folder with copies of data sets; MOLCLR_MIRROR goes before it")
     corpus: Corpus = Field(default_factory=Corpus, description="molecules to pre-train on")
     benchmarks: list[str] = Field(min_length=1, description="benchmarks of the catalogue")
     benchmark_molecules: PositiveInt | None = Field(None, description="rows to take of each benchmark; null: all")
     models: list[ModelName] = Field(min_length=1, description="rows of the tables, as the paper calls them")
-    seeds: list[Annotated[int, Field(ge=0)]] = Field(
-        default=[0, 1, 2], min_length=1, description="seeds of every model"
-    )
+    seeds: list[Seed] = Field(default=[0, 1, 2], min_length=1, description="seeds of every model")
     encoder: EncoderShape = Field(default_factory=EncoderShape, description="shape of GIN and GCN")
     pretrain: Pretrain = Field(default_factory=Pretrain, description="pre-training")
     finetune: Finetune = Field(default_factory=Finetune, description="fine-tuning")
     baselines: Baselines = Field(default_factory=Baselines, description="baselines")
     figures: Figures = Field(default_factory=Figures, description="figures")
+
+    @field_validator("results")
+    @classmethod
+    def _leaves_what_is_published(cls, folder: str) -> str:
+        if folder.split("/")[1:2] == ["published"]:
+            raise ValueError("no run writes into results/published")
+        return folder
 
     @field_validator("benchmarks", "models", "seeds")
     @classmethod
@@ -145,12 +161,15 @@ def parse_section(section: type[AnySection], values: Any, source: str) -> AnySec
         return section.model_validate(values if values is not None else {})
     except ValidationError as error:
         first = error.errors()[0]
+        given = first["input"] if not isinstance(first["input"], dict) else "{...}"
         key = ".".join(str(part) for part in first["loc"]) or "the whole"
+        if first["type"] == "missing":
+            raise MolclrError(f"{source}: the key '{key}' is missing.") from None
         if first["type"] == "extra_forbidden":
             known = ", ".join(_fields_beside(section, first["loc"]))
             raise MolclrError(f"{source}: unknown key '{key}'; known here are {known}.") from None
         message = first["msg"].removeprefix("Value error, ")
-        raise MolclrError(f"{source}: '{key}' is {first['input']!r}: {message[:1].lower()}{message[1:]}.") from None
+        raise MolclrError(f"{source}: '{key}' is {given!r}: {message[:1].lower()}{message[1:]}.") from None
 
 
 def parse_settings(section: type[AnySection], text: str) -> AnySection:
@@ -159,12 +178,13 @@ def parse_settings(section: type[AnySection], text: str) -> AnySection:
         path = Path(text)
         if not path.is_file():
             raise MolclrError(f"--settings: there is no file '{text}'.")
-        return parse_section(section, yaml.safe_load(path.read_text()), text)
+        source, text = text, path.read_text()
+    else:
+        source = "--settings"
     try:
-        values = yaml.safe_load(text)
+        return parse_section(section, yaml.safe_load(text), source)
     except yaml.YAMLError:
-        raise MolclrError(f"--settings: '{text}' is neither YAML nor the path of a YAML file.") from None
-    return parse_section(section, values, "--settings")
+        raise MolclrError(f"{source}: this is not YAML; write {{key: value}}, or name a YAML file.") from None
 
 
 def _fields_beside(section: type[Section], location: tuple[str | int, ...]) -> list[str]:

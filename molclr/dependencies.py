@@ -34,16 +34,18 @@ def imported_modules(path: Path) -> list[str]:
     """Modules of the package that the file imports, anywhere in it, without the package's name."""
     modules = []
     for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("molclr."):
-            base = node.module.removeprefix("molclr.")
-            below = [f"{base}.{alias.name}" for alias in node.names]
-            modules += [name for name in below if _exists(name)] or [base]
-    return modules
+        if isinstance(node, ast.Import):
+            modules += [alias.name for alias in node.names if _exists(alias.name)]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            below = [f"{node.module}.{alias.name}" for alias in node.names]
+            modules += [name for name in below if _exists(name)] or [node.module] * _exists(node.module)
+    return [name.removeprefix("molclr.") for name in modules]
 
 
-def _exists(module: str) -> bool:
-    place = PACKAGE.joinpath(*module.split("."))
-    return place.with_suffix(".py").is_file() or place.is_dir()
+def _exists(name: str) -> bool:
+    """Is it a module below the package, such as molclr.data.store?"""
+    place = PACKAGE.parent.joinpath(*name.split("."))
+    return name.startswith("molclr.") and (place.with_suffix(".py").is_file() or place.is_dir())
 
 
 def _file(module: str) -> Path:

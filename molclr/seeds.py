@@ -8,7 +8,7 @@ import numpy as np
 
 def derive_seed(seed: int, *purpose: int | str) -> int:
     """A 63-bit seed for one purpose, such as `derive_seed(0, "views", epoch, step)`."""
-    words = [seed]
+    words = [seed, len(purpose)]
     for part in purpose:
         words.append(part if isinstance(part, int) else int.from_bytes(part.encode(), "little"))
     return int(np.random.SeedSequence(words).generate_state(1, np.uint64)[0] >> np.uint64(1))

@@ -47,9 +47,37 @@ def test_a_mistake_is_one_sentence_and_exit_code_1(tmp_path, capsys):
 def test_a_mistake_in_the_settings_names_the_key(tmp_path, capsys):
     command = ["pretrain", "graphs.safetensors", "--encoder", "gin", "--folder", str(tmp_path), "--settings"]
     assert main([*command, "{epoch: 3}"]) == 1
-    assert "unknown key 'epoch'; known here are epochs" in capsys.readouterr().err.replace(
-        "device, threads, precision, ", ""
-    )
+    error = capsys.readouterr().err
+    assert error.startswith("molclr: error: --settings: unknown key 'epoch'; known here are ") and " epochs," in error
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["split", "FILE", "--scheme", "scaffold", "--output", "OUT"],
+        ["featurize", "FILE", "--output", "OUT"],
+        ["pretrain", "FILE", "--encoder", "gin", "--folder", "OUT"],
+        ["embed", "FILE", "--graphs", "FILE", "--encoder", "FILE", "--output", "OUT"],
+        ["figure", "tsne", "FILE", "--png", "OUT", "--svg", "OUT"],
+        ["figure", "retrieval", "FILE", "--png", "OUT", "--svg", "OUT"],
+        ["figure", "pretraining", "FILE", "--png", "OUT", "--svg", "OUT"],
+        ["figure", "benchmarks", "FILE", "FILE", "--png", "OUT", "--svg", "OUT"],
+        ["figure", "benchmarks", "FILE", "--png", "OUT", "--svg", "OUT"],
+        ["table", "FILE", "--task", "regression", "--csv", "OUT", "--markdown", "OUT", "--latex", "OUT"],
+        ["canonicalize", "FILE", "--molecules", "OUT", "--rejected", "OUT"],
+    ],
+    ids=lambda arguments: "-".join(arguments[:2]),
+)
+@pytest.mark.parametrize("content", [None, "", "<html>\n<body>no\n"], ids=["missing", "empty", "html"])
+def test_a_wrong_file_is_one_sentence_and_nothing_is_written(tmp_path, capsys, arguments, content):
+    wrong, out = tmp_path / "wrong", tmp_path / "out" / "out"
+    if content is not None:
+        wrong.write_text(content)
+    places = {"FILE": str(wrong), "OUT": str(out)}
+    assert main([places.get(argument, argument) for argument in arguments]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("molclr: error: ") and error.count("\n") == 1
+    assert not [path for path in tmp_path.rglob("*") if path.is_file() and path != wrong]
 
 
 def test_the_data_steps_by_hand(tmp_path):

@@ -34,6 +34,11 @@ def test_the_configurations_are_valid(path):
         ({"pretrain": {"augmentation": {"atom_masking": 1.5}}}, r"'pretrain\.augmentation\.atom_masking' is 1\.5"),
         ({"models": ["GAT"]}, r"'models\.0' is 'GAT'.*MolCLR_GIN"),
         ({"seeds": [0, 0]}, r"'seeds' is \[0, 0\].*twice"),
+        ({"pretrain": {"epochs": "5"}}, r"'pretrain\.epochs' is '5'.*integer"),
+        ({"seeds": [True]}, r"'seeds\.0' is True.*integer"),
+        ({"pretrain": {"device": "banana"}}, r"'pretrain\.device' is 'banana'"),
+        ({"results": ""}, r"'results' is ''"),
+        ({"results": "results/published/x"}, r"no run writes into results/published"),
         ({"benchmarks": None}, r"'benchmarks' is None"),
     ],
 )
@@ -58,8 +63,18 @@ def test_settings_come_inline_or_from_a_file(tmp_path):
     assert parse_settings(Pretrain, settings.model_dump_json()) == settings
     with pytest.raises(MolclrError, match="no file"):
         parse_settings(Pretrain, str(tmp_path / "other.yaml"))
-    with pytest.raises(MolclrError, match="neither YAML"):
+    with pytest.raises(MolclrError, match="this is not YAML"):
         parse_settings(Pretrain, "{epochs: ")
+
+
+def test_a_missing_key_is_named():
+    with pytest.raises(MolclrError, match=r"run\.yaml: the key 'models' is missing"):
+        parse_section(Config, {"benchmarks": ["bbbp"]}, "run.yaml")
+
+
+def test_what_decides_nothing_is_not_dumped():
+    settings = Pretrain(gpus=1, temperature=0.5).model_dump()
+    assert "gpus" not in settings and settings["temperature"] == 0.5
 
 
 def test_every_key_is_described():

@@ -4,9 +4,11 @@ from collections.abc import Iterable
 
 from rdkit import Chem, rdBase
 
-MAX_ATOMS = 10_000
-"""Atom indices are stored in 16 bits, hydrogens included; and on a chain of some 20,000 atoms RDKit's SMILES writer
-overflows the stack, which takes the whole process down. The largest benchmark molecule has 492."""
+from molclr.errors import MolclrError
+
+MAX_ATOMS = 1_000
+"""The largest benchmark molecule has 492. Beyond some 20,000 RDKit's SMILES writer overflows the stack and ends the process,
+and reading all bonds at once takes the memory of a matrix of atoms by atoms."""
 
 _PLAIN = Chem.SmilesParserParams()
 _PLAIN.allowCXSMILES = False
@@ -17,7 +19,7 @@ _NO_ELEMENT = Chem.MolFromSmarts("[#0]")
 _OTHER_BOND = Chem.MolFromSmarts("[*]~;!-;!=;!#;!:[*]")
 
 
-class RefusedMolecule(Exception):
+class RefusedMolecule(MolclrError):
     """A molecule that the models cannot represent. The message is the reason, in a few words."""
 
     @property

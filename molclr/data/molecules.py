@@ -2,12 +2,9 @@
 
 import csv
 import math
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
 from hashlib import blake2b
-from itertools import islice
-from multiprocessing import get_context
+from itertools import islice, tee
 from os import PathLike
 from pathlib import Path
 from typing import NamedTuple
@@ -20,6 +17,7 @@ import pyarrow.parquet as pq
 from molclr.chem.smiles import RefusedMolecule, canonicalize_all
 from molclr.errors import MolclrError
 from molclr.files import replacing
+from molclr.parallel import ordered_map
 from molclr.progress import progress
 
 OWN_COLUMNS = ("row", "smiles")
@@ -122,17 +120,22 @@ def canonicalize(
 
 def read_molecules(path: str | PathLike[str]) -> pd.DataFrame:
     """A molecule table: `row`, `smiles` and the targets, NaN where a label is missing. Raises MolclrError if it is none."""
+    return open_molecules(path).read().to_pandas()
+
+
+def open_molecules(path: str | PathLike[str]) -> pq.ParquetFile:
+    """A molecule table to be read in parts. Raises MolclrError if it is none."""
     try:
-        table = pd.read_parquet(path)
+        file = pq.ParquetFile(path)
     except FileNotFoundError:
         raise MolclrError(
             f"There is no molecule table '{path}'; 'molclr canonicalize' makes one of a CSV file."
         ) from None
     except pa.ArrowInvalid:
-        table = pd.DataFrame()
-    if not {*OWN_COLUMNS} <= {*table.columns}:
+        file = None
+    if file is None or not {*OWN_COLUMNS} <= {*file.schema_arrow.names}:
         raise MolclrError(f"'{path}' is no molecule table; 'molclr canonicalize' makes one of a CSV file.")
-    return table
+    return file
 
 
 def target_columns(path: str | PathLike[str]) -> list[str]:
@@ -219,20 +222,9 @@ def _canonical_parts(
 ) -> Iterator[tuple[list[RawRow], list[str | RefusedMolecule]]]:
     """The rows in parts, in order, each with what `canonicalize_all` makes of its SMILES."""
     parts = iter(lambda: list(islice(rows, ROWS_PER_PART)), [])
-    if processes == 1:
-        for part in parts:
-            yield part, canonicalize_all(_raw_smiles(row, header) for row in part)
-        return
-    waiting: deque[tuple[list[RawRow], Future[list[str | RefusedMolecule]]]] = deque()
-    with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
-        for part in parts:
-            waiting.append((part, pool.submit(canonicalize_all, [_raw_smiles(row, header) for row in part])))
-            # No reading far ahead of the work: memory does not grow with the file.
-            if len(waiting) > 2 * processes:
-                done, future = waiting.popleft()
-                yield done, future.result()
-        for done, future in waiting:
-            yield done, future.result()
+    parts, again = tee(parts)
+    smiles = ([_raw_smiles(row, header) for row in part] for part in parts)
+    return zip(again, ordered_map(canonicalize_all, smiles, processes), strict=True)
 
 
 def _judge(

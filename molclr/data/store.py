@@ -77,9 +77,10 @@ def _ranges(offsets: np.ndarray, items: np.ndarray) -> tuple[np.ndarray, np.ndar
 
 
 def write_store(path: str | Path, parts: Iterable[dict[str, np.ndarray]]) -> None:
-    """Write a store from `parts`, each with arrays `atoms`, `bonds`, `bond_features` of some molecules one after the other
+    """Write a store from `parts`, each of some molecules; parts are written as they come and not kept.
 
-    and their `atom_counts` and `bond_counts`, int (num_molecules,). Parts are written as they come and not kept.
+    A part has the arrays `atoms`, `bonds` and `bond_features` of its molecules one after the other (see MolecularGraph)
+    and how many rows each molecule has, `atom_counts` and `bond_counts`, int (num_molecules,).
     """
     counts: dict[str, list[np.ndarray]] = {"atom_offsets": [np.zeros(1)], "bond_offsets": [np.zeros(1)]}
     with replacing(path) as temporary:

@@ -59,14 +59,14 @@ def score(metric: Metric, labels: np.ndarray, predictions: np.ndarray, targets: 
     the target's unit. A target without labels, or with one class where the metric is ROC-AUC, is left out of the mean
     and named. Raises MolclrError for a class other than 0 and 1, and for a prediction that is not a finite number.
     """
+    if metric == "roc_auc":
+        check_labels("classification", labels, targets)
     per_target, left_out = {}, {}
     for target, column, predicted in zip(targets, labels.T, predictions.T, strict=True):
         known = ~np.isnan(column)
         truth, guess = column[known], predicted[known].astype(np.float64)
         if not np.isfinite(guess).all():
             raise MolclrError(f"A prediction of '{target}' is not a finite number; lower the learning rates.")
-        if metric == "roc_auc" and not np.isin(truth, (0, 1)).all():
-            raise MolclrError(f"A label of '{target}' is neither 0 nor 1; ROC-AUC is for two classes.")
         if len(truth) == 0:
             left_out[target] = "no labels"
         elif metric == "roc_auc" and truth.min() == truth.max():
@@ -75,6 +75,15 @@ def score(metric: Metric, labels: np.ndarray, predictions: np.ndarray, targets: 
             per_target[target] = _MEASURES[metric](truth, guess)
     value = float(np.mean(list(per_target.values()))) if per_target else float("nan")
     return Score(value, per_target, left_out)
+
+
+def check_labels(task: Task, labels: np.ndarray, targets: Sequence[str]) -> None:
+    """Raise MolclrError if a label of a classification, float64 (n, targets) with NaN where missing, is not 0 or 1."""
+    if task == "classification":
+        for target, column in zip(targets, labels.T, strict=True):
+            strange = column[~np.isnan(column) & (column != 0) & (column != 1)]
+            if len(strange):
+                raise MolclrError(f"A label of '{target}' is {strange[0]:g}; the two classes are 0 and 1.")
 
 
 def better(metric: Metric, value: float, than: float) -> bool:

@@ -220,7 +220,7 @@ def _higher_is_better(row: pd.Series) -> bool:
 
 def _best(column: pd.DataFrame, decimals: int) -> str:
     """The best mean of a benchmark as it is shown: two that look the same are both the best. Empty if there is none."""
-    means = column["mean"].dropna()
+    means = column["mean"][column["seeds"] == column["seeds"].max()].dropna()
     if means.empty:
         return ""
     return f"{means.max() if _higher_is_better(column.iloc[0]) else means.min():.{decimals}f}"
@@ -246,6 +246,8 @@ def _notes(table: pd.DataFrame, body: list[tuple[str, list[Cell]]]) -> list[str]
     marks = [f"{mark} {what}" for mark, what in (("†", "mean and deviation"), ("‡", "deviation")) if mark in used]
     if marks:
         notes.append(f"{', '.join(marks)} not confirmed against a copy of the paper.")
+    if "SVM" in set(table["model"]):
+        notes.append("SVM: nothing in it is random, so its deviation over seeds is 0 unless it learns from a sample.")
     for benchmark, rows in table.groupby("benchmark", sort=False):
         if left_out := _distinct(rows["left_out_targets"]):
             notes.append(f"{benchmark}: not in the mean, for want of labels or of a second class: {left_out}.")

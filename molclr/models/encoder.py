@@ -134,8 +134,16 @@ class Encoder(nn.Module):
         self.norms = nn.ModuleList(nn.BatchNorm1d(shape.width) for _ in range(shape.layers))
         self.readout = nn.Linear(shape.width, shape.feature)
 
-    def forward(self, x: Tensor, edge_index: Tensor, edge_attr: Tensor, batch: Tensor, num_graphs: int) -> Tensor:
-        """Embed a batch of graphs; see molclr.batch.GraphBatch for the arguments. Returns h, float (num_graphs, feature)."""
+    def forward(
+        self, x: Tensor, edge_index: Tensor, edge_attr: Tensor, batch: Tensor, num_graphs: int | None = None
+    ) -> Tensor:
+        """Embed a batch of graphs: h, float (num_graphs, feature). See molclr.batch.GraphBatch for the arguments.
+
+        Every bond has to be there in both directions, or gradients are wrong. Without `num_graphs` the last atom's
+        molecule is the last.
+        """
+        if num_graphs is None:
+            num_graphs = int(batch[-1]) + 1
         neighbourhood = Neighbourhood(edge_index, edge_attr, len(x), LAYERS[self.name].normalize)
         h = self.atom_embedding(x[:, 0]) + self.chirality_embedding(x[:, 1])
         for i, (layer, norm) in enumerate(zip(self.layers, self.norms, strict=True)):
@@ -148,5 +156,6 @@ class Encoder(nn.Module):
 
 def mean_pool(h: Tensor, batch: Tensor, num_graphs: int) -> Tensor:
     """Mean of h, float (num_atoms, width), over the atoms of each graph: float (num_graphs, width)."""
+    h = h.float()  # Sums of many terms; in bfloat16 they would lose half their digits.
     total = h.new_zeros(num_graphs, h.shape[1]).index_add(0, batch, h)
     return total / torch.bincount(batch, minlength=num_graphs).unsqueeze(1)

@@ -18,7 +18,7 @@ from molclr.config import Baselines
 from molclr.data.labelled import LabelledMolecules
 from molclr.data.splits import SUBSETS
 from molclr.errors import MolclrError
-from molclr.evaluation.metrics import Metric, better, score
+from molclr.evaluation.metrics import Metric, better, check_labels, score
 from molclr.evaluation.runs import Run, RunMetrics, write_run
 from molclr.progress import progress
 from molclr.seeds import derive_seed
@@ -33,7 +33,7 @@ Features: TypeAlias = np.ndarray | csr_matrix
 """One row a molecule, one column a substructure."""
 
 
-def baseline(data: LabelledMolecules, folder: Path, run: Run, settings: Baselines) -> RunMetrics:
+def baseline(data: LabelledMolecules, folder: Path, run: Run, settings: Baselines, threads: int = 1) -> RunMetrics:
     """Fit the model 'RF' or 'SVM', one estimator a target on the molecules that have its label; predict the test molecules.
 
     Leaves predictions.csv and metrics.json in `folder`; they do not depend on `threads`. A target without two different
@@ -41,6 +41,7 @@ def baseline(data: LabelledMolecules, folder: Path, run: Run, settings: Baseline
     for classes other than 0 and 1.
     """
     train, valid, test = (data.subsets[name] for name in SUBSETS)
+    check_labels(run.task, data.labels, run.targets)
     features = _features(run.model, data.smiles)
     predictions = np.zeros(data.labels.shape)
     notes, sampled = [], 0
@@ -48,8 +49,6 @@ def baseline(data: LabelledMolecules, folder: Path, run: Run, settings: Baseline
         labels = data.labels[:, index]
         known = train[~np.isnan(labels[train])]
         values = np.unique(labels[known])
-        if run.task == "classification" and not np.isin(values, (0, 1)).all():
-            raise MolclrError(f"A training label of '{target}' is neither 0 nor 1; a classification has two classes.")
         if len(values) < 2:
             predictions[:, index] = values[0] if len(values) else 0.5 if run.task == "classification" else 0.0
             found = "one label" if len(values) else "no labels"
@@ -59,7 +58,7 @@ def baseline(data: LabelledMolecules, folder: Path, run: Run, settings: Baseline
         if run.model == "SVM" and len(known) > settings.svm_training_limit:
             known = np.random.default_rng(seed).choice(known, settings.svm_training_limit, replace=False)
             sampled += 1
-        estimators = _estimators(run, settings.trees, seed, settings.threads)
+        estimators = _estimators(run, settings.trees, seed, threads)
         fitted = [estimator.fit(features[known], labels[known]) for estimator in estimators]
         chosen = _best(fitted, features[valid], labels[valid], run.metric)
         for subset in (valid, test):

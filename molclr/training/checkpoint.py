@@ -43,19 +43,23 @@ def load_weights(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         ) from None
 
 
-def save_encoder(path: str | Path, encoder: Encoder, weights: dict[str, Tensor]) -> None:
-    """Write `weights` of `encoder` together with its name and shape."""
-    save_weights(path, weights, {"encoder": encoder.name, "shape": encoder.shape.model_dump()})
+def save_encoder(path: str | Path, encoder: Encoder, weights: dict[str, Tensor], held_out: dict[str, float]) -> None:
+    """Write `weights` of `encoder` with its name and shape, and the share and seed that say what its corpus held out."""
+    about = {"encoder": encoder.name, "shape": encoder.shape.model_dump(), "held_out": held_out}
+    save_weights(path, weights, about)
 
 
-def load_encoder(path: str | Path, dropout: float = 0.0) -> Encoder:
-    """Read a pre-trained encoder. Raises MolclrError as `load_weights` does, and when the file holds something else."""
-    weights, metadata = load_weights(path)
-    if metadata.keys() != {"encoder", "shape"}:
+def load_encoder(path: str | Path, dropout: float = 0.0) -> tuple[Encoder, dict[str, Any]]:
+    """Read a pre-trained encoder, and what `save_encoder` says about it.
+
+    Raises MolclrError as `load_weights` does, and when the file holds something else.
+    """
+    weights, about = load_weights(path)
+    if about.keys() != {"encoder", "shape", "held_out"}:
         raise MolclrError(f"'{path}' holds no encoder by itself; give a checkpoint of 'molclr pretrain'.")
-    encoder = Encoder(metadata["encoder"], EncoderShape(**metadata["shape"]), dropout)
+    encoder = Encoder(about["encoder"], EncoderShape(**about["shape"]), dropout)
     encoder.load_state_dict(weights)
-    return encoder
+    return encoder, about
 
 
 def save_state(path: str | Path, state: dict[str, Any]) -> None:
@@ -64,25 +68,14 @@ def save_state(path: str | Path, state: dict[str, Any]) -> None:
         torch.save(state, temporary)
 
 
-def load_state(path: str | Path, identity: dict[str, Any]) -> dict[str, Any] | None:
-    """The state of an unfinished run, or None if there is none.
-
-    Raises MolclrError when it is damaged, and when it belongs to another run: `identity` says what decides a run.
-    """
+def load_state(path: str | Path) -> dict[str, Any] | None:
+    """The state of an unfinished run, or None if there is none. Raises MolclrError when it is damaged."""
     if not Path(path).exists():
         return None
     try:
-        state = torch.load(path, weights_only=True, map_location="cpu")
+        return torch.load(path, weights_only=True, map_location="cpu")
     except (RuntimeError, EOFError, pickle.UnpicklingError):
         raise MolclrError(f"The unfinished run in '{path}' is damaged; delete the file to start afresh.") from None
-    for key, value in identity.items():
-        before = state["identity"].get(key)
-        if before != value:
-            raise MolclrError(
-                f"The unfinished run in '{path}' has {key} = {before}, now it is {value}; "
-                "undo the change to continue, or delete the file to start afresh."
-            )
-    return state
 
 
 def copy_weights(module: nn.Module) -> dict[str, Tensor]:

@@ -1,6 +1,7 @@
 """Where tensors are computed: device, threads and precision, as the configuration says."""
 
 import contextlib
+import os
 
 import torch
 
@@ -22,6 +23,10 @@ def prepare(settings: Compute) -> torch.device:
         raise MolclrError(
             f"The device '{name}' cannot be used ({reason}); set 'device' to auto, cpu or a GPU."
         ) from None
+    if device.type == "cuda":
+        # Where a deterministic kernel exists; PyTorch warns of the sums that have none.
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True, warn_only=True)
     return device
 
 

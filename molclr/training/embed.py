@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import torch
 
 from molclr.config import Compute
-from molclr.data.molecules import read_molecules
+from molclr.data.molecules import OWN_COLUMNS, open_molecules
 from molclr.data.store import GraphStore
 from molclr.errors import MolclrError
 from molclr.files import replacing
@@ -36,27 +36,25 @@ def write_embeddings(
     graphs: Path,
     output: Path,
     encoder: Path,
-    held_out: tuple[float, int] | None = None,
+    compute: Compute,
+    held_out: bool = False,
     limit: int | None = None,
-    device: str = "auto",
 ) -> None:
     """Write `row`, `smiles` and `embedding`, float32 (feature,), of a molecule table.
 
-    held_out: share and seed of pre-training; then only what it held out of this table. limit: at most so many, evenly spaced.
+    held_out: only what pre-training of this encoder held out of the table, its corpus. limit: at most so many, evenly
+    spaced. Raises MolclrError if the graphs are not those of the table.
     """
-    table, store = read_molecules(molecules), GraphStore(graphs)
-    if len(table) != len(store):
-        raise MolclrError(
-            f"'{graphs}' holds {len(store)} graphs, '{molecules}' {len(table)} molecules; featurize it again."
-        )
-    positions = split_corpus(len(table), *held_out)[1] if held_out else np.arange(len(table))
+    table, store = open_molecules(molecules), GraphStore(graphs)
+    count = table.metadata.num_rows
+    if count != len(store):
+        raise MolclrError(f"'{graphs}' holds {len(store)} graphs, '{molecules}' {count} molecules; featurize it again.")
+    model, about = load_encoder(encoder)
+    positions = split_corpus(count, **about["held_out"])[1] if held_out else np.arange(count)
     if limit is not None and limit < len(positions):
         positions = positions[np.arange(limit) * len(positions) // limit]
-    h = embed(store, load_encoder(encoder), positions, prepare(Compute(device=device)))
-    columns = {
-        "row": pa.array(table["row"].to_numpy()[positions]),
-        "smiles": pa.array(table["smiles"].iloc[positions].to_list()),
-        "embedding": pa.FixedSizeListArray.from_arrays(pa.array(h.ravel()), h.shape[1]),
-    }
+    chosen = table.read(columns=list(OWN_COLUMNS)).take(positions)
+    h = embed(store, model, positions, prepare(compute))
+    vectors = pa.FixedSizeListArray.from_arrays(pa.array(h.ravel()), h.shape[1])
     with replacing(output) as temporary:
-        pq.write_table(pa.table(columns), temporary)
+        pq.write_table(chosen.append_column("embedding", vectors), temporary)

@@ -16,7 +16,7 @@ from molclr.data.labelled import LabelledMolecules
 from molclr.data.splits import SUBSETS
 from molclr.data.store import GraphStore
 from molclr.errors import MolclrError
-from molclr.evaluation.metrics import better, score
+from molclr.evaluation.metrics import better, check_labels, score
 from molclr.evaluation.runs import Run, RunMetrics, write_run
 from molclr.files import write_rows
 from molclr.models.encoder import Encoder
@@ -98,6 +98,7 @@ def finetune(
     model.safetensors in `folder`. Without a validation score (one class only) the last epoch counts and a note says so.
     """
     device = prepare(settings)
+    check_labels(run.task, data.labels, run.targets)
     store = GraphStore(graphs)
     if len(store) != len(data.rows):
         raise MolclrError(f"'{graphs}' holds {len(store)} graphs for {len(data.rows)} molecules; featurize them again.")
@@ -105,7 +106,7 @@ def finetune(
     pretrained = isinstance(start, Path)
     torch.manual_seed(derive_seed(run.seed, "weights"))
     encoder = (
-        load_encoder(start, settings.dropout) if isinstance(start, Path) else Encoder(start, shape, settings.dropout)
+        load_encoder(start, settings.dropout)[0] if isinstance(start, Path) else Encoder(start, shape, settings.dropout)
     )
     model = Predictor(encoder, settings, run, data.labels[train]).to(device)
     optimizer = torch.optim.Adam(
@@ -125,8 +126,8 @@ def finetune(
     for epoch in range(1, settings.epochs + 1):
         torch.manual_seed(derive_seed(run.seed, "dropout", epoch))
         order = np.random.default_rng(derive_seed(run.seed, "order", epoch)).permutation(train)
-        # Batches of nearly the same size: batch norm cannot learn from a last batch of one molecule.
-        batches = np.array_split(order, max(1, round(len(order) / settings.batch_size)))
+        # Equal batches, at least of the wanted size: batch norm cannot learn from a last batch of one molecule.
+        batches = np.array_split(order, max(1, len(order) // settings.batch_size))
         model.train()
         loss_sum = 0.0
         for batch in batches:

@@ -1,8 +1,13 @@
 """Contrastive pre-training of an encoder on unlabelled molecules (paper, Fig. 1 and Methods)."""
 
+import fcntl
 import hashlib
 import math
+import os
+import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +18,7 @@ from torch import Tensor, nn
 from molclr.batch import GraphBatch
 from molclr.config import EncoderName, EncoderShape, Pretrain
 from molclr.data.store import GraphStore
+from molclr.dependencies import source_files
 from molclr.errors import MolclrError
 from molclr.files import write_rows
 from molclr.models.augment import augment
@@ -24,6 +30,8 @@ from molclr.seeds import derive_seed
 from molclr.training.checkpoint import copy_weights, load_state, save_encoder, save_state
 from molclr.training.device import mixed_precision, prepare
 from molclr.training.schedule import learning_rate
+
+SECONDS_BETWEEN_CHECKPOINTS = 300.0
 
 
 class ContrastiveModel(nn.Module):
@@ -39,11 +47,21 @@ class ContrastiveModel(nn.Module):
         return self.projection(self.encoder(*view))
 
 
-def pretrain(graphs: Path, folder: Path, name: EncoderName, shape: EncoderShape, settings: Pretrain) -> None:
+def pretrain(
+    graphs: Path, folder: Path, name: EncoderName, shape: EncoderShape, settings: Pretrain, start_afresh: bool = False
+) -> None:
     """Train on the graph store `graphs`; leave encoder.safetensors (best), last.safetensors and history.csv in `folder`.
 
-    A run that was cut off continues from folder/state.pt, bit for bit as if it had not been.
+    A run that was cut off continues from folder/state.pt, on a CPU bit for bit as if it had not been. If that is of another
+    corpus, configuration or version of the code, it is an error, or given up if told to `start_afresh`.
     """
+    with alone_in(folder):
+        _pretrain(graphs, folder, name, shape, settings, start_afresh)
+
+
+def _pretrain(
+    graphs: Path, folder: Path, name: EncoderName, shape: EncoderShape, settings: Pretrain, start_afresh: bool
+) -> None:
     device = prepare(settings)
     store = GraphStore(graphs)
     train, held_out = split_corpus(len(store), settings.validation_share, settings.seed)
@@ -53,7 +71,7 @@ def pretrain(graphs: Path, folder: Path, name: EncoderName, shape: EncoderShape,
     torch.manual_seed(derive_seed(settings.seed, "weights"))
     model = ContrastiveModel(name, shape, settings).to(device)
     optimizer = torch.optim.Adam(model.parameters(), weight_decay=settings.weight_decay)
-    run = TrainingState(folder / "state.pt", model, optimizer, identity(graphs, name, shape, settings))
+    run = TrainingState(folder / "state.pt", model, optimizer, identity(graphs, name, shape, settings), start_afresh)
 
     for epoch in range(run.epoch, settings.epochs):
         start, first_step = time.monotonic(), run.step
@@ -67,27 +85,27 @@ def pretrain(graphs: Path, folder: Path, name: EncoderName, shape: EncoderShape,
             loss.backward()
             optimizer.step()
             run.end_step(float(loss.detach()))
-            if run.step % settings.checkpoint_steps == 0:
-                run.save()
+            run.save_now_and_then()
         speed = (steps - first_step) * batch_size / (time.monotonic() - start)
         run.end_epoch(*validate(model, store, held_out, settings, device), rate, speed)
         write_rows(folder / "history.csv", run.history)
 
     write_rows(folder / "history.csv", run.history)
-    save_encoder(folder / "encoder.safetensors", model.encoder, run.best)
-    save_encoder(folder / "last.safetensors", model.encoder, copy_weights(model.encoder))
+    about_corpus = {"share": settings.validation_share, "seed": settings.seed}
+    save_encoder(folder / "encoder.safetensors", model.encoder, run.best, about_corpus)
+    save_encoder(folder / "last.safetensors", model.encoder, copy_weights(model.encoder), about_corpus)
     run.path.unlink(missing_ok=True)
 
 
 def contrastive_loss(
     model: ContrastiveModel, batch: GraphBatch, settings: Pretrain, device: torch.device, seed: int
 ) -> tuple[Tensor, Tensor]:
-    """NT-Xent and contrastive accuracy of two views of `batch`, drawn by `seed`, which decides dropout too.
+    """NT-Xent and contrastive accuracy of two views of `batch`; `seed` decides the views and dropout.
 
     The views go through the network one after the other: batch norm sees each by itself, as in the official code.
     """
     generator = torch.Generator().manual_seed(seed)
-    torch.manual_seed(seed)
+    torch.manual_seed(derive_seed(seed, "dropout"))
     views = [augment(batch, settings.augmentation, generator).to(device) for _ in range(2)]
     with mixed_precision(settings, device):
         first, second = (model(view) for view in views)
@@ -129,25 +147,47 @@ class TrainingState:
     """How far a pre-training run is: everything that a continued run needs and an undisturbed one has in memory."""
 
     def __init__(
-        self, path: Path, model: ContrastiveModel, optimizer: torch.optim.Optimizer, identity: dict[str, Any]
+        self,
+        path: Path,
+        model: ContrastiveModel,
+        optimizer: torch.optim.Optimizer,
+        identity: dict[str, Any],
+        start_afresh: bool,
     ) -> None:
-        """Begin at the first step, or where the state at `path` says."""
+        """Begin at the first step, or where the state at `path` says if it is of the same `identity`."""
         self.path, self.model, self.optimizer, self.identity = path, model, optimizer, identity
         self.epoch, self.step, self.loss_sum = 0, 0, 0.0
         self.history: list[dict[str, float]] = []
         self.best: dict[str, Tensor] = {}
-        state = load_state(path, identity)
-        if state is not None:
-            self.epoch, self.step, self.loss_sum = state["epoch"], state["step"], state["loss_sum"]
-            self.history, self.best = state["history"], state["best"]
-            model.load_state_dict(state["model"])
-            optimizer.load_state_dict(state["optimizer"])
+        self.saved_at = time.monotonic()
+        state = load_state(path)
+        if state is None:
+            return
+        difference = _difference(state["identity"], identity)
+        if difference and not start_afresh:
+            raise MolclrError(
+                f"The unfinished run in '{path}' has {difference}; undo the change to continue it, "
+                "or delete the file (or give --start-afresh) to begin anew."
+            )
+        if difference:
+            print(f"The unfinished run in '{path}' has {difference}; beginning anew.", file=sys.stderr, flush=True)
+            return
+        self.epoch, self.step, self.loss_sum = state["epoch"], state["step"], state["loss_sum"]
+        self.history, self.best = state["history"], state["best"]
+        model.load_state_dict(state["model"])
+        optimizer.load_state_dict(state["optimizer"])
+
+    def save_now_and_then(self) -> None:
+        """Write the state if the last time is long ago."""
+        if time.monotonic() - self.saved_at >= SECONDS_BETWEEN_CHECKPOINTS:
+            self.save()
 
     def save(self) -> None:
         """Write the state."""
         fields = ("identity", "epoch", "step", "loss_sum", "history", "best")
         state = {name: getattr(self, name) for name in fields}
         save_state(self.path, state | {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict()})
+        self.saved_at = time.monotonic()
 
     def end_step(self, loss: float) -> None:
         """Count a step. Raises MolclrError when the loss is not a number."""
@@ -180,5 +220,30 @@ def identity(graphs: Path, name: EncoderName, shape: EncoderShape, settings: Pre
     """What decides the weights of a run, but for the machine: two runs that agree in it may continue one another."""
     with graphs.open("rb") as file:
         corpus = hashlib.file_digest(file, "sha256").hexdigest()
-    elsewhere = {"device", "threads", "checkpoint_steps", "gpus"}
-    return {"corpus": corpus, "encoder": name} | shape.model_dump() | settings.model_dump(exclude=elsewhere)
+    code = hashlib.sha256(b"".join(Path(path).read_bytes() for path in source_files("training.pretrain"))).hexdigest()
+    made_of = {"corpus": corpus, "code": code, "torch": str(torch.__version__), "encoder": name}
+    return made_of | shape.model_dump() | settings.model_dump(exclude={"device", "threads"})
+
+
+def _difference(before: dict[str, Any], now: dict[str, Any]) -> str:
+    """The first key in which two identities differ, in words; empty if there is none."""
+    differing = (key for key in now if before.get(key) != now[key])
+    return next((f"{key} = {before.get(key)}, now it is {now[key]}" for key in differing), "")
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Make sure that one process at a time trains in `folder`; wait for another, left over from a killed run, to end."""
+    folder.mkdir(parents=True, exist_ok=True)
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(f"Another process trains in '{folder}'; waiting for it to end.", file=sys.stderr, flush=True)
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        for leftover in folder.glob(".state.*.pt"):  # of a process that was killed while it wrote
+            leftover.unlink()
+        yield
+    finally:
+        os.close(handle)

@@ -49,6 +49,7 @@ def embeddings(tmp_path):
 
 
 def history(path, epochs=4):
+    path.parent.mkdir(exist_ok=True)
     epoch = np.arange(1, epochs + 1)
     losses = {"train_loss": 5 / epoch, "validation_loss": 5.2 / epoch, "contrastive_accuracy": 1 - 1 / (1 + epoch)}
     rest = {"step": 10 * epoch, "learning_rate": 5e-4 / epoch, "molecules_per_second": 200}
@@ -101,14 +102,14 @@ def figure_of(monkeypatch):
 
 
 def test_pretraining_curves(tmp_path, paths):
-    histories = {"GIN": history(tmp_path / "gin.csv"), "GCN": history(tmp_path / "gcn.csv", epochs=1)}
+    histories = [history(tmp_path / "gin" / "history.csv"), history(tmp_path / "gcn" / "history.csv", epochs=1)]
     pretraining_curves(histories, *paths)
     assert_drawn(*paths)
 
 
 def test_a_history_without_epochs_is_an_error(tmp_path, paths):
     with pytest.raises(MolclrError, match="has no epoch"):
-        pretraining_curves({"GIN": history(tmp_path / "gin.csv", epochs=0)}, *paths)
+        pretraining_curves([history(tmp_path / "gin" / "history.csv", epochs=0)], *paths)
     assert not paths[0].exists()
 
 
@@ -230,7 +231,7 @@ def test_a_query_that_is_not_there_is_an_error(embeddings, paths):
 
 
 def test_figures_are_the_same_to_the_byte(tmp_path, embeddings):
-    histories = {"GIN": history(tmp_path / "gin.csv")}
+    histories = [history(tmp_path / "gin" / "history.csv")]
     results = result_tables(tmp_path, CLASSIFICATION, REGRESSION)
 
     def draw(folder):
@@ -246,8 +247,8 @@ def test_figures_are_the_same_to_the_byte(tmp_path, embeddings):
 
 def test_figures_need_no_home_and_no_display(tmp_path, paths):
     code = (
-        "from molclr.evaluation.figures.pretraining import pretraining_curves\n"
-        f"pretraining_curves({{'GIN': {str(history(tmp_path / 'gin.csv'))!r}}}, {str(paths[0])!r}, {str(paths[1])!r})"
+        "from pathlib import Path\nfrom molclr.evaluation.figures.pretraining import pretraining_curves\n"
+        f"pretraining_curves([Path({str(history(tmp_path / 'gin' / 'history.csv'))!r})], {str(paths[0])!r}, {str(paths[1])!r})"
     )
     homeless = {name: os.environ[name] for name in ("PATH", "TMPDIR") if name in os.environ}
     homeless |= {"HOME": os.devnull, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}

@@ -72,7 +72,7 @@ def test_predictions_that_diverged_are_an_error(value):
 
 
 def test_a_third_class_is_an_error():
-    with pytest.raises(MolclrError, match="'p_np' is neither 0 nor 1"):
+    with pytest.raises(MolclrError, match="A label of 'p_np' is"):
         score("roc_auc", np.array([[0.0], [1.0], [2.0]]), np.zeros((3, 1)), ["p_np"])
 
 

@@ -9,19 +9,21 @@ import torch
 from paths import FIXTURES
 
 from molclr.batch import GraphBatch
-from molclr.config import EncoderShape, Finetune, Pretrain
+from molclr.config import Compute, EncoderShape, Finetune, Pretrain
 from molclr.data.labelled import read_labelled
 from molclr.data.store import GraphStore
 from molclr.errors import MolclrError
 from molclr.evaluation.metrics import score
 from molclr.evaluation.runs import Run
 from molclr.models.encoder import Encoder
+from molclr.training.checkpoint import load_weights
 from molclr.training.embed import write_embeddings
 from molclr.training.finetune import Predictor, finetune
-from molclr.training.pretrain import pretrain
+from molclr.training.pretrain import pretrain, split_corpus
 
 SHAPE = EncoderShape(layers=2, width=16, feature=24)
 SETTINGS = Finetune(epochs=3, batch_size=32, head_learning_rate=2e-3)
+ONE_EPOCH = {"epochs": 1, "batch_size": 32, "projection": 8, "warmup_epochs": 0}
 FILES = ("predictions.csv", "metrics.json", "history.csv", "model.safetensors")
 
 
@@ -68,6 +70,66 @@ def test_a_run_is_decided_by_its_seed(bbbp, tmp_path):
     assert a[0] != c[0]
 
 
+def relabelled(data, subset, seed=0):
+    """The same molecules, the labels of one subset shuffled."""
+    labels = data.labels.copy()
+    places = data.subsets[subset]
+    labels[places] = np.random.default_rng(seed).permutation(labels[places])
+    assert not np.array_equal(labels, data.labels)
+    return dataclasses.replace(data, labels=labels)
+
+
+@pytest.mark.parametrize("task", ["classification", "regression"])
+def test_test_labels_decide_nothing_about_the_model(bbbp, freesolv, tmp_path, task):
+    data, graphs = bbbp if task == "classification" else freesolv
+    run = classification(data) if task == "classification" else regression(data)
+    for name, labelled in (("a", data), ("b", relabelled(data, "test"))):
+        finetune(labelled, graphs, tmp_path / name, run, "gin", SETTINGS.model_copy(update={"epochs": 6}), SHAPE)
+    a, b = (
+        [(tmp_path / folder / file).read_bytes() for file in ("model.safetensors", "history.csv")] for folder in "ab"
+    )
+    assert a == b
+
+
+def test_validation_labels_decide_nothing_but_the_epoch(freesolv, tmp_path):
+    data, graphs = freesolv
+    other = dataclasses.replace(data, labels=data.labels.copy())
+    other.labels[data.subsets["valid"]] += 100.0
+    losses = []
+    for name, labelled in (("a", data), ("b", other)):
+        finetune(labelled, graphs, tmp_path / name, regression(data), "gin", SETTINGS, SHAPE)
+        with (tmp_path / name / "history.csv").open() as file:
+            losses.append([row["train_loss"] for row in csv.DictReader(file)])
+    assert losses[0] == losses[1]
+    weights = [load_weights(tmp_path / name / "model.safetensors")[0] for name in "ab"]
+    for statistic in ("mean", "scale"):
+        assert torch.equal(weights[0][statistic], weights[1][statistic])
+
+
+def test_the_best_epoch_is_what_predicts(bbbp, tmp_path):
+    """With a rate so high that later epochs are worse, predictions are those of the best epoch's weights."""
+    data, graphs = bbbp
+    wild = SETTINGS.model_copy(update={"epochs": 12, "head_learning_rate": 0.05})
+    metrics = finetune(data, graphs, tmp_path, classification(data), "gin", wild, SHAPE)
+    assert metrics.best_epoch < 12, "the case does not test what it should"
+    model = Predictor(Encoder("gin", SHAPE), wild, classification(data), data.labels[data.subsets["train"]])
+    model.load_state_dict(load_weights(tmp_path / "model.safetensors")[0])
+    store, cpu = GraphStore(graphs), torch.device("cpu")
+    valid = data.subsets["valid"]
+    again = score("roc_auc", data.labels[valid], model.predict(store, valid, cpu), data.targets).value
+    assert again == metrics.validation
+    with (tmp_path / "predictions.csv").open() as file:
+        written = [float(row["prediction"]) for row in csv.DictReader(file)]
+    np.testing.assert_allclose(model.predict(store, data.subsets["test"], cpu)[:, 0], written, rtol=1e-6)
+
+
+def test_a_class_that_is_neither_0_nor_1_is_an_error(bbbp, tmp_path):
+    data, graphs = bbbp
+    other = dataclasses.replace(data, labels=data.labels * 2)
+    with pytest.raises(MolclrError, match="A label of 'p_np' is 2; the two classes are 0 and 1"):
+        finetune(other, graphs, tmp_path, classification(data), "gin", SETTINGS, SHAPE)
+
+
 def test_regression_is_in_the_unit_of_the_target(freesolv, tmp_path):
     data, graphs = freesolv
     settings = SETTINGS.model_copy(update={"epochs": 20, "dropout": 0.0})
@@ -79,14 +141,10 @@ def test_regression_is_in_the_unit_of_the_target(freesolv, tmp_path):
 
 def test_a_pretrained_encoder_is_where_training_starts(bbbp, corpus, tmp_path):
     data, graphs = bbbp
-    pretrain(
-        corpus[1], tmp_path / "pre", "gin", SHAPE, Pretrain(epochs=1, batch_size=32, projection=8, warmup_epochs=0)
-    )
+    pretrain(corpus[1], tmp_path / "pre", "gin", SHAPE, Pretrain(**ONE_EPOCH))
     encoder = tmp_path / "pre" / "encoder.safetensors"
     still = SETTINGS.model_copy(update={"epochs": 1, "encoder_learning_rate": 1e-12, "dropout": 0.0, "weight_decay": 0})
     finetune(data, graphs, tmp_path / "run", classification(data), encoder, still, EncoderShape())
-    from molclr.training.checkpoint import load_weights
-
     before, after = load_weights(encoder)[0], load_weights(tmp_path / "run" / "model.safetensors")[0]
     torch.testing.assert_close(after["encoder.readout.weight"], before["readout.weight"])
     torch.testing.assert_close(after["encoder.atom_embedding.weight"], before["atom_embedding.weight"])
@@ -163,14 +221,17 @@ def test_a_benchmark_without_a_positive(tmp_path, benchmark_files):
 def test_embeddings_of_held_out_molecules(corpus, tmp_path):
     import pyarrow.parquet as pq
 
-    pretrain(corpus[1], tmp_path, "gcn", SHAPE, Pretrain(epochs=1, batch_size=32, projection=8))
+    pretrain(corpus[1], tmp_path, "gcn", SHAPE, Pretrain(**ONE_EPOCH, validation_share=0.1, seed=3))
     encoder = tmp_path / "encoder.safetensors"
-    write_embeddings(*corpus, tmp_path / "all.parquet", encoder)
-    write_embeddings(*corpus, tmp_path / "some.parquet", encoder, held_out=(0.2, 0), limit=10)
+    write_embeddings(*corpus, tmp_path / "all.parquet", encoder, Compute())
+    write_embeddings(*corpus, tmp_path / "some.parquet", encoder, Compute(), held_out=True)
+    write_embeddings(*corpus, tmp_path / "few.parquet", encoder, Compute(), held_out=True, limit=10)
     every, some = (pq.read_table(tmp_path / f"{name}.parquet") for name in ("all", "some"))
     assert every["embedding"].type.list_size == 24
     assert len(every) == pq.read_metadata(corpus[0]).num_rows
-    assert len(some) == 10
+    held_out = split_corpus(len(every), 0.1, 3)[1]
+    assert some["row"].to_pylist() == every["row"].take(held_out).to_pylist()
+    assert len(pq.read_table(tmp_path / "few.parquet")) == 10
     rows = every["row"].to_pylist()
     for row, smiles, vector in zip(*(some[column].to_pylist() for column in some.column_names), strict=True):
         place = rows.index(row)

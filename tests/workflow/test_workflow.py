@@ -117,6 +117,11 @@ def test_a_parameter_decides_pre_training_and_what_follows(finished):
     assert jobs["pretrain"] == 1 and jobs["finetune"] == 4 and "canonicalize" not in jobs
 
 
+@pytest.mark.parametrize("option", ["pretrain={gpus: 1}", "finetune={gpus: 1}", "baselines={threads: 2}"])
+def test_what_decides_nothing_re_runs_nothing(finished, option):
+    assert planned(finished, "--config", option) == {}
+
+
 def test_a_figure_decides_nothing_but_figures(finished, edit):
     edit("README.md", "\nedited\n")
     assert planned(finished) == {}
@@ -131,21 +136,18 @@ def test_a_changed_benchmark_setting_leaves_pre_training_alone(finished):
 
 
 def test_killed_anywhere_it_finishes_with_the_same_bytes(finished):
-    """Results are deleted, the run is killed again and again, and the tables are those of the undisturbed run."""
+    """Snakemake is killed again and again, its orphaned jobs run on, and in the end the tables are those of before."""
     tables = {path.name: path.read_bytes() for path in (finished / "results/tables").iterdir()}
-    (finished / "results").rename(finished / "undisturbed")
-    for seconds in (6, 12, 18):
-        run = subprocess.Popen(
-            command("--nolock", "all"),
-            cwd=finished,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+    for folder in ("results", "data/molecules", "data/splits", "data/graphs"):
+        shutil.rmtree(finished / folder)
+    for seconds in (5, 10, 20):
+        run = subprocess.Popen(command("all"), cwd=finished, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         time.sleep(seconds)
-        os.killpg(run.pid, signal.SIGKILL)
+        run.send_signal(signal.SIGKILL)
         run.wait()
-    snakemake(finished, "--nolock", "all")
+        assert "--unlock" in snakemake(finished, "all", check=False), "Snakemake says itself what to do"
+        snakemake(finished, "--unlock")
+    snakemake(finished, "all")
     assert {path.name: path.read_bytes() for path in (finished / "results/tables").iterdir()} == tables
     assert planned(finished) == {}
 

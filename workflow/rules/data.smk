@@ -42,7 +42,9 @@ rule fetch:
         mem_mb=1000,
         runtime=240,
     params:
-        entry=lambda wildcards: catalogue[wildcards.dataset].model_dump_json(),
+        entry=lambda wildcards: catalogue[wildcards.dataset].model_dump_json(
+            include={"targets", "rows", "fingerprint", "sources"}
+        ),
     shell:
         "molclr fetch {wildcards.dataset} --output {output.table:q} --source {output.source:q} 2> {log:q}"
 

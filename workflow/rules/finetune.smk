@@ -49,6 +49,7 @@ rule finetune:
         f"logs/{RESULTS}/runs/{{benchmark}}/{{network}}/seed-{{seed}}.tsv"
     threads: settings.finetune.threads
     resources:
+        gpu=settings.finetune.gpus,
         mem_mb=2000,
         runtime=24 * 60,
     params:
@@ -76,6 +77,7 @@ rule baseline:
         f"logs/{RESULTS}/runs/{{benchmark}}/{{baseline}}/seed-{{seed}}.log",
     benchmark:
         f"logs/{RESULTS}/runs/{{benchmark}}/{{baseline}}/seed-{{seed}}.tsv"
+    threads: settings.baselines.threads
     resources:
         mem_mb=4000,
         runtime=24 * 60,
@@ -85,4 +87,5 @@ rule baseline:
     shell:
         "molclr baseline {input.molecules:q} --split {input.split:q}"
         " --benchmark {wildcards.benchmark} --model {wildcards.baseline} --seed {wildcards.seed} {params.task}"
-        ' --settings {params.settings:q} --folder "$(dirname {output.metrics:q})" 2> {log:q}'
+        " --settings {params.settings:q} --threads {threads}"
+        ' --folder "$(dirname {output.metrics:q})" 2> {log:q}'

@@ -31,7 +31,7 @@ rule pretrain:
         shape=settings.encoder.model_dump_json(),
         settings=settings.pretrain.model_dump_json(),
     shell:
-        "molclr pretrain {input.graphs:q} --encoder {wildcards.encoder} --shape {params.shape:q}"
+        "molclr pretrain {input.graphs:q} --encoder {wildcards.encoder} --start-afresh --shape {params.shape:q}"
         ' --settings {params.settings:q} --folder "$(dirname {output.encoder:q})" 2> {log:q}'
 
 
@@ -52,8 +52,8 @@ rule embed:
         mem_mb=2000,
         runtime=60,
     params:
-        held_out=f"{settings.pretrain.validation_share} {settings.pretrain.seed}",
+        compute=settings.pretrain.model_dump_json(include={"device", "threads", "precision"}),
         limit=settings.figures.molecules,
     shell:
         "molclr embed {input.molecules:q} --graphs {input.graphs:q} --encoder {input.encoder:q}"
-        " --held-out {params.held_out} --limit {params.limit} --output {output.embeddings:q} 2> {log:q}"
+        " --held-out --limit {params.limit} --settings {params.compute:q} --output {output.embeddings:q} 2> {log:q}"

@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from molclr.errors import MolclrError
-from molclr.evaluation.figures.style import INK, PALETTE, AnyPath, save, styled
+from molclr.evaluation.figures.style import INK, PALETTE, AnyPath, read_csv, save, styled
 
 MOST_COLUMNS = 4
 CHANCE = 50.0
@@ -35,7 +35,7 @@ def benchmark_bars(classification_csv: AnyPath, regression_csv: AnyPath, png: An
 
     Raises MolclrError if both tables are empty.
     """
-    tables = [pd.read_csv(path) for path in (classification_csv, regression_csv)]
+    tables = [read_csv(path, ["benchmark", "model", "mean", "std"]) for path in (classification_csv, regression_csv)]
     panels = [[panel for _, panel in table.groupby("benchmark", sort=False)] for table in tables]
     if not any(panels):
         raise MolclrError(f"'{classification_csv}' and '{regression_csv}' are empty: there is no benchmark to draw.")

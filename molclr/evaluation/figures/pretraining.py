@@ -1,28 +1,29 @@
 """How pre-training went: losses, contrastive accuracy, learning rate."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from molclr.errors import MolclrError
-from molclr.evaluation.figures.style import INK, PALETTE, AnyPath, save, styled
+from molclr.evaluation.figures.style import INK, PALETTE, AnyPath, read_csv, save, styled
 
 MOST_MARKERS = 25
 """Epochs up to which each is marked by a dot."""
 
 
 @styled
-def pretraining_curves(histories: Mapping[str, AnyPath], png: AnyPath, svg: AnyPath) -> None:
-    """Draw the history.csv of each encoder, by its label. Raises MolclrError if one has no epoch yet."""
+def pretraining_curves(histories: Sequence[Path], png: AnyPath, svg: AnyPath) -> None:
+    """Draw histories, each in a folder called as its encoder. Raises MolclrError if one is none or has no epoch yet."""
     figure = Figure(figsize=(8, 2.7))
     losses, accuracy, rate = figure.subplots(1, 3)
     handles = []
-    for place, (label, path) in enumerate(histories.items()):
-        history = pd.read_csv(path)
+    for place, path in enumerate(histories):
+        label = f"MolCLR_{path.parent.name.upper()}"
+        history = read_csv(path, ["epoch", "train_loss", "validation_loss", "contrastive_accuracy", "learning_rate"])
         if history.empty:
             raise MolclrError(f"'{path}' has no epoch to draw; pre-train first.")
         epoch = history["epoch"]

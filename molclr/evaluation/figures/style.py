@@ -3,9 +3,11 @@
 from os import PathLike
 
 import matplotlib
+import pandas as pd
 import seaborn
 from matplotlib.figure import Figure
 
+from molclr.errors import MolclrError
 from molclr.files import replacing
 
 AnyPath = str | PathLike[str]
@@ -44,3 +46,18 @@ def save(figure: Figure, png: AnyPath, svg: AnyPath) -> None:
         figure.savefig(temporary, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None})
     with replacing(svg) as temporary:
         figure.savefig(temporary, format="svg", dpi=DOTS_PER_INCH, metadata={"Date": None, "Creator": None})
+
+
+def read_csv(path: AnyPath, columns: list[str]) -> pd.DataFrame:
+    """Read a table that a figure shows. Raises MolclrError if it is missing or has not these columns."""
+    try:
+        table = pd.read_csv(path)
+    except FileNotFoundError:
+        raise MolclrError(f"There is no '{path}' to draw.") from None
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError):
+        table = pd.DataFrame()
+    if not {*columns} <= {*table.columns}:
+        raise MolclrError(
+            f"'{path}' is no table with the columns {', '.join(columns)}; give the file that a step made."
+        )
+    return table

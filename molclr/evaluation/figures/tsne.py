@@ -36,7 +36,7 @@ PROPERTIES = {
 
 
 @styled
-def tsne(embeddings: AnyPath, png: AnyPath, svg: AnyPath, seed: int, property: str) -> None:
+def tsne(embeddings: AnyPath, png: AnyPath, svg: AnyPath, property: str, seed: int = 0) -> None:
     """Draw a t-SNE of the molecules in the parquet `embeddings`, coloured by one of PROPERTIES.
 
     Raises MolclrError if there are fewer than four molecules, or for a property that is not one of them.

@@ -1,0 +1,35 @@
+"""The same work on many parts by several processes, in order and without reading far ahead."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
+from typing import TypeVar
+
+from molclr.errors import MolclrError
+
+Part = TypeVar("Part")
+Result = TypeVar("Result")
+
+
+def ordered_map(work: Callable[[Part], Result], parts: Iterable[Part], processes: int) -> Iterator[Result]:
+    """Yield `work(part)` for each part, in order. With one process everything happens in this one.
+
+    At most two parts a process are waited for, so memory does not grow with their number. Raises MolclrError when a
+    process dies, for example for want of memory.
+    """
+    if processes == 1:
+        yield from map(work, parts)
+        return
+    waiting: deque[Future[Result]] = deque()
+    with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
+        try:
+            for part in parts:
+                waiting.append(pool.submit(work, part))
+                if len(waiting) > 2 * processes:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        except BrokenProcessPool:
+            raise MolclrError(f"One of {processes} processes died, perhaps for want of memory; use fewer.") from None
