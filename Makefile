@@ -6,7 +6,7 @@ BIN := .venv/bin
 .DELETE_ON_ERROR:
 
 all: install
-	$(BIN)/snakemake --cores all all
+	$(BIN)/snakemake --cores all --quiet rules -- all
 	@$(BIN)/molclr show
 
 install: .venv/installed

@@ -41,6 +41,9 @@ if settings.mirror and not os.environ.get("MOLCLR_MIRROR"):
     os.environ["MOLCLR_MIRROR"] = settings.mirror
 
 
+report: "workflow/report/workflow.rst"
+
+
 include: "workflow/rules/data.smk"
 include: "workflow/rules/pretrain.smk"
 include: "workflow/rules/finetune.smk"

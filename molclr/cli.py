@@ -6,10 +6,13 @@ import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from molclr import __version__, config
 from molclr.errors import MolclrError
+
+if TYPE_CHECKING:
+    from molclr.evaluation.runs import RunMetrics
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -56,21 +59,21 @@ def build_parser() -> argparse.ArgumentParser:
     canonicalize.add_argument("--rejected", type=Path, required=True, help="refused rows to write (CSV)")
     canonicalize.add_argument("--smiles-column", default="smiles", help="column with the SMILES (default: smiles)")
     canonicalize.add_argument("--targets", nargs="+", help="columns with labels (default: all other columns)")
-    canonicalize.add_argument("--limit", type=int, help="take so many rows, evenly spaced")
+    canonicalize.add_argument("--limit", type=_positive, help="take so many rows, evenly spaced")
     canonicalize.add_argument("--unique", action="store_true", help="keep the first of equal molecules (for a corpus)")
-    canonicalize.add_argument("--processes", type=int, default=1, help="processes (default: 1)")
+    canonicalize.add_argument("--processes", type=_positive, default=1, help="processes (default: 1)")
 
     split = command(_split, "assign every molecule to train, valid or test, 80:10:10")
     split.add_argument("molecules", type=Path, help="molecule table")
     split.add_argument("--scheme", choices=["scaffold", "random"], required=True, help="how to split")
-    split.add_argument("--seed", type=int, default=0, help="seed of the random scheme (default: 0)")
+    split.add_argument("--seed", type=_natural, default=0, help="seed of the random scheme (default: 0)")
     split.add_argument("--output", type=Path, required=True, help="CSV table row,subset to write")
 
     featurize = command(_featurize, "the graphs of a molecule table as flat arrays in one file")
     featurize.add_argument("molecules", type=Path, help="molecule table")
     featurize.add_argument("--output", type=Path, required=True, help="graph store to write (safetensors)")
     featurize.add_argument("--explicit-hydrogens", action="store_true", help="hydrogens as atoms of their own")
-    featurize.add_argument("--processes", type=int, default=1, help="processes (default: 1)")
+    featurize.add_argument("--processes", type=_positive, default=1, help="processes (default: 1)")
 
     pretrain = command(_pretrain, "contrastive pre-training on a graph store; a run that was cut off continues")
     pretrain.add_argument("graphs", type=Path, help="graph store of the corpus")
@@ -94,7 +97,7 @@ def build_parser() -> argparse.ArgumentParser:
     baseline = command(_baseline, "random forest or support vector machine on ECFP4 counts")
     _add_run(baseline)
     _add_settings(baseline, "--settings", config.Baselines)
-    baseline.add_argument("--threads", type=int, default=1, help="CPU threads; they decide nothing but the time")
+    baseline.add_argument("--threads", type=_positive, default=1, help="CPU threads; they decide nothing but the time")
 
     embed = command(_embed, "the representation of molecules as a table")
     embed.add_argument("molecules", type=Path, help="molecule table")
@@ -104,13 +107,13 @@ def build_parser() -> argparse.ArgumentParser:
     embed.add_argument(
         "--held-out", action="store_true", help="only what pre-training held out of the table, its corpus"
     )
-    embed.add_argument("--limit", type=int, help="take at most so many molecules, evenly spaced")
+    embed.add_argument("--limit", type=_positive, help="take at most so many molecules, evenly spaced")
     _add_settings(embed, "--settings", config.Compute)
 
     table = command(_table, "mean and deviation over the seeds, with the paper's values")
     table.add_argument("metrics", nargs="*", type=Path, help="metrics.json of the runs")
     table.add_argument("--task", choices=["classification", "regression"], required=True, help="which runs to take")
-    for form in ("csv", "markdown", "latex"):
+    for form in ("csv", "markdown", "latex", "html"):
         table.add_argument(f"--{form}", type=Path, required=True, help="table to write")
 
     figure = command(_figure, "a figure as PNG and SVG")
@@ -126,7 +129,7 @@ def build_parser() -> argparse.ArgumentParser:
         default="logp",
         help="t-SNE: what the colours show (default: logp)",
     )
-    figure.add_argument("--neighbours", type=int, default=8, help="retrieval: how many (default: 8)")
+    figure.add_argument("--neighbours", type=_positive, default=8, help="retrieval: how many (default: 8)")
     figure.add_argument(
         "--query", type=int, help="retrieval: raw row number of the query (default: the first molecule)"
     )
@@ -136,6 +139,20 @@ def build_parser() -> argparse.ArgumentParser:
         "results", nargs="?", type=Path, default=Path("results"), help="folder of results (default: results)"
     )
     return parser
+
+
+def _natural(text: str) -> int:
+    """A whole number from 0 on."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number from 0 on")
+    return int(text)
+
+
+def _positive(text: str) -> int:
+    """A whole number from 1 on."""
+    if _natural(text) == 0:
+        raise argparse.ArgumentTypeError("it has to be at least 1")
+    return int(text)
 
 
 def _add_settings(parser: argparse.ArgumentParser, option: str, section: type[config.Section]) -> None:
@@ -153,7 +170,7 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--split", type=Path, required=True, help="its split")
     parser.add_argument("--benchmark", required=True, help="name of the data set in the tables")
     parser.add_argument("--model", required=True, help="name of the model in the tables")
-    parser.add_argument("--seed", type=int, required=True, help="seed of the run")
+    parser.add_argument("--seed", type=_natural, required=True, help="seed of the run")
     parser.add_argument("--task", choices=["classification", "regression"], required=True, help="kind of labels")
     parser.add_argument(
         "--metric", choices=["roc_auc", "rmse", "mae"], required=True, help="how predictions are scored"
@@ -172,7 +189,7 @@ def _fetch(options: argparse.Namespace) -> None:
 def _canonicalize(options: argparse.Namespace) -> None:
     from molclr.data.molecules import canonicalize
 
-    canonicalize(
+    accepted, refused = canonicalize(
         options.raw,
         options.molecules,
         options.rejected,
@@ -181,6 +198,9 @@ def _canonicalize(options: argparse.Namespace) -> None:
         processes=options.processes,
         smiles_column=options.smiles_column,
         targets=options.targets,
+    )
+    print(
+        f"{accepted} molecules in {options.molecules}, {refused} rows refused, see {options.rejected}", file=sys.stderr
     )
 
 
@@ -214,7 +234,7 @@ def _finetune(options: argparse.Namespace) -> None:
     data = read_labelled(options.molecules, options.split)
     run = Run(options.benchmark, options.model, options.seed, options.task, options.metric, data.targets)
     start = options.encoder or options.from_scratch
-    finetune(data, options.graphs, options.folder, run, start, settings, shape)
+    _tell(finetune(data, options.graphs, options.folder, run, start, settings, shape))
 
 
 def _baseline(options: argparse.Namespace) -> None:
@@ -225,7 +245,12 @@ def _baseline(options: argparse.Namespace) -> None:
 
     data = read_labelled(options.molecules, options.split)
     run = Run(options.benchmark, options.model, options.seed, options.task, options.metric, data.targets)
-    baseline(data, options.folder, run, settings, options.threads)
+    _tell(baseline(data, options.folder, run, settings, options.threads))
+
+
+def _tell(metrics: "RunMetrics") -> None:
+    numbers = f"validation {metrics.validation}, test {metrics.test} on {metrics.test_molecules} molecules"
+    print(f"{metrics.benchmark}, {metrics.model}, {metrics.metric}: {numbers}", file=sys.stderr)
 
 
 def _embed(options: argparse.Namespace) -> None:
@@ -240,7 +265,7 @@ def _embed(options: argparse.Namespace) -> None:
 def _table(options: argparse.Namespace) -> None:
     from molclr.evaluation.tables import write_tables
 
-    write_tables(options.metrics, options.task, options.csv, options.markdown, options.latex)
+    write_tables(options.metrics, options.task, options.csv, options.markdown, options.latex, options.html)
 
 
 def _figure(options: argparse.Namespace) -> None:

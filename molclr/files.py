@@ -20,6 +20,9 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     temporary = target.with_name(f".{target.stem}.{secrets.token_hex(4)}{target.suffix}")
     try:
         yield temporary
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o666 & ~umask)  # Some writers make files that only their owner may read.
         os.replace(temporary, target)
     finally:
         temporary.unlink(missing_ok=True)

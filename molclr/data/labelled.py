@@ -7,6 +7,7 @@ import numpy as np
 
 from molclr.data.molecules import read_molecules, target_columns
 from molclr.data.splits import subset_indices
+from molclr.errors import MolclrError
 
 
 @dataclass(frozen=True)
@@ -25,8 +26,12 @@ class LabelledMolecules:
 
 
 def read_labelled(molecules: str | PathLike[str], split: str | PathLike[str]) -> LabelledMolecules:
-    """Read a molecule table and its split. Raises MolclrError if they do not belong together."""
+    """Read a molecule table and its split. Raises MolclrError if they do not belong together, or without labels."""
     table, targets = read_molecules(molecules), target_columns(molecules)
     rows = table["row"].to_numpy()
     labels = table[targets].to_numpy(np.float64)
+    if np.isnan(labels).all():
+        raise MolclrError(
+            f"'{molecules}' has no label to learn from; name the columns with labels when canonicalizing."
+        )
     return LabelledMolecules(rows, table["smiles"].to_list(), labels, targets, subset_indices(rows, split))

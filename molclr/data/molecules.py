@@ -80,6 +80,8 @@ def canonicalize(
     Raises MolclrError, and writes neither file, if the file is no such table, has no rows, or every row is refused.
     """
     raw_csv = Path(raw_csv)
+    if len({raw_csv.resolve(), Path(output_parquet).resolve(), Path(rejected_csv).resolve()}) < 3:
+        raise MolclrError(f"Reading '{raw_csv}' and writing two tables takes three different files; name others.")
     header = _read_header(raw_csv, smiles_column, targets)
     total = sum(1 for _ in _records(raw_csv)) - 1
     if total == 0:
@@ -114,7 +116,10 @@ def canonicalize(
             accepted, refused = accepted + len(molecules), refused + len(refusals)
             example = example or next(iter(refusals), None)
         if accepted == 0 and example:
-            raise MolclrError(f"Every row of '{raw_csv}' is refused; row {example.row}, for one: {example.reason}.")
+            raise MolclrError(
+                f"Every row of '{raw_csv}' is refused; row {example.row}, for one: {example.reason}. "
+                "Name the columns with labels by --targets if the others are none."
+            )
     return accepted, refused
 
 
@@ -200,7 +205,10 @@ def _read_header(path: Path, smiles_column: str, targets: Sequence[str] | None) 
             found = ", ".join(names)
             found = found if len(found) <= 200 else f"{found[:200]}..."
             trouble = "several columns" if name in names else "no column"
-            raise MolclrError(f"'{path}' has {trouble} '{name}'; its columns are: {found}.")
+            raise MolclrError(
+                f"'{path}' has {trouble} '{name}'; its columns are: {found}. "
+                "Name yours with --smiles-column and --targets."
+            )
     for name in targets:
         if name in OWN_COLUMNS:
             raise MolclrError(f"A target of '{path}' is called '{name}', as a column of our own is; rename it.")

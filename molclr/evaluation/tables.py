@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,7 @@ def write_tables(
     output_csv: AnyPath,
     output_markdown: AnyPath,
     output_latex: AnyPath,
+    output_html: AnyPath,
 ) -> None:
     """Write the tables of the runs of `task` among the metrics.json `metrics_files`.
 
@@ -57,6 +59,8 @@ def write_tables(
         temporary.write_text(wide.markdown(), encoding="utf-8")
     with replacing(output_latex) as temporary:
         temporary.write_text(wide.latex(), encoding="utf-8")
+    with replacing(output_html) as temporary:
+        temporary.write_text(wide.html(), encoding="utf-8")
 
 
 def summarise(runs: Sequence[RunMetrics], catalogue: Mapping[str, Benchmark]) -> pd.DataFrame:
@@ -165,32 +169,58 @@ class Wide:
         table = "\n".join(f"| {' | '.join(line)} |" for line in padded)
         return "\n\n".join([self.caption, table, *self.notes]) + "\n"
 
+    def html(self) -> str:
+        """A page of its own, as the report shows it."""
+
+        def line(tag: str, texts: Iterable[str]) -> str:
+            return "<tr>" + "".join(f"<{tag}>{text}</{tag}>" for text in texts) + "</tr>"
+
+        body = []
+        for label, cells in self.body:
+            texts = [escape(f"{cell.text} {cell.mark}".rstrip()) for cell in cells]
+            texts = [f"<b>{text}</b>" if cell.best else text for text, cell in zip(texts, cells, strict=True)]
+            body.append(line("td", [f"<i>{label}</i>" if label == "paper" else escape(label), *texts]))
+        return "\n".join(
+            [
+                '<!doctype html><html lang="en"><meta charset="utf-8"><title>MolCLR</title>',
+                "<style>body{font-family:sans-serif}td,th{padding:.2em .8em;text-align:right}",
+                "td:first-child,th:first-child{text-align:left}</style>",
+                f"<p>{escape(self.caption)}</p><table>",
+                *(line("th", map(escape, head)) for head in self.heads),
+                *body,
+                "</table>",
+                *(f"<p>{escape(note)}</p>" for note in self.notes),
+                "</html>",
+                "",
+            ]
+        )
+
     def latex(self) -> str:
         """A table environment; it needs the package booktabs."""
-        escape = str.maketrans(_LATEX)
+        plain = str.maketrans(_LATEX)
 
         def line(texts: Iterable[str]) -> str:
             return " & ".join(texts) + r" \\"
 
         body = []
         for label, cells in self.body:
-            texts = [(cell.text + cell.mark).translate(escape) for cell in cells]
+            texts = [(cell.text + cell.mark).translate(plain) for cell in cells]
             texts = [rf"\textbf{{{text}}}" if cell.best else text for text, cell in zip(texts, cells, strict=True)]
-            body.append(line([r"\quad paper" if label == "paper" else label.translate(escape), *texts]))
+            body.append(line([r"\quad paper" if label == "paper" else label.translate(plain), *texts]))
         return "\n".join(
             [
                 "% Needs \\usepackage{booktabs}.",
                 r"\begin{table}",
                 r"\centering",
-                rf"\caption{{{self.caption.translate(escape)}}}",
+                rf"\caption{{{self.caption.translate(plain)}}}",
                 rf"\begin{{tabular}}{{l{'r' * (len(self.heads[0]) - 1)}}}",
                 r"\toprule",
-                *(line(text.translate(escape) for text in head) for head in self.heads),
+                *(line(text.translate(plain) for text in head) for head in self.heads),
                 r"\midrule",
                 *body,
                 r"\bottomrule",
                 r"\end{tabular}",
-                *(rf"\par {{\footnotesize {note.translate(escape)}}}" for note in self.notes),
+                *(rf"\par {{\footnotesize {note.translate(plain)}}}" for note in self.notes),
                 r"\end{table}",
                 "",
             ]
@@ -246,6 +276,9 @@ def _notes(table: pd.DataFrame, body: list[tuple[str, list[Cell]]]) -> list[str]
     marks = [f"{mark} {what}" for mark, what in (("†", "mean and deviation"), ("‡", "deviation")) if mark in used]
     if marks:
         notes.append(f"{', '.join(marks)} not confirmed against a copy of the paper.")
+    notes.append(
+        "Our rows are those of the configuration that was run; only config/paper.yaml is at the paper's scale."
+    )
     if "SVM" in set(table["model"]):
         notes.append("SVM: nothing in it is random, so its deviation over seeds is 0 unless it learns from a sample.")
     for benchmark, rows in table.groupby("benchmark", sort=False):

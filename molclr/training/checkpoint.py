@@ -26,7 +26,10 @@ def save_weights(path: str | Path, weights: dict[str, Tensor], metadata: dict[st
     """Write `weights` and a JSON object beside them."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
     with replacing(path) as temporary:
-        save_file(tensors, temporary, metadata={METADATA_KEY: json.dumps(metadata)})
+        try:
+            save_file(tensors, temporary, metadata={METADATA_KEY: json.dumps(metadata)})
+        except SafetensorError as error:
+            raise MolclrError(f"'{path}' cannot be written ({error}).") from None
 
 
 def load_weights(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -65,7 +68,10 @@ def load_encoder(path: str | Path, dropout: float = 0.0) -> tuple[Encoder, dict[
 def save_state(path: str | Path, state: dict[str, Any]) -> None:
     """Write the state of an unfinished run."""
     with replacing(path) as temporary:
-        torch.save(state, temporary)
+        try:
+            torch.save(state, temporary)
+        except RuntimeError as error:
+            raise MolclrError(f"'{path}' cannot be written ({str(error).splitlines()[0]}).") from None
 
 
 def load_state(path: str | Path) -> dict[str, Any] | None:

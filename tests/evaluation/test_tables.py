@@ -30,10 +30,13 @@ def tables(tmp_path):
         for number, metrics in enumerate(runs):
             files.append(tmp_path / f"{number}.json")
             files[-1].write_text(json.dumps(dataclasses.asdict(metrics)))
-        paths = [tmp_path / folder / f"{task}.{suffix}" for suffix in ("csv", "md", "tex")]
+        paths = [tmp_path / folder / f"{task}.{suffix}" for suffix in ("csv", "md", "tex", "html")]
         write_tables(files, task, *paths)
         with paths[0].open() as file:
-            return list(csv.DictReader(file)), paths[1].read_text(), paths[2].read_text()
+            rows = list(csv.DictReader(file))
+        page = paths[3].read_text()
+        assert page.count("<tr>") == page.count("</tr>") and all(row["benchmark"] in page for row in rows)
+        return rows, paths[1].read_text(), paths[2].read_text()
 
     return write
 

@@ -15,7 +15,7 @@ def metrics_of(task):
 
 
 TABLES = expand(
-    f"{RESULTS}/tables/{{task}}.{{format}}", task=["classification", "regression"], format=["csv", "md", "tex"]
+    f"{RESULTS}/tables/{{task}}.{{format}}", task=["classification", "regression"], format=["csv", "md", "tex", "html"]
 )
 FIGURE_NAMES = ["benchmarks"]
 if ENCODERS:
@@ -41,6 +41,12 @@ rule table:
             category="Tables",
             labels={"table": "{task}", "format": "CSV"},
         ),
+        html=report(
+            f"{RESULTS}/tables/{{task}}.html",
+            caption="../report/tables.rst",
+            category="Tables",
+            labels={"table": "{task}", "format": "page"},
+        ),
         markdown=f"{RESULTS}/tables/{{task}}.md",
         latex=f"{RESULTS}/tables/{{task}}.tex",
     log:
@@ -51,7 +57,7 @@ rule table:
         mem_mb=1000,
         runtime=60,
     shell:
-        "molclr table --task {wildcards.task} --csv {output.csv:q} --markdown {output.markdown:q} --latex {output.latex:q}"
+        "molclr table --task {wildcards.task} --csv {output.csv:q} --markdown {output.markdown:q} --latex {output.latex:q} --html {output.html:q}"
         " {input.metrics:q} 2> {log:q}"
 
 

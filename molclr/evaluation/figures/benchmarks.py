@@ -4,29 +4,17 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import seaborn
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from molclr.errors import MolclrError
-from molclr.evaluation.figures.style import INK, PALETTE, AnyPath, read_csv, save, styled
+from molclr.evaluation.figures.style import COLOURS, INK, AnyPath, read_csv, save, styled
 
 MOST_COLUMNS = 4
 CHANCE = 50.0
 """ROC-AUC in % of a model that knows nothing: where its bars begin."""
-
-_BLUE, _ORANGE, _GREEN, _PINK = PALETTE[0], PALETTE[1], PALETTE[2], PALETTE[4]
-# An encoder has one hue: full when it is pre-trained, light when it starts from scratch.
-COLOURS = {
-    "RF": _GREEN,
-    "SVM": _PINK,
-    "GCN": seaborn.light_palette(_ORANGE, 5)[2],
-    "GIN": seaborn.light_palette(_BLUE, 5)[2],
-    "MolCLR_GCN": _ORANGE,
-    "MolCLR_GIN": _BLUE,
-}
 
 
 @styled
@@ -55,7 +43,7 @@ def benchmark_bars(classification_csv: AnyPath, regression_csv: AnyPath, png: An
 
     marker: dict[str, Any] = {"color": INK, "marker": "D", "markersize": 4, "linestyle": "none"}
     handles = [
-        Patch(color="0.7", label="this reproduction"),
+        Patch(color="0.7", label="this run"),
         Line2D([], [], **marker, label="paper"),
         Line2D([], [], **marker, markerfacecolor="white", label="paper, value not confirmed"),
     ]

@@ -9,7 +9,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from molclr.errors import MolclrError
-from molclr.evaluation.figures.style import INK, PALETTE, AnyPath, read_csv, save, styled
+from molclr.evaluation.figures.style import COLOURS, INK, AnyPath, read_csv, save, styled
 
 MOST_MARKERS = 25
 """Epochs up to which each is marked by a dot."""
@@ -28,13 +28,20 @@ def pretraining_curves(histories: Sequence[Path], png: AnyPath, svg: AnyPath) ->
             raise MolclrError(f"'{path}' has no epoch to draw; pre-train first.")
         epoch = history["epoch"]
         markers = "o" if len(history) <= MOST_MARKERS else ""
-        look: dict[str, Any] = {"color": PALETTE[place], "linewidth": 1.4, "marker": markers, "markersize": 3}
+        look: dict[str, Any] = {
+            "color": COLOURS.get(label, "0.6"),
+            "linewidth": 1.4,
+            "marker": markers,
+            "markersize": 3,
+        }
         losses.plot(epoch, history["train_loss"], **look, linestyle="--")
         losses.plot(epoch, history["validation_loss"], **look)
         accuracy.plot(epoch, 100 * history["contrastive_accuracy"], **look)
         # Encoders mostly share a schedule: narrower lines on wider ones show them all.
-        rate.plot(epoch, history["learning_rate"], color=PALETTE[place], linewidth=1.4 * (len(histories) - place))
-        handles.append(Line2D([], [], color=PALETTE[place], label=label))
+        rate.plot(
+            epoch, history["learning_rate"], color=COLOURS.get(label, "0.6"), linewidth=1.4 * (len(histories) - place)
+        )
+        handles.append(Line2D([], [], color=COLOURS.get(label, "0.6"), label=label))
     losses.set_ylabel("NT-Xent loss (nats)")
     accuracy.set_ylabel("Contrastive accuracy (%)")
     rate.set_ylabel("Learning rate")

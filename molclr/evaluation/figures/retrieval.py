@@ -3,6 +3,7 @@
 import io
 import math
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -50,7 +51,7 @@ def retrieval(embeddings: AnyPath, png: AnyPath, svg: AnyPath, neighbours: int, 
     grid = figure.add_gridspec(lines, columns)
     axes = figure.add_subplot(grid[:, 0])
     _draw(axes, molecules.smiles[asked], _mean_text(others))
-    axes.set_title("Query", weight="bold")
+    axes.set_title(f"{Path(embeddings).stem.upper()}: query", weight="bold")
     axes.spines[:].set_edgecolor(INK)
     for rank, place in enumerate(nearest):
         axes = figure.add_subplot(grid[rank // COLUMNS, 1 + rank % COLUMNS])

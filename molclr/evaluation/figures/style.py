@@ -15,6 +15,17 @@ AnyPath = str | PathLike[str]
 PALETTE = seaborn.color_palette("colorblind")
 """Colours that the colour-blind tell apart (seaborn, after Wong, 2011)."""
 
+_BLUE, _ORANGE, _GREEN, _PINK = PALETTE[0], PALETTE[1], PALETTE[2], PALETTE[4]
+# An encoder has one hue: full when it is pre-trained, light when it starts from scratch.
+COLOURS = {
+    "RF": _GREEN,
+    "SVM": _PINK,
+    "GCN": seaborn.light_palette(_ORANGE, 5)[2],
+    "GIN": seaborn.light_palette(_BLUE, 5)[2],
+    "MolCLR_GCN": _ORANGE,
+    "MolCLR_GIN": _BLUE,
+}
+
 INK = "0.15"
 
 DOTS_PER_INCH = 200
