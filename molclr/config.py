@@ -8,13 +8,23 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
 from molclr.errors import MolclrError
 
 Ratio = Annotated[float, Field(ge=0, lt=1)]
-PositiveInt = Annotated[int, Field(ge=1, strict=True)]
-Seed = Annotated[int, Field(ge=0, strict=True)]
+
+
+def _no_other_number(value: Any) -> Any:
+    """Refuse true and 5.0, which Python would take for whole numbers; "5" is how the command line writes 5."""
+    if isinstance(value, bool | float):
+        raise ValueError("input should be a valid integer")
+    return value
+
+
+Whole = Annotated[int, BeforeValidator(_no_other_number)]
+PositiveInt = Annotated[Whole, Field(ge=1)]
+Seed = Annotated[Whole, Field(ge=0)]
 PositiveFloat = Annotated[float, Field(gt=0)]
 
 ModelName = Literal["MolCLR_GIN", "MolCLR_GCN", "GIN", "GCN", "RF", "SVM"]
@@ -66,19 +76,17 @@ class Compute(Section):
     )
     threads: PositiveInt = Field(1, description="CPU threads of one job; sums of floats depend on it in the last digit")
     precision: Literal["float32", "bfloat16"] = Field("float32", description="bfloat16: mixed precision")
-    gpus: int = Field(0, ge=0, le=1, strict=True, exclude=True, description="GPUs that a job of the workflow asks for")
+    gpus: Whole = Field(0, ge=0, le=1, exclude=True, description="GPUs that a job of the workflow asks for")
 
 
 class Pretrain(Compute):
     """Contrastive pre-training (paper, Methods, 'Training details')."""
 
     epochs: PositiveInt = Field(50, description="passes over the corpus")
-    batch_size: Annotated[int, Field(ge=2, strict=True)] = Field(
-        512, description="molecules in a step; negatives are 2 (B - 1)"
-    )
+    batch_size: Annotated[Whole, Field(ge=2)] = Field(512, description="molecules in a step; negatives are 2 (B - 1)")
     learning_rate: PositiveFloat = Field(5e-4, description="highest rate of Adam")
     weight_decay: float = Field(1e-5, ge=0, description="L2 penalty of Adam")
-    warmup_epochs: int = Field(10, ge=0, strict=True, description="epochs of linear warm-up before the cosine")
+    warmup_epochs: Whole = Field(10, ge=0, description="epochs of linear warm-up before the cosine")
     temperature: PositiveFloat = Field(0.1, description="temperature of NT-Xent")
     projection: PositiveInt = Field(256, description="channels of z, on which the loss acts")
     dropout: Ratio = Field(0.0, description="dropout in the encoder")
@@ -91,7 +99,7 @@ class Finetune(Compute):
     """Supervised training on one benchmark, of a pre-trained encoder or from scratch."""
 
     epochs: PositiveInt = Field(100, description="passes over the training molecules")
-    batch_size: Annotated[int, Field(ge=2, strict=True)] = Field(32, description="molecules in a step")
+    batch_size: Annotated[Whole, Field(ge=2)] = Field(32, description="molecules in a step")
     encoder_learning_rate: PositiveFloat = Field(1e-4, description="rate of Adam for a pre-trained encoder")
     head_learning_rate: PositiveFloat = Field(5e-4, description="rate of Adam for the head and a new encoder")
     weight_decay: float = Field(1e-6, ge=0, description="L2 penalty of Adam")

@@ -34,7 +34,7 @@ def test_the_configurations_are_valid(path):
         ({"pretrain": {"augmentation": {"atom_masking": 1.5}}}, r"'pretrain\.augmentation\.atom_masking' is 1\.5"),
         ({"models": ["GAT"]}, r"'models\.0' is 'GAT'.*MolCLR_GIN"),
         ({"seeds": [0, 0]}, r"'seeds' is \[0, 0\].*twice"),
-        ({"pretrain": {"epochs": "5"}}, r"'pretrain\.epochs' is '5'.*integer"),
+        ({"pretrain": {"epochs": 5.0}}, r"'pretrain\.epochs' is 5\.0.*integer"),
         ({"seeds": [True]}, r"'seeds\.0' is True.*integer"),
         ({"pretrain": {"device": "banana"}}, r"'pretrain\.device' is 'banana'"),
         ({"results": ""}, r"'results' is ''"),
@@ -46,6 +46,10 @@ def test_a_mistake_is_one_sentence_that_names_the_key(values, message):
     with pytest.raises(MolclrError, match=message) as error:
         parse_section(Config, SMALL | values, "run.yaml")
     assert "\n" not in str(error.value)
+
+
+def test_numbers_as_the_command_line_writes_them():
+    assert parse_section(Config, SMALL | {"pretrain": {"epochs": "12"}}, "run.yaml").pretrain.epochs == 12
 
 
 def test_numbers_in_scientific_notation():
