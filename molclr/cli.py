@@ -21,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, _terminate)
     try:
         options.run(options)
-    except (MolclrError, OSError) as error:  # An OSError, such as a full disk, names its file.
+    except (MolclrError, OSError) as error:  # A full disk or a missing right is the user's to mend.
         print(f"molclr: error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
