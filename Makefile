@@ -2,12 +2,16 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: all install test lint format
+.PHONY: all install restore test lint format
 .DELETE_ON_ERROR:
 
 all: install
 	$(BIN)/snakemake --cores all --quiet rules -- all
 	@$(BIN)/molclr show
+
+# A run that was made elsewhere: pulled, proved by hash, known to Snakemake. make restore ONLY="pretrain results": only that.
+restore: install
+	@PATH="$(CURDIR)/$(BIN):$$PATH" python workflow/provenance.py restore $(ONLY)
 
 install: .venv/installed
 

@@ -44,6 +44,11 @@ if settings.mirror and not os.environ.get("MOLCLR_MIRROR"):
 report: "workflow/report/workflow.rst"
 
 
+def definition(stage, *package_files):
+    """Files that define the jobs of a stage: DVC asks for their bytes where Snakemake sees parameters and commands change."""
+    return [f"workflow/rules/{stage}.smk", *map(package_file, ["config.py", *package_files])]
+
+
 include: "workflow/rules/data.smk"
 include: "workflow/rules/pretrain.smk"
 include: "workflow/rules/finetune.smk"

@@ -1,7 +1,6 @@
 """The command line: one subcommand for each step of the workflow. No logic of its own; heavy imports where they are used."""
 
 import argparse
-import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -12,6 +11,7 @@ from molclr import __version__, config
 from molclr.errors import MolclrError
 
 if TYPE_CHECKING:
+    from molclr.data.audit import BenchmarkFiles
     from molclr.evaluation.runs import RunMetrics
 
 
@@ -42,15 +42,17 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def command(function, help_text: str) -> argparse.ArgumentParser:
-        name = function.__name__.removeprefix("_")
+        name = function.__name__.removeprefix("_").replace("_", "-")
         subparser = commands.add_parser(name, help=help_text, description=f"{help_text[0].upper()}{help_text[1:]}.")
         subparser.set_defaults(run=function)
         return subparser
 
-    fetch = command(_fetch, "get a data set from the first of its sources that answers with the right bytes")
-    fetch.add_argument("dataset", help="name in the catalogue, such as bbbp or zinc")
-    fetch.add_argument("--output", type=Path, required=True, help="CSV table with a column smiles and the targets")
-    fetch.add_argument("--source", type=Path, required=True, help="JSON file that says where the table came from")
+    fetch = command(_fetch, "get a data set or checkpoint from the first of its sources with the right bytes")
+    fetch.add_argument("name", help="name in the catalogue, such as bbbp, zinc or official-gcn")
+    fetch.add_argument(
+        "--output", type=Path, required=True, help="table (CSV: smiles and targets) or checkpoint to write"
+    )
+    fetch.add_argument("--source", type=Path, required=True, help="JSON file that says where it came from")
     fetch.add_argument("--mirror", type=Path, help="folder with copies of data sets (default: MOLCLR_MIRROR)")
 
     canonicalize = command(_canonicalize, "canonical SMILES of a raw table, refused rows apart with their reason")
@@ -59,6 +61,10 @@ def build_parser() -> argparse.ArgumentParser:
     canonicalize.add_argument("--rejected", type=Path, required=True, help="refused rows to write (CSV)")
     canonicalize.add_argument("--smiles-column", default="smiles", help="column with the SMILES (default: smiles)")
     canonicalize.add_argument("--targets", nargs="+", help="columns with labels (default: all other columns)")
+    canonicalize.add_argument(
+        "--drop-first", action="store_true", help="refuse the first row, as the official code does"
+    )
+    canonicalize.add_argument("--labelled", action="store_true", help="refuse rows without any label")
     canonicalize.add_argument("--limit", type=_positive, help="take so many rows, evenly spaced")
     canonicalize.add_argument("--unique", action="store_true", help="keep the first of equal molecules (for a corpus)")
     canonicalize.add_argument("--processes", type=_positive, default=1, help="processes (default: 1)")
@@ -75,6 +81,31 @@ def build_parser() -> argparse.ArgumentParser:
     featurize.add_argument("--explicit-hydrogens", action="store_true", help="hydrogens as atoms of their own")
     featurize.add_argument("--processes", type=_positive, default=1, help="processes (default: 1)")
 
+    audit = command(_audit, "what is in benchmarks: refused, repeated, contradicting, missing, undefined")
+    _add_benchmarks(audit)
+    audit.add_argument("--output", type=Path, required=True, help="table to write (CSV), a row a benchmark")
+    audit.add_argument("--processes", type=_positive, default=1, help="processes (default: 1)")
+
+    leakage = command(_leakage, "how many test molecules, and scaffolds of them, are in a corpus")
+    _add_benchmarks(leakage)
+    leakage.add_argument("--corpus", type=Path, required=True, help="molecule table of the corpus")
+    leakage.add_argument("--output", type=Path, required=True, help="table to write (CSV), a row a benchmark")
+    leakage.add_argument("--molecules", type=Path, required=True, help="table of these test molecules to write (CSV)")
+    leakage.add_argument("--processes", type=_positive, default=1, help="processes (default: 1)")
+
+    exclude = command(_exclude, "a corpus without the test molecules of benchmarks")
+    _add_benchmarks(exclude)
+    exclude.add_argument("--corpus", type=Path, required=True, help="molecule table of the corpus")
+    exclude.add_argument(
+        "--like",
+        choices=["molecules", "scaffolds"],
+        required=True,
+        help="only these, or all that share a scaffold with one",
+    )
+    exclude.add_argument("--molecules", type=Path, required=True, help="molecule table to write (Parquet)")
+    exclude.add_argument("--rejected", type=Path, required=True, help="what is left out, to write (CSV)")
+    exclude.add_argument("--processes", type=_positive, default=1, help="processes (default: 1)")
+
     pretrain = command(_pretrain, "contrastive pre-training on a graph store; a run that was cut off continues")
     pretrain.add_argument("graphs", type=Path, help="graph store of the corpus")
     pretrain.add_argument("--encoder", choices=["gin", "gcn"], required=True, help="kind of message passing")
@@ -82,6 +113,10 @@ def build_parser() -> argparse.ArgumentParser:
     _add_settings(pretrain, "--shape", config.EncoderShape)
     _add_settings(pretrain, "--settings", config.Pretrain)
     pretrain.add_argument("--start-afresh", action="store_true", help="give up an unfinished run of something else")
+
+    official = command(_import_official, "an encoder that the authors of MolCLR released, as one of ours")
+    official.add_argument("checkpoint", type=Path, help="model.pth of the official code, GIN or GCN")
+    official.add_argument("--output", type=Path, required=True, help="encoder to write (safetensors)")
 
     finetune = command(
         _finetune, "train an encoder with a prediction head on a benchmark and predict its test molecules"
@@ -93,6 +128,13 @@ def build_parser() -> argparse.ArgumentParser:
     start.add_argument("--from-scratch", choices=["gin", "gcn"], help="a new encoder of this kind")
     _add_settings(finetune, "--shape", config.EncoderShape)
     _add_settings(finetune, "--settings", config.Finetune)
+
+    finetune.add_argument("--trial", type=_natural, help="settings of this trial of the random search, from 0")
+
+    choose = command(_choose, "of the trials of a random search, the settings that are best on validation")
+    choose.add_argument("folders", nargs="+", type=Path, help="folders of the trials")
+    choose.add_argument("--chosen", type=Path, required=True, help="settings to write (YAML), as --settings takes them")
+    choose.add_argument("--trials", type=Path, required=True, help="table of all trials to write (CSV)")
 
     baseline = command(_baseline, "random forest or support vector machine on ECFP4 counts")
     _add_run(baseline)
@@ -113,7 +155,7 @@ def build_parser() -> argparse.ArgumentParser:
     table = command(_table, "mean and deviation over the seeds, with the paper's values")
     table.add_argument("metrics", nargs="*", type=Path, help="metrics.json of the runs")
     table.add_argument("--task", choices=["classification", "regression"], required=True, help="which runs to take")
-    for form in ("csv", "markdown", "latex", "html"):
+    for form in ("csv", "json", "markdown", "latex", "html"):
         table.add_argument(f"--{form}", type=Path, required=True, help="table to write")
 
     figure = command(_figure, "a figure as PNG and SVG")
@@ -165,6 +207,17 @@ def _add_settings(parser: argparse.ArgumentParser, option: str, section: type[co
     )
 
 
+def _add_benchmarks(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--benchmark",
+        nargs=4,
+        action="append",
+        required=True,
+        metavar=("NAME", "MOLECULES", "REJECTED", "SPLIT"),
+        help="a benchmark: its name, molecule table, rejected rows and split; may be given several times",
+    )
+
+
 def _add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("molecules", type=Path, help="molecule table")
     parser.add_argument("--split", type=Path, required=True, help="its split")
@@ -179,11 +232,9 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
 
 
 def _fetch(options: argparse.Namespace) -> None:
-    from molclr.data.fetch import fetch
+    from molclr.data.fetch import fetch, mirror_folder
 
-    variable = os.environ.get("MOLCLR_MIRROR")
-    mirror = options.mirror or (Path(variable) if variable else None)
-    fetch(options.dataset, options.output, options.source, mirror)
+    fetch(options.name, options.output, options.source, options.mirror or mirror_folder())
 
 
 def _canonicalize(options: argparse.Namespace) -> None:
@@ -194,6 +245,8 @@ def _canonicalize(options: argparse.Namespace) -> None:
         options.molecules,
         options.rejected,
         limit=options.limit,
+        drop_first=options.drop_first,
+        labelled=options.labelled,
         unique=options.unique,
         processes=options.processes,
         smiles_column=options.smiles_column,
@@ -216,6 +269,33 @@ def _featurize(options: argparse.Namespace) -> None:
     featurize(options.molecules, options.output, options.explicit_hydrogens, options.processes)
 
 
+def _benchmarks(options: argparse.Namespace) -> "list[BenchmarkFiles]":
+    from molclr.data.audit import BenchmarkFiles
+
+    return [BenchmarkFiles(name, *map(Path, files)) for name, *files in options.benchmark]
+
+
+def _audit(options: argparse.Namespace) -> None:
+    from molclr.data.audit import write_audit
+
+    write_audit(_benchmarks(options), options.output, options.processes)
+
+
+def _leakage(options: argparse.Namespace) -> None:
+    from molclr.data.leakage import measure_leakage
+
+    measure_leakage(_benchmarks(options), options.corpus, options.output, options.molecules, options.processes)
+
+
+def _exclude(options: argparse.Namespace) -> None:
+    from molclr.data.leakage import exclude
+
+    kept, dropped = exclude(
+        _benchmarks(options), options.corpus, options.like, options.molecules, options.rejected, options.processes
+    )
+    print(f"{kept} molecules in {options.molecules}, {dropped} left out, see {options.rejected}", file=sys.stderr)
+
+
 def _pretrain(options: argparse.Namespace) -> None:
     shape = config.parse_settings(config.EncoderShape, options.shape)
     settings = config.parse_settings(config.Pretrain, options.settings)
@@ -224,17 +304,32 @@ def _pretrain(options: argparse.Namespace) -> None:
     pretrain(options.graphs, options.folder, options.encoder, shape, settings, options.start_afresh)
 
 
+def _import_official(options: argparse.Namespace) -> None:
+    from molclr.training.official import import_official
+
+    import_official(options.checkpoint, options.output)
+
+
 def _finetune(options: argparse.Namespace) -> None:
     shape = config.parse_settings(config.EncoderShape, options.shape)
     settings = config.parse_settings(config.Finetune, options.settings)
     from molclr.data.labelled import read_labelled
     from molclr.evaluation.runs import Run
     from molclr.training.finetune import finetune
+    from molclr.training.search import propose
 
     data = read_labelled(options.molecules, options.split)
     run = Run(options.benchmark, options.model, options.seed, options.task, options.metric, data.targets)
     start = options.encoder or options.from_scratch
+    if options.trial is not None:
+        settings = propose(settings, options.trial)
     _tell(finetune(data, options.graphs, options.folder, run, start, settings, shape))
+
+
+def _choose(options: argparse.Namespace) -> None:
+    from molclr.training.search import choose
+
+    choose(options.folders, options.chosen, options.trials)
 
 
 def _baseline(options: argparse.Namespace) -> None:
@@ -265,7 +360,9 @@ def _embed(options: argparse.Namespace) -> None:
 def _table(options: argparse.Namespace) -> None:
     from molclr.evaluation.tables import write_tables
 
-    write_tables(options.metrics, options.task, options.csv, options.markdown, options.latex, options.html)
+    write_tables(
+        options.metrics, options.task, options.csv, options.json, options.markdown, options.latex, options.html
+    )
 
 
 def _figure(options: argparse.Namespace) -> None:

@@ -5,10 +5,18 @@ A YAML file states only what differs from the defaults given here. A section, su
 """
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from molclr.errors import MolclrError
 
@@ -29,6 +37,7 @@ PositiveFloat = Annotated[float, Field(gt=0)]
 
 ModelName = Literal["MolCLR_GIN", "MolCLR_GCN", "GIN", "GCN", "RF", "SVM"]
 EncoderName = Literal["gin", "gcn"]
+ReleasedName = Literal["official-gin", "official-gcn"]
 
 
 class Section(BaseModel):
@@ -45,6 +54,10 @@ class Corpus(Section):
 
     name: str = Field("zinc", description="a corpus of the catalogue: zinc or pubchem")
     molecules: PositiveInt | None = Field(None, description="how many rows to take, evenly spaced; null: all")
+    exclude: Literal["molecules", "scaffolds"] | None = Field(
+        None,
+        description="leave out the benchmarks' test molecules, or all molecules with the scaffold of one; null: nothing",
+    )
 
 
 class EncoderShape(Section):
@@ -53,6 +66,26 @@ class EncoderShape(Section):
     layers: PositiveInt = Field(5, description="message-passing layers")
     width: PositiveInt = Field(300, description="channels of an atom's vector")
     feature: PositiveInt = Field(512, description="channels of the representation h")
+    gcn_normalization: bool = Field(
+        True, description="GCN: edges weighted by the degrees of their atoms (Kipf & Welling, 2017); official: false"
+    )
+
+
+class EncoderChoice(EncoderShape):
+    """A shape, or instead of it the name of an encoder that the authors released: its shape, and no pre-training."""
+
+    released: ReleasedName | None = Field(
+        None, exclude=True, description="weights of the authors: the name alone says it"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _by_name(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        if value not in get_args(ReleasedName):
+            raise ValueError(f"input should be keys of a shape, or {' or '.join(get_args(ReleasedName))}")
+        return {"released": value, "gcn_normalization": False}
 
 
 class Augmentation(Section):
@@ -65,6 +98,9 @@ class Augmentation(Section):
     bond_deletion: Ratio = Field(0.25, description="share of a molecule's bonds that is deleted")
     subgraph_removal: Ratio = Field(
         0.25, description="share of atoms removed as one subgraph; in mix the largest share"
+    )
+    subgraph_keeps_rings: bool = Field(
+        True, description="subgraph: bonds that close rings stay if both atoms do; official: false"
     )
 
 
@@ -86,7 +122,10 @@ class Pretrain(Compute):
     batch_size: Annotated[Whole, Field(ge=2)] = Field(512, description="molecules in a step; negatives are 2 (B - 1)")
     learning_rate: PositiveFloat = Field(5e-4, description="highest rate of Adam")
     weight_decay: float = Field(1e-5, ge=0, description="L2 penalty of Adam")
-    warmup_epochs: Whole = Field(10, ge=0, description="epochs of linear warm-up before the cosine")
+    warmup_epochs: Whole = Field(10, ge=0, description="epochs of warm-up before the cosine")
+    warmup: Literal["linear", "flat"] = Field(
+        "linear", description="linear: rising to the highest rate; flat: at that rate from the first, the official one"
+    )
     temperature: PositiveFloat = Field(0.1, description="temperature of NT-Xent")
     projection: PositiveInt = Field(256, description="channels of z, on which the loss acts")
     dropout: Ratio = Field(0.0, description="dropout in the encoder")
@@ -106,6 +145,12 @@ class Finetune(Compute):
     dropout: Ratio = Field(0.3, description="dropout in the encoder")
     head_layers: PositiveInt = Field(2, description="hidden layers of the head, of half the feature's width")
     activation: Literal["softplus", "relu"] = Field("softplus", description="activation in the head")
+    class_outputs: Annotated[Whole, Field(ge=1, le=2)] = Field(
+        1, description="outputs a classified target: 1, with a sigmoid; official: 2, with a softmax"
+    )
+    standardize: Literal["all"] | list[str] = Field(
+        "all", description="regression benchmarks whose targets are standardised; official: [qm7, qm9]"
+    )
 
 
 class Baselines(Section):
@@ -136,11 +181,22 @@ class Config(Section):
     corpus: Corpus = Field(default_factory=Corpus, description="molecules to pre-train on")
     benchmarks: list[str] = Field(min_length=1, description="benchmarks of the catalogue")
     benchmark_molecules: PositiveInt | None = Field(None, description="rows to take of each benchmark; null: all")
+    drop_first_row: bool = Field(False, description="leave out the first row of each benchmark; official: true")
+    one_model_a_target: bool = Field(
+        False,
+        description="of several targets a model each, on the molecules with its label and their split; official: true",
+    )
+    explicit_hydrogens: bool = Field(False, description="hydrogens of benchmarks as atoms; official: true")
     models: list[ModelName] = Field(min_length=1, description="rows of the tables, as the paper calls them")
     seeds: list[Seed] = Field(default=[0, 1, 2], min_length=1, description="seeds of every model")
-    encoder: EncoderShape = Field(default_factory=EncoderShape, description="shape of GIN and GCN")
+    encoder: EncoderChoice = Field(
+        default_factory=EncoderChoice, description="shape of GIN and GCN; or official-gin, official-gcn"
+    )
     pretrain: Pretrain = Field(default_factory=Pretrain, description="pre-training")
     finetune: Finetune = Field(default_factory=Finetune, description="fine-tuning")
+    search_trials: PositiveInt | None = Field(
+        None, description="settings that a random search tries for each benchmark and network; null: those of finetune"
+    )
     baselines: Baselines = Field(default_factory=Baselines, description="baselines")
     figures: Figures = Field(default_factory=Figures, description="figures")
 
@@ -150,6 +206,15 @@ class Config(Section):
         if folder.split("/")[1:2] == ["published"]:
             raise ValueError("no run writes into results/published")
         return folder
+
+    @model_validator(mode="after")
+    def _released_encoder_is_there(self) -> "Config":
+        released = self.encoder.released
+        wanted = f"MolCLR_{released.removeprefix('official-').upper()}" if released else None
+        for model in self.models:
+            if wanted and model.startswith("MolCLR_") and model != wanted:
+                raise ValueError(f"the encoder {released} is that of {wanted}; take {model} out of 'models'")
+        return self
 
     @field_validator("benchmarks", "models", "seeds")
     @classmethod

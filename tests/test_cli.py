@@ -70,6 +70,8 @@ def test_a_mistake_in_the_settings_names_the_key(tmp_path, capsys):
             "regression",
             "--csv",
             "OUT",
+            "--json",
+            "OUT",
             "--markdown",
             "OUT",
             "--latex",

@@ -2,7 +2,7 @@ import pytest
 import yaml
 from paths import REPOSITORY
 
-from molclr.config import Config, Pretrain, Section, parse_section, parse_settings
+from molclr.config import Config, EncoderShape, Pretrain, Section, parse_section, parse_settings
 from molclr.data.catalogue import load_catalogue
 from molclr.errors import MolclrError
 
@@ -69,6 +69,19 @@ def test_settings_come_inline_or_from_a_file(tmp_path):
         parse_settings(Pretrain, str(tmp_path / "other.yaml"))
     with pytest.raises(MolclrError, match="this is not YAML"):
         parse_settings(Pretrain, "{epochs: ")
+
+
+def test_a_released_encoder_by_name():
+    configuration = parse_section(
+        Config, SMALL | {"models": ["GCN", "MolCLR_GCN"], "encoder": "official-gcn"}, "run.yaml"
+    )
+    assert configuration.encoder.released == "official-gcn"
+    shape = EncoderShape(layers=5, width=300, feature=512, gcn_normalization=False)
+    assert configuration.encoder.model_dump_json() == shape.model_dump_json()
+    with pytest.raises(MolclrError, match="official-gcn is that of MolCLR_GCN; take MolCLR_GIN out of 'models'"):
+        parse_section(Config, SMALL | {"models": ["GIN", "MolCLR_GIN"], "encoder": "official-gcn"}, "run.yaml")
+    with pytest.raises(MolclrError, match=r"'encoder' is 'gcn': input should be keys of a shape, or official-gin or"):
+        parse_section(Config, SMALL | {"encoder": "gcn"}, "run.yaml")
 
 
 def test_a_missing_key_is_named():

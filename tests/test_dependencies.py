@@ -10,7 +10,7 @@ FLOORS = [
     {"data", "models"},
     {"evaluation"},
     {"training"},
-    {"cli"},
+    {"cli", "representation"},
 ]
 
 

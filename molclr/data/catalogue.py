@@ -109,20 +109,35 @@ class Corpus(DataSet):
         return ()
 
 
+class Checkpoint(Entry):
+    """Weights that somebody released: one file, taken as it is."""
+
+    name: str = Field(description="what it is")
+    licence: str = Field(description="licence of the weights")
+    sources: tuple[Source, ...] = Field(min_length=1, description="where to get it, in the order of trying")
+
+    @model_validator(mode="after")
+    def _checked(self) -> "Checkpoint":
+        for source in self.sources:
+            if source.wheel or not (source.sha256 or source.git_blob_sha1):
+                raise ValueError(f"the source {source.address} has to be a file with a digest")
+        return self
+
+
 class Catalogue(Entry):
-    """All data sets by their keys, which are also their file names."""
+    """All data sets and checkpoints by their keys, which are also their file names."""
 
     benchmarks: dict[str, Benchmark]
     corpora: dict[str, Corpus]
+    checkpoints: dict[str, Checkpoint]
 
-    def __getitem__(self, name: str) -> Benchmark | Corpus:
-        """Return the data set called `name`; raise MolclrError, with the names there are, if there is none."""
-        if name in self.benchmarks:
-            return self.benchmarks[name]
-        if name in self.corpora:
-            return self.corpora[name]
-        known = f"benchmarks {', '.join(self.benchmarks)}; corpora {', '.join(self.corpora)}"
-        raise MolclrError(f"The catalogue has no data set '{name}'; it has the {known}.")
+    def __getitem__(self, name: str) -> Benchmark | Corpus | Checkpoint:
+        """Return the entry called `name`; raise MolclrError, with the names there are, if there is none."""
+        for entries in (self.benchmarks, self.corpora, self.checkpoints):
+            if name in entries:
+                return entries[name]
+        known = "; ".join(f"{kind} {', '.join(entries)}" for kind, entries in self)
+        raise MolclrError(f"The catalogue has no '{name}'; it has {known}.")
 
 
 @cache

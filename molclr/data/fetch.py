@@ -1,15 +1,17 @@
-"""Fetching a data set: from the first of its sources that leads to the right table, in the catalogue's columns."""
+"""Fetching a data set or checkpoint: from the first of its sources that leads to the right table or file."""
 
 import csv
 import hashlib
 import json
 import math
+import os
+import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TextIO
 
-from molclr.data.catalogue import Benchmark, Corpus, Source, load_catalogue
+from molclr.data.catalogue import Benchmark, Checkpoint, Corpus, Source, load_catalogue
 from molclr.data.sources import SourceError, check, obtain, reading
 from molclr.errors import MolclrError
 from molclr.files import replacing
@@ -23,31 +25,42 @@ DIGITS_COMPARED = 6
 
 
 def fetch(name: str, output: Path, provenance: Path, mirror: Path | None = None) -> None:
-    """Write the catalogue's data set `name`: its table to `output` (CSV), where it came from to `provenance` (JSON).
+    """Write the catalogue's entry `name`: a data set's table (CSV) or a checkpoint to `output`, its origin to `provenance`.
 
-    `mirror` is the folder for sources of that kind. Sources without a digest are held to the SHA-256 that the first
-    fetch recorded beside `output`, in NAME.sha256. Raises MolclrError if the name is unknown, and if no source leads to
-    the right table: then with the reason of each, and no file is written.
+    `provenance` is JSON. `mirror` is the folder for sources of that kind. Sources without a digest are held to the SHA-256
+    that the first fetch recorded beside `output`, in NAME.sha256. Raises MolclrError if the name is unknown, and if no source
+    leads to the right table or file: then with the reason of each, and no file is written.
     """
-    fetch_data_set(load_catalogue()[name], output, provenance, mirror)
+    fetch_entry(load_catalogue()[name], output, provenance, mirror)
 
 
-def fetch_data_set(data_set: Benchmark | Corpus, output: Path, provenance: Path, mirror: Path | None = None) -> None:
-    """Do what `fetch` does with a data set that need not be in the catalogue."""
+def fetch_entry(
+    entry: Benchmark | Corpus | Checkpoint, output: Path, provenance: Path, mirror: Path | None = None
+) -> None:
+    """Do what `fetch` does with an entry that need not be in the catalogue."""
     output.parent.mkdir(parents=True, exist_ok=True)
     failures: list[str] = []
-    for source in data_set.sources:
+    for source in entry.sources:
         with TemporaryDirectory(dir=output.parent, prefix=f".{output.stem}.") as folder:
             try:
                 file = obtain(source, mirror, Path(folder))
                 with replacing(output) as table, replacing(provenance) as origin:
-                    facts = _make_table(file, source, data_set, table, output.with_suffix(".sha256"))
+                    if isinstance(entry, Checkpoint):
+                        facts = _copy(file, source, table)
+                    else:
+                        facts = _make_table(file, source, entry, table, output.with_suffix(".sha256"))
                     facts |= {"failed_before": failures}
                     origin.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
                 return
             except SourceError as reason:
                 failures.append(" ".join(f"{source.kind} {source.address}: {reason}".split()))
-    raise MolclrError(f"{data_set.name} cannot be fetched, each of its sources fails:\n  " + "\n  ".join(failures))
+    raise MolclrError(f"{entry.name} cannot be fetched, each of its sources fails:\n  " + "\n  ".join(failures))
+
+
+def mirror_folder() -> Path | None:
+    """The folder that the environment names for sources of the kind `mirror`, if any."""
+    folder = os.environ.get("MOLCLR_MIRROR")
+    return Path(folder) if folder else None
 
 
 def fingerprint(table: Path) -> str:
@@ -73,6 +86,13 @@ def number(text: str, digits: int, factor: float = 1.0) -> str:
     except ValueError:
         return text.strip()
     return "" if math.isnan(value) else f"{value + 0.0:.{digits}g}"  # + 0.0 makes 0 of -0
+
+
+def _copy(file: Path, source: Source, output: Path) -> dict[str, object]:
+    """Check the source's `file` and copy it to `output`; return where it came from."""
+    sha256 = check(file, source)
+    shutil.copyfile(file, output)
+    return {"source": source.kind, "address": source.address, "sha256": sha256, "bytes": file.stat().st_size}
 
 
 def _make_table(

@@ -65,6 +65,8 @@ def canonicalize(
     rejected_csv: str | PathLike[str],
     *,
     limit: int | None = None,
+    drop_first: bool = False,
+    labelled: bool = False,
     unique: bool = False,
     processes: int = 1,
     smiles_column: str = "smiles",
@@ -75,7 +77,8 @@ def canonicalize(
     `output_parquet` has, in the file's order, `row` int64 (number of the raw row), `smiles` (canonical) and a float64
     column a target, NaN where the label is missing (empty or "nan"). `rejected_csv` has `row,smiles,reason`.
     `targets` are columns of the file, by default all but `smiles_column`. `limit` takes that many rows, evenly spaced
-    over the file; `unique` refuses all but the first occurrence of a molecule. `processes` changes nothing in the files.
+    over the file; `drop_first` refuses the file's first row, which the official reader loses; `labelled` refuses rows without
+    any label, `unique` all but the first occurrence of a molecule. `processes` changes nothing in the files.
 
     Raises MolclrError, and writes neither file, if the file is no such table, has no rows, or every row is refused.
     """
@@ -106,7 +109,7 @@ def canonicalize(
         writer.writerow(Refusal._fields)
         rows = progress(_spaced_rows(raw_csv, count, total), count, f"canonicalize {raw_csv.stem}", "row")
         for part, verdicts in _canonical_parts(rows, header, processes):
-            molecules, refusals = _judge(part, verdicts, header)
+            molecules, refusals = _judge(part, verdicts, header, drop_first, labelled)
             if unique:
                 molecules, repeated = _without_repetition(molecules, seen)
                 refusals = sorted(refusals + repeated)
@@ -236,15 +239,23 @@ def _canonical_parts(
 
 
 def _judge(
-    part: Iterable[RawRow], verdicts: Iterable[str | RefusedMolecule], header: Header
+    part: Iterable[RawRow],
+    verdicts: Iterable[str | RefusedMolecule],
+    header: Header,
+    drop_first: bool,
+    labelled: bool,
 ) -> tuple[list[Molecule], list[Refusal]]:
     """Part the rows into molecules and refusals."""
     molecules, refusals = [], []
     for row, verdict in zip(part, verdicts, strict=True):
         try:
+            if drop_first and row.number == 0:
+                raise RefusedMolecule("the first row, which the official code does not read")
             labels = _read_labels(row, header)
             if isinstance(verdict, RefusedMolecule):
                 raise verdict
+            if labelled and all(map(math.isnan, labels)):
+                raise RefusedMolecule("it has no label")
             molecules.append(Molecule(row.number, _raw_smiles(row, header), verdict, labels))
         except RefusedMolecule as refusal:
             refusals.append(Refusal(row.number, _raw_smiles(row, header), refusal.reason))

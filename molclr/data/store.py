@@ -40,13 +40,33 @@ class GraphStore:
             raise MolclrError(f"There is no graph store '{path}'; make it with 'molclr featurize'.")
         try:
             arrays = _map_arrays(Path(path))
-            self.atom_offsets, self.bond_offsets, self.bonds, self.atoms, self.bond_features = (
-                arrays[name] for name in ARRAYS
-            )
+            self._hold(**{name: arrays[name] for name in ARRAYS})
         except (ValueError, KeyError, TypeError):
             raise MolclrError(
                 f"'{path}' is truncated or no graph store; make it anew with 'molclr featurize'."
             ) from None
+
+    @classmethod
+    def of(cls, part: dict[str, np.ndarray]) -> "GraphStore":
+        """The store of one part, as `write_store` takes them, in memory."""
+        store = cls.__new__(cls)
+        offsets = {
+            f"{kind}_offsets": np.concatenate([[0], part[f"{kind}_counts"]]).cumsum(dtype=np.int64)
+            for kind in ("atom", "bond")
+        }
+        store._hold(**offsets, **{name: part[name] for name in ("bonds", "atoms", "bond_features")})
+        return store
+
+    def _hold(
+        self,
+        atom_offsets: np.ndarray,
+        bond_offsets: np.ndarray,
+        bonds: np.ndarray,
+        atoms: np.ndarray,
+        bond_features: np.ndarray,
+    ) -> None:
+        self.atom_offsets, self.bond_offsets, self.bonds = atom_offsets, bond_offsets, bonds
+        self.atoms, self.bond_features = atoms, bond_features
 
     def __len__(self) -> int:
         return len(self.atom_offsets) - 1

@@ -1,6 +1,7 @@
-"""The paper's tables 1 and 2 with our numbers: CSV for programs, Markdown and LaTeX for readers."""
+"""The paper's tables 1 and 2 with our numbers: CSV and JSON for programs; Markdown, LaTeX and HTML for readers."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from html import escape
 from os import PathLike
@@ -10,20 +11,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from molclr.data.catalogue import Benchmark, load_catalogue
-from molclr.errors import MolclrError
-from molclr.evaluation.metrics import HIGHER_IS_BETTER, Metric, Task
+from molclr.data.catalogue import load_catalogue
+from molclr.evaluation.metrics import HIGHER_IS_BETTER, Task
 from molclr.evaluation.published import published
-from molclr.evaluation.runs import RunMetrics, read_metrics
+from molclr.evaluation.runs import read_metrics
+from molclr.evaluation.statistics import CONFIDENCE, PAIRS, RESAMPLES, differences
+from molclr.evaluation.summary import METRIC_NAMES, distinct, order, summarise
 from molclr.files import replacing
 
 AnyPath = str | PathLike[str]
 
-METRIC_NAMES: dict[Metric, str] = {"roc_auc": "ROC-AUC", "rmse": "RMSE", "mae": "MAE"}
-COLUMNS = [
-    *("benchmark", "model", "metric", "unit", "mean", "std", "seeds", "test_molecules", "left_out_targets", "note"),
-    *("paper_mean", "paper_std", "paper_check", "paper_note"),
-]
+NOT_SIGNIFICANT = "∘"
 PAPER_MARKS = {"verified": "", "std unverified": "‡", "unverified": "†"}
 
 _DECIMALS_WITHOUT_PAPER = 3
@@ -32,6 +30,7 @@ _LATEX = {character: f"\\{character}" for character in "_%&#$"} | {
     "±": r"$\pm$",
     "↑": r"$\uparrow$",
     "↓": r"$\downarrow$",
+    "∘": r"$^\circ$",
     "†": r"$^\dagger$",
     "‡": r"$^\ddagger$",
 }
@@ -41,20 +40,24 @@ def write_tables(
     metrics_files: Iterable[AnyPath],
     task: Task,
     output_csv: AnyPath,
+    output_json: AnyPath,
     output_markdown: AnyPath,
     output_latex: AnyPath,
     output_html: AnyPath,
 ) -> None:
     """Write the tables of the runs of `task` among the metrics.json `metrics_files`.
 
-    Names and units of benchmarks come from the catalogue; one that it does not have is called by its key. Without runs of
-    the task the files hold a header. Raises MolclrError if two files tell of the same run.
+    Names and units of benchmarks come from the catalogue; one that it does not have is called by its key. Where a
+    pre-trained model and the same from scratch were run, their predictions.csv beside metrics.json tell the difference.
+    Without runs of the task the files hold a header. Raises MolclrError if two files tell of the same run.
     """
-    runs = [run for run in map(read_metrics, metrics_files) if run.task == task]
-    table = summarise(runs, load_catalogue().benchmarks)
+    runs = {Path(file).parent: run for file in metrics_files if (run := read_metrics(file)).task == task}
+    table = summarise(list(runs.values()), load_catalogue().benchmarks, differences(runs))
     wide = Wide.of(table, task)
     with replacing(output_csv) as temporary:
         table.to_csv(temporary, index=False, float_format="%.6f", lineterminator="\n")
+    with replacing(output_json) as temporary:
+        temporary.write_text(json.dumps(_means(table), indent=2) + "\n", encoding="utf-8")
     with replacing(output_markdown) as temporary:
         temporary.write_text(wide.markdown(), encoding="utf-8")
     with replacing(output_latex) as temporary:
@@ -63,45 +66,10 @@ def write_tables(
         temporary.write_text(wide.html(), encoding="utf-8")
 
 
-def summarise(runs: Sequence[RunMetrics], catalogue: Mapping[str, Benchmark]) -> pd.DataFrame:
-    """One row a benchmark and model, COLUMNS, in the paper's order: benchmark after benchmark.
-
-    `mean` and `std` (sample standard deviation; NaN for one seed) are over the `seeds` runs that could be scored,
-    ROC-AUC in %. The paper's values are text as printed, empty where it has none.
-    """
-    groups: dict[tuple[str, str], list[RunMetrics]] = {}
-    for run in sorted(runs, key=lambda run: (run.benchmark, run.model, run.seed)):
-        group = groups.setdefault((run.benchmark, run.model), [])
-        if any(run.seed == other.seed for other in group):
-            raise MolclrError(f"Seed {run.seed} of {run.model} on {run.benchmark} is given twice; give each run once.")
-        group.append(run)
-
-    paper = published()
-    printed = {(row.method, row.benchmark): row for row in paper.itertuples()}
-    rows = []
-    for (key, model), group in groups.items():
-        benchmark = catalogue[key].name if key in catalogue else key
-        metric = group[0].metric
-        scale, unit = (100, "%") if metric == "roc_auc" else (1, _unit(catalogue[key]) if key in catalogue else "")
-        values = [scale * run.test for run in group if run.test is not None]
-        row: dict[str, Any] = {
-            "benchmark": benchmark,
-            "model": model,
-            "metric": METRIC_NAMES[metric],
-            "unit": unit,
-            "mean": np.mean(values) if values else np.nan,
-            "std": np.std(values, ddof=1) if len(values) > 1 else np.nan,
-            "seeds": len(values),
-            "test_molecules": _distinct(str(run.test_molecules) for run in group),
-            "left_out_targets": _distinct(target for run in group for target in run.left_out),
-            "note": _distinct(run.note for run in group if run.note),
-        }
-        beside = printed.get((model, benchmark))
-        row |= {f"paper_{field}": getattr(beside, field, "") for field in ("mean", "std", "check", "note")}
-        rows.append(row)
-    benchmarks, models = _order(paper["benchmark"]), _order(paper["method"])
-    rows.sort(key=lambda row: (benchmarks(row["benchmark"]), models(row["model"])))
-    return pd.DataFrame(rows, columns=COLUMNS)
+def terminal_summary(markdown_tables: Iterable[AnyPath], figures: Iterable[AnyPath]) -> str:
+    """What stands at the end of a run: the wide tables, and where the figures are."""
+    tables = [Path(path).read_text(encoding="utf-8") for path in markdown_tables]
+    return "\n".join([*tables, "Figures:", *(f"  {Path(path)}" for path in figures)])
 
 
 @dataclass(frozen=True)
@@ -133,13 +101,13 @@ class Wide:
         printed = {(row.method, row.benchmark): row for row in paper.itertuples()}
         decimals = {row.benchmark: len(row.mean.partition(".")[2]) for row in paper.itertuples()}
         benchmarks = list(dict.fromkeys(table["benchmark"]))
-        models = sorted(dict.fromkeys(table["model"]), key=_order(paper["method"]))
+        models = sorted(dict.fromkeys(table["model"]), key=order(paper["method"]))
 
         columns = [table[table["benchmark"] == benchmark] for benchmark in benchmarks]
         heads = [
             ["Method", *benchmarks],
             ["metric", *(_metric_head(column.iloc[0]) for column in columns)],
-            ["test molecules", *(_distinct(column["test_molecules"]) for column in columns)],
+            ["test molecules", *(distinct(column["test_molecules"]) for column in columns)],
         ]
         places = [decimals.get(benchmark, _DECIMALS_WITHOUT_PAPER) for benchmark in benchmarks]
         best = [_best(column, digits) for column, digits in zip(columns, places, strict=True)]
@@ -147,6 +115,9 @@ class Wide:
         for model in models:
             fields = [ours.get((model, benchmark)) for benchmark in benchmarks]
             body.append((model, [_our_cell(*field) for field in zip(fields, places, best, strict=True)]))
+            gains = [_gain_cell(*field) for field in zip(fields, places, strict=True)]
+            if any(cell.text for cell in gains):
+                body.append((f"{model} minus {PAIRS[model]}", gains))
             from_paper = [_paper_cell(printed.get((model, benchmark))) for benchmark in benchmarks]
             if any(cell.text for cell in from_paper):
                 body.append(("paper", from_paper))
@@ -227,18 +198,6 @@ class Wide:
         )
 
 
-def terminal_summary(markdown_tables: Iterable[AnyPath], figures: Iterable[AnyPath]) -> str:
-    """What stands at the end of a run: the wide tables, and where the figures are."""
-    tables = [Path(path).read_text(encoding="utf-8") for path in markdown_tables]
-    return "\n".join([*tables, "Figures:", *(f"  {Path(path)}" for path in figures)])
-
-
-def _unit(benchmark: Benchmark) -> str:
-    """The unit of a mean over the targets."""
-    units = {benchmark.unit_of(target) for target in benchmark.targets}
-    return units.pop() if len(units) == 1 else "mixed units"
-
-
 def _metric_head(row: pd.Series) -> str:
     unit = f" ({row['unit']})" if row["unit"] else ""
     return f"{row['metric']}{unit} {'↑' if _higher_is_better(row) else '↓'}"
@@ -263,6 +222,15 @@ def _our_cell(row: Any, decimals: int, best: str) -> Cell:
     return Cell(mean if np.isnan(row.std) else f"{mean} ± {row.std:.{decimals}f}", best=mean == best)
 
 
+def _gain_cell(row: Any, decimals: int) -> Cell:
+    """The difference to the network from scratch with its interval; a mark if it is not significant."""
+    if row is None or not row.minus_scratch_verdict:
+        return Cell()
+    low, high = f"{row.minus_scratch_low:+.{decimals}f}", f"{row.minus_scratch_high:+.{decimals}f}"
+    mark = NOT_SIGNIFICANT if row.minus_scratch_verdict == "not significant" else ""
+    return Cell(f"{row.minus_scratch:+.{decimals}f} ({low} to {high})", mark)
+
+
 def _paper_cell(row: Any) -> Cell:
     return Cell(f"{row.mean} ± {row.std}", PAPER_MARKS[row.check]) if row is not None else Cell()
 
@@ -273,6 +241,11 @@ def _notes(table: pd.DataFrame, body: list[tuple[str, list[Cell]]]) -> list[str]
     if any(label == "paper" for label, _ in body):
         notes.append("paper: Wang et al., 2022; its baselines are other papers' numbers, on splits of their own.")
     used = {cell.mark for _, cells in body for cell in cells}
+    if any(" minus " in label for label, _ in body):
+        notes.append(
+            f"minus: pre-trained less from scratch, with the {CONFIDENCE:.0%} interval of a paired bootstrap over test molecules"
+            f" and seeds ({RESAMPLES} resamples); {NOT_SIGNIFICANT} not significant: 0 is in the interval."
+        )
     marks = [f"{mark} {what}" for mark, what in (("†", "mean and deviation"), ("‡", "deviation")) if mark in used]
     if marks:
         notes.append(f"{', '.join(marks)} not confirmed against a copy of the paper.")
@@ -282,18 +255,15 @@ def _notes(table: pd.DataFrame, body: list[tuple[str, list[Cell]]]) -> list[str]
     if "SVM" in set(table["model"]):
         notes.append("SVM: nothing in it is random, so its deviation over seeds is 0 unless it learns from a sample.")
     for benchmark, rows in table.groupby("benchmark", sort=False):
-        if left_out := _distinct(rows["left_out_targets"]):
+        if left_out := distinct(rows["left_out_targets"]):
             notes.append(f"{benchmark}: not in the mean, for want of labels or of a second class: {left_out}.")
     notes += [f"{row.benchmark}, {row.model}: {row.note}" for row in table.itertuples() if row.note]
     return notes
 
 
-def _order(names: Iterable[str]) -> Callable[[str], tuple[int, str]]:
-    """A sorting key: the order in which `names` come first, then the alphabet."""
-    places = {name: place for place, name in enumerate(dict.fromkeys(names))}
-    return lambda name: (places.get(name, len(places)), name)
-
-
-def _distinct(texts: Iterable[str]) -> str:
-    """The different non-empty texts, in order, as one."""
-    return "; ".join(dict.fromkeys(text for text in texts if text))
+def _means(table: pd.DataFrame) -> dict[str, dict[str, float]]:
+    """Benchmark, model and mean of a table of `summarise`, as metrics that DVC compares; what has no mean is not in it."""
+    means: dict[str, dict[str, float]] = {}
+    for row in table.dropna(subset="mean").itertuples():
+        means.setdefault(str(row.benchmark), {})[str(row.model)] = round(float(row.mean), 6)
+    return means

@@ -21,6 +21,8 @@ def augment(graphs: GraphBatch, settings: Augmentation, generator: torch.Generat
             share *= torch.rand(graphs.num_graphs, generator=generator, dtype=torch.float64)
         masked = removed_subgraph(graphs, share, generator)
         deleted = masked[_bonds(graphs)].any(dim=0)
+        if settings.composition == "subgraph" and not settings.subgraph_keeps_rings:
+            deleted |= ring_closures(graphs)
     if settings.composition != "subgraph":
         masked = masked_atoms(graphs, settings.atom_masking, generator, masked)
         deleted = deleted_bonds(graphs, settings.bond_deletion, generator, deleted)
@@ -70,6 +72,16 @@ def removed_subgraph(graphs: GraphBatch, share: Tensor, generator: torch.Generat
         source, target = source[open_edges], target[open_edges]
         frontier = target[taken[source]].unique()
     return taken
+
+
+def ring_closures(graphs: GraphBatch) -> Tensor:
+    """Bonds that close a ring in the order of the SMILES: bool (num_bonds,). The official subgraph removal loses them all.
+
+    An atom is written after the one that it hangs on, its latest neighbour so far; a bond to an earlier one closes a ring.
+    """
+    earlier, later = _bonds(graphs).sort(dim=0).values
+    parent = torch.full((len(graphs.x),), -1).scatter_reduce_(0, later, earlier, "amax")
+    return earlier != parent[later]
 
 
 def view(graphs: GraphBatch, masked: Tensor, deleted: Tensor) -> GraphBatch:

@@ -46,8 +46,13 @@ def load_weights(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         ) from None
 
 
-def save_encoder(path: str | Path, encoder: Encoder, weights: dict[str, Tensor], held_out: dict[str, float]) -> None:
-    """Write `weights` of `encoder` with its name and shape, and the share and seed that say what its corpus held out."""
+def save_encoder(
+    path: str | Path, encoder: Encoder, weights: dict[str, Tensor], held_out: dict[str, float] | None
+) -> None:
+    """Write `weights` of `encoder` with its name and shape, and the share and seed that say what its corpus held out.
+
+    held_out: None if that is not known.
+    """
     about = {"encoder": encoder.name, "shape": encoder.shape.model_dump(), "held_out": held_out}
     save_weights(path, weights, about)
 

@@ -50,6 +50,8 @@ def write_embeddings(
     if count != len(store):
         raise MolclrError(f"'{graphs}' holds {len(store)} graphs, '{molecules}' {count} molecules; featurize it again.")
     model, about = load_encoder(encoder)
+    if held_out and about["held_out"] is None:
+        raise MolclrError(f"What pre-training of '{encoder}' held out is not known; embed without --held-out.")
     positions = split_corpus(count, **about["held_out"])[1] if held_out else np.arange(count)
     if limit is not None and limit < len(positions):
         positions = positions[np.arange(limit) * len(positions) // limit]

@@ -43,9 +43,11 @@ class Predictor(nn.Module):
         super().__init__()
         self.encoder, self.run = encoder, run
         targets = len(run.targets)
-        self.head = PredictionHead(encoder.shape.feature, targets, settings.head_layers, settings.activation)
+        self.class_outputs = settings.class_outputs if run.task == "classification" else 1
+        outputs = targets * self.class_outputs
+        self.head = PredictionHead(encoder.shape.feature, outputs, settings.head_layers, settings.activation)
         mean, scale = np.zeros(targets), np.ones(targets)
-        if run.task == "regression":
+        if run.task == "regression" and (settings.standardize == "all" or run.benchmark in settings.standardize):
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", RuntimeWarning)  # A target may be without any training label.
                 mean, scale = np.nan_to_num(np.nanmean(labels, axis=0)), np.nan_to_num(np.nanstd(labels, axis=0))
@@ -53,8 +55,11 @@ class Predictor(nn.Module):
         self.register_buffer("scale", torch.tensor(np.where(scale > 0, scale, 1), dtype=torch.float32))
 
     def forward(self, graphs: GraphBatch) -> Tensor:
-        """Logits or standardised values, float (num_graphs, targets)."""
-        return self.head(self.encoder(*graphs)).float()
+        """Logits of class 1 or standardised values, float (num_graphs, targets)."""
+        output = self.head(self.encoder(*graphs)).float()
+        if self.class_outputs == 2:  # Softmax over two is the sigmoid of their difference, the cross-entropies too.
+            return output[:, 1::2] - output[:, 0::2]
+        return output
 
     def loss(self, graphs: GraphBatch, labels: Tensor) -> Tensor:
         """Mean over the labels that are there of the cross-entropy, the squared error (RMSE) or the absolute error (MAE).
@@ -118,9 +123,10 @@ def finetune(
             {"params": model.head.parameters(), "lr": settings.head_learning_rate},
         ],
         weight_decay=settings.weight_decay,
+        fused=True,
     )
     labels = torch.tensor(data.labels, dtype=torch.float32)
-    best_epoch, best_score, best_weights = 0, math.nan, copy_weights(model)
+    best_epoch, best_score, best_criterion, best_weights = 0, math.nan, math.nan, copy_weights(model)
     history = []
 
     for epoch in range(1, settings.epochs + 1):
@@ -141,9 +147,13 @@ def finetune(
             raise MolclrError(
                 f"The loss is {loss_sum} in epoch {epoch} of {folder}; lower the learning rates of finetune."
             )
-        validation = score(run.metric, data.labels[valid], model.predict(store, valid, device), run.targets).value
-        if better(run.metric, validation, best_score) or math.isnan(best_score):
-            best_epoch, best_score, best_weights = epoch, validation, copy_weights(model)
+        predictions = model.predict(store, valid, device)
+        validation = score(run.metric, data.labels[valid], predictions, run.targets).value
+        # Targets of different units are weighed as the loss weighs them: in their own scale.
+        scale = model.scale.cpu().numpy() if len(run.targets) > 1 else 1.0
+        criterion = score(run.metric, data.labels[valid] / scale, predictions / scale, run.targets).value
+        if better(run.metric, criterion, best_criterion) or math.isnan(best_criterion):
+            best_epoch, best_score, best_criterion, best_weights = epoch, validation, criterion, copy_weights(model)
         history.append({"epoch": epoch, "train_loss": loss_sum / len(batches), "validation": validation})
 
     model.load_state_dict(best_weights)

@@ -70,7 +70,7 @@ def _pretrain(
 
     torch.manual_seed(derive_seed(settings.seed, "weights"))
     model = ContrastiveModel(name, shape, settings).to(device)
-    optimizer = torch.optim.Adam(model.parameters(), weight_decay=settings.weight_decay)
+    optimizer = torch.optim.Adam(model.parameters(), weight_decay=settings.weight_decay, fused=True)
     run = TrainingState(folder / "state.pt", model, optimizer, identity(graphs, name, shape, settings), start_afresh)
 
     for epoch in range(run.epoch, settings.epochs):

@@ -54,7 +54,7 @@ def test_what_a_benchmark_promises_is_held_by_digests(key):
 
 
 def test_unknown_name_lists_the_known_ones():
-    with pytest.raises(MolclrError, match=r"no data set 'bbb'.*bbbp, tox21.*pubchem, zinc"):
+    with pytest.raises(MolclrError, match=r"has no 'bbb'.*bbbp, tox21.*pubchem, zinc"):
         load_catalogue()["bbb"]
 
 

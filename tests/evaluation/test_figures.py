@@ -16,7 +16,7 @@ from molclr.errors import MolclrError
 from molclr.evaluation.figures import benchmarks, retrieval, tsne
 from molclr.evaluation.figures.embeddings import Embeddings
 from molclr.evaluation.figures.pretraining import pretraining_curves
-from molclr.evaluation.tables import COLUMNS
+from molclr.evaluation.summary import COLUMNS
 
 # Three families: alcohols, substituted benzenes, purines.
 SMILES = [

@@ -10,7 +10,8 @@ import pytest
 from molclr.errors import MolclrError
 from molclr.evaluation.published import published
 from molclr.evaluation.runs import RunMetrics
-from molclr.evaluation.tables import COLUMNS, terminal_summary, write_tables
+from molclr.evaluation.summary import COLUMNS
+from molclr.evaluation.tables import terminal_summary, write_tables
 
 REGRESSION = {"freesolv": "rmse", "qm8": "mae", "assay": "mae"}
 
@@ -28,15 +29,18 @@ def tables(tmp_path):
     def write(runs, task="classification", folder="tables"):
         files = []
         for number, metrics in enumerate(runs):
-            files.append(tmp_path / f"{number}.json")
+            files.append(tmp_path / f"{number}" / "metrics.json")
+            files[-1].parent.mkdir(exist_ok=True)
             files[-1].write_text(json.dumps(dataclasses.asdict(metrics)))
-        paths = [tmp_path / folder / f"{task}.{suffix}" for suffix in ("csv", "md", "tex", "html")]
+            lines = [f"{row},a,{row % 2},{row + 0.5}\n" for row in range(10)]
+            (files[-1].parent / "predictions.csv").write_text("row,target,label,prediction\n" + "".join(lines))
+        paths = [tmp_path / folder / f"{task}.{suffix}" for suffix in ("csv", "json", "md", "tex", "html")]
         write_tables(files, task, *paths)
         with paths[0].open() as file:
             rows = list(csv.DictReader(file))
-        page = paths[3].read_text()
+        page = paths[4].read_text()
         assert page.count("<tr>") == page.count("</tr>") and all(row["benchmark"] in page for row in rows)
-        return rows, paths[1].read_text(), paths[2].read_text()
+        return rows, paths[2].read_text(), paths[3].read_text()
 
     return write
 
@@ -62,12 +66,21 @@ def test_mean_and_sample_deviation_over_seeds_in_percent(tables):
             "test_molecules": "204",
             "left_out_targets": "",
             "note": "",
+            "minus_scratch": "",
+            "minus_scratch_low": "",
+            "minus_scratch_high": "",
+            "minus_scratch_verdict": "",
             "paper_mean": "73.6",
             "paper_std": "0.5",
             "paper_check": "verified",
             "paper_note": "",
         }
     ]
+
+
+def test_the_means_are_metrics_that_dvc_compares(tables, tmp_path):
+    tables([run("bbbp", "GIN", 0, 0.7), run("bbbp", "RF", 0, 0.6), run("hiv", "GIN", 0, None)])
+    assert json.loads((tmp_path / "tables/classification.json").read_text()) == {"BBBP": {"RF": 60.0, "GIN": 70.0}}
 
 
 def test_one_seed_has_no_deviation(tables):
@@ -200,3 +213,34 @@ def test_the_papers_tables_are_whole():
     assert set(paper["check"]) == {"verified", "std unverified", "unverified"}
     ours = paper[(paper["method"] == "MolCLR_GIN") & (paper["benchmark"] == "ClinTox")].iloc[0]
     assert (ours["mean"], ours["std"], ours["check"]) == ("93.2", "1.7", "verified")
+
+
+def of_target(target, seed, test, molecules=100):
+    per_target = {} if test is None else {target: test}
+    left_out = {target: "one class in the test set"} if test is None else {}
+    return dataclasses.replace(
+        run("sider", "GIN", seed, test), test_molecules=molecules, per_target=per_target, left_out=left_out
+    )
+
+
+def test_a_model_a_target_is_scored_as_one_of_all_targets(tables):
+    runs = [of_target("a", 0, 0.6), of_target("b", 0, 0.8, 120), of_target("c", 0, None), of_target("a", 1, 0.8)]
+    rows, _, _ = tables([*runs, of_target("b", 1, 0.8), of_target("c", 1, None)])
+    assert len(rows) == 1
+    assert rows[0]["mean"] == "75.000000" and rows[0]["seeds"] == "2"
+    assert rows[0]["left_out_targets"] == "c"
+    assert rows[0]["test_molecules"] == "120; 100"
+    with pytest.raises(MolclrError, match="Seed 0 of GIN on sider is given twice"):
+        tables([of_target("a", 0, 0.6), of_target("b", 0, 0.6), of_target("a", 0, 0.7)])
+
+
+def test_a_pretrained_model_carries_its_difference_to_scratch(tables, tmp_path):
+    rows, markdown, latex = tables(
+        [run("bbbp", model, seed, 0.5) for model in ("GIN", "MolCLR_GIN") for seed in (0, 1)]
+    )
+    verdicts = {row["model"]: row["minus_scratch_verdict"] for row in rows}
+    assert verdicts == {"GIN": "", "MolCLR_GIN": "not significant"}, "the predictions are the same"
+    assert cells(markdown, "MolCLR_GIN minus GIN") == ["+0.0 (+0.0 to +0.0) ∘"]
+    assert "∘ not significant" in markdown and "$^\\circ$ not significant" in latex
+    rows, markdown, _ = tables([run("bbbp", "MolCLR_GIN", 0, 0.5), run("bbbp", "GCN", 0, 0.5)])
+    assert "minus" not in markdown

@@ -1,9 +1,10 @@
 import pytest
 import torch
+from rdkit import Chem
 
 from molclr.batch import MASK
 from molclr.config import Augmentation
-from molclr.models.augment import augment, deleted_bonds, masked_atoms, removed_subgraph
+from molclr.models.augment import augment, deleted_bonds, masked_atoms, removed_subgraph, ring_closures
 
 
 def generator(seed=0):
@@ -133,3 +134,34 @@ def test_a_seed_decides_the_view(graphs):
     views = [augment(graphs, Augmentation(), generator(seed)) for seed in (1, 1, 2)]
     assert torch.equal(views[0].x, views[1].x) and torch.equal(views[0].edge_index, views[1].edge_index)
     assert not torch.equal(views[0].x, views[2].x)
+
+
+def test_ring_closures_are_the_bonds_beyond_a_tree(graphs, smiles):
+    """RDKit begins such a bond at its later atom, which is how the official code comes to lose it."""
+    closing = ring_closures(graphs)
+    begin, end = graphs.edge_index[:, : graphs.num_bonds]
+    first = atoms_of(graphs).cumsum(0) - atoms_of(graphs)
+    offset = first[graphs.batch[begin]]
+    ours = {
+        (int(graphs.batch[a]), int(a - o), int(b - o))
+        for a, b, o in zip(begin[closing], end[closing], offset[closing], strict=True)
+    }
+    expected = {
+        (i, bond.GetEndAtomIdx(), bond.GetBeginAtomIdx())
+        for i, text in enumerate(smiles)
+        for bond in Chem.MolFromSmiles(text).GetBonds()
+        if bond.GetBeginAtomIdx() > bond.GetEndAtomIdx()
+    }
+    assert ours == expected
+    assert len(ours) == 6, "aspirin 1, caffeine 2, bicyclooctane 2, the silane 1"
+
+
+def test_the_official_subgraph_removal_also_loses_ring_closures(graphs):
+    settings = Augmentation(composition="subgraph")
+    ours = augment(graphs, settings, generator())
+    official = augment(graphs, settings.model_copy(update={"subgraph_keeps_rings": False}), generator())
+    assert torch.equal(ours.x, official.x)
+    begin, end = graphs.edge_index[:, : graphs.num_bonds]
+    touched = (ours.x[begin, 0] == MASK) | (ours.x[end, 0] == MASK)
+    assert ours.num_bonds == int((~touched).sum())
+    assert official.num_bonds == int((~touched & ~ring_closures(graphs)).sum()) < ours.num_bonds

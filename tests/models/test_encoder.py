@@ -8,7 +8,7 @@ from torch_geometric.nn import MessagePassing, global_mean_pool
 from molclr.config import EncoderShape
 from molclr.data.featurize import featurize_part
 from molclr.data.store import GraphStore, write_store
-from molclr.models.encoder import SELF_LOOP, Encoder
+from molclr.models.encoder import SELF_LOOP, Encoder, dropout
 from molclr.models.heads import PredictionHead, ProjectionHead
 from molclr.models.nt_xent import nt_xent
 
@@ -81,9 +81,9 @@ def test_a_training_step_of_gin_equals_the_official_one(official, tmp_path):
 class Reference(MessagePassing):
     """One layer of message passing as torch-geometric would have it written, edge by edge."""
 
-    def __init__(self, layer):
+    def __init__(self, layer, normalize):
         super().__init__(aggr="add")
-        self.layer = layer
+        self.layer, self.normalize = layer, normalize
         self.table = layer.bond_embedding
 
     def forward(self, h, edge_index, edge_attr):
@@ -94,7 +94,8 @@ class Reference(MessagePassing):
         transform, finish = nn.Identity(), self.layer.mlp if hasattr(self.layer, "mlp") else None
         if finish is None:
             degree = torch.bincount(edge_index[1], minlength=len(h)).float()
-            weight = (degree[edge_index[0]] * degree[edge_index[1]]).rsqrt()
+            if self.normalize:
+                weight = (degree[edge_index[0]] * degree[edge_index[1]]).rsqrt()
             linear = self.layer.linear
             transform, finish = (lambda x: x @ linear.weight.T), (lambda x: x + linear.bias)
         return finish(self.propagate(edge_index, x=transform(h), edge_attr=edge_attr, weight=weight))
@@ -103,10 +104,10 @@ class Reference(MessagePassing):
         return weight[:, None] * (x_j + self.table[edge_attr[:, 0]] + self.table[5 + edge_attr[:, 1]])
 
 
-@pytest.mark.parametrize("name", ["gin", "gcn"])
-def test_forward_and_gradients_equal_message_passing_edge_by_edge(name, graphs):
+@pytest.mark.parametrize(("name", "normalize"), [("gin", True), ("gcn", True), ("gcn", False)])
+def test_forward_and_gradients_equal_message_passing_edge_by_edge(name, normalize, graphs):
     torch.manual_seed(0)
-    encoder = Encoder(name, SMALL)
+    encoder = Encoder(name, SMALL.model_copy(update={"gcn_normalization": normalize}))
     with torch.no_grad():
         for layer in encoder.layers:
             layer.bond_embedding.normal_()
@@ -118,7 +119,7 @@ def test_forward_and_gradients_equal_message_passing_edge_by_edge(name, graphs):
 
     x = encoder.atom_embedding(graphs.x[:, 0]) + encoder.chirality_embedding(graphs.x[:, 1])
     for i, (layer, norm) in enumerate(zip(encoder.layers, encoder.norms, strict=True)):
-        x = norm(Reference(layer)(x, graphs.edge_index, graphs.edge_attr))
+        x = norm(Reference(layer, normalize)(x, graphs.edge_index, graphs.edge_attr))
         x = torch.relu(x) if i < 2 else x
     reference = encoder.readout(global_mean_pool(x, graphs.batch))
     reference.square().sum().backward()
@@ -155,3 +156,20 @@ def test_shapes_are_configurable(graphs):
     head = PredictionHead(20, 3, layers=1, activation="relu")
     assert head(h).shape == (graphs.num_graphs, 3)
     assert len([module for module in head.modules() if isinstance(module, nn.Linear)]) == 2
+
+
+@pytest.mark.parametrize("ratio", [0.0, 0.1, 0.3])
+def test_dropout_is_unbiased_and_decided_by_the_seed(ratio):
+    h = torch.ones(1001, 301, requires_grad=True)
+    torch.manual_seed(0)
+    first = dropout(h, ratio)
+    first.sum().backward()
+    first = first.detach()
+    assert torch.equal(h.grad, first), "the gradient passes where the value does"
+    zero = (first == 0).float()
+    assert float(zero.mean()) == pytest.approx(ratio, abs=0.003)
+    assert float(zero.mean(dim=0).std()) == pytest.approx((ratio * (1 - ratio) / 1001) ** 0.5, rel=0.1, abs=1e-9)
+    assert first.max() == pytest.approx(1 / (1 - ratio), rel=1e-4)
+    torch.manual_seed(0)
+    assert torch.equal(dropout(h, ratio), first)
+    assert ratio == 0 or not torch.equal(dropout(h, ratio), first)

@@ -106,21 +106,59 @@ def test_validation_labels_decide_nothing_but_the_epoch(freesolv, tmp_path):
         assert torch.equal(weights[0][statistic], weights[1][statistic])
 
 
-def test_the_best_epoch_is_what_predicts(bbbp, tmp_path):
-    """With a rate so high that later epochs are worse, predictions are those of the best epoch's weights."""
+def test_the_best_epoch_is_what_predicts(bbbp, tmp_path, monkeypatch):
+    """Where no later epoch is better than the first, the run ends as one of one epoch does."""
     data, graphs = bbbp
-    wild = SETTINGS.model_copy(update={"epochs": 12, "head_learning_rate": 0.05})
-    metrics = finetune(data, graphs, tmp_path, classification(data), "gin", wild, SHAPE)
-    assert metrics.best_epoch < 12, "the case does not test what it should"
-    model = Predictor(Encoder("gin", SHAPE), wild, classification(data), data.labels[data.subsets["train"]])
-    model.load_state_dict(load_weights(tmp_path / "model.safetensors")[0])
-    store, cpu = GraphStore(graphs), torch.device("cpu")
-    valid = data.subsets["valid"]
-    again = score("roc_auc", data.labels[valid], model.predict(store, valid, cpu), data.targets).value
-    assert again == metrics.validation
-    with (tmp_path / "predictions.csv").open() as file:
-        written = [float(row["prediction"]) for row in csv.DictReader(file)]
-    np.testing.assert_allclose(model.predict(store, data.subsets["test"], cpu)[:, 0], written, rtol=1e-6)
+    one = SETTINGS.model_copy(update={"epochs": 1})
+    expected = finetune(data, graphs, tmp_path / "one", classification(data), "gin", one, SHAPE)
+    monkeypatch.setattr("molclr.training.finetune.better", lambda metric, value, than: False)
+    metrics = finetune(data, graphs, tmp_path / "three", classification(data), "gin", SETTINGS, SHAPE)
+    assert metrics == expected and metrics.best_epoch == 1
+    one, three = ((tmp_path / name / "predictions.csv").read_bytes() for name in ("one", "three"))
+    assert one == three
+    weights = [load_weights(tmp_path / name / "model.safetensors")[0] for name in ("one", "three")]
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+
+
+def test_several_targets_are_weighed_in_their_own_scale_when_the_epoch_is_chosen(bbbp, tmp_path, monkeypatch):
+    """A target of large numbers does not decide alone."""
+    data, graphs = bbbp
+    values = np.random.default_rng(0).normal(size=(len(data.rows), 2)) * [1.0, 1000.0]
+    data = dataclasses.replace(data, labels=values, targets=["small", "large"])
+    seen = []
+    monkeypatch.setattr("molclr.training.finetune.better", lambda metric, value, than: seen.append(value) or False)
+    run = Run("two", "GIN", 0, "regression", "mae", data.targets)
+    metrics = finetune(data, graphs, tmp_path, run, "gin", SETTINGS, SHAPE)
+    assert all(0.3 < value < 3 for value in seen), "standardised"
+    assert metrics.validation is not None and metrics.validation > 100, "in the targets' units"
+
+
+def test_two_outputs_a_class_are_a_softmax(bbbp):
+    """The loss is the cross-entropy on both outputs, the prediction the softmax of the second."""
+    _data, graphs = bbbp
+    run = Run("x", "GIN", 0, "classification", "roc_auc", ["a", "b"])
+    two = SETTINGS.model_copy(update={"class_outputs": 2})
+    model = Predictor(Encoder("gin", SHAPE), two, run, np.zeros((4, 2))).eval()
+    batch = GraphStore(graphs).batch(np.arange(4))
+    labels = torch.tensor([[0.0, 1.0], [1.0, torch.nan], [torch.nan, 0.0], [1.0, 1.0]])
+    with torch.no_grad():
+        outputs = model.head(model.encoder(*batch)).view(4, 2, 2)
+        known = ~labels.isnan()
+        expected = torch.nn.functional.cross_entropy(outputs[known], labels[known].long())
+        torch.testing.assert_close(model.loss(batch, labels), expected)
+        probabilities = outputs.softmax(dim=2)[..., 1].numpy()
+    np.testing.assert_allclose(
+        model.predict(GraphStore(graphs), np.arange(4), torch.device("cpu")), probabilities, rtol=1e-5
+    )
+
+
+@pytest.mark.parametrize(("standardize", "mean"), [("all", 4.0), (["freesolv"], 4.0), (["qm7", "qm9"], 0.0), ([], 0.0)])
+def test_targets_are_standardised_where_the_settings_say_so(standardize, mean):
+    run = Run("freesolv", "GIN", 0, "regression", "rmse", ["a"])
+    settings = SETTINGS.model_copy(update={"standardize": standardize})
+    model = Predictor(Encoder("gin", SHAPE), settings, run, np.array([[3.0], [5.0]]))
+    assert model.mean.tolist() == [mean]
+    assert model.scale.tolist() == [1.0]
 
 
 def test_a_class_that_is_neither_0_nor_1_is_an_error(bbbp, tmp_path):

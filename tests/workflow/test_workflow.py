@@ -14,7 +14,12 @@ from paths import REPOSITORY
 
 pytestmark = [pytest.mark.workflow, pytest.mark.network]
 OUTPUTS = {
-    *(f"tables/{task}.{form}" for task in ("classification", "regression") for form in ("csv", "md", "tex", "html")),
+    *(f"tables/{name}.csv" for name in ("datasets", "leakage", "leakage_molecules")),
+    *(
+        f"tables/{task}.{form}"
+        for task in ("classification", "regression")
+        for form in ("csv", "json", "md", "tex", "html")
+    ),
     *(
         f"figures/{name}.{form}"
         for name in ("benchmarks", "pretraining", "tsne_gin", "retrieval_gin")

@@ -7,23 +7,74 @@ def table_name(name, molecules):
     return f"{name}-{molecules}" if molecules else name
 
 
-CORPUS = table_name(settings.corpus.name, settings.corpus.molecules)
-BENCHMARK_TABLES = {name: table_name(name, settings.benchmark_molecules) for name in benchmarks}
-RAW = {CORPUS: settings.corpus.name} | {table: name for name, table in BENCHMARK_TABLES.items()}
-LIMITS = {table: settings.benchmark_molecules for table in BENCHMARK_TABLES.values()} | {
-    CORPUS: settings.corpus.molecules
+def parts_of(name):
+    """What is learned at a time of a benchmark: all its targets, or each by itself under a name of its own."""
+    targets = benchmarks[name].targets
+    if settings.one_model_a_target and len(targets) > 1:
+        return {f"{name}.target-{number}": target for number, target in enumerate(targets, 1)}
+    return {name: None}
+
+
+WHOLE_CORPUS = table_name(settings.corpus.name, settings.corpus.molecules)
+CORPUS = WHOLE_CORPUS + (f".without-test-{settings.corpus.exclude}" if settings.corpus.exclude else "")
+BENCHMARK_OF = {part: name for name in benchmarks for part in parts_of(name)}
+TABLE_OF = {
+    part: table_name(part, settings.benchmark_molecules) + (".drop-first" if settings.drop_first_row else "")
+    for part in BENCHMARK_OF
 }
+RAW = {WHOLE_CORPUS: settings.corpus.name} | {TABLE_OF[part]: name for part, name in BENCHMARK_OF.items()}
+LIMITS = dict.fromkeys(TABLE_OF.values(), settings.benchmark_molecules) | {WHOLE_CORPUS: settings.corpus.molecules}
+TARGETS = {TABLE_OF[part]: target for name in benchmarks for part, target in parts_of(name).items()}
 SCHEMES = {"scaffold": "scaffold", "random": "random-0"}
 
 
-def split_of(benchmark):
-    """Path of a benchmark's split; its scheme stands in the name."""
-    return f"data/splits/{BENCHMARK_TABLES[benchmark]}.{SCHEMES[benchmarks[benchmark].split]}.csv"
+def molecules_of(part):
+    """Path of the molecule table of a benchmark, or of a target of it."""
+    return f"data/molecules/{TABLE_OF[part]}.parquet"
+
+
+def graphs_of(part):
+    """Path of its graph store; whether hydrogens are atoms stands in the name."""
+    return f"data/graphs/{TABLE_OF[part]}{'.hydrogens' if settings.explicit_hydrogens else ''}.safetensors"
+
+
+def split_of(part):
+    """Path of its split; the scheme stands in the name."""
+    return f"data/splits/{TABLE_OF[part]}.{SCHEMES[benchmarks[BENCHMARK_OF[part]].split]}.csv"
+
+
+def audited(wildcards=None):
+    """The files of every benchmark that an audit reads."""
+    return [
+        path
+        for part, table in TABLE_OF.items()
+        for path in (molecules_of(part), f"data/molecules/{table}.rejected.csv", split_of(part))
+    ]
+
+
+def audited_options(wildcards, input):
+    """The same as options."""
+    files = iter(input.benchmarks)
+    return [option for part in TABLE_OF for option in ("--benchmark", part, next(files), next(files), next(files))]
+
+
+def selection_of(table):
+    """What goes into a molecule table, as options."""
+    options = ["--limit", LIMITS[table]] if LIMITS[table] else []
+    if table == WHOLE_CORPUS:
+        return [*options, "--unique"]
+    if settings.drop_first_row:
+        options.append("--drop-first")
+    if TARGETS[table]:
+        options += ["--targets", TARGETS[table], "--labelled"]
+    return options
 
 
 wildcard_constraints:
     dataset="|".join(sorted(set(RAW.values()))),
-    table="|".join(RAW),
+    checkpoint="|".join(catalogue.checkpoints),
+    table="|".join([*RAW, CORPUS]),
+    hydrogens=r"|\.hydrogens",
     scheme="|".join(SCHEMES.values()),
 
 
@@ -49,6 +100,26 @@ rule fetch:
         "molclr fetch {wildcards.dataset} --output {output.table:q} --source {output.source:q} 2> {log:q}"
 
 
+rule fetch_checkpoint:
+    """Get an encoder that the authors released."""
+    input:
+        code=source_files("data.fetch"),
+    output:
+        checkpoint="data/raw/{checkpoint}.pth",
+        source="data/raw/{checkpoint}.source.json",
+    log:
+        "logs/data/raw/{checkpoint}.log",
+    benchmark:
+        "logs/data/raw/{checkpoint}.tsv"
+    resources:
+        mem_mb=1000,
+        runtime=60,
+    params:
+        entry=lambda wildcards: catalogue[wildcards.checkpoint].model_dump_json(include={"sources"}),
+    shell:
+        "molclr fetch {wildcards.checkpoint} --output {output.checkpoint:q} --source {output.source:q} 2> {log:q}"
+
+
 rule canonicalize:
     """Canonical SMILES, one row a molecule; refused rows with their reason in a table of their own."""
     input:
@@ -61,16 +132,17 @@ rule canonicalize:
         "logs/data/molecules/{table}.log",
     benchmark:
         "logs/data/molecules/{table}.tsv"
-    threads: lambda wildcards: 8 if wildcards.table == CORPUS else 1
+    wildcard_constraints:
+        table="|".join(RAW),
+    threads: lambda wildcards: 8 if wildcards.table == WHOLE_CORPUS else 1
     resources:
         mem_mb=2000,
         runtime=240,
     params:
-        limit=lambda wildcards: f"--limit {LIMITS[wildcards.table]}" if LIMITS[wildcards.table] else "",
-        unique=lambda wildcards: "--unique" if wildcards.table == CORPUS else "",
+        selection=lambda wildcards: selection_of(wildcards.table),
     shell:
         "molclr canonicalize {input.raw:q} --molecules {output.molecules:q} --rejected {output.rejected:q}"
-        " {params.limit} {params.unique} --processes {threads} 2> {log:q}"
+        " {params.selection:q} --processes {threads} 2> {log:q}"
 
 
 rule split:
@@ -93,20 +165,61 @@ rule split:
         "molclr split {input.molecules:q} {params.scheme} --output {output.split:q} 2> {log:q}"
 
 
+if settings.corpus.exclude:
+
+    rule exclude:
+        """The corpus without what is like a test molecule."""
+        input:
+            corpus=f"data/molecules/{WHOLE_CORPUS}.parquet",
+            benchmarks=audited,
+            code=source_files("data.leakage"),
+        output:
+            molecules=f"data/molecules/{CORPUS}.parquet",
+            rejected=f"data/molecules/{CORPUS}.rejected.csv",
+        log:
+            f"logs/data/molecules/{CORPUS}.log",
+        benchmark:
+            f"logs/data/molecules/{CORPUS}.tsv"
+        threads: 8
+        resources:
+            mem_mb=2000,
+            runtime=240,
+        params:
+            like=settings.corpus.exclude,
+            benchmarks=audited_options,
+        shell:
+            "molclr exclude {params.benchmarks:q} --corpus {input.corpus:q} --like {params.like}"
+            " --molecules {output.molecules:q} --rejected {output.rejected:q} --processes {threads} 2> {log:q}"
+
+
 rule featurize:
     """The graphs of a molecule table as flat arrays in one file."""
     input:
         molecules="data/molecules/{table}.parquet",
         code=source_files("data.featurize"),
     output:
-        graphs="data/graphs/{table}.safetensors",
+        graphs="data/graphs/{table}{hydrogens}.safetensors",
     log:
-        "logs/data/graphs/{table}.log",
+        "logs/data/graphs/{table}{hydrogens}.log",
     benchmark:
-        "logs/data/graphs/{table}.tsv"
+        "logs/data/graphs/{table}{hydrogens}.tsv"
     threads: lambda wildcards: 8 if wildcards.table == CORPUS else 1
     resources:
         mem_mb=1500,
         runtime=240,
+    params:
+        hydrogens=lambda wildcards: "--explicit-hydrogens" if wildcards.hydrogens else "",
     shell:
-        "molclr featurize {input.molecules:q} --output {output.graphs:q} --processes {threads} 2> {log:q}"
+        "molclr featurize {input.molecules:q} {params.hydrogens} --output {output.graphs:q} --processes {threads}"
+        " 2> {log:q}"
+
+
+rule all_data:
+    """Everything up to training: what the stage `data` of dvc.yaml makes."""
+    input:
+        expand("data/raw/{dataset}.source.json", dataset=sorted(set(RAW.values()))),
+        expand("data/molecules/{table}.rejected.csv", table=[*RAW, CORPUS]),
+        f"data/graphs/{CORPUS}.safetensors",
+        [graphs_of(part) for part in BENCHMARK_OF],
+        [split_of(part) for part in BENCHMARK_OF],
+        definition=definition("data", "data/catalogue.yaml"),

@@ -4,19 +4,24 @@
 MODELS = settings.models
 
 
-def metrics_of(task):
-    """Metrics of every run of the benchmarks with this task."""
+def runs_of(task, file):
+    """A file of every run of the benchmarks with this task."""
     return expand(
-        f"{RESULTS}/runs/{{benchmark}}/{{model}}/seed-{{seed}}/metrics.json",
-        benchmark=[name for name, benchmark in benchmarks.items() if benchmark.task == task],
+        f"{RESULTS}/runs/{{benchmark}}/{{model}}/seed-{{seed}}/{file}",
+        benchmark=[part for part, name in BENCHMARK_OF.items() if benchmarks[name].task == task],
         model=MODELS,
         seed=settings.seeds,
     )
 
 
 TABLES = expand(
-    f"{RESULTS}/tables/{{task}}.{{format}}", task=["classification", "regression"], format=["csv", "md", "tex", "html"]
+    f"{RESULTS}/tables/{{task}}.{{format}}",
+    task=["classification", "regression"],
+    format=["csv", "json", "md", "tex", "html"],
 )
+TABLES.append(f"{RESULTS}/tables/datasets.csv")
+if ENCODERS:
+    TABLES.append(f"{RESULTS}/tables/leakage.csv")
 FIGURE_NAMES = ["benchmarks"]
 if ENCODERS:
     FIGURE_NAMES += ["pretraining", *expand("{kind}_{encoder}", kind=["tsne", "retrieval"], encoder=ENCODERS)]
@@ -30,7 +35,8 @@ wildcard_constraints:
 rule table:
     """Mean and deviation over the seeds, a row a benchmark and model, with the paper's value beside it."""
     input:
-        metrics=lambda wildcards: metrics_of(wildcards.task),
+        metrics=lambda wildcards: runs_of(wildcards.task, "metrics.json"),
+        predictions=lambda wildcards: runs_of(wildcards.task, "predictions.csv"),
         published=package_file("evaluation/published.csv"),
         catalogue=package_file("data/catalogue.yaml"),
         code=source_files("evaluation.tables"),
@@ -47,6 +53,7 @@ rule table:
             category="Tables",
             labels={"table": "{task}", "format": "page"},
         ),
+        json=f"{RESULTS}/tables/{{task}}.json",
         markdown=f"{RESULTS}/tables/{{task}}.md",
         latex=f"{RESULTS}/tables/{{task}}.tex",
     log:
@@ -57,8 +64,64 @@ rule table:
         mem_mb=1000,
         runtime=60,
     shell:
-        "molclr table --task {wildcards.task} --csv {output.csv:q} --markdown {output.markdown:q} --latex {output.latex:q} --html {output.html:q}"
+        "molclr table --task {wildcards.task} --csv {output.csv:q} --json {output.json:q}"
+        " --markdown {output.markdown:q} --latex {output.latex:q} --html {output.html:q}"
         " {input.metrics:q} 2> {log:q}"
+
+
+rule datasets:
+    """What is in the benchmarks: refused, repeated, contradicting, missing and undefined."""
+    input:
+        benchmarks=audited,
+        code=source_files("data.audit"),
+    output:
+        csv=report(
+            f"{RESULTS}/tables/datasets.csv",
+            caption="../report/datasets.rst",
+            category="Data",
+            labels={"table": "benchmarks"},
+        ),
+    log:
+        f"logs/{RESULTS}/tables/datasets.log",
+    benchmark:
+        f"logs/{RESULTS}/tables/datasets.tsv"
+    threads: 2
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    params:
+        benchmarks=audited_options,
+    shell:
+        "molclr audit {params.benchmarks:q} --output {output.csv:q} --processes {threads} 2> {log:q}"
+
+
+rule leakage:
+    """How many test molecules, and scaffolds of them, are in the corpus of pre-training."""
+    input:
+        benchmarks=audited,
+        corpus=f"data/molecules/{CORPUS}.parquet",
+        code=source_files("data.leakage"),
+    output:
+        csv=report(
+            f"{RESULTS}/tables/leakage.csv",
+            caption="../report/leakage.rst",
+            category="Data",
+            labels={"table": "leakage"},
+        ),
+        molecules=f"{RESULTS}/tables/leakage_molecules.csv",
+    log:
+        f"logs/{RESULTS}/tables/leakage.log",
+    benchmark:
+        f"logs/{RESULTS}/tables/leakage.tsv"
+    threads: 8
+    resources:
+        mem_mb=2000,
+        runtime=240,
+    params:
+        benchmarks=audited_options,
+    shell:
+        "molclr leakage {params.benchmarks:q} --corpus {input.corpus:q} --output {output.csv:q}"
+        " --molecules {output.molecules:q} --processes {threads} 2> {log:q}"
 
 
 def figure(name, labels):
@@ -149,3 +212,11 @@ rule figure_retrieval:
     shell:
         "molclr figure retrieval {input.embeddings:q} --neighbours {params.neighbours}"
         " --png {output.png:q} --svg {output.svg:q} 2> {log:q}"
+
+
+rule all_results:
+    """Every table and figure: what the stage `results` of dvc.yaml makes."""
+    input:
+        TABLES,
+        FIGURES,
+        definition=definition("evaluate"),

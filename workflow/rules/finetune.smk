@@ -6,7 +6,7 @@ NETWORKS = [name for name in settings.models if name not in BASELINES]
 
 
 wildcard_constraints:
-    benchmark="|".join(benchmarks),
+    benchmark="|".join(BENCHMARK_OF),
     network="|".join(NETWORKS) or "none",
     baseline="|".join(BASELINES) or "none",
     seed=r"\d+",
@@ -25,18 +25,26 @@ def start_of(wildcards):
 
 
 def task_of(wildcards):
-    """Task and metric of a benchmark, as options."""
-    benchmark = benchmarks[wildcards.benchmark]
-    return f"--task {benchmark.task} --metric {benchmark.metric}"
+    """Name, task and metric of a benchmark, as options."""
+    name = BENCHMARK_OF[wildcards.benchmark]
+    return f"--benchmark {name} --task {benchmarks[name].task} --metric {benchmarks[name].metric}"
+
+
+def search_of(wildcards):
+    """The file of the settings that a search has chosen, if there is one."""
+    return (
+        f"{RESULTS}/runs/{wildcards.benchmark}/{wildcards.network}/search/chosen.yaml" if settings.search_trials else []
+    )
 
 
 rule finetune:
     """Train a pre-trained encoder, or a new one, on a benchmark and predict its test molecules."""
     input:
-        molecules=lambda wildcards: f"data/molecules/{BENCHMARK_TABLES[wildcards.benchmark]}.parquet",
-        graphs=lambda wildcards: f"data/graphs/{BENCHMARK_TABLES[wildcards.benchmark]}.safetensors",
+        molecules=lambda wildcards: molecules_of(wildcards.benchmark),
+        graphs=lambda wildcards: graphs_of(wildcards.benchmark),
         split=lambda wildcards: split_of(wildcards.benchmark),
         encoder=encoder_of,
+        chosen=search_of,
         code=source_files("training.finetune"),
     output:
         predictions=f"{RESULTS}/runs/{{benchmark}}/{{network}}/seed-{{seed}}/predictions.csv",
@@ -56,18 +64,65 @@ rule finetune:
         task=task_of,
         start=start_of,
         shape=settings.encoder.model_dump_json(),
-        settings=settings.finetune.model_dump_json(),
+        settings=lambda wildcards: search_of(wildcards) or settings.finetune.model_dump_json(),
+        run="--seed {seed}",
     shell:
         "molclr finetune {input.molecules:q} --graphs {input.graphs:q} --split {input.split:q}"
-        " --benchmark {wildcards.benchmark} --model {wildcards.network} --seed {wildcards.seed} {params.task}"
+        " {params.task} --model {wildcards.network} {params.run}"
         " {params.start:q} --shape {params.shape:q} --settings {params.settings:q}"
         ' --folder "$(dirname {output.metrics:q})" 2> {log:q}'
+
+
+use rule finetune as trial with:
+    input:
+        molecules=lambda wildcards: molecules_of(wildcards.benchmark),
+        graphs=lambda wildcards: graphs_of(wildcards.benchmark),
+        split=lambda wildcards: split_of(wildcards.benchmark),
+        encoder=encoder_of,
+        code=source_files("training.finetune", "training.search"),
+    output:
+        metrics=f"{RESULTS}/runs/{{benchmark}}/{{network}}/search/trial-{{trial}}/metrics.json",
+        model=f"{RESULTS}/runs/{{benchmark}}/{{network}}/search/trial-{{trial}}/model.safetensors",
+    log:
+        f"logs/{RESULTS}/runs/{{benchmark}}/{{network}}/search/trial-{{trial}}.log",
+    benchmark:
+        f"logs/{RESULTS}/runs/{{benchmark}}/{{network}}/search/trial-{{trial}}.tsv"
+    params:
+        task=task_of,
+        start=start_of,
+        shape=settings.encoder.model_dump_json(),
+        settings=settings.finetune.model_dump_json(),
+        run="--seed 0 --trial {trial}",
+
+
+rule choose:
+    """Of the trials of a network on a benchmark the settings that are best on its validation molecules."""
+    input:
+        metrics=expand(
+            f"{RESULTS}/runs/{{{{benchmark}}}}/{{{{network}}}}/search/trial-{{trial}}/metrics.json",
+            trial=range(settings.search_trials or 0),
+        ),
+        code=source_files("training.search"),
+    output:
+        chosen=f"{RESULTS}/runs/{{benchmark}}/{{network}}/search/chosen.yaml",
+        trials=f"{RESULTS}/runs/{{benchmark}}/{{network}}/search/trials.csv",
+    log:
+        f"logs/{RESULTS}/runs/{{benchmark}}/{{network}}/search/chosen.log",
+    benchmark:
+        f"logs/{RESULTS}/runs/{{benchmark}}/{{network}}/search/chosen.tsv"
+    resources:
+        mem_mb=1000,
+        runtime=60,
+    params:
+        folders=lambda wildcards, input: [os.path.dirname(path) for path in input.metrics],
+    shell:
+        "molclr choose {params.folders:q} --chosen {output.chosen:q} --trials {output.trials:q} 2> {log:q}"
 
 
 rule baseline:
     """Random forest or support vector machine on ECFP4 counts."""
     input:
-        molecules=lambda wildcards: f"data/molecules/{BENCHMARK_TABLES[wildcards.benchmark]}.parquet",
+        molecules=lambda wildcards: molecules_of(wildcards.benchmark),
         split=lambda wildcards: split_of(wildcards.benchmark),
         code=source_files("training.baselines"),
     output:
@@ -86,6 +141,18 @@ rule baseline:
         settings=settings.baselines.model_dump_json(),
     shell:
         "molclr baseline {input.molecules:q} --split {input.split:q}"
-        " --benchmark {wildcards.benchmark} --model {wildcards.baseline} --seed {wildcards.seed} {params.task}"
+        " {params.task} --model {wildcards.baseline} --seed {wildcards.seed}"
         " --settings {params.settings:q} --threads {threads}"
         ' --folder "$(dirname {output.metrics:q})" 2> {log:q}'
+
+
+rule all_finetune:
+    """Every supervised run: what the stage `finetune` of dvc.yaml makes."""
+    input:
+        expand(
+            f"{RESULTS}/runs/{{benchmark}}/{{model}}/seed-{{seed}}/metrics.json",
+            benchmark=BENCHMARK_OF,
+            model=settings.models,
+            seed=settings.seeds,
+        ),
+        definition=definition("finetune", "data/catalogue.yaml"),

@@ -1,38 +1,62 @@
 # Pre-training: from the corpus to encoders that have seen no label.
 # Needs the corpus's graph store; makes results/pretrain/ENCODER and results/embeddings.
 
-ENCODERS = [name.removeprefix("MolCLR_").lower() for name in settings.models if name.startswith("MolCLR_")]
 RESULTS = settings.results
+RELEASED = settings.encoder.released
+ENCODERS = [name.removeprefix("MolCLR_").lower() for name in settings.models if name.startswith("MolCLR_")]
+if RELEASED:
+    ENCODERS = []  # nothing is pre-trained
 
 
 wildcard_constraints:
     encoder="gin|gcn",
 
 
-rule pretrain:
-    """Contrastive pre-training; a killed run continues from its state file, which is no output and so survives."""
-    input:
-        graphs=f"data/graphs/{CORPUS}.safetensors",
-        code=source_files("training.pretrain"),
-    output:
-        encoder=f"{RESULTS}/pretrain/{{encoder}}/encoder.safetensors",
-        last=f"{RESULTS}/pretrain/{{encoder}}/last.safetensors",
-        history=f"{RESULTS}/pretrain/{{encoder}}/history.csv",
-    log:
-        f"logs/{RESULTS}/pretrain/{{encoder}}.log",
-    benchmark:
-        f"logs/{RESULTS}/pretrain/{{encoder}}.tsv"
-    threads: settings.pretrain.threads
-    resources:
-        gpu=settings.pretrain.gpus,
-        mem_mb=4000,
-        runtime=7 * 24 * 60,
-    params:
-        shape=settings.encoder.model_dump_json(),
-        settings=settings.pretrain.model_dump_json(),
-    shell:
-        "molclr pretrain {input.graphs:q} --encoder {wildcards.encoder} --start-afresh --shape {params.shape:q}"
-        ' --settings {params.settings:q} --folder "$(dirname {output.encoder:q})" 2> {log:q}'
+if RELEASED:
+
+    rule import_official:
+        """The encoder that the authors released, in place of pre-training."""
+        input:
+            checkpoint=f"data/raw/{RELEASED}.pth",
+            code=source_files("training.official"),
+        output:
+            encoder=f"{RESULTS}/pretrain/{{encoder}}/encoder.safetensors",
+        log:
+            f"logs/{RESULTS}/pretrain/{{encoder}}.log",
+        benchmark:
+            f"logs/{RESULTS}/pretrain/{{encoder}}.tsv"
+        resources:
+            mem_mb=2000,
+            runtime=60,
+        shell:
+            "molclr import-official {input.checkpoint:q} --output {output.encoder:q} 2> {log:q}"
+
+else:
+
+    rule pretrain:
+        """Contrastive pre-training; a killed run continues from its state file, which is no output and so survives."""
+        input:
+            graphs=f"data/graphs/{CORPUS}.safetensors",
+            code=source_files("training.pretrain"),
+        output:
+            encoder=f"{RESULTS}/pretrain/{{encoder}}/encoder.safetensors",
+            last=f"{RESULTS}/pretrain/{{encoder}}/last.safetensors",
+            history=f"{RESULTS}/pretrain/{{encoder}}/history.csv",
+        log:
+            f"logs/{RESULTS}/pretrain/{{encoder}}.log",
+        benchmark:
+            f"logs/{RESULTS}/pretrain/{{encoder}}.tsv"
+        threads: settings.pretrain.threads
+        resources:
+            gpu=settings.pretrain.gpus,
+            mem_mb=4000,
+            runtime=7 * 24 * 60,
+        params:
+            shape=settings.encoder.model_dump_json(),
+            settings=settings.pretrain.model_dump_json(),
+        shell:
+            "molclr pretrain {input.graphs:q} --encoder {wildcards.encoder} --start-afresh --shape {params.shape:q}"
+            ' --settings {params.settings:q} --folder "$(dirname {output.encoder:q})" 2> {log:q}'
 
 
 rule embed:
@@ -57,3 +81,11 @@ rule embed:
     shell:
         "molclr embed {input.molecules:q} --graphs {input.graphs:q} --encoder {input.encoder:q}"
         " --held-out --limit {params.limit} --settings {params.compute:q} --output {output.embeddings:q} 2> {log:q}"
+
+
+rule all_pretrain:
+    """Encoders and what they make of molecules: what the stage `pretrain` of dvc.yaml makes."""
+    input:
+        expand(f"{RESULTS}/pretrain/{{encoder}}/encoder.safetensors", encoder=ENCODERS),
+        expand(f"{RESULTS}/embeddings/{{encoder}}.parquet", encoder=ENCODERS),
+        definition=definition("pretrain"),

@@ -1,0 +1,178 @@
+"""Is a pre-trained model better than the same network from scratch? A paired bootstrap over test molecules and seeds."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from molclr.errors import MolclrError
+from molclr.evaluation.metrics import HIGHER_IS_BETTER, Metric
+from molclr.evaluation.runs import RunMetrics
+from molclr.seeds import derive_seed
+
+PAIRS = {"MolCLR_GIN": "GIN", "MolCLR_GCN": "GCN"}
+"""Pre-trained model -> the same network from scratch."""
+
+RESAMPLES = 2000
+CONFIDENCE = 0.95
+RESAMPLES_AT_A_TIME = 200
+"""Bounds the memory: so many weights for each test molecule."""
+
+Verdict = Literal["better", "worse", "not significant"]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Pre-trained minus from scratch, in the metric's unit; ROC-AUC from 0 to 1."""
+
+    value: float
+    low: float
+    high: float
+    """Bounds of the percentile interval with the probability CONFIDENCE."""
+    verdict: Verdict
+    """Whether 0 lies outside the interval, and on which side."""
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What the seeds of one model predict for the test molecules of one benchmark.
+
+    rows: int64 (n,), raw row numbers. labels: float64 (n, targets), NaN where missing. values: float64 (seeds, n, targets).
+    """
+
+    rows: np.ndarray
+    labels: np.ndarray
+    values: np.ndarray
+
+
+def differences(runs: Mapping[Path, RunMetrics]) -> dict[tuple[str, str], Difference]:
+    """Benchmark and pre-trained model -> difference, where both models of a pair are among the `runs` (folder -> metrics).
+
+    Raises MolclrError if the two of a pair were not tested on the same molecules.
+    """
+    folders: dict[tuple[str, str], list[Path]] = {}
+    for folder, run in runs.items():
+        folders.setdefault((run.benchmark, run.model), []).append(folder)
+    metrics = {run.benchmark: run.metric for run in runs.values()}
+    found = {}
+    for (benchmark, model), own in folders.items():
+        others = folders.get((benchmark, PAIRS.get(model, "")))
+        if others:
+            pretrained, scratch = (read_predictions(group, runs) for group in (own, others))
+            if not np.array_equal(pretrained.rows, scratch.rows) or not np.array_equal(
+                pretrained.labels, scratch.labels, equal_nan=True
+            ):
+                raise MolclrError(
+                    f"{model} and {PAIRS[model]} were tested on different molecules of {benchmark}; "
+                    "they cannot be compared. Run both on the same split."
+                )
+            found[benchmark, model] = difference(metrics[benchmark], pretrained, scratch)
+    return found
+
+
+def read_predictions(folders: Iterable[Path], runs: Mapping[Path, RunMetrics]) -> Predictions:
+    """Put together the predictions.csv of the seeds of a model, each in one folder or in one a target."""
+    tables = []
+    for folder in folders:
+        try:
+            table = pd.read_csv(folder / "predictions.csv")
+        except FileNotFoundError:
+            raise MolclrError(f"There is no '{folder}/predictions.csv'; run the benchmark that makes it.") from None
+        tables.append(table.assign(seed=runs[folder].seed))
+    every = pd.concat(tables)
+    labels = every.drop_duplicates(["row", "target"]).pivot(index="row", columns="target", values="label")
+    values = [
+        of_seed.pivot(index="row", columns="target", values="prediction").reindex_like(labels).to_numpy()
+        for _, of_seed in every.groupby("seed")
+    ]
+    return Predictions(labels.index.to_numpy(), labels.to_numpy(), np.stack(values))
+
+
+def difference(metric: Metric, pretrained: Predictions, scratch: Predictions) -> Difference:
+    """Bootstrap the difference of two models with the same test molecules.
+
+    Each resample draws test molecules, the same for both models, and seeds for each model by itself: what one seed has in
+    common with the same one of another model is a number. With one seed a model, only molecules are drawn. A target that a
+    resample leaves without labels, or without a second class where the metric is ROC-AUC, does not count in it.
+    """
+    models = (pretrained, scratch)
+    count = len(pretrained.rows)
+    observed = [float(np.mean(scores(metric, model, np.ones((1, count))))) for model in models]
+    generator = np.random.default_rng(derive_seed(0, "bootstrap"))
+    resampled = []
+    for weights in _resamples(count, generator):
+        means = []
+        for model in models:
+            each = scores(metric, model, weights)
+            drawn = generator.integers(len(each), size=each.shape)
+            means.append(np.take_along_axis(each, drawn, axis=0).mean(axis=0))
+        resampled.append(means[0] - means[1])
+    tail = 100 * (1 - CONFIDENCE) / 2
+    low, high = np.nanpercentile(np.concatenate(resampled), [tail, 100 - tail]).tolist()
+    return Difference(observed[0] - observed[1], low, high, _verdict(metric, low, high))
+
+
+def scores(metric: Metric, model: Predictions, weights: np.ndarray) -> np.ndarray:
+    """Score of every seed on every resample, mean over the targets: float64 (seeds, resamples).
+
+    weights: float64 (resamples, n), how often a resample has each test molecule.
+    """
+    total = np.zeros((len(model.values), len(weights)))
+    counted = np.zeros(len(weights))
+    for target, labels in enumerate(model.labels.T):
+        known = ~np.isnan(labels)
+        truth, weight = labels[known], weights[:, known]
+        one = np.stack([_score(metric, truth, values[known, target], weight) for values in model.values])
+        scored = ~np.isnan(one[0])  # the same for every seed: labels decide it
+        total[:, scored] += one[:, scored]
+        counted += scored
+    with np.errstate(invalid="ignore"):
+        return total / counted
+
+
+def _resamples(count: int, generator: np.random.Generator) -> Iterator[np.ndarray]:
+    """Draw `count` molecules with replacement, RESAMPLES times: how often each was drawn, float64 (resamples, count)."""
+    for _ in range(RESAMPLES // RESAMPLES_AT_A_TIME):
+        drawn = generator.integers(count, size=(RESAMPLES_AT_A_TIME, count))
+        drawn += np.arange(RESAMPLES_AT_A_TIME)[:, None] * count
+        yield np.bincount(drawn.ravel(), minlength=drawn.size).reshape(drawn.shape).astype(np.float64)
+
+
+def _score(metric: Metric, truth: np.ndarray, guess: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Weighted score of one target: float64 (resamples,), NaN where it cannot be scored."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        if metric == "roc_auc":
+            return weighted_roc_auc(truth, guess, weights)
+        if metric == "rmse":
+            return np.sqrt(weights @ np.square(guess - truth) / weights.sum(axis=1))
+        return weights @ np.abs(guess - truth) / weights.sum(axis=1)
+
+
+def weighted_roc_auc(truth: np.ndarray, guess: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """ROC-AUC with `weights`, float64 (resamples, n), of the molecules; a tie counts one half.
+
+    truth: (n,) 0 or 1; guess: (n,). The molecules are sorted once: a resample only weighs them otherwise.
+    """
+    levels, place = np.unique(guess, return_inverse=True)
+    positives, negatives = (_sum_at(weights[:, truth == c], place[truth == c], len(levels)) for c in (1, 0))
+    below = negatives.cumsum(axis=1) - negatives / 2
+    return (positives * below).sum(axis=1) / (positives.sum(axis=1) * negatives.sum(axis=1))
+
+
+def _sum_at(weights: np.ndarray, place: np.ndarray, places: int) -> np.ndarray:
+    """Sum the columns of `weights` that have the same place: float64 (resamples, places)."""
+    total = np.zeros((len(weights), places))
+    order = np.argsort(place, kind="stable")
+    present, first = np.unique(place[order], return_index=True)
+    if len(present):
+        total[:, present] = np.add.reduceat(weights[:, order], first, axis=1)
+    return total
+
+
+def _verdict(metric: Metric, low: float, high: float) -> Verdict:
+    if not (low > 0 or high < 0):
+        return "not significant"
+    return "better" if (low > 0) == HIGHER_IS_BETTER[metric] else "worse"

@@ -1,0 +1,80 @@
+"""The encoders that the authors of MolCLR released, read into ours (github.com/yuyangw/MolCLR, ckpt/)."""
+
+import warnings
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from molclr.config import EncoderShape
+from molclr.errors import MolclrError
+from molclr.models.encoder import Encoder
+from molclr.training.checkpoint import save_encoder
+
+
+def import_official(checkpoint: Path, output: Path) -> None:
+    """Write the encoder of an official checkpoint, a model.pth of GIN or GCN, as one of ours (safetensors).
+
+    No code in the file is run. Raises MolclrError, and writes nothing, if it is something else.
+    """
+    encoder = official_encoder(read_tensors(checkpoint), checkpoint)
+    save_encoder(output, encoder, encoder.state_dict(), held_out=None)
+
+
+def read_tensors(checkpoint: Path) -> dict[str, Tensor]:
+    """The tensors of a file written by torch.save. Raises MolclrError if it holds anything else or is damaged."""
+    if not checkpoint.is_file():
+        raise MolclrError(f"There is no checkpoint '{checkpoint}'; 'molclr fetch official-gcn' gets the released one.")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter(
+                "ignore"
+            )  # PyTorch's remarks on unusual files; what counts is whether it can be read.
+            tensors = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    except OSError:
+        raise
+    except Exception:  # Foreign bytes end PyTorch's reader with errors of every kind.
+        tensors = None
+    if not isinstance(tensors, dict) or not all(isinstance(tensor, Tensor) for tensor in tensors.values()):
+        raise MolclrError(
+            f"'{checkpoint}' is no checkpoint of tensors, or damaged; give a model.pth of the official code."
+        )
+    return tensors
+
+
+def official_encoder(tensors: dict[str, Tensor], checkpoint: Path) -> Encoder:
+    """The encoder whose tensors have the official names. Raises MolclrError if names or shapes are not those."""
+    try:
+        (width,) = tensors["batch_norms.0.bias"].shape
+        layers = sum(name.startswith("batch_norms.") and name.endswith(".bias") for name in tensors)
+        shape = EncoderShape(layers=layers, width=width, feature=len(tensors["feat_lin.bias"]), gcn_normalization=False)
+        encoder = Encoder("gin" if "gnns.0.mlp.0.weight" in tensors else "gcn", shape)
+        encoder.load_state_dict(_our_names(tensors, layers))
+    except (KeyError, RuntimeError, ValueError) as error:
+        reason = str(error).splitlines()[-1].strip()
+        raise MolclrError(
+            f"'{checkpoint}' holds no official GIN or GCN ({reason}); give the model.pth of a pre-training."
+        ) from None
+    return encoder
+
+
+def _our_names(tensors: dict[str, Tensor], layers: int) -> dict[str, Tensor]:
+    """The official tensors under our names; the projection head (out_lin) is left behind."""
+    renamed = {
+        "atom_embedding.weight": tensors["x_embedding1.weight"],
+        "chirality_embedding.weight": tensors["x_embedding2.weight"],
+        "readout.weight": tensors["feat_lin.weight"],
+        "readout.bias": tensors["feat_lin.bias"],
+    }
+    for i in range(layers):
+        bonds = [tensors[f"gnns.{i}.edge_embedding{k}.weight"] for k in (1, 2)]
+        renamed[f"layers.{i}.bond_embedding"] = torch.cat(bonds)
+        if f"gnns.{i}.weight" in tensors:  # GCN: multiplied from the right there
+            renamed[f"layers.{i}.linear.weight"] = tensors[f"gnns.{i}.weight"].T
+            renamed[f"layers.{i}.linear.bias"] = tensors[f"gnns.{i}.bias"]
+    for name, tensor in tensors.items():
+        if ".mlp." in name:
+            renamed[name.replace("gnns.", "layers.")] = tensor
+        elif name.startswith("batch_norms."):
+            renamed[name.replace("batch_norms.", "norms.")] = tensor
+    return renamed

@@ -1,0 +1,124 @@
+"""The bootstrap of the difference between a pre-trained model and the same from scratch."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from molclr.errors import MolclrError
+from molclr.evaluation import statistics
+from molclr.evaluation.metrics import roc_auc, score
+from molclr.evaluation.runs import Run, write_run
+from molclr.evaluation.statistics import Predictions, difference, differences, scores, weighted_roc_auc
+
+
+@pytest.fixture
+def generator():
+    return np.random.default_rng(0)
+
+
+def test_weighted_roc_auc_is_that_of_the_repeated_molecules(generator):
+    truth, guess = generator.integers(2, size=60), generator.integers(8, size=60) / 8
+    weights = generator.multinomial(60, np.full(60, 1 / 60), size=20).astype(float)
+    for value, weight in zip(weighted_roc_auc(truth, guess, weights), weights, strict=True):
+        drawn = np.repeat(np.arange(60), weight.astype(int))
+        assert value == pytest.approx(roc_auc(truth[drawn], guess[drawn]), abs=1e-12)
+
+
+@pytest.mark.parametrize("metric", ["roc_auc", "rmse", "mae"])
+def test_without_resampling_it_is_the_score_of_the_tables(generator, metric):
+    labels = generator.integers(2, size=(50, 3)).astype(float)
+    labels[generator.random((50, 3)) < 0.3] = np.nan
+    labels[:, 2] = np.where(np.isnan(labels[:, 2]), np.nan, 1.0)  # one class
+    values = generator.random((2, 50, 3))
+    model = Predictions(np.arange(50), labels, values)
+    expected = [score(metric, labels, value, ["a", "b", "c"]).value for value in values]
+    np.testing.assert_allclose(scores(metric, model, np.ones((1, 50)))[:, 0], expected, rtol=1e-12)
+
+
+def test_a_target_that_a_resample_leaves_without_a_class_does_not_count_in_it():
+    labels = np.array([[0.0, 0.0], [1.0, 1.0], [0.0, 0.0]])
+    values = np.array([[[0.1, 0.9], [0.9, 0.1], [0.2, 0.5]]])
+    model = Predictions(np.arange(3), labels, values)
+    assert scores("roc_auc", model, np.array([[1.0, 1.0, 1.0], [2.0, 0.0, 1.0]]))[0, 0] == 0.5
+    assert np.isnan(scores("roc_auc", model, np.array([[2.0, 0.0, 1.0]]))[0, 0])
+
+
+def models(generator, noise, seeds=3, count=300):
+    """Predictions of a regression with errors of two sizes."""
+    labels = generator.normal(size=(count, 1))
+    return [
+        Predictions(np.arange(count), labels, labels + size * generator.normal(size=(seeds, count, 1)))
+        for size in noise
+    ]
+
+
+def test_a_clear_difference_is_better_or_worse_by_the_direction_of_the_metric(generator):
+    exact, vague = models(generator, (0.3, 1.0))
+    gain, loss = difference("rmse", exact, vague), difference("rmse", vague, exact)
+    assert gain.verdict == "better" and loss.verdict == "worse"
+    assert gain.low < gain.value < gain.high < 0 < loss.low
+    assert gain.value == pytest.approx(-0.7, abs=0.1)
+    binary = [dataclasses.replace(model, labels=(model.labels > 0).astype(float)) for model in (exact, vague)]
+    assert difference("roc_auc", *binary).verdict == "better"
+    assert difference("roc_auc", *binary[::-1]).verdict == "worse"
+
+
+def test_the_same_predictions_do_not_differ(generator):
+    model = models(generator, (1.0,), seeds=1)[0]
+    same = difference("mae", model, model)
+    assert (same.value, same.low, same.high, same.verdict) == (0, 0, 0, "not significant")
+
+
+def test_the_interval_is_about_as_wide_as_it_should_be(generator):
+    """One seed each: the standard error of a mean of paired differences is known."""
+    first, second = models(generator, (1.0, 1.0), seeds=1, count=1000)
+    each = np.abs(first.values - first.labels) - np.abs(second.values - second.labels)
+    found = difference("mae", first, second)
+    assert found.value == pytest.approx(each.mean(), abs=1e-12)
+    assert (found.high - found.low) / 2 == pytest.approx(1.96 * each.std() / 1000**0.5, rel=0.1)
+
+
+def test_seeds_widen_the_interval(generator):
+    first, second = models(generator, (1.0, 1.0), seeds=4)
+    shift = np.array([-2.0, -1.0, 1.0, 2.0])[:, None, None]
+    shifted = dataclasses.replace(first, values=first.values + shift)
+    narrow, wide = difference("mae", first, second), difference("mae", shifted, second)
+    assert wide.high - wide.low > 1.5 * (narrow.high - narrow.low)
+
+
+def test_nothing_is_random(generator):
+    pair = models(generator, (1.0, 1.1))
+    assert difference("rmse", *pair) == difference("rmse", *pair)
+
+
+def write(folder, model, seed, values, labels, targets=("a",), rows=None):
+    run = Run("freesolv", model, seed, "regression", "rmse", list(targets))
+    rows = np.arange(len(labels)) if rows is None else rows
+    return {folder: write_run(folder, run, rows, labels, values)}
+
+
+def test_files_of_several_seeds_and_of_a_model_a_target(generator, tmp_path, monkeypatch):
+    monkeypatch.setattr(statistics, "RESAMPLES", 200)
+    labels = generator.normal(size=(40, 2))
+    runs = {}
+    for seed in (0, 1):
+        runs |= write(tmp_path / f"p{seed}", "MolCLR_GIN", seed, labels + 0.1, labels, ("a", "b"))
+        runs |= write(tmp_path / f"s{seed}a", "GIN", seed, labels[:, :1] + 1.0, labels[:, :1], ("a",))
+        runs |= write(tmp_path / f"s{seed}b", "GIN", seed, labels[:, 1:] + 1.0, labels[:, 1:], ("b",))
+        runs |= write(tmp_path / f"g{seed}", "MolCLR_GCN", seed, labels, labels, ("a", "b"))
+    found = differences(runs)
+    assert list(found) == [("freesolv", "MolCLR_GIN")], "there is no GCN to compare with"
+    assert found["freesolv", "MolCLR_GIN"].value == pytest.approx(-0.9, abs=1e-6)
+    assert found["freesolv", "MolCLR_GIN"].verdict == "better"
+
+
+def test_other_test_molecules_are_an_error(generator, tmp_path):
+    labels = generator.normal(size=(10, 1))
+    runs = write(tmp_path / "p", "MolCLR_GIN", 0, labels, labels)
+    other = write(tmp_path / "s", "GIN", 0, labels, labels, rows=np.arange(1, 11))
+    with pytest.raises(MolclrError, match="MolCLR_GIN and GIN were tested on different molecules of freesolv"):
+        differences(runs | other)
+    (tmp_path / "s" / "predictions.csv").unlink()
+    with pytest.raises(MolclrError, match=r"There is no '.*predictions\.csv'"):
+        differences(runs | other)

@@ -1,0 +1,50 @@
+import numpy as np
+import pytest
+import torch
+
+import molclr
+from molclr import representation
+from molclr.config import EncoderShape
+from molclr.errors import MolclrError
+from molclr.models.encoder import Encoder
+from molclr.training.checkpoint import save_encoder
+
+
+@pytest.fixture
+def path(tmp_path):
+    torch.manual_seed(0)
+    encoder = Encoder("gin", EncoderShape(layers=2, width=8, feature=6))
+    save_encoder(tmp_path / "encoder.safetensors", encoder, encoder.state_dict(), {"share": 0.1, "seed": 0})
+    return tmp_path / "encoder.safetensors"
+
+
+def test_molecules_keep_their_order_whatever_the_parts(path, smiles, monkeypatch):
+    encoder = molclr.Encoder.load(path)
+    together = encoder.embed(smiles)
+    assert together.shape == (len(smiles), 6) and together.dtype == np.float32
+    monkeypatch.setattr(representation, "MOLECULES_AT_A_TIME", 3)
+    np.testing.assert_allclose(encoder.embed(smiles), together, atol=1e-6)
+    np.testing.assert_allclose(encoder.embed(smiles[::-1])[::-1], together, atol=1e-6)
+    assert encoder.embed([]).shape == (0, 6)
+
+
+def test_hydrogens_make_a_difference(path):
+    encoder = molclr.Encoder.load(path)
+    implicit, explicit = (encoder.embed(["CCO"], explicit_hydrogens=explicit) for explicit in (False, True))
+    assert np.abs(implicit - explicit).max() > 1e-3
+
+
+def test_a_molecule_that_is_refused_is_named(path, monkeypatch):
+    monkeypatch.setattr(representation, "MOLECULES_AT_A_TIME", 2)
+    encoder = molclr.Encoder.load(path)
+    with pytest.raises(
+        MolclrError, match=r"Molecule 3 of the list, 'C\*', is refused: it has an atom without an element"
+    ):
+        encoder.embed(["C", "CC", "CCO", "C*"])
+
+
+def test_what_is_not_there(tmp_path):
+    with pytest.raises(MolclrError, match="There is no checkpoint"):
+        molclr.Encoder.load(tmp_path / "none.safetensors")
+    with pytest.raises(AttributeError, match="Decoder"):
+        molclr.Decoder  # noqa: B018

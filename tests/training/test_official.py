@@ -1,0 +1,111 @@
+import os
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from paths import GOLDEN
+
+import molclr
+from molclr.config import EncoderShape
+from molclr.errors import MolclrError
+from molclr.models.encoder import Encoder
+from molclr.training.checkpoint import load_encoder
+from molclr.training.official import import_official
+
+MIRROR = os.environ.get("MOLCLR_MIRROR")
+
+
+def official_names(encoder):
+    """The tensors of one of our encoders as the official code would save them, with a projection head."""
+    tensors = {"out_lin.0.weight": torch.zeros(2, 2), "out_lin.0.bias": torch.zeros(2)}
+    for name, tensor in encoder.state_dict().items():
+        if name.endswith("bond_embedding"):
+            place = name.replace("layers", "gnns").removesuffix("bond_embedding")
+            tensors[f"{place}edge_embedding1.weight"] = tensor[:5]
+            tensors[f"{place}edge_embedding2.weight"] = tensor[5:]
+        elif ".linear." in name:
+            tensors[name.replace("layers", "gnns").replace("linear.", "")] = tensor.T if tensor.ndim == 2 else tensor
+        else:
+            for ours, theirs in (
+                ("atom_embedding", "x_embedding1"),
+                ("chirality_embedding", "x_embedding2"),
+                ("readout", "feat_lin"),
+                ("layers", "gnns"),
+                ("norms", "batch_norms"),
+            ):
+                name = name.replace(ours, theirs)
+            tensors[name] = tensor
+    return tensors
+
+
+@pytest.fixture(params=["gin", "gcn"])
+def encoder(request):
+    torch.manual_seed(0)
+    return Encoder(request.param, EncoderShape(layers=2, width=8, feature=6, gcn_normalization=False)).eval()
+
+
+def test_import(encoder, graphs, tmp_path):
+    torch.save(official_names(encoder), tmp_path / "model.pth")
+    import_official(tmp_path / "model.pth", tmp_path / "encoder.safetensors")
+    imported, about = load_encoder(tmp_path / "encoder.safetensors")
+    assert imported.name == encoder.name and imported.shape == encoder.shape
+    assert about["held_out"] is None
+    with torch.no_grad():
+        assert torch.equal(imported.eval()(*graphs), encoder(*graphs))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda tensors: tensors.pop("feat_lin.weight"),
+        lambda tensors: tensors.pop("batch_norms.1.running_mean"),
+        lambda tensors: tensors.pop("gnns.1.edge_embedding2.weight"),
+        lambda tensors: tensors.update({"x_embedding1.weight": torch.zeros(7, 8)}),
+        lambda tensors: tensors.clear(),
+    ],
+)
+def test_other_tensors_are_refused(encoder, tmp_path, change):
+    tensors = official_names(encoder)
+    change(tensors)
+    torch.save(tensors, tmp_path / "model.pth")
+    with pytest.raises(MolclrError, match=r"model\.pth' holds no official GIN or GCN \(.*\); give the model\.pth"):
+        import_official(tmp_path / "model.pth", tmp_path / "encoder.safetensors")
+    assert not (tmp_path / "encoder.safetensors").exists()
+
+
+class Evil:
+    """Leaves a trace if it is unpickled."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.path),)
+
+
+def test_no_code_is_run(tmp_path):
+    torch.save({"weights": Evil(tmp_path / "trace")}, tmp_path / "a.pth")
+    (tmp_path / "b.pth").write_bytes(pickle.dumps(Evil(tmp_path / "trace")))
+    (tmp_path / "c.pth").write_bytes(b"PK\x03\x04 and then nothing")
+    (tmp_path / "d.pth").write_text("smiles,label\nCCO,1\n")
+    torch.save({"epoch": 3}, tmp_path / "e.pth")
+    torch.save([torch.zeros(2)], tmp_path / "f.pth")
+    for name in "abcdef":
+        with pytest.raises(MolclrError, match="no checkpoint of tensors, or damaged"):
+            import_official(tmp_path / f"{name}.pth", tmp_path / "encoder.safetensors")
+    assert not (tmp_path / "trace").exists()
+    with pytest.raises(MolclrError, match=r"There is no checkpoint '.*g\.pth'"):
+        import_official(tmp_path / "g.pth", tmp_path / "encoder.safetensors")
+
+
+@pytest.mark.skipif(not MIRROR, reason="MOLCLR_MIRROR is not set")
+@pytest.mark.parametrize("explicit_hydrogens", [False, True])
+def test_the_released_gcn_gives_the_official_embeddings(tmp_path, monkeypatch, explicit_hydrogens):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    golden = np.load(GOLDEN / "gcn_official_embeddings.npz")
+    encoder = molclr.Encoder.load("official-gcn")
+    h = encoder.embed(golden["smiles"].tolist(), explicit_hydrogens=explicit_hydrogens)
+    assert h.shape == (64, 512) and h.dtype == np.float32
+    np.testing.assert_allclose(h, golden[f"h_addhs{explicit_hydrogens:d}"], atol=1e-5, rtol=1e-6)
+    assert [path.name for path in (tmp_path / "molclr").iterdir()] == ["official-gcn.safetensors"]

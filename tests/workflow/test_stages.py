@@ -1,0 +1,129 @@
+"""dvc.yaml says of each stage what the Snakemake rules say, and dvc.lock what the files of this repository say."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from paths import REPOSITORY
+
+from molclr.config import Config
+from workflow import provenance
+
+pytestmark = pytest.mark.workflow
+STAGES = yaml.safe_load((REPOSITORY / "dvc.yaml").read_text())["stages"]
+CONFIG = "config/config.yaml"
+OTHER_VALUES = {
+    "corpus": "{name: zinc, molecules: 301}",
+    "benchmarks": "[bbbp, lipo, clintox]",
+    "benchmark_molecules": "121",
+    "drop_first_row": "true",
+    "one_model_a_target": "true",
+    "explicit_hydrogens": "true",
+    "search_trials": "2",
+    "models": "[SVM, GCN, MolCLR_GCN]",
+    "seeds": "[0, 2]",
+    "encoder": "{layers: 3}",
+    "pretrain": "{temperature: 0.5}",
+    "finetune": "{epochs: 3}",
+    "baselines": "{trees: 21}",
+    "figures.molecules": "{molecules: 99}",
+    "figures": "{neighbours: 3, property: tpsa}",
+}
+"""For every key that dvc.yaml names, another value."""
+
+
+def jobs(*settings):
+    """Inputs, outputs and command of every job, by stage; the target of the stage is the first."""
+    command = [sys.executable, "-m", "snakemake", "--dry-run", "--forceall", "--printshellcmds", "--cores", "1"]
+    targets = [f"all_{name}" for name in STAGES]
+    options = ["--configfile", "config/test.yaml", *(["--config", *settings] if settings else [])]
+    result = subprocess.run([*command, *targets, *options], cwd=REPOSITORY, text=True, capture_output=True)
+    assert result.returncode == 0, result.stdout + result.stderr
+    found = {name: {} for name in STAGES}
+    for block in re.split(r"^\[.*\]\n", result.stdout, flags=re.MULTILINE):
+        rule = re.match(r"(?:local)?rule (\w+):\n", block)
+        if not rule:
+            continue
+        fields = dict(re.findall(r"^    (input|output): (.*)$", block, re.MULTILINE))
+        inputs, outputs = (tuple(filter(None, fields.get(key, "").split(", "))) for key in ("input", "output"))
+        shell = re.search(r"^ *(?:Shell command: )?(molclr .*)$", block, re.MULTILINE)
+        name = rule[1].removeprefix("all_") if not outputs else stage_of(outputs[0])
+        found[name][outputs or rule[1]] = (inputs, shell[1] if shell else "")
+    return found
+
+
+def stage_of(path):
+    """The stage into whose folders a file goes, if any."""
+    return next((name for name, stage in STAGES.items() if folder_of(path, stage)), None)
+
+
+def folder_of(path, stage):
+    return next((str(folder) for folder in provenance.folders(stage) if Path(path).is_relative_to(folder)), None)
+
+
+def keys_of(stage):
+    return {key for entry in STAGES[stage]["params"] for key in entry[CONFIG]}
+
+
+@pytest.fixture(scope="module")
+def planned():
+    return jobs()
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_the_dependencies_of_a_stage_are_the_inputs_of_its_jobs(planned, name):
+    inputs = {path for inputs, _ in planned[name].values() for path in inputs if stage_of(path) != name}
+    expected = {
+        folder_of(path, STAGES[stage_of(path)]) if stage_of(path) else os.path.normpath(path) for path in inputs
+    }
+    stated = set(STAGES[name]["deps"])
+    assert stated == expected, f"add to dvc.yaml: {expected - stated}; remove from it: {stated - expected}"
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_the_folders_of_a_stage_are_made_by_its_jobs(planned, name):
+    made = {
+        folder_of(path, STAGES[name]) for outputs in planned[name] if isinstance(outputs, tuple) for path in outputs
+    }
+    assert made == {str(folder) for folder in provenance.folders(STAGES[name])}
+
+
+def test_every_job_is_one_of_a_stage(planned):
+    assert all(command for name in STAGES for job, (_, command) in planned[name].items() if isinstance(job, tuple))
+    assert None not in planned
+    assert {key.partition(".")[0] for key in OTHER_VALUES} == set(Config.model_fields) - {"results", "mirror"}
+    assert set().union(*map(keys_of, STAGES)) == set(OTHER_VALUES)
+
+
+@pytest.mark.parametrize("key", OTHER_VALUES)
+def test_the_parameters_of_a_stage_are_those_of_its_jobs(planned, key):
+    section = key.partition(".")[0]
+    beside = ["benchmarks=[clintox]"] if key == "one_model_a_target" else []  # has two targets
+    changed, before = jobs(f"{section}={OTHER_VALUES[key]}", *beside), jobs(*beside) if beside else planned
+    differing = {name for name in STAGES if changed[name] != before[name]}
+    stated = {name for name in STAGES if keys_of(name) & {key, section}}
+    assert differing <= stated, f"'{key}' decides jobs of {differing - stated}: add it to their params in dvc.yaml"
+    assert {name for name in STAGES if key in keys_of(name)} <= differing, f"'{key}' decides nothing there"
+
+
+def test_every_parameter_of_dvc_yaml_stands_in_the_default_configuration():
+    """DVC reads the file as it is, without defaults."""
+    values = yaml.safe_load((REPOSITORY / CONFIG).read_text())
+    for key in OTHER_VALUES:
+        section, _, name = key.partition(".")
+        assert section in values and (not name or name in values[section]), key
+
+
+def test_the_lock_knows_the_same_stages():
+    """Whether it is up to date with code and parameters is what `dvc status` tells."""
+    locked = provenance.read_stages(str(REPOSITORY / "dvc.lock"))
+    assert list(locked) == list(STAGES)
+    for name, stage in STAGES.items():
+        assert locked[name]["cmd"] == stage["cmd"]
+        assert {dep["path"] for dep in locked[name]["deps"]} == set(stage["deps"])
+        assert set(locked[name]["params"][CONFIG]) == keys_of(name)
+        assert {out["path"] for out in locked[name]["outs"]} == {str(path) for path in provenance.folders(stage)}
