@@ -158,6 +158,12 @@ def build_parser() -> argparse.ArgumentParser:
     for form in ("csv", "json", "markdown", "latex", "html"):
         table.add_argument(f"--{form}", type=Path, required=True, help="table to write")
 
+    predictions = command(_predictions, "what all runs predict for their test molecules, as one table")
+    predictions.add_argument(
+        "metrics", nargs="*", type=Path, help="metrics.json of the runs, predictions.csv beside it"
+    )
+    predictions.add_argument("--output", type=Path, required=True, help="table to write (gzipped CSV)")
+
     figure = command(_figure, "a figure as PNG and SVG")
     figure.add_argument("kind", choices=["pretraining", "benchmarks", "tsne", "retrieval"], help="which figure")
     figure.add_argument(
@@ -363,6 +369,12 @@ def _table(options: argparse.Namespace) -> None:
     write_tables(
         options.metrics, options.task, options.csv, options.json, options.markdown, options.latex, options.html
     )
+
+
+def _predictions(options: argparse.Namespace) -> None:
+    from molclr.evaluation.predictions import gather_predictions
+
+    gather_predictions(options.metrics, options.output)
 
 
 def _figure(options: argparse.Namespace) -> None:

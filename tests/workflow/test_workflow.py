@@ -14,6 +14,7 @@ from paths import REPOSITORY
 
 pytestmark = [pytest.mark.workflow, pytest.mark.network]
 OUTPUTS = {
+    "tables/predictions.csv.gz",
     *(f"tables/{name}.csv" for name in ("datasets", "leakage", "leakage_molecules")),
     *(
         f"tables/{task}.{form}"

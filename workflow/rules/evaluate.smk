@@ -19,7 +19,7 @@ TABLES = expand(
     task=["classification", "regression"],
     format=["csv", "json", "md", "tex", "html"],
 )
-TABLES.append(f"{RESULTS}/tables/datasets.csv")
+TABLES += [f"{RESULTS}/tables/predictions.csv.gz", f"{RESULTS}/tables/datasets.csv"]
 if ENCODERS:
     TABLES.append(f"{RESULTS}/tables/leakage.csv")
 FIGURE_NAMES = ["benchmarks"]
@@ -67,6 +67,25 @@ rule table:
         "molclr table --task {wildcards.task} --csv {output.csv:q} --json {output.json:q}"
         " --markdown {output.markdown:q} --latex {output.latex:q} --html {output.html:q}"
         " {input.metrics:q} 2> {log:q}"
+
+
+rule predictions:
+    """What every run predicts for every test molecule."""
+    input:
+        metrics=[path for task in ("classification", "regression") for path in runs_of(task, "metrics.json")],
+        predictions=[path for task in ("classification", "regression") for path in runs_of(task, "predictions.csv")],
+        code=source_files("evaluation.predictions"),
+    output:
+        table=f"{RESULTS}/tables/predictions.csv.gz",
+    log:
+        f"logs/{RESULTS}/tables/predictions.log",
+    benchmark:
+        f"logs/{RESULTS}/tables/predictions.tsv"
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    shell:
+        "molclr predictions {input.metrics:q} --output {output.table:q} 2> {log:q}"
 
 
 rule datasets:
