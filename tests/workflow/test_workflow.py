@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from paths import REPOSITORY
 
+from molclr.data.catalogue import load_catalogue
+
 pytestmark = [pytest.mark.workflow, pytest.mark.network]
 OUTPUTS = {
     "tables/predictions.csv.gz",
@@ -166,8 +168,11 @@ def test_the_report_is_one_page(finished):
 
 def test_the_paper_is_planned(finished):
     jobs = planned(finished, "--configfile", "config/paper.yaml")
-    assert jobs["finetune"] == 13 * 4 * 3
-    assert jobs["baseline"] == 13 * 2 * 3
+    benchmarks = load_catalogue().benchmarks
+    targets = sum(len(benchmark.targets) for benchmark in benchmarks.values())  # a model each
+    assert (len(benchmarks), targets) == (13, 85)
+    assert jobs["finetune"] == targets * 4 * 3
+    assert jobs["baseline"] == targets * 2 * 3
     assert jobs["pretrain"] == 2
 
 
