@@ -8,8 +8,9 @@ from torch_geometric.nn import MessagePassing, global_mean_pool
 from molclr.config import EncoderShape
 from molclr.data.featurize import featurize_part
 from molclr.data.store import GraphStore, write_store
-from molclr.models.encoder import SELF_LOOP, Encoder, dropout
+from molclr.models.encoder import Encoder, dropout
 from molclr.models.heads import PredictionHead, ProjectionHead
+from molclr.models.neighbourhood import SELF_LOOP
 from molclr.models.nt_xent import nt_xent
 
 SMALL = EncoderShape(layers=3, width=32, feature=48)
