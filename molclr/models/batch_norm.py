@@ -6,18 +6,25 @@ import torch
 from torch import Tensor, nn
 
 
-def batch_norm(norm: nn.BatchNorm1d, h: Tensor, sizes: Tensor) -> Tensor:
-    """What `norm` gives for h, float (num_rows, channels), if row i were there sizes[i] times; its statistics too."""
-    total = int(sizes.sum())
-    if not norm.training or total == len(h):
-        return norm(h)
-    share = sizes.to(norm.weight.dtype) / total
-    out, mean, variance = _WeightedBatchNorm.apply(h.to(share.dtype), share, norm.weight, norm.bias, norm.eps)
-    with torch.no_grad():
-        norm.num_batches_tracked += 1
-        norm.running_mean.lerp_(mean, norm.momentum)
-        norm.running_var.lerp_(variance * (total / (total - 1)), norm.momentum)
-    return out
+class BatchNorm(nn.BatchNorm1d):
+    """Batch norm that takes a row and how often it is there."""
+
+    running_mean: Tensor
+    running_var: Tensor
+    num_batches_tracked: Tensor
+    momentum: float
+
+    def forward(self, h: Tensor, sizes: Tensor | None = None) -> Tensor:
+        """What nn.BatchNorm1d gives for h, float (num_rows, channels), if row i were there sizes[i] times."""
+        if sizes is None or not self.training:
+            return super().forward(h)
+        total = int(sizes.sum())
+        share = sizes.to(self.weight.dtype) / total
+        out, mean, variance = _WeightedBatchNorm.apply(h.to(share.dtype), share, self.weight, self.bias, self.eps)
+        self.num_batches_tracked += 1
+        self.running_mean.lerp_(mean, self.momentum)
+        self.running_var.lerp_(variance * (total / (total - 1)), self.momentum)
+        return out
 
 
 class _WeightedBatchNorm(torch.autograd.Function):

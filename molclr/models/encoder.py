@@ -4,17 +4,21 @@ Both follow torch-geometric's conventions (`x, edge_index, edge_attr, batch`). A
 both directions, so the adjacency matrix is symmetric and is its own transpose in the backward pass.
 """
 
+from typing import cast
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from molclr.config import EncoderName, EncoderShape
-from molclr.models.batch_norm import batch_norm
+from molclr.models.batch_norm import BatchNorm
 from molclr.models.neighbourhood import BOND_DIRECTIONS, BOND_TYPES, Edges, Neighbourhood, neighbourhoods, pooling
 
 ATOM_TYPES = 119
 """118 elements and the mask."""
 CHIRALITY_TAGS = 3
+NARROW = 128
+"""Channels of an atom below which a vector is computed sooner than it is known to be another's too."""
 
 
 class GINLayer(nn.Module):
@@ -27,13 +31,13 @@ class GINLayer(nn.Module):
 
     def forward(self, h: Tensor, neighbourhood: Neighbourhood) -> Tensor:
         """h: float (rows before, width) of `neighbourhood`. Returns float (rows after, width)."""
-        first, relu, second = self.mlp
+        first, second = cast(nn.Linear, self.mlp[0]), self.mlp[2]
         if neighbourhood.widens:  # A product commutes with the sum; it is cheaper with fewer rows.
             bonds = neighbourhood.bond_counts @ F.linear(self.bond_embedding, first.weight)
-            hidden = neighbourhood.sum(F.linear(h, first.weight)) + bonds + first.bias
+            hidden = neighbourhood.sum(F.linear(h, first.weight), bonds + first.bias)
         else:
-            hidden = first(neighbourhood.sum(h) + neighbourhood.bond_counts @ self.bond_embedding)
-        return second(relu(hidden))
+            hidden = first(neighbourhood.sum(h, neighbourhood.bond_counts @ self.bond_embedding))
+        return second(F.relu(hidden))
 
 
 class GCNLayer(nn.Module):
@@ -46,8 +50,8 @@ class GCNLayer(nn.Module):
 
     def forward(self, h: Tensor, neighbourhood: Neighbourhood) -> Tensor:
         """h: float (rows before, width) of `neighbourhood`. Returns float (rows after, width)."""
-        messages = neighbourhood.sum(F.linear(h, self.linear.weight)) + neighbourhood.bond_counts @ self.bond_embedding
-        return messages + self.linear.bias
+        bonds = neighbourhood.bond_counts @ self.bond_embedding + self.linear.bias
+        return neighbourhood.sum(F.linear(h, self.linear.weight), bonds)
 
 
 def _bond_embedding(width: int) -> nn.Parameter:
@@ -70,7 +74,7 @@ class Encoder(nn.Module):
         nn.init.xavier_uniform_(self.atom_embedding.weight)
         nn.init.xavier_uniform_(self.chirality_embedding.weight)
         self.layers = nn.ModuleList(LAYERS[name](shape.width) for _ in range(shape.layers))
-        self.norms = nn.ModuleList(nn.BatchNorm1d(shape.width) for _ in range(shape.layers))
+        self.norms = nn.ModuleList(BatchNorm(shape.width) for _ in range(shape.layers))
         self.readout = nn.Linear(shape.width, shape.feature)
 
     def forward(
@@ -86,17 +90,18 @@ class Encoder(nn.Module):
         normalize = self.name == "gcn" and self.shape.gcn_normalization
         edges = Edges(x, edge_index, edge_attr, normalize, self.readout.weight.dtype)
         dropping = self.training and self.dropout > 0
-        passes = neighbourhoods(edges, len(self.layers), dropping)
+        shared = 0 if self.shape.width < NARROW else 1 if dropping else len(self.layers)
+        passes = neighbourhoods(edges, len(self.layers), shared)
         atoms = x[passes[0].before.first]
         h = self.atom_embedding(atoms[:, 0]) + self.chirality_embedding(atoms[:, 1])
         for i, (layer, norm, neighbourhood) in enumerate(zip(self.layers, self.norms, passes, strict=True)):
-            h = batch_norm(norm, layer(h, neighbourhood), neighbourhood.after.sizes)
+            h = norm(layer(h, neighbourhood), neighbourhood.after.sizes)
             if i < len(self.layers) - 1:
                 h = F.relu(h)
             if dropping:
                 h = dropout(neighbourhood.after.each_atom(h), self.dropout)
         classes = edges.atoms if dropping else passes[-1].after
-        return self.readout(pooling(batch, num_graphs, classes, h.dtype)(h))
+        return self.readout(pooling(batch, num_graphs, classes, edges.weight.dtype)(h))
 
 
 def dropout(h: Tensor, ratio: float) -> Tensor:

@@ -28,9 +28,9 @@ class SparseMap:
             order = columns.argsort(stable=True)
             self.transposed = _csr(columns[order], rows[order], weight[order], (shape[1], shape[0]))
 
-    def __call__(self, x: Tensor) -> Tensor:
-        """The product with x, float (shape[1], channels): float (shape[0], channels)."""
-        return _Product.apply(self, x)
+    def __call__(self, x: Tensor, term: Tensor | None = None) -> Tensor:
+        """The product with x, float (shape[1], channels), plus `term`: both float (shape[0], channels)."""
+        return _Product.apply(self, x, term)
 
 
 def _csr(rows: Tensor, columns: Tensor, weight: Tensor, shape: tuple[int, int]) -> Tensor:
@@ -43,19 +43,23 @@ class _Product(torch.autograd.Function):
     """A SparseMap times a dense matrix."""
 
     @staticmethod
-    def forward(ctx: Any, sparse: SparseMap, x: Tensor) -> Tensor:
+    def forward(ctx: Any, sparse: SparseMap, x: Tensor, term: Tensor | None) -> Tensor:
         ctx.sparse = sparse
+        matrix = sparse.matrix
         with torch.autocast(x.device.type, enabled=False):  # There is no sparse product in bfloat16.
-            return sparse.matrix @ x.to(sparse.matrix.dtype)
+            if term is None:
+                return matrix @ x.to(matrix.dtype)
+            return torch.addmm(term.to(matrix.dtype), matrix, x.to(matrix.dtype))
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[None, Tensor]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[None, Tensor, Tensor | None]:
         transposed = ctx.sparse.transposed
-        return None, transposed @ gradient.to(transposed.dtype).contiguous()
+        of_x = transposed @ gradient.to(transposed.dtype).contiguous()
+        return None, of_x, gradient if ctx.needs_input_grad[2] else None
 
 
 class Neighbourhood:
-    """What the bonds of a batch contribute to one layer, which takes a row for each class `before` and gives one for each `after`.
+    """What the bonds of a batch contribute to one layer, from a row for each class `before` to one for each class `after`.
 
     sum: weighted sums over each atom's neighbours and itself, rows before to rows after.
     bond_counts: float (rows after, BOND_TYPES + BOND_DIRECTIONS), how many of an atom's bonds (self-loop included) have each
@@ -68,7 +72,9 @@ class Neighbourhood:
         of_first = after.first[after.of_atom[edges.target]] == edges.target
         rows, columns = after.of_atom[edges.target[of_first]], before.of_atom[edges.source[of_first]]
         shape = len(after.first), len(before.first)
-        self.sum = SparseMap(rows, columns, edges.weight[of_first], shape, symmetric=before.all_distinct and after.all_distinct)
+        self.sum = SparseMap(
+            rows, columns, edges.weight[of_first], shape, symmetric=before.all_distinct and after.all_distinct
+        )
         self.bond_counts = edges.bond_counts[after.first]
 
     @property
@@ -83,9 +89,7 @@ class Edges:
     weight: float (num_edges,). bond_counts: float (num_atoms, BOND_TYPES + BOND_DIRECTIONS), see Neighbourhood.
     """
 
-    def __init__(
-        self, x: Tensor, edge_index: Tensor, edge_attr: Tensor, normalize: bool, dtype: torch.dtype
-    ) -> None:
+    def __init__(self, x: Tensor, edge_index: Tensor, edge_attr: Tensor, normalize: bool, dtype: torch.dtype) -> None:
         """x, edge_index, edge_attr: see molclr.batch.GraphBatch.
 
         With `normalize`, an edge counts 1 / sqrt(d_i d_j) with degrees d that include the self-loop (Kipf & Welling, 2017).
@@ -116,16 +120,18 @@ class Edges:
         flat.index_add_(0, row + BOND_TYPES + direction, self.weight)
 
 
-def neighbourhoods(edges: Edges, layers: int, dropout: bool) -> list[Neighbourhood]:
-    """The neighbourhood of each of `layers` layers, by classes of atoms where that is worthwhile.
+def neighbourhoods(edges: Edges, layers: int, shared: int) -> list[Neighbourhood]:
+    """The neighbourhood of each of `layers` layers, the first `shared` of them by classes of atoms where that is worthwhile.
 
-    With `dropout`, equal atoms differ after the first layer: the second one takes a row for each atom.
+    A layer takes a row for each class that the one before gave, and behind the shared ones a row for each atom.
     """
-    classes = refinements(edges.features, edges.source, edges.target, edges.bond, 1 if dropout else layers)
-    rows = [*classes, *[edges.atoms] * (layers + 1)][: layers + 1]
-    before = [rows[0], *[edges.atoms] * layers] if dropout else rows
+    rows = [edges.atoms] * (layers + 1)
+    if shared:
+        classes = refinements(edges.features, edges.source, edges.target, edges.bond, shared)
+        rows = [*classes, *rows][: layers + 1]
+    before = [*rows[:shared], *[edges.atoms] * (layers - shared)]
     found = list[Neighbourhood]()
-    for pair in zip(before, rows[1:], strict=False):
+    for pair in zip(before, rows[1:], strict=True):
         known = found and found[-1].before is pair[0] and found[-1].after is pair[1]
         found.append(found[-1] if known else Neighbourhood(edges, *pair))
     return found

@@ -19,17 +19,17 @@ class Classes(NamedTuple):
     """Atoms in classes, which are numbered by their first atoms.
 
     of_atom: int64 (num_atoms,), the class of each atom. first: int64 (num_classes,), ascending, the first atom of each class.
-    sizes: int64 (num_classes,), its number of atoms.
+    sizes: int64 (num_classes,), its number of atoms; None if every atom is a class of its own.
     """
 
     of_atom: Tensor
     first: Tensor
-    sizes: Tensor
+    sizes: Tensor | None
 
     @property
     def all_distinct(self) -> bool:
         """Is every atom a class of its own?"""
-        return len(self.first) == len(self.of_atom)
+        return self.sizes is None
 
     def each_atom(self, h: Tensor) -> Tensor:
         """h, float (num_classes, channels), as a row for each atom."""
@@ -39,15 +39,13 @@ class Classes(NamedTuple):
 def distinct_atoms(num_atoms: int, device: torch.device) -> Classes:
     """Every atom in a class of its own."""
     atoms = torch.arange(num_atoms, device=device)
-    return Classes(atoms, atoms, torch.ones_like(atoms))
+    return Classes(atoms, atoms, None)
 
 
-def refinements(
-    features: Tensor, source: Tensor, target: Tensor, bond: Tensor, depth: int, worthwhile: float = WORTHWHILE
-) -> list[Classes]:
+def refinements(features: Tensor, source: Tensor, target: Tensor, bond: Tensor, depth: int) -> list[Classes]:
     """Classes of depth 0 to `depth` of atoms with `features`, int64 (num_atoms,), for `source` to `target` edges of kind `bond`.
 
-    Edges include the self-loops, whose kind no bond has. The list ends before the first depth with more than `worthwhile`
+    Edges include the self-loops, whose kind no bond has. The list ends before the first depth with more than WORTHWHILE
     times num_atoms classes: deeper ones have even more.
     """
     # A class is known by 64 bits, and a collision would go unnoticed. Two of 12,000 well-mixed hashes collide with a
@@ -56,7 +54,7 @@ def refinements(
     code = _mix(bond + (1 << 32))
     while len(found) <= depth:
         classes = _classes(hashes)
-        if len(classes.first) > worthwhile * len(features):
+        if len(classes.first) > WORTHWHILE * len(features):
             break
         found.append(classes)
         hashes = torch.zeros_like(hashes).index_add_(0, target, _mix(hashes[source] + code))
