@@ -3,6 +3,7 @@
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 
@@ -35,19 +36,21 @@ class _WeightedBatchNorm(torch.autograd.Function):
         ctx: Any, h: Tensor, share: Tensor, weight: Tensor, bias: Tensor, eps: float
     ) -> tuple[Tensor, Tensor, Tensor]:
         mean = share @ h
-        centred = h - mean
-        variance = share @ centred.square()
-        scale = (variance + eps).rsqrt()
-        ctx.save_for_backward(centred, share, weight, scale)
+        variance = share @ (h - mean).square_()
+        ctx.save_for_backward(h, share, weight, mean, variance)
+        ctx.eps = eps
         ctx.mark_non_differentiable(mean, variance)
-        return torch.addcmul(bias, centred, weight * scale), mean, variance
+        return F.batch_norm(h, mean, variance, weight, bias, eps=eps), mean, variance
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor, *_: Any) -> tuple[Tensor, None, Tensor, Tensor, None]:
-        centred, share, weight, scale = ctx.saved_tensors
-        of_bias = gradient.sum(dim=0)
-        of_weight = (gradient * centred).sum(dim=0) * scale
-        # Through the statistics, a row has its share of what the whole batch asks of them.
-        of_statistics = torch.addcmul(of_bias, centred, scale * of_weight)
-        of_h = torch.addcmul(gradient, of_statistics, share.unsqueeze(1), value=-1).mul_(weight * scale)
-        return of_h, None, of_weight, of_bias, None
+        h, share, weight, mean, variance = ctx.saved_tensors
+        # As if the statistics were constants ...
+        of_h, of_weight, of_bias = torch.ops.aten.native_batch_norm_backward(
+            gradient, h, weight, mean, variance, None, None, False, ctx.eps, [True, True, True]
+        )
+        # ... and through them, where a row has its share: weight * scale * (of_bias + of_weight * scale * (h - mean)).
+        scale = (variance + ctx.eps).rsqrt()
+        slope = weight * scale.square() * of_weight
+        of_statistics = torch.addcmul(weight * scale * of_bias - slope * mean, h, slope)
+        return of_h.addcmul_(of_statistics, share.unsqueeze(1), value=-1), None, of_weight, of_bias, None
