@@ -1,0 +1,156 @@
+"""How fast pre-training is beside a torch-geometric implementation and beside the matrix products of the plain algorithm.
+
+`python benchmarks/pretrain.py [GRAPHS]` prints it for both encoders at the paper's size; `--help` names the options. What is
+compared takes turns, so that whatever else the machine does meets all, and a figure is the median.
+"""
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import get_args
+
+import numpy as np
+import plain
+import torch
+
+from molclr.config import Augmentation, EncoderName, EncoderShape, Pretrain
+from molclr.data.pyg import to_pyg
+from molclr.data.store import GraphStore
+from molclr.models.augment import augment
+from molclr.models.encoder import Encoder
+from molclr.models.nt_xent import nt_xent
+from molclr.training.embed import embed
+from molclr.training.pretrain import ContrastiveModel, contrastive_loss
+
+SHAPE, SETTINGS, CPU = EncoderShape(), Pretrain(), torch.device("cpu")
+BATCH = SETTINGS.batch_size
+
+
+def main() -> None:
+    """Print a table for each encoder, then the data side by itself."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("graphs", nargs="?", default="data/graphs/zinc-20000.safetensors", help="graph store")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="CPU threads (default: all cores)")
+    parser.add_argument("--rounds", type=int, default=5, help="how often each is timed (default: 5)")
+    parser.add_argument("--without-torch-geometric", action="store_true", help="leave out the slow one")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    store = GraphStore(options.graphs)
+    print(
+        f"{SHAPE.layers} layers of {SHAPE.width}, h {SHAPE.feature}, z {SETTINGS.projection}, batches of {BATCH} of the "
+        f"{len(store):,} molecules of {options.graphs}, threads: {options.threads}, PyTorch {torch.__version__}"
+    )
+    for name in get_args(EncoderName):
+        print_encoder(name, store, options.rounds, options.without_torch_geometric)
+    torch.set_num_threads(1)
+    print_data_side(store, options.rounds)
+
+
+def print_encoder(name: EncoderName, store: GraphStore, rounds: int, without_torch_geometric: bool) -> None:
+    """Molecules a second of a training step, of what it is compared with, and of inference."""
+    batches = random_batches(store)
+    atoms = round(len(store.atoms) / len(store) * BATCH)
+    work: dict[str, Callable[[], object]] = {
+        "a training step": training_step(name, store, batches),
+        "  of it store and augmentations": lambda: two_views(store, next(batches), SETTINGS.augmentation),
+        "matrix products of the plain algorithm": plain.matrix_products(name, SHAPE, SETTINGS.projection, atoms, BATCH),
+        "embedding (inference)": inference(name, store, batches),
+    }
+    if not without_torch_geometric:
+        work["a training step with torch-geometric"] = torch_geometric_step(name, store)
+    seconds = timed(work, rounds)
+    step, limit = seconds["a training step"], seconds["matrix products of the plain algorithm"]
+    print(f"\n| {name.upper()}, {atoms} atoms a batch | seconds a batch | molecules/s |\n|---|---:|---:|")
+    for label, second in seconds.items():
+        print(f"| {label} | {second:.3f} | {BATCH / second:,.0f} |")
+    print(
+        f"\nA training step is {limit / step:.2f} times as fast as the plain algorithm's matrix products alone", end=""
+    )
+    if not without_torch_geometric:
+        ratio = seconds["a training step with torch-geometric"] / step
+        print(f" and {ratio:.1f} times as fast as torch-geometric", end="")
+    print(f"; {seconds['  of it store and augmentations'] / step:.1%} of it is the data side.")
+
+
+def print_data_side(store: GraphStore, rounds: int) -> None:
+    """Views a second on one thread, each augmentation by itself; drawing a batch from the store is not counted."""
+    batch = store.batch(next(random_batches(store)))
+    generator = torch.Generator().manual_seed(0)
+    alone = {
+        "atom masking, 25 %": Augmentation(composition="node", bond_deletion=0),
+        "bond deletion, 25 %": Augmentation(composition="node", atom_masking=0),
+        "both": Augmentation(composition="node"),
+        "subgraph removal, 25 %": Augmentation(composition="subgraph"),
+        "mix": Augmentation(composition="mix"),
+    }
+    work = {label: lambda settings=settings: augment(batch, settings, generator) for label, settings in alone.items()}
+    print("\n| augmentation, one thread | views/s |\n|---|---:|")
+    for label, second in timed(work, 10 * rounds).items():
+        print(f"| {label} | {BATCH / second:,.0f} |")
+
+
+def timed(work: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, float]:
+    """Median seconds of each, called in turn after one round to warm up."""
+    seconds: dict[str, list[float]] = {label: [] for label in work}
+    for _ in range(rounds + 1):
+        for label, call in work.items():
+            start = time.perf_counter()
+            call()
+            seconds[label].append(time.perf_counter() - start)
+    return {label: statistics.median(values[1:]) for label, values in seconds.items()}
+
+
+def random_batches(store: GraphStore) -> Iterator[np.ndarray]:
+    """Positions of random molecules, without end."""
+    generator = np.random.default_rng(0)
+    while True:
+        yield np.sort(generator.choice(len(store), BATCH, replace=False))
+
+
+def two_views(store: GraphStore, molecules: np.ndarray, settings: Augmentation) -> None:
+    """The data side of a step."""
+    batch, generator = store.batch(molecules), torch.Generator().manual_seed(0)
+    for _ in range(2):
+        augment(batch, settings, generator)
+
+
+def training_step(name: EncoderName, store: GraphStore, batches: Iterator[np.ndarray]) -> Callable[[], None]:
+    """A step as in molclr.training.pretrain."""
+    model = ContrastiveModel(name, SHAPE, SETTINGS)
+    optimizer = torch.optim.Adam(model.parameters(), weight_decay=SETTINGS.weight_decay, fused=True)
+
+    def step() -> None:
+        loss, _ = contrastive_loss(model, store.batch(next(batches)), SETTINGS, CPU, seed=0)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+    return step
+
+
+def torch_geometric_step(name: EncoderName, store: GraphStore) -> Callable[[], None]:
+    """The same step as one would write it with torch-geometric."""
+    graphs = to_pyg(store.batch(np.arange(min(8 * BATCH, len(store))))).to_data_list()
+    model = plain.Model(name, SHAPE, SETTINGS.projection)
+    optimizer = torch.optim.Adam(model.parameters(), weight_decay=SETTINGS.weight_decay)
+    loader = iter(plain.endless_loader(graphs, BATCH))
+
+    def step() -> None:
+        first, second = next(loader)
+        loss = nt_xent(model(first), model(second), SETTINGS.temperature)[0]
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+    return step
+
+
+def inference(name: EncoderName, store: GraphStore, batches: Iterator[np.ndarray]) -> Callable[[], np.ndarray]:
+    """Embed a batch, from the store to an array."""
+    encoder = Encoder(name, SHAPE)
+    return lambda: embed(store, encoder, next(batches), CPU)
+
+
+if __name__ == "__main__":
+    main()

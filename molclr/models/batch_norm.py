@@ -1,0 +1,56 @@
+"""Batch norm of a batch in which rows stand for several equal ones."""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class BatchNorm(nn.BatchNorm1d):
+    """Batch norm that takes a row and how often it is there."""
+
+    running_mean: Tensor
+    running_var: Tensor
+    num_batches_tracked: Tensor
+    momentum: float
+
+    def forward(self, h: Tensor, sizes: Tensor | None = None) -> Tensor:
+        """What nn.BatchNorm1d gives for h, float (num_rows, channels), if row i were there sizes[i] times."""
+        if sizes is None or not self.training:
+            return super().forward(h)
+        total = int(sizes.sum())
+        share = sizes.to(self.weight.dtype) / total
+        out, mean, variance = _WeightedBatchNorm.apply(h.to(share.dtype), share, self.weight, self.bias, self.eps)
+        self.num_batches_tracked += 1
+        self.running_mean.lerp_(mean, self.momentum)
+        self.running_var.lerp_(variance * (total / (total - 1)), self.momentum)
+        return out
+
+
+class _WeightedBatchNorm(torch.autograd.Function):
+    """Batch norm in which a row counts its share of the batch; also mean and (biased) variance, without gradients."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, h: Tensor, share: Tensor, weight: Tensor, bias: Tensor, eps: float
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        mean = share @ h
+        variance = share @ (h - mean).square_()
+        ctx.save_for_backward(h, share, weight, mean, variance)
+        ctx.eps = eps
+        ctx.mark_non_differentiable(mean, variance)
+        return F.batch_norm(h, mean, variance, weight, bias, eps=eps), mean, variance
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor, *_: Any) -> tuple[Tensor, None, Tensor, Tensor, None]:
+        h, share, weight, mean, variance = ctx.saved_tensors
+        # As if the statistics were constants ...
+        of_h, of_weight, of_bias = torch.ops.aten.native_batch_norm_backward(
+            gradient, h, weight, mean, variance, None, None, False, ctx.eps, [True, True, True]
+        )
+        # ... and through them, where a row has its share: weight * scale * (of_bias + of_weight * scale * (h - mean)).
+        scale = (variance + ctx.eps).rsqrt()
+        slope = weight * scale.square() * of_weight
+        of_statistics = torch.addcmul(weight * scale * of_bias - slope * mean, h, slope)
+        return of_h.addcmul_(of_statistics, share.unsqueeze(1), value=-1), None, of_weight, of_bias, None

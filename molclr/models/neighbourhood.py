@@ -1,0 +1,146 @@
+"""Sums over neighbours as products with sparse matrices, from the rows of one layer to those of the next."""
+
+import warnings
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from molclr.models.surroundings import Classes, distinct_atoms, refinements
+
+# What is used of it, the product with a dense matrix, has been stable for years.
+warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta state")
+
+BOND_TYPES = 5
+"""Four bond types and the self-loop."""
+SELF_LOOP = 4
+BOND_DIRECTIONS = 3
+
+
+class SparseMap:
+    """A sparse matrix that needs no gradient, for products with dense ones."""
+
+    def __init__(self, rows: Tensor, columns: Tensor, weight: Tensor, shape: tuple[int, int], symmetric: bool) -> None:
+        """rows, ascending, and columns: int64 (num_entries,); weight: float (num_entries,). Equal entries add up."""
+        self.matrix = self.transposed = _csr(rows, columns, weight, shape)
+        if not symmetric:
+            order = columns.argsort(stable=True)
+            self.transposed = _csr(columns[order], rows[order], weight[order], (shape[1], shape[0]))
+
+    def __call__(self, x: Tensor, term: Tensor | None = None) -> Tensor:
+        """The product with x, float (shape[1], channels), plus `term`: both float (shape[0], channels)."""
+        return _Product.apply(self, x, term)
+
+
+def _csr(rows: Tensor, columns: Tensor, weight: Tensor, shape: tuple[int, int]) -> Tensor:
+    begin = F.pad(torch.bincount(rows, minlength=shape[0]).cumsum(0), (1, 0))
+    # Columns may be unordered and repeated, which the product does not mind and the check would.
+    return torch.sparse_csr_tensor(begin, columns, weight, shape, check_invariants=False)
+
+
+class _Product(torch.autograd.Function):
+    """A SparseMap times a dense matrix."""
+
+    @staticmethod
+    def forward(ctx: Any, sparse: SparseMap, x: Tensor, term: Tensor | None) -> Tensor:
+        ctx.sparse = sparse
+        matrix = sparse.matrix
+        with torch.autocast(x.device.type, enabled=False):  # There is no sparse product in bfloat16.
+            if term is None:
+                return matrix @ x.to(matrix.dtype)
+            return torch.addmm(term.to(matrix.dtype), matrix, x.to(matrix.dtype))
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[None, Tensor, Tensor | None]:
+        transposed = ctx.sparse.transposed
+        of_x = transposed @ gradient.to(transposed.dtype).contiguous()
+        return None, of_x, gradient if ctx.needs_input_grad[2] else None
+
+
+class Neighbourhood:
+    """What the bonds of a batch contribute to one layer, from a row for each class `before` to one for each class `after`.
+
+    sum: weighted sums over each atom's neighbours and itself, rows before to rows after.
+    bond_counts: float (rows after, BOND_TYPES + BOND_DIRECTIONS), how many of an atom's bonds (self-loop included) have each
+    type and each direction. The sum of bond embeddings over the neighbours is this times the embedding tables.
+    """
+
+    def __init__(self, edges: "Edges", before: Classes, after: Classes) -> None:
+        """Atoms of one class `after` need neighbours of the same classes `before`."""
+        self.before, self.after = before, after
+        of_first = after.first[after.of_atom[edges.target]] == edges.target
+        rows, columns = after.of_atom[edges.target[of_first]], before.of_atom[edges.source[of_first]]
+        shape = len(after.first), len(before.first)
+        self.sum = SparseMap(
+            rows, columns, edges.weight[of_first], shape, symmetric=before.all_distinct and after.all_distinct
+        )
+        self.bond_counts = edges.bond_counts[after.first]
+
+    @property
+    def widens(self) -> bool:
+        """Are there more rows after than before?"""
+        return len(self.after.first) > len(self.before.first)
+
+
+class Edges:
+    """The bonds of one batch in both directions and a self-loop for every atom, in the order of their targets.
+
+    weight: float (num_edges,). bond_counts: float (num_atoms, BOND_TYPES + BOND_DIRECTIONS), see Neighbourhood.
+    """
+
+    def __init__(self, x: Tensor, edge_index: Tensor, edge_attr: Tensor, normalize: bool, dtype: torch.dtype) -> None:
+        """x, edge_index, edge_attr: see molclr.batch.GraphBatch.
+
+        With `normalize`, an edge counts 1 / sqrt(d_i d_j) with degrees d that include the self-loop (Kipf & Welling, 2017).
+        """
+        num_atoms, device = len(x), x.device
+        loops = torch.arange(num_atoms, device=device)
+        target = torch.cat([edge_index[1], loops])
+        source = torch.cat([edge_index[0], loops])
+        order = (target * num_atoms + source).argsort()
+        self.target, self.source = target[order], source[order]
+        loop_attr = torch.tensor([[SELF_LOOP, 0]], device=device).expand(num_atoms, 2)
+        bond_type, direction = torch.cat([edge_attr, loop_attr])[order].unbind(1)
+        self.bond = bond_type * BOND_DIRECTIONS + direction
+
+        self.atoms = distinct_atoms(num_atoms, device)
+        self.features = x[:, 0] * 4 + x[:, 1]
+        self.weight = torch.ones(len(order), device=device, dtype=dtype)
+        if normalize:
+            degree = torch.bincount(target, minlength=num_atoms)
+            self.features += degree << 32  # Neighbours are seen through their degrees.
+            scale = degree.to(dtype).rsqrt()
+            self.weight = scale[self.target] * scale[self.source]
+
+        self.bond_counts = torch.zeros(num_atoms, BOND_TYPES + BOND_DIRECTIONS, device=device, dtype=dtype)
+        flat = self.bond_counts.view(-1)
+        row = self.target * self.bond_counts.shape[1]
+        flat.index_add_(0, row + bond_type, self.weight)
+        flat.index_add_(0, row + BOND_TYPES + direction, self.weight)
+
+
+def neighbourhoods(edges: Edges, layers: int, shared: int) -> list[Neighbourhood]:
+    """The neighbourhood of each of `layers` layers, the first `shared` of them by classes of atoms where that is worthwhile.
+
+    A layer takes a row for each class that the one before gave, and behind the shared ones a row for each atom.
+    """
+    rows = [edges.atoms] * (layers + 1)
+    if shared:
+        classes = refinements(edges.features, edges.source, edges.target, edges.bond, shared)
+        rows = [*classes, *rows][: layers + 1]
+    before = [*rows[:shared], *[edges.atoms] * (layers - shared)]
+    found = list[Neighbourhood]()
+    for pair in zip(before, rows[1:], strict=True):
+        known = found and found[-1].before is pair[0] and found[-1].after is pair[1]
+        found.append(found[-1] if known else Neighbourhood(edges, *pair))
+    return found
+
+
+def pooling(batch: Tensor, num_graphs: int, classes: Classes, dtype: torch.dtype) -> SparseMap:
+    """The mean over the atoms of each graph, from a row for each of the `classes` to a row for each graph.
+
+    batch: int64 (num_atoms,), ascending, the graph of each atom.
+    """
+    weight = torch.bincount(batch, minlength=num_graphs).to(dtype).reciprocal()[batch]
+    return SparseMap(batch, classes.of_atom, weight, (num_graphs, len(classes.first)), symmetric=False)

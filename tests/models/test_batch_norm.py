@@ -1,0 +1,29 @@
+import torch
+from torch import nn
+
+from molclr.models.batch_norm import BatchNorm
+
+
+def test_a_row_with_a_size_is_that_many_rows():
+    torch.manual_seed(0)
+    sizes = torch.tensor([1, 5, 2, 40])
+    ours, plain = BatchNorm(3).double(), nn.BatchNorm1d(3).double()
+    with torch.no_grad():
+        ours.weight.normal_()
+        ours.bias.normal_()
+    plain.load_state_dict(ours.state_dict())
+    for _ in range(3):
+        h = torch.randn(4, 3, dtype=torch.float64, requires_grad=True)
+        repeated = h.detach().repeat_interleave(sizes, dim=0).requires_grad_()
+        factor = torch.randn(48, 3, dtype=torch.float64)
+        first, second = ours(h, sizes).repeat_interleave(sizes, dim=0), plain(repeated)
+        torch.testing.assert_close(first, second)
+        (first * factor).sum().backward()
+        (second * factor).sum().backward()
+        summed = torch.zeros_like(h).index_add_(0, torch.arange(4).repeat_interleave(sizes), repeated.grad)
+        torch.testing.assert_close(h.grad, summed)
+        torch.testing.assert_close(ours.weight.grad, plain.weight.grad)
+        torch.testing.assert_close(ours.bias.grad, plain.bias.grad)
+    for key, value in plain.state_dict().items():
+        torch.testing.assert_close(ours.state_dict()[key], value, msg=key)
+    torch.testing.assert_close(ours.eval()(h, sizes), plain.eval()(h))
