@@ -55,6 +55,17 @@ include: "workflow/rules/finetune.smk"
 include: "workflow/rules/evaluate.smk"
 
 
+# On a cluster: what wants the network, or takes a second, needs no node.
+localrules:
+    fetch,
+    fetch_checkpoint,
+    choose,
+    table,
+    figure_benchmarks,
+    figure_pretraining,
+    figure_retrieval,
+
+
 rule all:
     """Every table and figure of the configuration."""
     default_target: True

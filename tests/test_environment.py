@@ -1,6 +1,7 @@
 """constraints.txt, pyproject.toml and environment.yml name the same packages and versions that agree."""
 
 import tomllib
+from itertools import chain
 
 import yaml
 from packaging.requirements import Requirement
@@ -16,7 +17,8 @@ def pins():
 
 def ranges():
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
-    return [Requirement(line) for line in [*project["dependencies"], *project["optional-dependencies"]["dev"]]]
+    requirements = map(Requirement, chain(project["dependencies"], *project["optional-dependencies"].values()))
+    return [requirement for requirement in requirements if requirement.name != project["name"]]
 
 
 def test_a_pin_is_one_exact_version_without_a_local_build():

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from paths import REPOSITORY
+from paths import REPOSITORY, copy_repository
 
 from molclr.data.catalogue import load_catalogue
 
@@ -60,17 +60,6 @@ def planned(folder, *arguments):
             break
         jobs[row[0]] = int(row[1])
     return jobs
-
-
-def copy_repository(target):
-    """What git would clone, with what is not committed yet, at a path with a space."""
-    listing = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
-    files = subprocess.run(listing, cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout
-    for name in filter(None, files.split("\0")):
-        if (REPOSITORY / name).is_file():
-            (target / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(REPOSITORY / name, target / name)
-    return target
 
 
 @pytest.fixture(scope="module")
