@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "squeue", "scontrol")
+PROGRAMS = ("setpriv", "munged", "slurmctld", "slurmd", "sbatch", "srun", "squeue", "scontrol")
 START = 30.0  # seconds until the node must be idle
 
 # More CPUs and memory than there may be: small jobs overlap. The GPUs are two files that always exist.
@@ -113,6 +113,8 @@ def cluster() -> Iterator[dict[str, str]]:
             ["slurmd", "-D", "-c"],
         ):
             output = running.enter_context((folder / f"{command[0]}.out").open("w"))
+            # It ends even if this process is killed.
+            command = ["setpriv", "--pdeathsig", "TERM", *command]
             daemon = subprocess.Popen(command, env=environment, stdout=output, stderr=output)
             running.callback(stop, daemon)
         try:

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from paths import REPOSITORY, copy_repository
+from paths import REPOSITORY
 
 from molclr.data.catalogue import load_catalogue
 
@@ -60,14 +60,6 @@ def planned(folder, *arguments):
             break
         jobs[row[0]] = int(row[1])
     return jobs
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-    """A copy in which everything has been made."""
-    folder = copy_repository(tmp_path_factory.mktemp("work flow"))
-    snakemake(folder, "all")
-    return folder
 
 
 @pytest.fixture
