@@ -1,0 +1,118 @@
+"""Pre-training in forks of one process, which imports PyTorch once: to be killed, or to work together.
+
+Run as a script it does what its first argument says, and prints a JSON object.
+"""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+import traceback
+from pathlib import Path
+
+from molclr.config import EncoderShape, Pretrain
+
+SHAPE = EncoderShape(layers=2, width=16, feature=24)
+SETTINGS = Pretrain(epochs=3, batch_size=32, warmup_epochs=1, projection=16, learning_rate=2e-3)
+RESULTS = ("encoder.safetensors", "last.safetensors", "history.csv")
+
+
+def results_of(folder):
+    """The bytes of everything that a finished run leaves."""
+    assert sorted(path.name for path in folder.iterdir()) == sorted(RESULTS)
+    return [(folder / name).read_bytes() for name in RESULTS]
+
+
+def in_forks(*arguments):
+    """Run this file; return what it prints."""
+    command = [sys.executable, __file__, *map(str, arguments)]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return json.loads(result.stdout.splitlines()[-1])
+
+
+def fork(work):
+    """Do `work` in a child; return its process id."""
+    child = os.fork()
+    if child:
+        return child
+    try:
+        work()
+        os._exit(0)
+    except BaseException:
+        traceback.print_exc()
+        os._exit(1)
+
+
+def exit_code(child):
+    """Wait for a child: its exit code, or the negative signal that ended it."""
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def training(graphs, folder, killed_at_call=None):
+    """Pre-train with a checkpoint after each step; if told so, die in the midst of a certain call that writes."""
+    from molclr.training.pretrain import pretrain
+
+    def work():
+        if killed_at_call is not None:
+            die_at_call(killed_at_call)
+        pretrain(graphs, folder, "gin", SHAPE, SETTINGS.model_copy(update={"checkpoint_seconds": 0.0}))
+
+    return work
+
+
+def die_at_call(number):
+    """SIGKILL this process in call `number`, from 0, of those that bring bytes to the disk."""
+    calls = iter(range(number + 1))
+
+    def lethal(module, name, half):
+        call = getattr(module, name)
+
+        def wrapper(*arguments, **options):
+            if next(calls) == number:
+                half(call, *arguments)
+                os.kill(os.getpid(), signal.SIGKILL)
+            return call(*arguments, **options)
+
+        setattr(module, name, wrapper)
+
+    lethal(os, "fsync", lambda call, handle: None)
+    lethal(os, "replace", lambda call, *paths: None)
+    lethal(Path, "unlink", lambda call, path: None)
+    lethal(Path, "write_bytes", lambda call, path, data: call(path, data[: len(data) // 2]))
+
+
+def kill_at_random_moments(graphs, folder, seed, kills):
+    """Kill a run after random times, and let the last one finish."""
+    draw = random.Random(int(seed))
+    start = time.monotonic()
+    assert exit_code(fork(training(graphs, folder / "undisturbed"))) == 0
+    seconds = time.monotonic() - start
+    codes = []
+    for _ in range(int(kills)):
+        child = fork(training(graphs, folder / "killed"))
+        time.sleep(draw.uniform(0, seconds / 3))
+        os.kill(child, signal.SIGKILL)
+        codes.append(exit_code(child))
+    assert exit_code(fork(training(graphs, folder / "killed"))) == 0
+    return {"kills": codes.count(-signal.SIGKILL)}
+
+
+def kill_in_writes(graphs, folder, seed):
+    """Kill a run in the midst of writing, again and again, until one is done before its time has come."""
+    draw = random.Random(int(seed))
+    codes = []
+    while not codes or codes[-1] == -signal.SIGKILL:
+        codes.append(exit_code(fork(training(graphs, folder / "killed", killed_at_call=draw.randrange(30)))))
+    assert codes[-1] == 0, codes
+    return {"kills": len(codes) - 1}
+
+
+if __name__ == "__main__":
+    import molclr.training.pretrain  # noqa: F401 (once, for all children)
+
+    name, graphs, folder, *rest = sys.argv[1:]
+    print(json.dumps(globals()[name](Path(graphs), Path(folder), *rest)))
