@@ -1,4 +1,4 @@
-"""Pre-training in forks of one process, which imports PyTorch once: to be killed, or to work together.
+"""Pre-training in forks of one process, which imports PyTorch once: to be killed, or to train together.
 
 Run as a script it does what its first argument says, and prints a JSON object.
 """
@@ -7,10 +7,12 @@ import json
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import time
 import traceback
+from functools import partial
 from pathlib import Path
 
 from molclr.config import EncoderShape, Pretrain
@@ -106,13 +108,88 @@ def kill_in_writes(graphs, folder, seed):
     draw = random.Random(int(seed))
     codes = []
     while not codes or codes[-1] == -signal.SIGKILL:
-        codes.append(exit_code(fork(training(graphs, folder / "killed", killed_at_call=draw.randrange(30)))))
+        codes.append(exit_code(fork(training(graphs, folder / "killed", killed_at_call=draw.randrange(40)))))
     assert codes[-1] == 0, codes
     return {"kills": len(codes) - 1}
 
 
+def fork_together(work, number):
+    """Do `work` in `number` children that torchrun could have started; return their process ids."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+
+    def started(rank):
+        names = {
+            "RANK": rank,
+            "LOCAL_RANK": rank,
+            "WORLD_SIZE": number,
+            "MASTER_ADDR": "127.0.0.1",
+            "MASTER_PORT": port,
+        }
+        os.environ.update({name: str(value) for name, value in names.items()})
+        work()
+
+    return [fork(partial(started, rank)) for rank in range(number)]
+
+
+def differentiate(graphs, folder):
+    """Loss, gradients and statistics of one batch, by one process and by three; a file for each process."""
+    import numpy as np
+    import torch
+
+    from molclr import distributed
+    from molclr.data.store import GraphStore
+    from molclr.models.synchronised import synchronise_batch_norm
+    from molclr.training.pretrain import ContrastiveModel, contrastive_loss
+
+    def work():
+        torch.set_num_threads(1)
+        with distributed.process_group(torch.device("cpu")):
+            for encoder, precision in (("gin", "float32"), ("gcn", "float32"), ("gin", "bfloat16")):
+                settings = SETTINGS.model_copy(update={"precision": precision})
+                torch.manual_seed(0)
+                model = ContrastiveModel(encoder, SHAPE, settings)
+                if distributed.processes() > 1:
+                    synchronise_batch_norm(model)
+                batch = GraphStore(graphs).batch(np.arange(40))  # 13, 13 and 14 molecules
+                loss, accuracy = contrastive_loss(model, batch, settings, torch.device("cpu"), seed=0)
+                loss.backward()
+                distributed.sum_gradients(model.parameters())
+                found = {"loss": loss.detach(), "accuracy": accuracy, **dict(model.named_buffers())}
+                found |= {name: parameter.grad for name, parameter in model.named_parameters()}
+                name = f"{encoder}-{precision}-{distributed.rank()}-of-{distributed.processes()}"
+                torch.save(found, folder / f"{name}.pt")
+
+    codes = [exit_code(child) for number in (1, 3) for child in fork_together(work, number)]
+    assert codes == [0] * 4
+    return {}
+
+
+def kill_one_of_two(graphs, folder, seed, kills):
+    """Kill one of two processes that train together, after random times; let the last two finish."""
+    draw = random.Random(int(seed))
+    start = time.monotonic()
+    assert [exit_code(child) for child in fork_together(training(graphs, folder / "undisturbed"), 2)] == [0, 0]
+    seconds = time.monotonic() - start
+    codes = []
+    for _ in range(int(kills)):
+        children = fork_together(training(graphs, folder / "killed"), 2)
+        time.sleep(draw.uniform(0, seconds / 4))
+        victim = draw.randrange(2)
+        os.kill(children[victim], signal.SIGKILL)
+        time.sleep(0.1)
+        os.kill(children[1 - victim], signal.SIGTERM)  # as torchrun does
+        codes.append([exit_code(child) for child in children])
+    assert [exit_code(child) for child in fork_together(training(graphs, folder / "killed"), 2)] == [0, 0]
+    return {"kills": sum(-signal.SIGKILL in pair for pair in codes)}
+
+
 if __name__ == "__main__":
-    import molclr.training.pretrain  # noqa: F401 (once, for all children)
+    # Once, for all children; the optimizer would import the former when it is first used.
+    import torch._dynamo  # noqa: F401
+
+    import molclr.training.pretrain  # noqa: F401
 
     name, graphs, folder, *rest = sys.argv[1:]
     print(json.dumps(globals()[name](Path(graphs), Path(folder), *rest)))

@@ -140,7 +140,7 @@ def require_finite(loss: Tensor, model: nn.Module, where: str, rows: np.ndarray)
     gradient = torch.nn.utils.get_total_norm([p.grad for p in model.parameters() if p.grad is not None])
     if not (loss.isfinite() and gradient.isfinite()):
         raise MolclrError(
-            f"The loss is {float(loss)} and the norm of its gradient {float(gradient)} in {where}; lower "
+            f"The loss is {float(loss.detach())} and the norm of its gradient {float(gradient)} in {where}; lower "
             "pretrain.learning_rate or raise the temperature. The batch is these rows of the graph store: "
             f"{', '.join(map(str, rows))}."
         )

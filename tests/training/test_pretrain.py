@@ -123,6 +123,12 @@ def test_a_learning_rate_that_is_too_high_is_an_error(corpus, tmp_path):
     assert not (tmp_path / "encoder.safetensors").exists()
 
 
+def test_more_processes_than_molecules_in_a_batch_are_an_error(corpus, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "processes", lambda: 33)
+    with pytest.raises(MolclrError, match="33 processes have too few molecules in a batch; use fewer"):
+        pretrain(corpus[1], tmp_path, "gin", SHAPE, SETTINGS)
+
+
 def test_a_seed_decides_the_weights(corpus, undisturbed, tmp_path):
     pretrain(corpus[1], tmp_path, "gin", SHAPE, SETTINGS.model_copy(update={"seed": 1}))
     assert results_of(tmp_path) != results_of(undisturbed)

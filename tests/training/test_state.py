@@ -94,7 +94,7 @@ def test_the_command_ends_in_the_same_bytes_after_a_kill_and_a_termination(undis
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-@pytest.mark.parametrize("step", [4, 9])
+@pytest.mark.parametrize("step", [4, 8])  # 8: the last of the epoch
 def test_told_to_stop_it_finishes_the_step_and_writes_a_checkpoint(
     undisturbed, corpus, tmp_path, monkeypatch, number, step
 ):
@@ -209,6 +209,12 @@ def test_another_corpus_does_not_continue_a_run(unfinished, corpus, tmp_path_fac
 def test_other_code_does_not_continue_a_run(unfinished, corpus, monkeypatch):
     monkeypatch.setattr(state_module, "source_files", lambda name: [__file__])
     with pytest.raises(MolclrError, match=r"state\.pt' has code = "):
+        pretrain(corpus[1], unfinished, "gin", SHAPE, SETTINGS)
+
+
+def test_another_number_of_processes_does_not_continue_a_run(unfinished, corpus, monkeypatch):
+    monkeypatch.setattr(state_module, "processes", lambda: 2)
+    with pytest.raises(MolclrError, match=r"state\.pt' has processes = 1, now it is 2"):
         pretrain(corpus[1], unfinished, "gin", SHAPE, SETTINGS)
 
 
