@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from molclr import __version__, config
 from molclr.errors import MolclrError
+from molclr.launch import is_launched, launch
 
 if TYPE_CHECKING:
     from molclr.data.audit import BenchmarkFiles
@@ -310,11 +311,8 @@ def _pretrain(options: argparse.Namespace) -> None:
     settings = config.parse_settings(config.Pretrain, options.settings)
     if options.checkpoint_seconds is not None:
         settings = settings.model_copy(update={"checkpoint_seconds": options.checkpoint_seconds})
-    if options.processes > 1:
-        from molclr.distributed import is_started, start_processes
-
-        if not is_started():
-            start_processes(options.processes, options.command_line, settings.threads)
+    if options.processes > 1 and not is_launched():
+        raise SystemExit(launch(options.processes, options.command_line))
     from molclr.training.pretrain import pretrain
 
     pretrain(options.graphs, options.folder, options.encoder, shape, settings, options.start_afresh)

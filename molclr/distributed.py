@@ -4,34 +4,22 @@
 CPUs. All of them have the same weights, whatever they compute them from.
 """
 
-import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, NoReturn
+from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-
-def start_processes(number: int, command: Sequence[str], threads: int) -> NoReturn:
-    """Become the launcher of `number` processes on this machine, each of which runs `molclr COMMAND ...`."""
-    os.environ.setdefault("OMP_NUM_THREADS", str(threads))
-    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={number}"]
-    sys.stderr.flush()
-    os.execv(sys.executable, [sys.executable, *launcher, "-m", "molclr.cli", *command])
-
-
-def is_started() -> bool:
-    """Was this process started beside others, by torchrun or its like?"""
-    return int(os.environ.get("WORLD_SIZE", "1")) > 1
+from molclr.launch import is_launched
 
 
 @contextmanager
 def process_group(device: torch.device) -> Iterator[None]:
     """Join the processes that were started beside this one, if any."""
-    if not is_started():
+    if not is_launched():
         yield
         return
     dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")

@@ -19,6 +19,7 @@ from molclr.config import EncoderShape, Pretrain
 
 SHAPE = EncoderShape(layers=2, width=16, feature=24)
 SETTINGS = Pretrain(epochs=3, batch_size=32, warmup_epochs=1, projection=16, learning_rate=2e-3)
+SHORT = SETTINGS.model_copy(update={"epochs": 1})
 RESULTS = ("encoder.safetensors", "last.safetensors", "history.csv")
 
 
@@ -54,14 +55,14 @@ def exit_code(child):
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
-def training(graphs, folder, killed_at_call=None):
+def training(graphs, folder, settings=SETTINGS, killed_at_call=None):
     """Pre-train with a checkpoint after each step; if told so, die in the midst of a certain call that writes."""
     from molclr.training.pretrain import pretrain
 
     def work():
         if killed_at_call is not None:
             die_at_call(killed_at_call)
-        pretrain(graphs, folder, "gin", SHAPE, SETTINGS.model_copy(update={"checkpoint_seconds": 0.0}))
+        pretrain(graphs, folder, "gin", SHAPE, settings.model_copy(update={"checkpoint_seconds": 0.0}))
 
     return work
 
@@ -170,18 +171,18 @@ def kill_one_of_two(graphs, folder, seed, kills):
     """Kill one of two processes that train together, after random times; let the last two finish."""
     draw = random.Random(int(seed))
     start = time.monotonic()
-    assert [exit_code(child) for child in fork_together(training(graphs, folder / "undisturbed"), 2)] == [0, 0]
+    assert [exit_code(child) for child in fork_together(training(graphs, folder / "undisturbed", SHORT), 2)] == [0, 0]
     seconds = time.monotonic() - start
     codes = []
     for _ in range(int(kills)):
-        children = fork_together(training(graphs, folder / "killed"), 2)
+        children = fork_together(training(graphs, folder / "killed", SHORT), 2)
         time.sleep(draw.uniform(0, seconds / 4))
         victim = draw.randrange(2)
         os.kill(children[victim], signal.SIGKILL)
         time.sleep(0.1)
         os.kill(children[1 - victim], signal.SIGTERM)  # as torchrun does
         codes.append([exit_code(child) for child in children])
-    assert [exit_code(child) for child in fork_together(training(graphs, folder / "killed"), 2)] == [0, 0]
+    assert [exit_code(child) for child in fork_together(training(graphs, folder / "killed", SHORT), 2)] == [0, 0]
     return {"kills": sum(-signal.SIGKILL in pair for pair in codes)}
 
 

@@ -199,11 +199,12 @@ def alone_in(folder: Path) -> Iterator[None]:
 class Interruption:
     """Holds back SIGTERM and Ctrl-C while steps are under way, so that a checkpoint can be written between two.
 
-    On leaving the context, a signal that came raises KeyboardInterrupt; a second one does so at once.
+    On leaving the context, a signal that came raises KeyboardInterrupt; a second Ctrl-C does so at once. A second SIGTERM does
+    not: schedulers send one to every process, and a launcher hands on its own.
     """
 
     def __init__(self) -> None:
-        self.came = False
+        self.came = self.came_by_hand = False
 
     def __enter__(self) -> "Interruption":
         self.before = {}
@@ -212,9 +213,9 @@ class Interruption:
         return self
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        if self.came:
+        if self.came_by_hand and number == signal.SIGINT:
             raise KeyboardInterrupt
-        self.came = True
+        self.came, self.came_by_hand = True, self.came_by_hand or number == signal.SIGINT
 
     def came_anywhere(self) -> bool:
         """Has a process been told to stop? All have to ask, after the same step, and get the same answer."""
