@@ -119,7 +119,9 @@ class Pretrain(Compute):
     """Contrastive pre-training (paper, Methods, 'Training details')."""
 
     epochs: PositiveInt = Field(50, description="passes over the corpus")
-    batch_size: Annotated[Whole, Field(ge=2)] = Field(512, description="molecules in a step; negatives are 2 (B - 1)")
+    batch_size: Annotated[Whole, Field(ge=2)] = Field(
+        512, description="molecules in a step, on however many devices; negatives are 2 (B - 1)"
+    )
     learning_rate: PositiveFloat = Field(5e-4, description="highest rate of Adam")
     weight_decay: float = Field(1e-5, ge=0, description="L2 penalty of Adam")
     warmup_epochs: Whole = Field(10, ge=0, description="epochs of warm-up before the cosine")
@@ -132,6 +134,8 @@ class Pretrain(Compute):
     validation_share: Annotated[float, Field(gt=0, lt=1)] = Field(0.05, description="share of the corpus held out")
     seed: Seed = Field(0, description="decides initial weights, batches and augmentations")
     augmentation: Augmentation = Field(default_factory=Augmentation, description="how views are made")
+    gpus: Whole = Field(0, ge=0, exclude=True, description="GPUs that the job asks for; above 1, a process for each")
+    checkpoint_seconds: float = Field(300.0, ge=0, exclude=True, description="time between checkpoints; 0: each step")
 
 
 class Finetune(Compute):

@@ -13,7 +13,8 @@ from typing import Any
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it into place on success, remove it on failure.
 
-    The suffix is kept, so that writers which choose a format by it still do. Parent folders are made.
+    Bytes and name are on the disk when this ends: neither a killed process nor a power cut leaves half a file. The suffix is
+    kept, so that writers which choose a format by it still do. Parent folders are made. Errors of a full disk name the file.
     """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -23,9 +24,24 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         umask = os.umask(0)
         os.umask(umask)
         temporary.chmod(0o666 & ~umask)  # Some writers make files that only their owner may read.
+        _flush(temporary)
         os.replace(temporary, target)
+        _flush(target.parent)
+    except OSError as error:
+        if error.filename is None:
+            error.filename = os.fspath(target)
+        raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _flush(path: Path) -> None:
+    """Wait until a file's bytes, or a folder's names, are on the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def write_rows(path: str | os.PathLike[str], rows: Sequence[Mapping[str, Any]]) -> None:

@@ -11,8 +11,13 @@ T = TypeVar("T")
 SECONDS_BETWEEN_LINES = 20.0
 
 
-def progress(iterable: Iterable[T], total: int | None = None, label: str = "", unit: str = "it") -> Iterator[T]:
+def progress(
+    iterable: Iterable[T], total: int | None = None, label: str = "", unit: str = "it", silent: bool = False
+) -> Iterator[T]:
     """Yield the items of `iterable`, telling on standard error how far it is. `total` is its length where it has none."""
+    if silent:
+        yield from iterable
+        return
     if total is None and isinstance(iterable, Sized):
         total = len(iterable)
     if sys.stderr.isatty():

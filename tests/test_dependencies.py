@@ -6,7 +6,19 @@ from paths import REPOSITORY
 from molclr.dependencies import PACKAGE, imported_modules, source_files
 
 FLOORS = [
-    {"config", "errors", "files", "progress", "seeds", "batch", "dependencies", "parallel", "chem"},
+    {
+        "config",
+        "errors",
+        "files",
+        "progress",
+        "seeds",
+        "batch",
+        "dependencies",
+        "parallel",
+        "distributed",
+        "launch",
+        "chem",
+    },
     {"data", "models"},
     {"evaluation"},
     {"training"},

@@ -17,6 +17,7 @@ import subprocess
 import sys
 from base64 import urlsafe_b64encode
 from collections.abc import Iterable, Iterator, Mapping
+from fnmatch import fnmatch
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -244,7 +245,7 @@ def before(stages: Stages, name: str) -> list[str]:
 def files_in(places: Iterable[Path]) -> list[Path]:
     """The files below folders, without those of .dvcignore."""
     found = (path for place in places for path in place.rglob("*") if path.is_file())
-    return sorted(path for path in found if not path.name.startswith(".") and path.name != "state.pt")
+    return sorted(path for path in found if not fnmatch(path.name, ".*") and not fnmatch(path.name, "state*.pt"))
 
 
 def locked_files(out: Mapping[str, Any]) -> dict[Path, str] | None:

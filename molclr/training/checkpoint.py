@@ -1,14 +1,9 @@
-"""What training leaves on disk: encoders and fine-tuned models as safetensors, and the state of an unfinished run.
-
-Nothing is unpickled: safetensors hold arrays and a JSON header, and a training state is loaded with `weights_only`.
-"""
+"""What training leaves on disk: encoders and fine-tuned models as safetensors, arrays and a JSON header: nothing to unpickle."""
 
 import json
-import pickle
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -68,25 +63,6 @@ def load_encoder(path: str | Path, dropout: float = 0.0) -> tuple[Encoder, dict[
     encoder = Encoder(about["encoder"], EncoderShape(**about["shape"]), dropout)
     encoder.load_state_dict(weights)
     return encoder, about
-
-
-def save_state(path: str | Path, state: dict[str, Any]) -> None:
-    """Write the state of an unfinished run."""
-    with replacing(path) as temporary:
-        try:
-            torch.save(state, temporary)
-        except RuntimeError as error:
-            raise MolclrError(f"'{path}' cannot be written ({str(error).splitlines()[0]}).") from None
-
-
-def load_state(path: str | Path) -> dict[str, Any] | None:
-    """The state of an unfinished run, or None if there is none. Raises MolclrError when it is damaged."""
-    if not Path(path).exists():
-        return None
-    try:
-        return torch.load(path, weights_only=True, map_location="cpu")
-    except (RuntimeError, EOFError, pickle.UnpicklingError):
-        raise MolclrError(f"The unfinished run in '{path}' is damaged; delete the file to start afresh.") from None
 
 
 def copy_weights(module: nn.Module) -> dict[str, Tensor]:

@@ -1,12 +1,12 @@
 import csv
 import itertools
-from threading import Thread
 
 import numpy as np
 import pytest
 import torch
+from forks import SETTINGS, SHAPE, results_of
 
-from molclr.config import EncoderShape, Pretrain
+from molclr.config import Pretrain
 from molclr.data.store import GraphStore
 from molclr.errors import MolclrError
 from molclr.training import pretrain as module
@@ -14,18 +14,10 @@ from molclr.training.checkpoint import load_encoder, load_weights
 from molclr.training.pretrain import pretrain, split_corpus
 from molclr.training.schedule import learning_rate
 
-SHAPE = EncoderShape(layers=2, width=16, feature=24)
-SETTINGS = Pretrain(epochs=3, batch_size=32, warmup_epochs=1, projection=16, learning_rate=2e-3)
-
 
 def history_of(folder):
     with (folder / "history.csv").open() as file:
-        return [{k: v for k, v in row.items() if k != "molecules_per_second"} for row in csv.DictReader(file)]
-
-
-def results_of(folder):
-    names = ("encoder.safetensors", "last.safetensors")
-    return [(folder / name).read_bytes() for name in names], history_of(folder)
+        return list(csv.DictReader(file))
 
 
 @pytest.fixture(scope="module")
@@ -93,93 +85,48 @@ def test_the_two_views_of_a_molecule_differ(corpus, monkeypatch):
     assert not torch.equal(first.edge_index, second.edge_index)
 
 
-@pytest.mark.parametrize("stop_after", [1, 2, 5, 9, 14, 18])
-def test_a_run_that_was_cut_off_ends_in_the_same_bytes(undisturbed, corpus, tmp_path, monkeypatch, stop_after):
-    steps = 0
+@pytest.mark.parametrize("what", ["loss", "gradient"])
+def test_a_step_that_is_not_finite_stops_the_run_and_keeps_the_last_checkpoint(
+    corpus, undisturbed, tmp_path, monkeypatch, what
+):
+    asked = []
 
-    def interrupt(*arguments):
-        nonlocal steps
-        steps += 1
-        if steps > stop_after:
-            raise KeyboardInterrupt
-        return contrastive_loss(*arguments)
+    def spoil(model, batch, *arguments):
+        loss, accuracy = contrastive_loss(model, batch, *arguments)
+        if len(asked) == 13:  # epoch 2
+            loss = loss * torch.nan if what == "loss" else loss + (loss - loss.detach()).abs().sqrt()
+        return loss, accuracy
 
-    contrastive_loss = module.contrastive_loss
-    monkeypatch.setattr(module, "contrastive_loss", interrupt)
-    monkeypatch.setattr(module, "SECONDS_BETWEEN_CHECKPOINTS", 0.0 if stop_after % 2 else 1e9)
-    with pytest.raises(KeyboardInterrupt):
-        pretrain(corpus[1], tmp_path, "gin", SHAPE, SETTINGS)
+    def note(self, molecules):
+        asked.append(molecules.tolist())
+        return cut(self, molecules)
+
+    contrastive_loss, cut = module.contrastive_loss, GraphStore.batch
+    monkeypatch.setattr(module, "contrastive_loss", spoil)
+    monkeypatch.setattr(GraphStore, "batch", note)
+    often = SETTINGS.model_copy(update={"checkpoint_seconds": 0.0})
+    with pytest.raises(
+        MolclrError, match=r"The loss is .* in epoch 2, step \d+; lower pretrain\.learning_rate"
+    ) as error:
+        pretrain(corpus[1], tmp_path, "gin", SHAPE, often)
+    assert f"rows of the graph store: {', '.join(map(str, asked[12]))}." in str(error.value)
+    assert not (tmp_path / "encoder.safetensors").exists()
     monkeypatch.undo()
     pretrain(corpus[1], tmp_path, "gin", SHAPE, SETTINGS)
     assert results_of(tmp_path) == results_of(undisturbed)
 
 
-@pytest.fixture
-def unfinished(corpus, tmp_path, monkeypatch):
-    def stop(*arguments):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(module, "SECONDS_BETWEEN_CHECKPOINTS", 0.0)
-    monkeypatch.setattr(module, "validate", stop)
-    with pytest.raises(KeyboardInterrupt):
-        pretrain(corpus[1], tmp_path, "gin", SHAPE, SETTINGS)
-    monkeypatch.undo()
-    assert (tmp_path / "state.pt").exists()
-    return tmp_path
-
-
-def test_another_configuration_does_not_continue_a_run(unfinished, corpus):
-    other = SETTINGS.model_copy(update={"temperature": 0.5})
-    with pytest.raises(MolclrError, match=r"state\.pt' has temperature = 0\.1, now it is 0\.5"):
-        pretrain(corpus[1], unfinished, "gin", SHAPE, other)
-    with pytest.raises(MolclrError, match="width = 16, now it is 8"):
-        pretrain(corpus[1], unfinished, "gin", SHAPE.model_copy(update={"width": 8}), SETTINGS)
-
-
-def test_other_code_does_not_continue_a_run(unfinished, corpus, monkeypatch):
-    monkeypatch.setattr(module, "source_files", lambda name: [__file__])
-    with pytest.raises(MolclrError, match=r"state\.pt' has code = "):
-        pretrain(corpus[1], unfinished, "gin", SHAPE, SETTINGS)
-
-
-def test_told_so_it_begins_anew(unfinished, corpus, tmp_path_factory, capsys):
-    other = SETTINGS.model_copy(update={"temperature": 0.5})
-    pretrain(corpus[1], unfinished, "gin", SHAPE, other, start_afresh=True)
-    assert "temperature = 0.1, now it is 0.5; beginning anew" in capsys.readouterr().err
-    fresh = tmp_path_factory.mktemp("fresh")
-    pretrain(corpus[1], fresh, "gin", SHAPE, other)
-    assert results_of(unfinished) == results_of(fresh)
-
-
-def test_one_process_at_a_time_trains_in_a_folder(tmp_path, capsys):
-    order = []
-
-    def second():
-        with module.alone_in(tmp_path):
-            order.append("second")
-
-    with module.alone_in(tmp_path):
-        thread = Thread(target=second)
-        thread.start()
-        thread.join(0.3)
-        order.append("first")
-    thread.join()
-    assert order == ["first", "second"]
-    assert "waiting for it to end" in capsys.readouterr().err
-
-
-def test_a_damaged_state_is_an_error(unfinished, corpus):
-    state = unfinished / "state.pt"
-    state.write_bytes(state.read_bytes()[:1000])
-    with pytest.raises(MolclrError, match="damaged; delete"):
-        pretrain(corpus[1], unfinished, "gin", SHAPE, SETTINGS)
-
-
-def test_a_loss_that_is_no_number_stops_the_run(corpus, tmp_path):
+def test_a_learning_rate_that_is_too_high_is_an_error(corpus, tmp_path):
     wild = SETTINGS.model_copy(update={"learning_rate": 1e30, "warmup_epochs": 0})
-    with pytest.raises(MolclrError, match=r"The loss is (nan|inf) in epoch \d+, step \d+"):
+    with pytest.raises(MolclrError, match=r"The loss is .* in epoch \d+, step \d+"):
         pretrain(corpus[1], tmp_path, "gin", SHAPE, wild)
     assert not (tmp_path / "encoder.safetensors").exists()
+
+
+def test_more_processes_than_molecules_in_a_batch_are_an_error(corpus, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "processes", lambda: 33)
+    with pytest.raises(MolclrError, match="33 processes have too few molecules in a batch; use fewer"):
+        pretrain(corpus[1], tmp_path, "gin", SHAPE, SETTINGS)
 
 
 def test_a_seed_decides_the_weights(corpus, undisturbed, tmp_path):

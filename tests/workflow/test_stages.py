@@ -110,6 +110,16 @@ def test_the_parameters_of_a_stage_are_those_of_its_jobs(planned, key):
     assert {name for name in STAGES if key in keys_of(name)} <= differing, f"'{key}' decides nothing there"
 
 
+def test_pre_training_takes_as_many_processes_as_gpus(planned):
+    """Neither they nor the time between checkpoints are parameters, which would make files anew that stay the same."""
+    job = next(job for job in planned["pretrain"] if "results/pretrain/gin/encoder.safetensors" in job)
+    changed = jobs("pretrain={gpus: 4, checkpoint_seconds: 60, temperature: 0.1, epochs: 2, warmup_epochs: 1}")
+    before, after = planned["pretrain"][job][1], changed["pretrain"][job][1]
+    assert "--processes 1 --checkpoint-seconds 300.0 " in before
+    assert "--processes 4 --checkpoint-seconds 60.0 " in after
+    assert after.replace("--processes 4", "--processes 1").replace("-seconds 60.0", "-seconds 300.0") == before
+
+
 def test_every_parameter_of_dvc_yaml_stands_in_the_default_configuration():
     """DVC reads the file as it is, without defaults."""
     values = yaml.safe_load((REPOSITORY / CONFIG).read_text())

@@ -106,7 +106,10 @@ def test_a_parameter_decides_pre_training_and_what_follows(finished):
     assert jobs["pretrain"] == 1 and jobs["finetune"] == 4 and "canonicalize" not in jobs
 
 
-@pytest.mark.parametrize("option", ["pretrain={gpus: 1}", "finetune={gpus: 1}", "baselines={threads: 2}"])
+@pytest.mark.parametrize(
+    "option",
+    ["pretrain={gpus: 4}", "pretrain={checkpoint_seconds: 60}", "finetune={gpus: 1}", "baselines={threads: 2}"],
+)
 def test_what_decides_nothing_re_runs_nothing(finished, option):
     assert planned(finished, "--config", option) == {}
 

@@ -8,6 +8,11 @@ if RELEASED:
     ENCODERS = []  # nothing is pre-trained
 
 
+# They decide nothing but the time, so they are no params.
+PROCESSES = max(1, settings.pretrain.gpus)
+CHECKPOINT_SECONDS = settings.pretrain.checkpoint_seconds
+
+
 wildcard_constraints:
     encoder="gin|gcn",
 
@@ -34,7 +39,7 @@ if RELEASED:
 else:
 
     rule pretrain:
-        """Contrastive pre-training; a killed run continues from its state file, which is no output and so survives."""
+        """Contrastive pre-training; a killed run continues from its checkpoint, which is no output and so survives."""
         input:
             graphs=f"data/graphs/{CORPUS}.safetensors",
             code=source_files("training.pretrain"),
@@ -46,7 +51,7 @@ else:
             f"logs/{RESULTS}/pretrain/{{encoder}}.log",
         benchmark:
             f"logs/{RESULTS}/pretrain/{{encoder}}.tsv"
-        threads: settings.pretrain.threads
+        threads: settings.pretrain.threads * PROCESSES
         resources:
             gpu=settings.pretrain.gpus,
             mem_mb=4000,
@@ -56,7 +61,8 @@ else:
             settings=settings.pretrain.model_dump_json(),
         shell:
             "molclr pretrain {input.graphs:q} --encoder {wildcards.encoder} --start-afresh --shape {params.shape:q}"
-            ' --settings {params.settings:q} --folder "$(dirname {output.encoder:q})" 2> {log:q}'
+            " --settings {params.settings:q} --processes {PROCESSES} --checkpoint-seconds {CHECKPOINT_SECONDS}"
+            ' --folder "$(dirname {output.encoder:q})" 2> {log:q}'
 
 
 rule embed:

@@ -1,0 +1,126 @@
+"""Several processes that train one model, a device each. With a single process every function here does nothing.
+
+`molclr pretrain --processes N` or torchrun starts them. Processes exchange tensors over NCCL between GPUs, over Gloo between
+CPUs. All of them have the same weights, whatever they compute them from.
+"""
+
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+from molclr.launch import is_launched
+
+
+@contextmanager
+def process_group(device: torch.device) -> Iterator[None]:
+    """Join the processes that were started beside this one, if any."""
+    if not is_launched():
+        yield
+        return
+    dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
+    try:
+        yield
+    finally:
+        dist.destroy_process_group()
+
+
+def processes() -> int:
+    """Number of processes."""
+    return dist.get_world_size() if dist.is_initialized() else 1
+
+
+def rank() -> int:
+    """Number of this process, from 0; the first one writes the files."""
+    return dist.get_rank() if dist.is_initialized() else 0
+
+
+def tell(message: str) -> None:
+    """Print a line on standard error, once."""
+    if rank() == 0:
+        print(message, file=sys.stderr, flush=True)
+
+
+def wait_for_all() -> None:
+    """Go on when every process has come here."""
+    any_process(False)
+
+
+def any_process(value: bool) -> bool:
+    """Whether `value` is true in any process."""
+    return max(_all_values(int(value))) == 1
+
+
+def same_everywhere(value: int) -> bool:
+    """Whether all processes have this value."""
+    return len(set(_all_values(value))) == 1
+
+
+def _all_values(value: int) -> list[int]:
+    """What every process has."""
+    values = torch.zeros(processes(), dtype=torch.int64)
+    values[rank()] = value
+    if processes() > 1:
+        dist.all_reduce(values)
+    return values.tolist()
+
+
+def share(items: int) -> slice:
+    """The part of `items` things that is this process's: consecutive ones; parts differ by one thing at most."""
+    return slice(items * rank() // processes(), items * (rank() + 1) // processes())
+
+
+def gather(part: Tensor, items: int) -> Tensor:
+    """The rows of all processes, float (items, channels), from this one's `part`, those of share(items).
+
+    The gradient is that of this process's own rows, so every process has to compute the whole loss.
+    """
+    return part if processes() == 1 else _Gather.apply(part, items)
+
+
+class _Gather(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, part: Tensor, items: int) -> Tensor:
+        ctx.own = share(items)
+        whole = part.new_zeros(items, *part.shape[1:])
+        whole[ctx.own] = part
+        dist.all_reduce(whole)
+        return whole
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        return gradient[ctx.own], None
+
+
+def sum_over_processes(tensor: Tensor) -> Tensor:
+    """The sum of `tensor` over all processes, with the gradient of what all of them make of it."""
+    return tensor if processes() == 1 else _Sum.apply(tensor)
+
+
+class _Sum(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, tensor: Tensor) -> Tensor:
+        total = tensor.clone()
+        dist.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        total = gradient.clone(memory_format=torch.contiguous_format)
+        dist.all_reduce(total)
+        return total
+
+
+def sum_gradients(parameters: Iterable[nn.Parameter]) -> None:
+    """Replace gradients by their sums over all processes, in one message."""
+    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    if processes() == 1:
+        return
+    together = torch.cat([gradient.flatten() for gradient in gradients])
+    dist.all_reduce(together)
+    for gradient, total in zip(gradients, together.split([g.numel() for g in gradients]), strict=True):
+        gradient.copy_(total.view_as(gradient))

@@ -1,0 +1,229 @@
+"""The state of an unfinished pre-training run: checkpoints that survive a kill, a full disk and their own damage.
+
+Two files: state.pt, and state.previous.pt, the one before it. Each is the SHA-256 of the rest and a PyTorch archive, which is
+loaded with `weights_only`, so that nothing is unpickled.
+"""
+
+import fcntl
+import hashlib
+import io
+import os
+import shutil
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from molclr.config import EncoderName, EncoderShape, Pretrain
+from molclr.dependencies import source_files
+from molclr.distributed import any_process, processes, rank, same_everywhere, tell, wait_for_all
+from molclr.errors import MolclrError
+from molclr.files import replacing, write_rows
+from molclr.training.checkpoint import copy_weights
+
+DIGEST_BYTES = hashlib.sha256().digest_size
+WRITTEN = ("state", "encoder", "last", "history")
+"""Stems of the files in a folder of pre-training."""
+
+
+class TrainingState:
+    """How far a pre-training run is: everything that a continued run needs and an undisturbed one has in memory."""
+
+    def __init__(
+        self,
+        folder: Path,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        identity: dict[str, Any],
+        start_afresh: bool,
+    ) -> None:
+        """Begin at the first step, or where the state in `folder` says if it is of the same `identity`.
+
+        If it is not, or both files are damaged, raises MolclrError, or begins anew if told to `start_afresh`.
+        """
+        self.path, self.previous = folder / "state.pt", folder / "state.previous.pt"
+        self.model, self.optimizer, self.identity, self.start_afresh = model, optimizer, identity, start_afresh
+        self.epoch, self.step, self.loss_sum = 0, 0, 0.0
+        self.history: list[dict[str, float]] = []
+        self.best: dict[str, Tensor] = {}
+        self.path_is_good = False
+        self._load()
+        if not (same_everywhere(self.epoch) and same_everywhere(self.step)):
+            raise MolclrError(f"Not every process sees the files in '{folder}'; give a folder that all of them share.")
+        self.saved_at = time.monotonic()
+
+    def _load(self) -> None:
+        """Continue from the last checkpoint that is whole, if there is one."""
+        state = _read(self.path)
+        self.path_is_good = state is not None
+        if state is None and (self.path.exists() or self.previous.exists()):
+            problem = f"The checkpoint '{self.path}' is {'damaged' if self.path.exists() else 'missing'}"
+            state = _read(self.previous)
+            if state is None:
+                self._begin_anew(f"{problem}, and there is no whole one before it")
+            else:
+                tell(f"{problem}; continuing from the one before, '{self.previous.name}'.")
+        if state is None:
+            return
+        if difference := _difference(state["identity"], self.identity):
+            self._begin_anew(
+                f"The unfinished run in '{self.path}' has {difference}", "undo the change to continue it, or "
+            )
+            return
+        self.epoch, self.step, self.loss_sum = state["epoch"], state["step"], state["loss_sum"]
+        self.history, self.best = state["history"], state["best"]
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+
+    def _begin_anew(self, problem: str, else_what: str = "") -> None:
+        """Say so; or raise MolclrError if nobody said that this is all right."""
+        if not self.start_afresh:
+            raise MolclrError(
+                f"{problem}; {else_what}delete it and '{self.previous.name}' (or give --start-afresh) to begin anew."
+            )
+        tell(f"{problem}; beginning anew.")
+
+    def save_now_and_then(self, seconds: float) -> None:
+        """Write a checkpoint if the last one is `seconds` old."""
+        if time.monotonic() - self.saved_at >= seconds:
+            self.save()
+
+    def save(self) -> None:
+        """Write a checkpoint, and keep the one before. Only the first process does: all have the same state."""
+        self.saved_at = time.monotonic()
+        if rank() > 0:
+            return
+        fields = ("identity", "epoch", "step", "loss_sum", "history", "best")
+        state = {name: getattr(self, name) for name in fields}
+        archive = io.BytesIO()
+        torch.save(state | {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict()}, archive)
+        data = archive.getvalue()
+        try:
+            if self.path_is_good:
+                with replacing(self.previous) as temporary:
+                    shutil.copyfile(self.path, temporary)
+            with replacing(self.path) as temporary:
+                temporary.write_bytes(hashlib.sha256(data).digest() + data)
+        except OSError as error:
+            raise MolclrError(
+                f"The checkpoint '{self.path}' cannot be written ({error.strerror}); make room and start again: "
+                "the run continues from the checkpoint before."
+            ) from None
+        self.path_is_good = True
+
+    def remove(self) -> None:
+        """Delete the checkpoints of a run that is complete, the older one first."""
+        self.previous.unlink(missing_ok=True)
+        self.path.unlink(missing_ok=True)
+
+    def end_step(self, loss: float) -> None:
+        """Count a step."""
+        self.loss_sum += loss
+        self.step += 1
+
+    def end_epoch(self, validation_loss: float, accuracy: float, rate: float) -> None:
+        """Record the epoch, keep the encoder if it is the best so far, and write history.csv and a checkpoint."""
+        if all(validation_loss < row["validation_loss"] for row in self.history):
+            self.best = copy_weights(self.model.get_submodule("encoder"))
+        self.history.append(
+            {
+                "epoch": self.epoch + 1,
+                "step": (self.epoch + 1) * self.step,
+                "train_loss": self.loss_sum / self.step,
+                "validation_loss": validation_loss,
+                "contrastive_accuracy": accuracy,
+                "learning_rate": rate,
+            }
+        )
+        self.epoch, self.step, self.loss_sum = self.epoch + 1, 0, 0.0
+        if rank() == 0:
+            write_rows(self.path.with_name("history.csv"), self.history)
+        self.save()
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    """A state that `TrainingState.save` wrote; None if the file is missing or not as it was written."""
+    data = path.read_bytes() if path.exists() else b""
+    digest, archive = data[:DIGEST_BYTES], data[DIGEST_BYTES:]
+    if hashlib.sha256(archive).digest() != digest:
+        return None
+    return torch.load(io.BytesIO(archive), weights_only=True, map_location="cpu")
+
+
+def identity(graphs: Path, name: EncoderName, shape: EncoderShape, settings: Pretrain) -> dict[str, Any]:
+    """What decides the weights of a run, but for the machine: two runs that agree in it may continue one another."""
+    with graphs.open("rb") as file:
+        corpus = hashlib.file_digest(file, "sha256").hexdigest()
+    code = hashlib.sha256(b"".join(Path(path).read_bytes() for path in source_files("training.pretrain"))).hexdigest()
+    made_of: dict[str, Any] = {"corpus": corpus, "code": code, "torch": str(torch.__version__), "encoder": name}
+    made_of["processes"] = processes()  # Sums over them depend on it in the last digit.
+    return made_of | shape.model_dump() | settings.model_dump(exclude={"device", "threads"})
+
+
+def _difference(before: dict[str, Any], now: dict[str, Any]) -> str:
+    """The first key in which two identities differ, in words; empty if there is none."""
+    differing = (key for key in now if before.get(key) != now[key])
+    return next((f"{key} = {before.get(key)}, now it is {now[key]}" for key in differing), "")
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Make sure that one run at a time trains in `folder`; wait for another, left over from a killed one, to end."""
+    if rank() > 0:
+        wait_for_all()
+        yield
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            tell(f"Another process trains in '{folder}'; waiting for it to end.")
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        for leftover in (path for stem in WRITTEN for path in folder.glob(f".{stem}.*")):
+            leftover.unlink()  # of a process that was killed while it wrote
+        wait_for_all()
+        yield
+    finally:
+        os.close(handle)
+
+
+class Interruption:
+    """Holds back SIGTERM and Ctrl-C while steps are under way, so that a checkpoint can be written between two.
+
+    On leaving the context, a signal that came raises KeyboardInterrupt; a second Ctrl-C does so at once. A second SIGTERM does
+    not: schedulers send one to every process, and a launcher hands on its own.
+    """
+
+    def __init__(self) -> None:
+        self.came = self.came_by_hand = False
+
+    def __enter__(self) -> "Interruption":
+        self.before = {}
+        if threading.current_thread() is threading.main_thread():  # Only there can signals be handled.
+            self.before = {number: signal.signal(number, self._note) for number in (signal.SIGTERM, signal.SIGINT)}
+        return self
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        if self.came_by_hand and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        self.came, self.came_by_hand = True, self.came_by_hand or number == signal.SIGINT
+
+    def came_anywhere(self) -> bool:
+        """Has a process been told to stop? All have to ask, after the same step, and get the same answer."""
+        self.came = any_process(self.came)
+        return self.came
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        for number, handler in self.before.items():
+            signal.signal(number, handler)
+        if self.came and kind is None:
+            raise KeyboardInterrupt

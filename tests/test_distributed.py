@@ -1,0 +1,121 @@
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+from forks import SHAPE, SHORT, in_forks, results_of
+from paths import FIXTURES
+
+from molclr.data.featurize import featurize
+from molclr.data.molecules import canonicalize
+from molclr.data.store import GraphStore
+from molclr.distributed import gather, process_group, processes, rank, share, sum_over_processes
+from molclr.models.synchronised import SynchronisedBatchNorm, synchronise_batch_norm
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    """Graph store of a few hundred molecules."""
+    folder = tmp_path_factory.mktemp("corpus")
+    canonicalize(FIXTURES / "zinc.csv", folder / "zinc.parquet", folder / "zinc.rejected.csv", unique=True)
+    featurize(folder / "zinc.parquet", folder / "zinc.safetensors")
+    return folder / "zinc.safetensors"
+
+
+@pytest.fixture(scope="module")
+def by_two(store, tmp_path_factory):
+    """What two processes leave, undisturbed and with kills."""
+    folder = tmp_path_factory.mktemp("by two")
+    assert in_forks("kill_one_of_two", store, folder, 0, 4)["kills"] >= 3
+    return folder
+
+
+def test_a_process_by_itself_has_all():
+    with process_group(torch.device("cpu")):
+        assert (processes(), rank(), share(7)) == (1, 0, slice(0, 7))
+        z = torch.ones(7, 2)
+        assert gather(z, 7) is z and sum_over_processes(z) is z
+
+
+def test_a_part_of_a_batch_is_the_batch_of_that_part(store):
+    graphs = GraphStore(store)
+    whole = graphs.batch(np.arange(10, 20))
+    for part in (slice(0, 3), slice(3, 7), slice(7, 10), slice(0, 10)):
+        expected = graphs.batch(np.arange(10, 20)[part])
+        for ours, theirs in zip(whole.part(part), expected, strict=True):
+            assert torch.equal(torch.as_tensor(ours), torch.as_tensor(theirs))
+
+
+@pytest.fixture(scope="module")
+def differentiated(store, tmp_path_factory):
+    """What one process and each of three find for one batch."""
+    folder = tmp_path_factory.mktemp("differentiated")
+    in_forks("differentiate", store, folder)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("encoder", "precision", "tolerance"),
+    [("gin", "float32", 2e-4), ("gcn", "float32", 2e-4), ("gin", "bfloat16", 5e-2)],
+)
+def test_three_processes_have_the_loss_and_gradients_of_one(differentiated, encoder, precision, tolerance):
+    def found(process):
+        return torch.load(differentiated / f"{encoder}-{precision}-{process}.pt", weights_only=True)
+
+    alone, first, *others = found("0-of-1"), *(found(f"{number}-of-3") for number in range(3))
+    assert len(alone) > 20 and first.keys() == alone.keys()
+    assert float(first["loss"]) == pytest.approx(float(alone["loss"]), rel=tolerance / 20)
+    for name, value in alone.items():
+        assert all(torch.equal(other[name], first[name]) for other in others), name
+        # Batch norm takes away what these biases add: their gradients are rounding errors.
+        if not ("layers" in name and name.endswith(("mlp.2.bias", "linear.bias"))):
+            difference = (first[name] - value).float().norm() / value.float().norm()
+            assert difference < tolerance, f"{name}: {difference}"
+
+
+def test_killed_and_continued_two_processes_end_in_the_same_bytes(by_two):
+    assert results_of(by_two / "killed") == results_of(by_two / "undisturbed")
+
+
+def test_the_command_starts_processes_stops_them_and_continues(store, by_two, tmp_path):
+    settings = ["--shape", SHAPE.model_dump_json(), "--settings", SHORT.model_dump_json()]
+    command = [sys.executable, "-m", "molclr.cli", "pretrain", store, "--encoder", "gin", *settings]
+    command += ["--folder", tmp_path, "--processes", "2"]
+    with (tmp_path / "log").open("w") as log:
+        process = subprocess.Popen([*command, "--checkpoint-seconds", "0"], stderr=log)
+        while not (tmp_path / "state.pt").exists():
+            assert process.poll() is None, (tmp_path / "log").read_text()
+            time.sleep(0.01)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 130, (tmp_path / "log").read_text()
+    (tmp_path / "log").unlink()
+    last = subprocess.run(command, capture_output=True, text=True)
+    assert last.returncode == 0, last.stderr
+    assert last.stderr.count("epoch 1/1: validation loss") == 1
+    assert results_of(tmp_path) == results_of(by_two / "undisturbed")
+
+
+def test_synchronised_batch_norm_of_one_process_is_batch_norm():
+    torch.manual_seed(0)
+    h = torch.randn(20, 4) * 3 + 5
+    plain, model = torch.nn.BatchNorm1d(4), torch.nn.Sequential(torch.nn.BatchNorm1d(4))
+    synchronise_batch_norm(model)
+    assert isinstance(model[0], SynchronisedBatchNorm)
+    for _ in range(2):
+        assert torch.allclose(model(h), plain(h), atol=1e-5)
+    for name, value in plain.state_dict().items():
+        assert torch.allclose(model[0].state_dict()[name], value, rtol=1e-5), name
+    plain.eval(), model.eval()
+    assert torch.allclose(model(h), plain(h), atol=1e-5)
+
+
+def test_synchronised_batch_norm_counts_rows_as_often_as_told():
+    torch.manual_seed(0)
+    h, sizes = torch.randn(5, 4), torch.tensor([1, 2, 3, 1, 4])
+    norm, plain = SynchronisedBatchNorm(4), torch.nn.BatchNorm1d(4)
+    repeated = plain(h.repeat_interleave(sizes, 0))
+    assert torch.allclose(norm(h, sizes).repeat_interleave(sizes, 0), repeated, atol=1e-5)
+    assert torch.allclose(norm.running_var, plain.running_var, rtol=1e-5)

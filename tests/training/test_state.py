@@ -1,0 +1,244 @@
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from threading import Thread
+
+import pytest
+from forks import SETTINGS, SHAPE, in_forks, results_of
+
+from molclr import cli
+from molclr.errors import MolclrError
+from molclr.training import pretrain as module
+from molclr.training import state as state_module
+from molclr.training.pretrain import pretrain
+from molclr.training.state import alone_in
+
+OFTEN = SETTINGS.model_copy(update={"checkpoint_seconds": 0.0})
+NEVER = SETTINGS.model_copy(update={"checkpoint_seconds": 1e9})
+
+
+@pytest.fixture(scope="module")
+def undisturbed(corpus, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("undisturbed")
+    pretrain(corpus[1], folder, "gin", SHAPE, SETTINGS)
+    return folder
+
+
+def run_until(monkeypatch, graphs, folder, step, event, settings=OFTEN):
+    """Pre-train, and let `event` happen in the step of that number, from 1, counted over all epochs."""
+    steps = 0
+
+    def counted(*arguments):
+        nonlocal steps
+        steps += 1
+        if steps == step:
+            event()
+        return contrastive_loss(*arguments)
+
+    contrastive_loss = module.contrastive_loss
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "contrastive_loss", counted)
+        pretrain(graphs, folder, "gin", SHAPE, settings)
+
+
+def interrupt():
+    raise KeyboardInterrupt
+
+
+@pytest.fixture
+def unfinished(corpus, tmp_path, monkeypatch):
+    """A folder with two checkpoints."""
+    with pytest.raises(KeyboardInterrupt):
+        run_until(monkeypatch, corpus[1], tmp_path, 5, interrupt)
+    assert {"state.pt", "state.previous.pt"} <= {path.name for path in tmp_path.iterdir()}
+    return tmp_path
+
+
+@pytest.mark.parametrize("settings", [OFTEN, NEVER], ids=["often", "never"])
+@pytest.mark.parametrize("step", [1, 2, 9, 10, 14, 20])
+def test_a_run_that_was_cut_off_ends_in_the_same_bytes(undisturbed, corpus, tmp_path, monkeypatch, step, settings):
+    with pytest.raises(KeyboardInterrupt):
+        run_until(monkeypatch, corpus[1], tmp_path, step, interrupt, settings)
+    pretrain(corpus[1], tmp_path, "gin", SHAPE, SETTINGS)
+    assert results_of(tmp_path) == results_of(undisturbed)
+
+
+def test_killed_at_random_moments_it_ends_in_the_same_bytes(undisturbed, corpus, tmp_path):
+    assert in_forks("kill_at_random_moments", corpus[1], tmp_path, 0, 12) == {"kills": 12}
+    assert results_of(tmp_path / "killed") == results_of(tmp_path / "undisturbed") == results_of(undisturbed)
+
+
+def test_killed_while_it_writes_it_ends_in_the_same_bytes(undisturbed, corpus, tmp_path):
+    assert in_forks("kill_in_writes", corpus[1], tmp_path, 0)["kills"] >= 10
+    assert results_of(tmp_path / "killed") == results_of(undisturbed)
+
+
+def test_the_command_ends_in_the_same_bytes_after_a_kill_and_a_termination(undisturbed, corpus, tmp_path):
+    shape, settings = SHAPE.model_dump_json(), SETTINGS.model_dump_json()
+    command = [sys.executable, "-m", "molclr.cli", "pretrain", corpus[1], "--encoder", "gin", "--folder", tmp_path]
+    command += ["--shape", shape, "--settings", settings, "--checkpoint-seconds", "0"]
+    state = tmp_path / "state.pt"
+    for number, code in ((signal.SIGKILL, -9), (signal.SIGTERM, 130)):
+        before = state.stat().st_mtime_ns if state.exists() else 0
+        process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+        while not state.exists() or state.stat().st_mtime_ns == before:
+            assert process.poll() is None
+            time.sleep(0.001)
+        process.send_signal(number)
+        assert process.wait(60) == code
+    subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
+    assert results_of(tmp_path) == results_of(undisturbed)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("step", [4, 8])  # 8: the last of the epoch
+def test_told_to_stop_it_finishes_the_step_and_writes_a_checkpoint(
+    undisturbed, corpus, tmp_path, monkeypatch, number, step
+):
+    handler = signal.getsignal(number)
+    with pytest.raises(KeyboardInterrupt):
+        run_until(monkeypatch, corpus[1], tmp_path, step, lambda: os.kill(os.getpid(), number), NEVER)
+    assert signal.getsignal(number) == handler
+    assert state_module._read(tmp_path / "state.pt")["step"] == step
+    pretrain(corpus[1], tmp_path, "gin", SHAPE, SETTINGS)
+    assert results_of(tmp_path) == results_of(undisturbed)
+
+
+def test_told_twice_it_stops_at_once(corpus, tmp_path, monkeypatch):
+    def twice():
+        for _ in range(2):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        run_until(monkeypatch, corpus[1], tmp_path, 4, twice, NEVER)
+    assert not (tmp_path / "state.pt").exists()
+
+
+def damage(path, how):
+    data = path.read_bytes()
+    middle = len(data) // 2
+    changed = {
+        "truncated": data[:middle],
+        "empty": b"",
+        "one bit": data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :],
+        "missing": None,
+    }[how]
+    path.unlink() if changed is None else path.write_bytes(changed)
+
+
+@pytest.mark.parametrize("how", ["truncated", "empty", "one bit", "missing"])
+def test_a_damaged_checkpoint_falls_back_to_the_one_before(undisturbed, unfinished, corpus, monkeypatch, capsys, how):
+    before = (unfinished / "state.previous.pt").read_bytes()
+    damage(unfinished / "state.pt", how)
+    with pytest.raises(KeyboardInterrupt):  # once more, after a first new checkpoint: the damaged one must not be kept
+        run_until(monkeypatch, corpus[1], unfinished, 2, interrupt)
+    said = "missing" if how == "missing" else "damaged"
+    assert f"state.pt' is {said}; continuing from the one before, 'state.previous.pt'" in capsys.readouterr().err
+    assert (unfinished / "state.previous.pt").read_bytes() == before
+    pretrain(corpus[1], unfinished, "gin", SHAPE, SETTINGS)
+    assert results_of(unfinished) == results_of(undisturbed)
+
+
+def test_two_damaged_checkpoints_are_an_error_unless_told_to_start_afresh(undisturbed, unfinished, corpus, capsys):
+    for name in ("state.pt", "state.previous.pt"):
+        damage(unfinished / name, "truncated")
+    with pytest.raises(MolclrError, match=r"state\.pt' is damaged, and there is no whole one before it; delete it"):
+        pretrain(corpus[1], unfinished, "gin", SHAPE, SETTINGS)
+    pretrain(corpus[1], unfinished, "gin", SHAPE, SETTINGS, start_afresh=True)
+    assert "beginning anew" in capsys.readouterr().err
+    assert results_of(unfinished) == results_of(undisturbed)
+
+
+def test_a_full_disk_is_one_sentence_and_leaves_the_checkpoint(undisturbed, corpus, tmp_path, monkeypatch, capsys):
+    command = ["pretrain", str(corpus[1]), "--encoder", "gin", "--folder", str(tmp_path), "--checkpoint-seconds", "0"]
+    command += ["--shape", SHAPE.model_dump_json(), "--settings", SETTINGS.model_dump_json()]
+    kept = {}
+
+    def fill():
+        kept.update({path: path.read_bytes() for path in tmp_path.glob("state*.pt")})
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+
+    limits, pretrain_ = resource.getrlimit(resource.RLIMIT_FSIZE), module.pretrain
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr(module, "pretrain", lambda *arguments: run_until_full(patch, pretrain_, fill, *arguments))
+            code = cli.main(command)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert code == 1 and len(kept) == 2
+    assert error.startswith(
+        f"molclr: error: The checkpoint '{tmp_path / 'state.pt'}' cannot be written (File too large)"
+    )
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == kept
+    pretrain(corpus[1], tmp_path, "gin", SHAPE, SETTINGS)
+    assert results_of(tmp_path) == results_of(undisturbed)
+
+
+def run_until_full(patch, pretrain_, fill, *arguments):
+    steps = iter(range(100))
+    contrastive_loss = module.contrastive_loss
+
+    def counted(*inner):
+        if next(steps) == 4:
+            fill()
+        return contrastive_loss(*inner)
+
+    patch.setattr(module, "contrastive_loss", counted)
+    pretrain_(*arguments)
+
+
+def test_another_configuration_does_not_continue_a_run(unfinished, corpus):
+    other = SETTINGS.model_copy(update={"temperature": 0.5})
+    with pytest.raises(MolclrError, match=r"state\.pt' has temperature = 0\.1, now it is 0\.5; undo the change"):
+        pretrain(corpus[1], unfinished, "gin", SHAPE, other)
+    with pytest.raises(MolclrError, match="width = 16, now it is 8"):
+        pretrain(corpus[1], unfinished, "gin", SHAPE.model_copy(update={"width": 8}), SETTINGS)
+
+
+def test_another_corpus_does_not_continue_a_run(unfinished, corpus, tmp_path_factory):
+    other = tmp_path_factory.mktemp("other") / "graphs.safetensors"
+    other.write_bytes(corpus[1].read_bytes()[:-1] + b"\x01")
+    with pytest.raises(MolclrError, match=r"state\.pt' has corpus = "):
+        pretrain(other, unfinished, "gin", SHAPE, SETTINGS)
+
+
+def test_other_code_does_not_continue_a_run(unfinished, corpus, monkeypatch):
+    monkeypatch.setattr(state_module, "source_files", lambda name: [__file__])
+    with pytest.raises(MolclrError, match=r"state\.pt' has code = "):
+        pretrain(corpus[1], unfinished, "gin", SHAPE, SETTINGS)
+
+
+def test_another_number_of_processes_does_not_continue_a_run(unfinished, corpus, monkeypatch):
+    monkeypatch.setattr(state_module, "processes", lambda: 2)
+    with pytest.raises(MolclrError, match=r"state\.pt' has processes = 1, now it is 2"):
+        pretrain(corpus[1], unfinished, "gin", SHAPE, SETTINGS)
+
+
+def test_told_so_it_begins_anew(unfinished, corpus, tmp_path_factory, capsys):
+    other = SETTINGS.model_copy(update={"temperature": 0.5})
+    pretrain(corpus[1], unfinished, "gin", SHAPE, other, start_afresh=True)
+    assert "temperature = 0.1, now it is 0.5; beginning anew" in capsys.readouterr().err
+    fresh = tmp_path_factory.mktemp("fresh")
+    pretrain(corpus[1], fresh, "gin", SHAPE, other)
+    assert results_of(unfinished) == results_of(fresh)
+
+
+def test_one_process_at_a_time_trains_in_a_folder(tmp_path, capsys):
+    order = []
+
+    def second():
+        with alone_in(tmp_path):
+            order.append("second")
+
+    with alone_in(tmp_path):
+        thread = Thread(target=second)
+        thread.start()
+        thread.join(0.3)
+        order.append("first")
+    thread.join()
+    assert order == ["first", "second"]
+    assert "waiting for it to end" in capsys.readouterr().err
