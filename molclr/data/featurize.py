@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from molclr.chem.graphs import molecular_graph
+from molclr.chem.graphs import molecular_graphs
 from molclr.data.molecules import open_molecules
 from molclr.data.store import write_store
 from molclr.parallel import ordered_map
@@ -28,11 +28,4 @@ def featurize(molecules: str | Path, output: str | Path, explicit_hydrogens: boo
 
 def featurize_part(smiles: list[str], explicit_hydrogens: bool = False) -> dict[str, np.ndarray]:
     """The graphs of a few molecules as one part of a store; see `write_store`."""
-    graphs = [molecular_graph(text, explicit_hydrogens) for text in smiles]
-    return {
-        "atoms": np.concatenate([graph.atoms for graph in graphs]),
-        "bonds": np.concatenate([graph.bonds for graph in graphs]),
-        "bond_features": np.concatenate([graph.bond_features for graph in graphs]),
-        "atom_counts": np.array([len(graph.atoms) for graph in graphs]),
-        "bond_counts": np.array([len(graph.bonds) for graph in graphs]),
-    }
+    return molecular_graphs(smiles, explicit_hydrogens)._asdict()
