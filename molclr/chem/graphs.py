@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 import numpy as np
 from rdkit import Chem
-from rdkit.Chem import rdmolops
+from rdkit.Chem import rdmolops, rdqueries
 
-from molclr.chem.smiles import read_constitution, read_molecule
+from molclr.chem.smiles import read_constitutions, read_molecule
 
 CHIRALITY_TAGS = {
     Chem.ChiralType.CHI_UNSPECIFIED: 0,
@@ -20,6 +20,8 @@ BOND_ORDERS = np.array([1.0, 2.0, 3.0, 1.5])
 """RDKit's bond orders in the order of the bond types: single, double, triple, aromatic."""
 
 BOND_DIRECTIONS = {Chem.BondDir.ENDUPRIGHT: 1, Chem.BondDir.ENDDOWNRIGHT: 2}
+
+_CHIRAL = rdqueries.HasChiralTagQueryAtom()
 
 
 class MolecularGraph(NamedTuple):
@@ -59,14 +61,19 @@ def molecular_graphs(smiles: Sequence[str], explicit_hydrogens: bool = False) ->
     RDKit is asked for all bonds of a molecule at once and for atoms by index, because its iterators cost as much as parsing;
     numpy works on all molecules at once for the same reason.
     """
-    read = _with_hydrogens if explicit_hydrogens else read_constitution
-    molecules = [read(text) for text in smiles]
+    molecules = (
+        [Chem.AddHs(read_molecule(text)) for text in smiles] if explicit_hydrogens else read_constitutions(smiles)
+    )
     atom_counts = np.array([molecule.GetNumAtoms() for molecule in molecules])
     atoms = np.zeros((atom_counts.sum(), 2), np.uint8)
-    atoms[:, 0] = [atom.GetAtomicNum() - 1 for molecule in molecules for atom in _atoms(molecule)]
+    atoms[:, 0] = [
+        molecule.GetAtomWithIdx(index).GetAtomicNum() - 1
+        for molecule, size in zip(molecules, atom_counts.tolist(), strict=True)
+        for index in range(size)
+    ]
     for text, molecule, own in zip(smiles, molecules, _slices(atom_counts), strict=True):
         if "@" in text:
-            atoms[own, 1] = [CHIRALITY_TAGS.get(atom.GetChiralTag(), 0) for atom in _atoms(molecule)]
+            atoms[own, 1] = _tags(molecule)
 
     begin, end, orders, bond_counts = _bonds(molecules, atom_counts)
     bonds = np.stack([begin, end], axis=1).astype(np.uint16)
@@ -78,12 +85,12 @@ def molecular_graphs(smiles: Sequence[str], explicit_hydrogens: bool = False) ->
     return MolecularGraphs(atoms, bonds, bond_features, atom_counts, bond_counts)
 
 
-def _with_hydrogens(smiles: str) -> Chem.Mol:
-    return Chem.AddHs(read_molecule(smiles))
-
-
-def _atoms(molecule: Chem.Mol) -> Iterator[Chem.Atom]:
-    return map(molecule.GetAtomWithIdx, range(molecule.GetNumAtoms()))
+def _tags(molecule: Chem.Mol) -> np.ndarray:
+    """Chirality tag of each atom."""
+    tags = np.zeros(molecule.GetNumAtoms(), np.uint8)
+    for atom in molecule.GetAtomsMatchingQuery(_CHIRAL):
+        tags[atom.GetIdx()] = CHIRALITY_TAGS.get(atom.GetChiralTag(), 0)
+    return tags
 
 
 def _bonds(molecules: Sequence[Chem.Mol], sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -101,11 +108,13 @@ def _bonds(molecules: Sequence[Chem.Mol], sizes: np.ndarray) -> tuple[np.ndarray
 
 def _directions(molecule: Chem.Mol, bonds: np.ndarray) -> np.ndarray:
     """Direction of each row of `bonds`."""
-    row = {(begin, end): row for row, (begin, end) in enumerate(bonds.tolist())}
     directions = np.zeros(len(bonds), np.uint8)
-    for bond in map(molecule.GetBondWithIdx, range(molecule.GetNumBonds())):
-        begin, end = sorted((bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()))
-        directions[row[begin, end]] = BOND_DIRECTIONS.get(bond.GetBondDir(), 0)
+    for index in range(len(bonds)):
+        bond = molecule.GetBondWithIdx(index)
+        direction = BOND_DIRECTIONS.get(bond.GetBondDir())
+        if direction:
+            ends = sorted((bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()))
+            directions[(bonds == ends).all(axis=1)] = direction
     return directions
 
 

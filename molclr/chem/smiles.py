@@ -58,9 +58,14 @@ def read_molecule(smiles: str) -> Chem.Mol:
     atom and bond features have no place for these.
     """
     with rdBase.BlockLogs():
-        molecule = Chem.MolFromSmiles(smiles, _PLAIN)
-        if molecule is None:
-            raise RefusedMolecule(_parser_complaint(smiles))
+        return _read(smiles)
+
+
+def _read(smiles: str) -> Chem.Mol:
+    """`read_molecule` without silence: to switch RDKit's log off and on takes a tenth of the time of parsing."""
+    molecule = Chem.MolFromSmiles(smiles, _PLAIN)
+    if molecule is None:
+        raise RefusedMolecule(_parser_complaint(smiles))
     if molecule.GetNumAtoms() == 0:
         raise RefusedMolecule("it has no atoms")
     if molecule.GetNumAtoms() > MAX_ATOMS:
@@ -77,18 +82,22 @@ def read_molecule(smiles: str) -> Chem.Mol:
     return molecule
 
 
-def read_constitution(smiles: str) -> Chem.Mol:
-    """As `read_molecule`, for a reader of elements, bonds and stereochemistry only: what else RDKit perceives may be missing.
+def read_constitutions(smiles: Iterable[str]) -> list[Chem.Mol]:
+    """As `read_molecule` of each, for a reader of elements, bonds and stereochemistry: what else RDKit perceives may be missing.
 
-    Where the SMILES has no stereochemistry and no hydrogen atoms, that takes two thirds of the time.
+    Where a SMILES has no stereochemistry and no hydrogen atoms, that saves a third of the time.
     """
+    with rdBase.BlockLogs():
+        return [_read_constitution(text) for text in smiles]
+
+
+def _read_constitution(smiles: str) -> Chem.Mol:
     if _ORDINARY(smiles) and not _STEREO(smiles):
-        with rdBase.BlockLogs():
-            molecule = Chem.MolFromSmiles(smiles, _UNSANITIZED)
-            failed = molecule is None or Chem.SanitizeMol(molecule, _CONSTITUTION, catchErrors=True)
+        molecule = Chem.MolFromSmiles(smiles, _UNSANITIZED)
+        failed = molecule is None or Chem.SanitizeMol(molecule, _CONSTITUTION, catchErrors=True)
         if not failed and molecule.GetNumAtoms() <= MAX_ATOMS:
             return molecule
-    return read_molecule(smiles)
+    return _read(smiles)
 
 
 def canonical_smiles(molecule: Chem.Mol) -> str:
@@ -105,11 +114,12 @@ def canonical_smiles(molecule: Chem.Mol) -> str:
 def canonicalize_all(smiles: Iterable[str]) -> list[str | RefusedMolecule]:
     """For each string its canonical SMILES, or why it is refused."""
     verdicts: list[str | RefusedMolecule] = []
-    for text in smiles:
-        try:
-            verdicts.append(canonical_smiles(read_molecule(text)))
-        except RefusedMolecule as refusal:
-            verdicts.append(refusal)
+    with rdBase.BlockLogs():
+        for text in smiles:
+            try:
+                verdicts.append(canonical_smiles(_read(text)))
+            except RefusedMolecule as refusal:
+                verdicts.append(refusal)
     return verdicts
 
 
