@@ -83,6 +83,12 @@ def build_parser() -> argparse.ArgumentParser:
     featurize.add_argument("--explicit-hydrogens", action="store_true", help="hydrogens as atoms of their own")
     featurize.add_argument("--processes", type=_positive, default=1, help="processes (default: 1)")
 
+    featurize.add_argument("--shard", type=_shard, default=(1, 1), metavar="I/N", help="only the I-th of N shards")
+
+    gather = command(_gather, "the shards of a graph store as one")
+    gather.add_argument("shards", nargs="+", type=Path, help="graph stores, in order")
+    gather.add_argument("--output", type=Path, required=True, help="graph store to write (safetensors)")
+
     audit = command(_audit, "what is in benchmarks: refused, repeated, contradicting, missing, undefined")
     _add_benchmarks(audit)
     audit.add_argument("--output", type=Path, required=True, help="table to write (CSV), a row a benchmark")
@@ -213,6 +219,14 @@ def _positive(text: str) -> int:
     return int(text)
 
 
+def _shard(text: str) -> tuple[int, int]:
+    """A shard, such as 2/8."""
+    number, _, shards = text.partition("/")
+    if _positive(number) > _positive(shards):
+        raise argparse.ArgumentTypeError(f"there is no shard {number} of {shards}")
+    return int(number), int(shards)
+
+
 def _add_settings(parser: argparse.ArgumentParser, option: str, section: type[config.Section]) -> None:
     parser.add_argument(
         option,
@@ -282,7 +296,13 @@ def _split(options: argparse.Namespace) -> None:
 def _featurize(options: argparse.Namespace) -> None:
     from molclr.data.featurize import featurize
 
-    featurize(options.molecules, options.output, options.explicit_hydrogens, options.processes)
+    featurize(options.molecules, options.output, options.explicit_hydrogens, options.processes, options.shard)
+
+
+def _gather(options: argparse.Namespace) -> None:
+    from molclr.data.featurize import gather
+
+    gather(options.shards, options.output)
 
 
 def _benchmarks(options: argparse.Namespace) -> "list[BenchmarkFiles]":

@@ -1,12 +1,13 @@
-"""A molecule as arrays: the atom and bond features of the paper (Methods, 'Molecule graph')."""
+"""Molecules as arrays: the atom and bond features of the paper (Methods, 'Molecule graph')."""
 
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from rdkit import Chem
-from rdkit.Chem import rdmolops
+from rdkit.Chem import rdmolops, rdqueries
 
-from molclr.chem.smiles import read_molecule
+from molclr.chem.smiles import read_constitutions, read_molecule
 
 CHIRALITY_TAGS = {
     Chem.ChiralType.CHI_UNSPECIFIED: 0,
@@ -19,6 +20,8 @@ BOND_ORDERS = np.array([1.0, 2.0, 3.0, 1.5])
 """RDKit's bond orders in the order of the bond types: single, double, triple, aromatic."""
 
 BOND_DIRECTIONS = {Chem.BondDir.ENDUPRIGHT: 1, Chem.BondDir.ENDDOWNRIGHT: 2}
+
+_CHIRAL = rdqueries.HasChiralTagQueryAtom()
 
 
 class MolecularGraph(NamedTuple):
@@ -34,27 +37,88 @@ class MolecularGraph(NamedTuple):
     bond_features: np.ndarray
 
 
+class MolecularGraphs(NamedTuple):
+    """Molecules one after the other: the arrays of `MolecularGraph`, indices counted in each molecule from 0.
+
+    atom_counts, bond_counts: int64 (num_molecules,), how many rows are whose.
+    """
+
+    atoms: np.ndarray
+    bonds: np.ndarray
+    bond_features: np.ndarray
+    atom_counts: np.ndarray
+    bond_counts: np.ndarray
+
+
 def molecular_graph(smiles: str, explicit_hydrogens: bool = False) -> MolecularGraph:
     """The graph of a SMILES string, its hydrogens as atoms if asked. Raises RefusedMolecule as `read_molecule` does."""
-    molecule = read_molecule(smiles)
-    if explicit_hydrogens:
-        molecule = Chem.AddHs(molecule)
+    return MolecularGraph(*molecular_graphs([smiles], explicit_hydrogens)[:3])
 
-    atoms = np.zeros((molecule.GetNumAtoms(), 2), np.uint8)
-    atoms[:, 0] = [atom.GetAtomicNum() - 1 for atom in molecule.GetAtoms()]
-    if "@" in smiles:
-        atoms[:, 1] = [CHIRALITY_TAGS.get(atom.GetChiralTag(), 0) for atom in molecule.GetAtoms()]
 
-    # One call for all bonds: iterating over them in Python would cost half as much as parsing the molecule.
-    orders = np.triu(rdmolops.GetAdjacencyMatrix(molecule, useBO=True))
-    begin, end = orders.nonzero()
+def molecular_graphs(smiles: Sequence[str], explicit_hydrogens: bool = False) -> MolecularGraphs:
+    """The graphs of SMILES strings, at least one, in order. Raises RefusedMolecule as `read_molecule` does.
+
+    RDKit is asked for all bonds of a molecule at once and for atoms by index, because its iterators cost as much as parsing;
+    numpy works on all molecules at once for the same reason.
+    """
+    molecules = (
+        [Chem.AddHs(read_molecule(text)) for text in smiles] if explicit_hydrogens else read_constitutions(smiles)
+    )
+    atom_counts = np.array([molecule.GetNumAtoms() for molecule in molecules])
+    atoms = np.zeros((atom_counts.sum(), 2), np.uint8)
+    atoms[:, 0] = [
+        molecule.GetAtomWithIdx(index).GetAtomicNum() - 1
+        for molecule, size in zip(molecules, atom_counts.tolist(), strict=True)
+        for index in range(size)
+    ]
+    for text, molecule, own in zip(smiles, molecules, _slices(atom_counts), strict=True):
+        if "@" in text:
+            atoms[own, 1] = _tags(molecule)
+
+    begin, end, orders, bond_counts = _bonds(molecules, atom_counts)
     bonds = np.stack([begin, end], axis=1).astype(np.uint16)
     bond_features = np.zeros((len(bonds), 2), np.uint8)
-    bond_features[:, 0] = (orders[begin, end, None] == BOND_ORDERS).argmax(axis=1)
-    if "/" in smiles or "\\" in smiles:
-        for bond in molecule.GetBonds():
-            direction = BOND_DIRECTIONS.get(bond.GetBondDir(), 0)
-            if direction:
-                ends = sorted((bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()))
-                bond_features[(bonds == ends).all(axis=1), 1] = direction
-    return MolecularGraph(atoms, bonds, bond_features)
+    bond_features[:, 0] = (orders[:, None] == BOND_ORDERS).argmax(axis=1)
+    for text, molecule, own in zip(smiles, molecules, _slices(bond_counts), strict=True):
+        if "/" in text or "\\" in text:
+            bond_features[own, 1] = _directions(molecule, bonds[own])
+    return MolecularGraphs(atoms, bonds, bond_features, atom_counts, bond_counts)
+
+
+def _tags(molecule: Chem.Mol) -> np.ndarray:
+    """Chirality tag of each atom."""
+    tags = np.zeros(molecule.GetNumAtoms(), np.uint8)
+    for atom in molecule.GetAtomsMatchingQuery(_CHIRAL):
+        tags[atom.GetIdx()] = CHIRALITY_TAGS.get(atom.GetChiralTag(), 0)
+    return tags
+
+
+def _bonds(molecules: Sequence[Chem.Mol], sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Begin, end and order of all bonds, and how many each molecule has; by atoms, the smaller index first."""
+    cells, orders = [], []  # of the matrices, flattened
+    for molecule in molecules:
+        matrix = rdmolops.GetAdjacencyMatrix(molecule, useBO=True).ravel()
+        cells.append(matrix.nonzero()[0])
+        orders.append(matrix[cells[-1]])
+    counts = np.array([len(own) for own in cells])
+    begin, end = np.divmod(np.concatenate(cells), np.repeat(sizes, counts))
+    once = begin < end
+    return begin[once], end[once], np.concatenate(orders)[once], counts // 2
+
+
+def _directions(molecule: Chem.Mol, bonds: np.ndarray) -> np.ndarray:
+    """Direction of each row of `bonds`."""
+    directions = np.zeros(len(bonds), np.uint8)
+    for index in range(len(bonds)):
+        bond = molecule.GetBondWithIdx(index)
+        direction = BOND_DIRECTIONS.get(bond.GetBondDir())
+        if direction:
+            ends = sorted((bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()))
+            directions[(bonds == ends).all(axis=1)] = direction
+    return directions
+
+
+def _slices(counts: np.ndarray) -> Iterator[slice]:
+    """Where the rows of each molecule are."""
+    ends = counts.cumsum()
+    return map(slice, (ends - counts).tolist(), ends.tolist())

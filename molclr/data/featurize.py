@@ -1,38 +1,52 @@
 """From a molecule table to a graph store."""
 
+from collections.abc import Sequence
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
-from molclr.chem.graphs import molecular_graph
+from molclr.chem.graphs import molecular_graphs
 from molclr.data.molecules import open_molecules
-from molclr.data.store import write_store
+from molclr.data.store import GraphStore, write_store
 from molclr.parallel import ordered_map
 from molclr.progress import progress
 
 MOLECULES_PER_PART = 2000
 
 
-def featurize(molecules: str | Path, output: str | Path, explicit_hydrogens: bool = False, processes: int = 1) -> None:
+def featurize(
+    molecules: str | Path,
+    output: str | Path,
+    explicit_hydrogens: bool = False,
+    processes: int = 1,
+    shard: tuple[int, int] = (1, 1),
+) -> None:
     """Write the graphs of the molecule table `molecules` as a store, molecule by molecule in the order of the table.
 
-    The bytes do not depend on `processes`. Raises MolclrError if the file is no molecule table.
+    shard: (2, 8) is the second of eight stores that `gather` makes one of. The bytes do not depend on `processes`, nor those
+    of the gathered store on shards. Raises MolclrError if the file is no molecule table.
     """
     table = open_molecules(molecules)
-    smiles = (part.column("smiles").to_pylist() for part in table.iter_batches(MOLECULES_PER_PART, columns=["smiles"]))
+    number, shards = shard
     total = -(-table.metadata.num_rows // MOLECULES_PER_PART)
-    parts = ordered_map(partial(featurize_part, explicit_hydrogens=explicit_hydrogens), smiles, processes)
-    write_store(output, progress(parts, total, "featurize", "part"))
+    first, end = total * (number - 1) // shards, total * number // shards
+    smiles = (part.column("smiles").to_pylist() for part in table.iter_batches(MOLECULES_PER_PART, columns=["smiles"]))
+    work = partial(featurize_part, explicit_hydrogens=explicit_hydrogens)
+    write_store(
+        output, progress(ordered_map(work, islice(smiles, first, end), processes), end - first, "featurize", "part")
+    )
 
 
 def featurize_part(smiles: list[str], explicit_hydrogens: bool = False) -> dict[str, np.ndarray]:
     """The graphs of a few molecules as one part of a store; see `write_store`."""
-    graphs = [molecular_graph(text, explicit_hydrogens) for text in smiles]
-    return {
-        "atoms": np.concatenate([graph.atoms for graph in graphs]),
-        "bonds": np.concatenate([graph.bonds for graph in graphs]),
-        "bond_features": np.concatenate([graph.bond_features for graph in graphs]),
-        "atom_counts": np.array([len(graph.atoms) for graph in graphs]),
-        "bond_counts": np.array([len(graph.bonds) for graph in graphs]),
-    }
+    return molecular_graphs(smiles, explicit_hydrogens)._asdict()
+
+
+def gather(shards: Sequence[str | Path], output: str | Path) -> None:
+    """Write the molecules of all `shards`, in their order, as one store. Raises MolclrError if one is no store."""
+    stores = [GraphStore(path) for path in shards]
+    pieces = [(store, first) for store in stores for first in range(0, len(store), MOLECULES_PER_PART)]
+    parts = (store.part(np.arange(first, min(first + MOLECULES_PER_PART, len(store)))) for store, first in pieces)
+    write_store(output, progress(parts, len(pieces), "gather", "part"))

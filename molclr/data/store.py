@@ -1,13 +1,19 @@
-"""The graph store: the graphs of many molecules as flat arrays in one file that is mapped, not read.
+"""The graph store: the graphs of many molecules as flat arrays in one file.
 
-The file is in the safetensors format (a JSON header, then raw arrays), so nothing in it is ever executed. Memory does not
-grow with the number of molecules: a batch touches only its own bytes.
+The file is in the safetensors format (a JSON header, then raw arrays), so nothing in it is ever executed. A batch reads only
+its own bytes; mapped into memory are the offsets, 16 bytes a molecule. The rest is not mapped: after an epoch in random order
+all of it would count as resident.
 """
 
 import json
+import os
 import shutil
-from collections.abc import Iterable
+import weakref
+from collections.abc import Callable, Iterable
+from functools import partial
+from itertools import repeat
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -31,69 +37,90 @@ See molclr.chem.graphs.MolecularGraph for the columns.
 SAFETENSORS_TYPES = {np.dtype(np.int64): "I64", np.dtype(np.uint16): "U16", np.dtype(np.uint8): "U8"}
 
 
+class Section(NamedTuple):
+    """Where an array is in the file: its first byte and its shape."""
+
+    start: int
+    shape: list[int]
+
+
 class GraphStore:
     """The graphs of `len(store)` molecules, in the order of their molecule table."""
 
     def __init__(self, path: str | Path) -> None:
-        """Map the store at `path`. Raises MolclrError when the file is missing, truncated or no graph store."""
+        """Open the store at `path`. Raises MolclrError when the file is missing, truncated or no graph store."""
         if not Path(path).is_file():
             raise MolclrError(f"There is no graph store '{path}'; make it with 'molclr featurize'.")
         try:
-            arrays = _map_arrays(Path(path))
-            self._hold(**{name: arrays[name] for name in ARRAYS})
+            sections = _read_header(Path(path))
+            atom_offsets, bond_offsets = (_map(Path(path), sections[f"{kind}_offsets"]) for kind in ("atom", "bond"))
         except (ValueError, KeyError, TypeError):
             raise MolclrError(
                 f"'{path}' is truncated or no graph store; make it anew with 'molclr featurize'."
             ) from None
+        file = os.open(path, os.O_RDONLY)
+        weakref.finalize(self, os.close, file)
+        self._hold(atom_offsets, bond_offsets, partial(_read_rows, file, sections))
 
     @classmethod
     def of(cls, part: dict[str, np.ndarray]) -> "GraphStore":
         """The store of one part, as `write_store` takes them, in memory."""
         store = cls.__new__(cls)
-        offsets = {
-            f"{kind}_offsets": np.concatenate([[0], part[f"{kind}_counts"]]).cumsum(dtype=np.int64)
-            for kind in ("atom", "bond")
-        }
-        store._hold(**offsets, **{name: part[name] for name in ("bonds", "atoms", "bond_features")})
+        atom_offsets, bond_offsets = (
+            np.concatenate([[0], part[f"{kind}_counts"]]).cumsum(dtype=np.int64) for kind in ("atom", "bond")
+        )
+        store._hold(atom_offsets, bond_offsets, partial(_take_rows, part))
         return store
 
-    def _hold(
-        self,
-        atom_offsets: np.ndarray,
-        bond_offsets: np.ndarray,
-        bonds: np.ndarray,
-        atoms: np.ndarray,
-        bond_features: np.ndarray,
-    ) -> None:
-        self.atom_offsets, self.bond_offsets, self.bonds = atom_offsets, bond_offsets, bonds
-        self.atoms, self.bond_features = atoms, bond_features
+    def _hold(self, atom_offsets: np.ndarray, bond_offsets: np.ndarray, rows: Callable[..., np.ndarray]) -> None:
+        """rows(name, first, counts): of an array, the rows first[i] to first[i] + counts[i] for every i."""
+        self._atom_offsets, self._bond_offsets, self._rows = atom_offsets, bond_offsets, rows
 
     def __len__(self) -> int:
-        return len(self.atom_offsets) - 1
+        return len(self._atom_offsets) - 1
 
     def batch(self, molecules: np.ndarray) -> GraphBatch:
         """Graphs of `molecules`, int64 (num_graphs,) positions in the store, side by side in that order."""
-        molecules = np.asarray(molecules, np.int64)
-        atoms, atoms_per_graph, first_atom = _ranges(self.atom_offsets, molecules)
-        bonds, bonds_per_graph, _ = _ranges(self.bond_offsets, molecules)
-        graphs = np.arange(len(molecules))
-        begin, end = (self.bonds[bonds].astype(np.int64) + np.repeat(first_atom, bonds_per_graph)[:, None]).T
-        features = self.bond_features[bonds].astype(np.int64)
+        part = self.part(np.asarray(molecules, np.int64))
+        atom_counts = part["atom_counts"]
+        first_atom = np.repeat(atom_counts.cumsum() - atom_counts, part["bond_counts"])
+        begin, end = (part["bonds"].astype(np.int64) + first_atom[:, None]).T
+        features = part["bond_features"].astype(np.int64)
         return GraphBatch(
-            x=torch.from_numpy(self.atoms[atoms].astype(np.int64)),
+            x=torch.from_numpy(part["atoms"].astype(np.int64)),
             edge_index=torch.from_numpy(np.stack([np.concatenate([begin, end]), np.concatenate([end, begin])])),
             edge_attr=torch.from_numpy(np.concatenate([features, features])),
-            batch=torch.from_numpy(np.repeat(graphs, atoms_per_graph)),
-            num_graphs=len(molecules),
+            batch=torch.from_numpy(np.repeat(np.arange(len(atom_counts)), atom_counts)),
+            num_graphs=len(atom_counts),
         )
 
+    def part(self, molecules: np.ndarray) -> dict[str, np.ndarray]:
+        """The same graphs as a part, as `write_store` takes them."""
+        first_atom, first_bond = self._atom_offsets[molecules], self._bond_offsets[molecules]
+        atom_counts = self._atom_offsets[molecules + 1] - first_atom
+        bond_counts = self._bond_offsets[molecules + 1] - first_bond
+        return {
+            "atoms": self._rows("atoms", first_atom, atom_counts),
+            "bonds": self._rows("bonds", first_bond, bond_counts),
+            "bond_features": self._rows("bond_features", first_bond, bond_counts),
+            "atom_counts": atom_counts,
+            "bond_counts": bond_counts,
+        }
 
-def _ranges(offsets: np.ndarray, items: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """For ranges offsets[i]:offsets[i + 1], i in `items`: all their indices, their lengths, where each starts in the result."""
-    start = offsets[items]
-    length = offsets[items + 1] - start
-    first = np.cumsum(length) - length
-    return np.arange(length.sum()) + np.repeat(start - first, length), length, first
+
+def _take_rows(arrays: dict[str, np.ndarray], name: str, first: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Rows of an array in memory."""
+    ends = counts.cumsum()
+    return arrays[name][np.arange(counts.sum()) + np.repeat(first - ends + counts, counts)]
+
+
+def _read_rows(file: int, sections: dict[str, Section], name: str, first: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Rows of an array in a file."""
+    dtype, section = ARRAYS[name], sections[name]
+    row_size = 2 * dtype.itemsize
+    places, sizes = section.start + first * row_size, counts * row_size
+    content = b"".join(map(os.pread, repeat(file), sizes.tolist(), places.tolist()))
+    return np.frombuffer(content, dtype).reshape(-1, 2)
 
 
 def write_store(path: str | Path, parts: Iterable[dict[str, np.ndarray]]) -> None:
@@ -146,20 +173,23 @@ def _join(path: Path, sections: dict[str, Path]) -> None:
                 shutil.copyfileobj(source, file, 1 << 20)
 
 
-def _map_arrays(path: Path) -> dict[str, np.ndarray]:
-    """The arrays of a safetensors file as memory maps. ValueError or KeyError when it is none."""
+def _read_header(path: Path) -> dict[str, Section]:
+    """Where the arrays of a safetensors file are. ValueError, KeyError or TypeError when it is none, or not all of it."""
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
         if length > 1 << 20:
             raise ValueError("no safetensors header")
         header = json.loads(file.read(length))
-    arrays = {}
-    for name, dtype in ARRAYS.items():
-        entry = header[name]
-        if entry["shape"][0] == 0:
-            arrays[name] = np.zeros(entry["shape"], dtype)
-            continue
-        start = 8 + length + entry["data_offsets"][0]
-        # The plain view spares numpy.memmap's bookkeeping on every indexing.
-        arrays[name] = np.asarray(np.memmap(path, dtype, mode="r", offset=start, shape=tuple(entry["shape"])))
-    return arrays
+    sections = {}
+    for name in ARRAYS:
+        start, end = header[name]["data_offsets"]
+        sections[name] = Section(8 + length + start, header[name]["shape"])
+        if 8 + length + end > path.stat().st_size:
+            raise ValueError("truncated")
+    return sections
+
+
+def _map(path: Path, section: Section) -> np.ndarray:
+    """Offsets as a memory map."""
+    # The plain view spares numpy.memmap's bookkeeping on every indexing.
+    return np.asarray(np.memmap(path, np.int64, mode="r", offset=section.start, shape=tuple(section.shape)))

@@ -9,7 +9,7 @@ from safetensors.numpy import load_file
 from torch_geometric.data import Batch, Data
 
 from molclr.chem.graphs import molecular_graph
-from molclr.data.featurize import featurize, featurize_part
+from molclr.data.featurize import featurize, featurize_part, gather
 from molclr.data.pyg import from_pyg, to_pyg
 from molclr.data.store import GraphStore, write_store
 from molclr.errors import MolclrError
@@ -46,6 +46,14 @@ def test_edge_k_plus_m_reverses_edge_k(path):
     assert torch.equal(batch.edge_index[:, :m], batch.edge_index[:, m:].flip(0))
 
 
+def test_a_part_in_memory_is_the_same_as_in_a_file(path, smiles):
+    chosen = np.array([12, 0, 4, 4, 1])
+    for ours, expected in zip(
+        GraphStore.of(featurize_part(smiles)).batch(chosen), GraphStore(path).batch(chosen), strict=True
+    ):
+        assert ours == expected if isinstance(ours, int) else torch.equal(ours, expected)
+
+
 def test_the_file_is_plain_safetensors(path, smiles):
     arrays = load_file(path)
     assert set(arrays) == {"atoms", "atom_offsets", "bonds", "bond_offsets", "bond_features"}
@@ -79,13 +87,17 @@ def test_a_store_that_fails_leaves_nothing(smiles, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_featurize_gives_the_same_bytes_with_any_number_of_processes(smiles, tmp_path, monkeypatch):
+def test_featurize_gives_the_same_bytes_with_any_number_of_processes_and_shards(smiles, tmp_path, monkeypatch):
     monkeypatch.setattr("molclr.data.featurize.MOLECULES_PER_PART", 4)
     pq.write_table(pa.table({"row": list(range(len(smiles))), "smiles": smiles}), tmp_path / "molecules.parquet")
     for processes in (1, 2):
         featurize(tmp_path / "molecules.parquet", tmp_path / f"{processes}.safetensors", processes=processes)
     assert (tmp_path / "1.safetensors").read_bytes() == (tmp_path / "2.safetensors").read_bytes()
     assert len(GraphStore(tmp_path / "1.safetensors")) == len(smiles)
+    for number in (1, 2, 3, 4, 5, 6):  # more than there are parts: some shards are empty
+        featurize(tmp_path / "molecules.parquet", tmp_path / f"shard-{number}.safetensors", shard=(number, 6))
+    gather([tmp_path / f"shard-{number}.safetensors" for number in range(1, 7)], tmp_path / "gathered.safetensors")
+    assert (tmp_path / "gathered.safetensors").read_bytes() == (tmp_path / "1.safetensors").read_bytes()
     header = (tmp_path / "1.safetensors").read_bytes()
     assert json.loads(header[8 : 8 + int.from_bytes(header[:8], "little")])
 
