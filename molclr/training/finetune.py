@@ -114,39 +114,15 @@ def finetune(
         load_encoder(start, settings.dropout)[0] if isinstance(start, Path) else Encoder(start, shape, settings.dropout)
     )
     model = Predictor(encoder, settings, run, data.labels[train]).to(device)
-    optimizer = torch.optim.Adam(
-        [
-            {
-                "params": model.encoder.parameters(),
-                "lr": settings.encoder_learning_rate if pretrained else settings.head_learning_rate,
-            },
-            {"params": model.head.parameters(), "lr": settings.head_learning_rate},
-        ],
-        weight_decay=settings.weight_decay,
-        fused=True,
-    )
+    optimizer = adam(model, settings, pretrained)
     labels = torch.tensor(data.labels, dtype=torch.float32)
     best_epoch, best_score, best_criterion, best_weights = 0, math.nan, math.nan, copy_weights(model)
     history = []
 
     for epoch in range(1, settings.epochs + 1):
-        torch.manual_seed(derive_seed(run.seed, "dropout", epoch))
-        order = np.random.default_rng(derive_seed(run.seed, "order", epoch)).permutation(train)
-        # Equal batches, at least of the wanted size: batch norm cannot learn from a last batch of one molecule.
-        batches = np.array_split(order, max(1, len(order) // settings.batch_size))
-        model.train()
-        loss_sum = 0.0
-        for batch in batches:
-            with mixed_precision(settings, device):
-                loss = model.loss(store.batch(batch).to(device), labels[batch].to(device))
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            loss_sum += float(loss.detach())
-        if not math.isfinite(loss_sum):
-            raise MolclrError(
-                f"The loss is {loss_sum} in epoch {epoch} of {folder}; lower the learning rates of finetune."
-            )
+        loss = train_epoch(model, optimizer, store, labels, train, settings, epoch)
+        if not math.isfinite(loss):
+            raise MolclrError(f"The loss is {loss} in epoch {epoch} of {folder}; lower the learning rates of finetune.")
         predictions = model.predict(store, valid, device)
         validation = score(run.metric, data.labels[valid], predictions, run.targets).value
         # Targets of different units are weighed as the loss weighs them: in their own scale.
@@ -154,7 +130,7 @@ def finetune(
         criterion = score(run.metric, data.labels[valid] / scale, predictions / scale, run.targets).value
         if better(run.metric, criterion, best_criterion) or math.isnan(best_criterion):
             best_epoch, best_score, best_criterion, best_weights = epoch, validation, criterion, copy_weights(model)
-        history.append({"epoch": epoch, "train_loss": loss_sum / len(batches), "validation": validation})
+        history.append({"epoch": epoch, "train_loss": loss, "validation": validation})
 
     model.load_state_dict(best_weights)
     note = "no validation score: the last epoch is taken" if math.isnan(best_score) else ""
@@ -172,3 +148,43 @@ def finetune(
         validation=best_score,
         note=note,
     )
+
+
+def adam(model: Predictor, settings: Finetune, pretrained: bool) -> torch.optim.Adam:
+    """Adam, in which a pre-trained encoder has a rate of its own."""
+    encoder_rate = settings.encoder_learning_rate if pretrained else settings.head_learning_rate
+    groups = [
+        {"params": model.encoder.parameters(), "lr": encoder_rate},
+        {"params": model.head.parameters(), "lr": settings.head_learning_rate},
+    ]
+    return torch.optim.Adam(groups, weight_decay=settings.weight_decay, fused=True)
+
+
+def train_epoch(
+    model: Predictor,
+    optimizer: torch.optim.Optimizer,
+    store: GraphStore,
+    labels: Tensor,
+    molecules: np.ndarray,
+    settings: Finetune,
+    epoch: int,
+) -> float:
+    """Pass once over `molecules`, positions in the store, in an order that seed and epoch decide; return the mean loss.
+
+    labels: float (len(store), targets), NaN where missing.
+    """
+    device = model.mean.device
+    torch.manual_seed(derive_seed(model.run.seed, "dropout", epoch))
+    order = np.random.default_rng(derive_seed(model.run.seed, "order", epoch)).permutation(molecules)
+    # Equal batches, at least of the wanted size: batch norm cannot learn from a last batch of one molecule.
+    batches = np.array_split(order, max(1, len(order) // settings.batch_size))
+    model.train()
+    loss_sum = 0.0
+    for batch in batches:
+        with mixed_precision(settings, device):
+            loss = model.loss(store.batch(batch).to(device), labels[batch].to(device))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        loss_sum += float(loss.detach())
+    return loss_sum / len(batches)
