@@ -23,7 +23,7 @@ def featurize(molecules: str | Path, output: str | Path, explicit_hydrogens: boo
     smiles = (part.column("smiles").to_pylist() for part in table.iter_batches(MOLECULES_PER_PART, columns=["smiles"]))
     total = -(-table.metadata.num_rows // MOLECULES_PER_PART)
     parts = ordered_map(partial(featurize_part, explicit_hydrogens=explicit_hydrogens), smiles, processes)
-    write_store(output, progress(parts, total, "featurize", "part"))
+    write_store(output, progress(parts, total, "featurize", "part"), explicit_hydrogens)
 
 
 def featurize_part(smiles: list[str], explicit_hydrogens: bool = False) -> dict[str, np.ndarray]:

@@ -28,18 +28,25 @@ ARRAYS: dict[str, np.dtype] = {
 Atoms of molecule i are rows atom_offsets[i] to atom_offsets[i + 1] of `atoms`, and likewise for bonds.
 See molclr.chem.graphs.MolecularGraph for the columns.
 """
+HYDROGENS = "explicit_hydrogens"
+"""Metadata of the file: are hydrogens atoms of their own?"""
 SAFETENSORS_TYPES = {np.dtype(np.int64): "I64", np.dtype(np.uint16): "U16", np.dtype(np.uint8): "U8"}
 
 
 class GraphStore:
-    """The graphs of `len(store)` molecules, in the order of their molecule table."""
+    """The graphs of `len(store)` molecules, in the order of their molecule table.
+
+    explicit_hydrogens: are hydrogens atoms of their own?
+    """
+
+    explicit_hydrogens: bool
 
     def __init__(self, path: str | Path) -> None:
         """Map the store at `path`. Raises MolclrError when the file is missing, truncated or no graph store."""
         if not Path(path).is_file():
             raise MolclrError(f"There is no graph store '{path}'; make it with 'molclr featurize'.")
         try:
-            arrays = _map_arrays(Path(path))
+            arrays, self.explicit_hydrogens = _map_arrays(Path(path))
             self._hold(**{name: arrays[name] for name in ARRAYS})
         except (ValueError, KeyError, TypeError):
             raise MolclrError(
@@ -47,9 +54,10 @@ class GraphStore:
             ) from None
 
     @classmethod
-    def of(cls, part: dict[str, np.ndarray]) -> "GraphStore":
+    def of(cls, part: dict[str, np.ndarray], explicit_hydrogens: bool = False) -> "GraphStore":
         """The store of one part, as `write_store` takes them, in memory."""
         store = cls.__new__(cls)
+        store.explicit_hydrogens = explicit_hydrogens
         offsets = {
             f"{kind}_offsets": np.concatenate([[0], part[f"{kind}_counts"]]).cumsum(dtype=np.int64)
             for kind in ("atom", "bond")
@@ -96,8 +104,10 @@ def _ranges(offsets: np.ndarray, items: np.ndarray) -> tuple[np.ndarray, np.ndar
     return np.arange(length.sum()) + np.repeat(start - first, length), length, first
 
 
-def write_store(path: str | Path, parts: Iterable[dict[str, np.ndarray]]) -> None:
+def write_store(path: str | Path, parts: Iterable[dict[str, np.ndarray]], explicit_hydrogens: bool = False) -> None:
     """Write a store from `parts`, each of some molecules; parts are written as they come and not kept.
+
+    The file remembers whether hydrogens are atoms of their own, so that a model can ask for molecules as it learned from.
 
     A part has the arrays `atoms`, `bonds` and `bond_features` of its molecules one after the other (see MolecularGraph)
     and how many rows each molecule has, `atom_counts` and `bond_counts`, int (num_molecules,).
@@ -119,15 +129,16 @@ def write_store(path: str | Path, parts: Iterable[dict[str, np.ndarray]]) -> Non
                     counts["bond_offsets"].append(part["bond_counts"].astype(np.int32))
             for name, lengths in counts.items():
                 np.concatenate(lengths).cumsum(dtype=np.int64).tofile(sections[name])
-            _join(temporary, sections)
+            _join(temporary, sections, explicit_hydrogens)
         finally:
             for section in sections.values():
                 section.unlink(missing_ok=True)
 
 
-def _join(path: Path, sections: dict[str, Path]) -> None:
+def _join(path: Path, sections: dict[str, Path], explicit_hydrogens: bool) -> None:
     """Put a safetensors header before the arrays that lie in `sections`."""
-    header, start = {}, 0
+    header: dict[str, dict] = {"__metadata__": {HYDROGENS: json.dumps(explicit_hydrogens)}}
+    start = 0
     for name, section in sections.items():
         size = section.stat().st_size
         shape = [size // ARRAYS[name].itemsize] if name.endswith("offsets") else [size // ARRAYS[name].itemsize // 2, 2]
@@ -146,8 +157,8 @@ def _join(path: Path, sections: dict[str, Path]) -> None:
                 shutil.copyfileobj(source, file, 1 << 20)
 
 
-def _map_arrays(path: Path) -> dict[str, np.ndarray]:
-    """The arrays of a safetensors file as memory maps. ValueError or KeyError when it is none."""
+def _map_arrays(path: Path) -> tuple[dict[str, np.ndarray], bool]:
+    """The arrays of a store as memory maps, and whether hydrogens are atoms. ValueError or KeyError when it is none."""
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
         if length > 1 << 20:
@@ -162,4 +173,4 @@ def _map_arrays(path: Path) -> dict[str, np.ndarray]:
         start = 8 + length + entry["data_offsets"][0]
         # The plain view spares numpy.memmap's bookkeeping on every indexing.
         arrays[name] = np.asarray(np.memmap(path, dtype, mode="r", offset=start, shape=tuple(entry["shape"])))
-    return arrays
+    return arrays, header["__metadata__"][HYDROGENS] == "true"

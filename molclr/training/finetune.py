@@ -4,6 +4,7 @@ import dataclasses
 import math
 import warnings
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import torch
@@ -11,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from molclr.batch import GraphBatch
-from molclr.config import EncoderName, EncoderShape, Finetune
+from molclr.config import EncoderName, EncoderShape, Finetune, ModelName
 from molclr.data.labelled import LabelledMolecules
 from molclr.data.splits import SUBSETS
 from molclr.data.store import GraphStore
@@ -22,7 +23,7 @@ from molclr.files import write_rows
 from molclr.models.encoder import Encoder
 from molclr.models.heads import PredictionHead
 from molclr.seeds import derive_seed
-from molclr.training.checkpoint import copy_weights, load_encoder, save_weights
+from molclr.training.checkpoint import copy_weights, load_encoder, load_weights, save_weights
 from molclr.training.device import mixed_precision, prepare
 
 EVALUATION_BATCH = 512
@@ -113,6 +114,7 @@ def finetune(
     encoder = (
         load_encoder(start, settings.dropout)[0] if isinstance(start, Path) else Encoder(start, shape, settings.dropout)
     )
+    _check_name(run.model, encoder.name, pretrained)
     model = Predictor(encoder, settings, run, data.labels[train]).to(device)
     optimizer = adam(model, settings, pretrained)
     labels = torch.tensor(data.labels, dtype=torch.float32)
@@ -134,8 +136,17 @@ def finetune(
 
     model.load_state_dict(best_weights)
     note = "no validation score: the last epoch is taken" if math.isnan(best_score) else ""
-    about = {"encoder": encoder.name, "shape": encoder.shape.model_dump(), "finetune": settings.model_dump()}
-    save_weights(folder / "model.safetensors", best_weights, about | {"run": dataclasses.asdict(run)})
+    save_weights(
+        folder / "model.safetensors",
+        best_weights,
+        {
+            "encoder": encoder.name,
+            "shape": encoder.shape.model_dump(),
+            "finetune": settings.model_dump(),
+            "run": dataclasses.asdict(run),
+            "explicit_hydrogens": store.explicit_hydrogens,
+        },
+    )
     write_rows(folder / "history.csv", history)
     predictions = model.predict(store, test, device)
     return write_run(
@@ -148,6 +159,31 @@ def finetune(
         validation=best_score,
         note=note,
     )
+
+
+def load_predictor(path: Path) -> tuple[Predictor, bool]:
+    """Read a fine-tuned model, and whether it learned from molecules with explicit hydrogens.
+
+    Raises MolclrError as `load_weights` does, and when the file holds something else.
+    """
+    weights, about = load_weights(path)
+    if about.keys() != {"encoder", "shape", "finetune", "run", "explicit_hydrogens"}:
+        raise MolclrError(f"'{path}' holds no fine-tuned model; give a model.safetensors of 'molclr finetune'.")
+    run = Run(**about["run"])
+    encoder = Encoder(about["encoder"], EncoderShape(**about["shape"]))
+    model = Predictor(encoder, Finetune(**about["finetune"]), run, np.zeros((1, len(run.targets))))
+    model.load_state_dict(weights)
+    return model, about["explicit_hydrogens"]
+
+
+def _check_name(model: str, kind: EncoderName, pretrained: bool) -> None:
+    """Raise MolclrError if a model has the name under which the tables know another; any name of one's own is welcome."""
+    rightful = f"MolCLR_{kind.upper()}" if pretrained else kind.upper()
+    if model in get_args(ModelName) and model != rightful:
+        start = "a pre-trained" if pretrained else "a new"
+        raise MolclrError(
+            f"The model is called {model}, but it starts from {start} {kind.upper()}: that is {rightful}."
+        )
 
 
 def adam(model: Predictor, settings: Finetune, pretrained: bool) -> torch.optim.Adam:
