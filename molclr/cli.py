@@ -152,6 +152,14 @@ def build_parser() -> argparse.ArgumentParser:
     choose.add_argument("--chosen", type=Path, required=True, help="settings to write (YAML), as --settings takes them")
     choose.add_argument("--trials", type=Path, required=True, help="table of all trials to write (CSV)")
 
+    predict = command(_predict, "what a fine-tuned model says of new molecules")
+    predict.add_argument("table", type=Path, help="CSV table with SMILES")
+    predict.add_argument("--model", type=Path, required=True, help="model.safetensors of a fine-tuning")
+    predict.add_argument("--output", type=Path, required=True, help="table row,smiles,TARGET,...,reason to write (CSV)")
+    predict.add_argument("--smiles-column", default="smiles", help="column with the SMILES (default: smiles)")
+    predict.add_argument("--processes", type=_positive, default=1, help="processes (default: 1)")
+    _add_settings(predict, "--settings", config.Compute)
+
     baseline = command(_baseline, "random forest or support vector machine on ECFP4 counts")
     _add_run(baseline)
     _add_settings(baseline, "--settings", config.Baselines)
@@ -364,6 +372,16 @@ def _finetune(options: argparse.Namespace) -> None:
     if options.trial is not None:
         settings = propose(settings, options.trial)
     _tell(finetune(data, options.graphs, options.folder, run, start, settings, shape))
+
+
+def _predict(options: argparse.Namespace) -> None:
+    compute = config.parse_settings(config.Compute, options.settings)
+    from molclr.training.predict import predict
+
+    predicted, refused = predict(
+        options.table, options.model, options.output, compute, options.smiles_column, options.processes
+    )
+    print(f"{predicted} molecules predicted, {refused} rows refused, see {options.output}", file=sys.stderr)
 
 
 def _choose(options: argparse.Namespace) -> None:

@@ -50,7 +50,7 @@ class PretrainedEncoder:
         for first in range(0, len(smiles), MOLECULES_AT_A_TIME):
             part = list(smiles[first : first + MOLECULES_AT_A_TIME])
             try:
-                store = GraphStore.of(featurize_part(part, explicit_hydrogens))
+                store = GraphStore.of(featurize_part(part, explicit_hydrogens), explicit_hydrogens)
             except RefusedMolecule:
                 raise _complaint(part, first) from None
             parts.append(embed(store, self.encoder, np.arange(len(part)), self.device))

@@ -34,9 +34,8 @@ def featurize(
     first, end = total * (number - 1) // shards, total * number // shards
     smiles = (part.column("smiles").to_pylist() for part in table.iter_batches(MOLECULES_PER_PART, columns=["smiles"]))
     work = partial(featurize_part, explicit_hydrogens=explicit_hydrogens)
-    write_store(
-        output, progress(ordered_map(work, islice(smiles, first, end), processes), end - first, "featurize", "part")
-    )
+    parts = ordered_map(work, islice(smiles, first, end), processes)
+    write_store(output, progress(parts, end - first, "featurize", "part"), explicit_hydrogens)
 
 
 def featurize_part(smiles: list[str], explicit_hydrogens: bool = False) -> dict[str, np.ndarray]:
@@ -49,4 +48,4 @@ def gather(shards: Sequence[str | Path], output: str | Path) -> None:
     stores = [GraphStore(path) for path in shards]
     pieces = [(store, first) for store in stores for first in range(0, len(store), MOLECULES_PER_PART)]
     parts = (store.part(np.arange(first, min(first + MOLECULES_PER_PART, len(store)))) for store, first in pieces)
-    write_store(output, progress(parts, len(pieces), "gather", "part"))
+    write_store(output, progress(parts, len(pieces), "gather", "part"), stores[0].explicit_hydrogens)

@@ -120,8 +120,8 @@ def canonicalize(
             example = example or next(iter(refusals), None)
         if accepted == 0 and example:
             raise MolclrError(
-                f"Every row of '{raw_csv}' is refused; row {example.row}, for one: {example.reason}. "
-                "Name the columns with labels by --targets if the others are none."
+                f"Every row of '{raw_csv}' is refused; row {example.row}, for one: {example.reason}."
+                + " Name the columns with labels by --targets if the others are none." * bool(header.targets)
             )
     return accepted, refused
 
@@ -210,7 +210,7 @@ def _read_header(path: Path, smiles_column: str, targets: Sequence[str] | None) 
             trouble = "several columns" if name in names else "no column"
             raise MolclrError(
                 f"'{path}' has {trouble} '{name}'; its columns are: {found}. "
-                "Name yours with --smiles-column and --targets."
+                f"Name yours with --smiles-column{' and --targets' if targets else ''}."
             )
     for name in targets:
         if name in OWN_COLUMNS:

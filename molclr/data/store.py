@@ -34,6 +34,8 @@ ARRAYS: dict[str, np.dtype] = {
 Atoms of molecule i are rows atom_offsets[i] to atom_offsets[i + 1] of `atoms`, and likewise for bonds.
 See molclr.chem.graphs.MolecularGraph for the columns.
 """
+HYDROGENS = "explicit_hydrogens"
+"""Metadata of the file: are hydrogens atoms of their own?"""
 SAFETENSORS_TYPES = {np.dtype(np.int64): "I64", np.dtype(np.uint16): "U16", np.dtype(np.uint8): "U8"}
 
 
@@ -45,14 +47,19 @@ class Section(NamedTuple):
 
 
 class GraphStore:
-    """The graphs of `len(store)` molecules, in the order of their molecule table."""
+    """The graphs of `len(store)` molecules, in the order of their molecule table.
+
+    explicit_hydrogens: are hydrogens atoms of their own?
+    """
+
+    explicit_hydrogens: bool
 
     def __init__(self, path: str | Path) -> None:
         """Open the store at `path`. Raises MolclrError when the file is missing, truncated or no graph store."""
         if not Path(path).is_file():
             raise MolclrError(f"There is no graph store '{path}'; make it with 'molclr featurize'.")
         try:
-            sections = _read_header(Path(path))
+            sections, self.explicit_hydrogens = _read_header(Path(path))
             atom_offsets, bond_offsets = (_map(Path(path), sections[f"{kind}_offsets"]) for kind in ("atom", "bond"))
         except (ValueError, KeyError, TypeError):
             raise MolclrError(
@@ -63,9 +70,10 @@ class GraphStore:
         self._hold(atom_offsets, bond_offsets, partial(_read_rows, file, sections))
 
     @classmethod
-    def of(cls, part: dict[str, np.ndarray]) -> "GraphStore":
+    def of(cls, part: dict[str, np.ndarray], explicit_hydrogens: bool = False) -> "GraphStore":
         """The store of one part, as `write_store` takes them, in memory."""
         store = cls.__new__(cls)
+        store.explicit_hydrogens = explicit_hydrogens
         atom_offsets, bond_offsets = (
             np.concatenate([[0], part[f"{kind}_counts"]]).cumsum(dtype=np.int64) for kind in ("atom", "bond")
         )
@@ -123,8 +131,10 @@ def _read_rows(file: int, sections: dict[str, Section], name: str, first: np.nda
     return np.frombuffer(content, dtype).reshape(-1, 2)
 
 
-def write_store(path: str | Path, parts: Iterable[dict[str, np.ndarray]]) -> None:
+def write_store(path: str | Path, parts: Iterable[dict[str, np.ndarray]], explicit_hydrogens: bool = False) -> None:
     """Write a store from `parts`, each of some molecules; parts are written as they come and not kept.
+
+    The file remembers whether hydrogens are atoms of their own, so that a model can ask for molecules as it learned from.
 
     A part has the arrays `atoms`, `bonds` and `bond_features` of its molecules one after the other (see MolecularGraph)
     and how many rows each molecule has, `atom_counts` and `bond_counts`, int (num_molecules,).
@@ -146,15 +156,16 @@ def write_store(path: str | Path, parts: Iterable[dict[str, np.ndarray]]) -> Non
                     counts["bond_offsets"].append(part["bond_counts"].astype(np.int32))
             for name, lengths in counts.items():
                 np.concatenate(lengths).cumsum(dtype=np.int64).tofile(sections[name])
-            _join(temporary, sections)
+            _join(temporary, sections, explicit_hydrogens)
         finally:
             for section in sections.values():
                 section.unlink(missing_ok=True)
 
 
-def _join(path: Path, sections: dict[str, Path]) -> None:
+def _join(path: Path, sections: dict[str, Path], explicit_hydrogens: bool) -> None:
     """Put a safetensors header before the arrays that lie in `sections`."""
-    header, start = {}, 0
+    header: dict[str, dict] = {"__metadata__": {HYDROGENS: json.dumps(explicit_hydrogens)}}
+    start = 0
     for name, section in sections.items():
         size = section.stat().st_size
         shape = [size // ARRAYS[name].itemsize] if name.endswith("offsets") else [size // ARRAYS[name].itemsize // 2, 2]
@@ -173,8 +184,11 @@ def _join(path: Path, sections: dict[str, Path]) -> None:
                 shutil.copyfileobj(source, file, 1 << 20)
 
 
-def _read_header(path: Path) -> dict[str, Section]:
-    """Where the arrays of a safetensors file are. ValueError, KeyError or TypeError when it is none, or not all of it."""
+def _read_header(path: Path) -> tuple[dict[str, Section], bool]:
+    """Where the arrays of a store are, and whether hydrogens are atoms.
+
+    ValueError, KeyError or TypeError when it is none, or not all of it.
+    """
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
         if length > 1 << 20:
@@ -186,7 +200,7 @@ def _read_header(path: Path) -> dict[str, Section]:
         sections[name] = Section(8 + length + start, header[name]["shape"])
         if 8 + length + end > path.stat().st_size:
             raise ValueError("truncated")
-    return sections
+    return sections, header["__metadata__"][HYDROGENS] == "true"
 
 
 def _map(path: Path, section: Section) -> np.ndarray:

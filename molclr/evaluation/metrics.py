@@ -12,6 +12,7 @@ Task = Literal["classification", "regression"]
 Metric = Literal["roc_auc", "rmse", "mae"]
 
 TASKS: tuple[Task, ...] = get_args(Task)
+METRICS_OF: dict[Task, tuple[Metric, ...]] = {"classification": ("roc_auc",), "regression": ("rmse", "mae")}
 HIGHER_IS_BETTER: dict[Metric, bool] = {"roc_auc": True, "rmse": False, "mae": False}
 
 

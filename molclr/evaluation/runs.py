@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from molclr.errors import MolclrError
-from molclr.evaluation.metrics import Metric, Task, score
+from molclr.evaluation.metrics import METRICS_OF, Metric, Task, score
 from molclr.files import replacing
 
 
@@ -28,6 +28,12 @@ class Run:
     task: Task
     metric: Metric
     targets: Sequence[str]
+
+    def __post_init__(self) -> None:
+        """Raise MolclrError if the metric is not one of the task."""
+        if self.metric not in METRICS_OF[self.task]:
+            suitable = " or ".join(METRICS_OF[self.task])
+            raise MolclrError(f"The metric {self.metric} does not suit {self.task}; take {suitable}.")
 
 
 @dataclass(frozen=True)

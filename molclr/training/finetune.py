@@ -4,6 +4,7 @@ import dataclasses
 import math
 import warnings
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import torch
@@ -11,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from molclr.batch import GraphBatch
-from molclr.config import EncoderName, EncoderShape, Finetune
+from molclr.config import EncoderName, EncoderShape, Finetune, ModelName
 from molclr.data.labelled import LabelledMolecules
 from molclr.data.splits import SUBSETS
 from molclr.data.store import GraphStore
@@ -22,7 +23,7 @@ from molclr.files import write_rows
 from molclr.models.encoder import Encoder
 from molclr.models.heads import PredictionHead
 from molclr.seeds import derive_seed
-from molclr.training.checkpoint import copy_weights, load_encoder, save_weights
+from molclr.training.checkpoint import copy_weights, load_encoder, load_weights, save_weights
 from molclr.training.device import mixed_precision, prepare
 
 EVALUATION_BATCH = 512
@@ -113,40 +114,17 @@ def finetune(
     encoder = (
         load_encoder(start, settings.dropout)[0] if isinstance(start, Path) else Encoder(start, shape, settings.dropout)
     )
+    _check_name(run.model, encoder.name, pretrained)
     model = Predictor(encoder, settings, run, data.labels[train]).to(device)
-    optimizer = torch.optim.Adam(
-        [
-            {
-                "params": model.encoder.parameters(),
-                "lr": settings.encoder_learning_rate if pretrained else settings.head_learning_rate,
-            },
-            {"params": model.head.parameters(), "lr": settings.head_learning_rate},
-        ],
-        weight_decay=settings.weight_decay,
-        fused=True,
-    )
+    optimizer = adam(model, settings, pretrained)
     labels = torch.tensor(data.labels, dtype=torch.float32)
     best_epoch, best_score, best_criterion, best_weights = 0, math.nan, math.nan, copy_weights(model)
     history = []
 
     for epoch in range(1, settings.epochs + 1):
-        torch.manual_seed(derive_seed(run.seed, "dropout", epoch))
-        order = np.random.default_rng(derive_seed(run.seed, "order", epoch)).permutation(train)
-        # Equal batches, at least of the wanted size: batch norm cannot learn from a last batch of one molecule.
-        batches = np.array_split(order, max(1, len(order) // settings.batch_size))
-        model.train()
-        loss_sum = 0.0
-        for batch in batches:
-            with mixed_precision(settings, device):
-                loss = model.loss(store.batch(batch).to(device), labels[batch].to(device))
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            loss_sum += float(loss.detach())
-        if not math.isfinite(loss_sum):
-            raise MolclrError(
-                f"The loss is {loss_sum} in epoch {epoch} of {folder}; lower the learning rates of finetune."
-            )
+        loss = train_epoch(model, optimizer, store, labels, train, settings, epoch)
+        if not math.isfinite(loss):
+            raise MolclrError(f"The loss is {loss} in epoch {epoch} of {folder}; lower the learning rates of finetune.")
         predictions = model.predict(store, valid, device)
         validation = score(run.metric, data.labels[valid], predictions, run.targets).value
         # Targets of different units are weighed as the loss weighs them: in their own scale.
@@ -154,12 +132,21 @@ def finetune(
         criterion = score(run.metric, data.labels[valid] / scale, predictions / scale, run.targets).value
         if better(run.metric, criterion, best_criterion) or math.isnan(best_criterion):
             best_epoch, best_score, best_criterion, best_weights = epoch, validation, criterion, copy_weights(model)
-        history.append({"epoch": epoch, "train_loss": loss_sum / len(batches), "validation": validation})
+        history.append({"epoch": epoch, "train_loss": loss, "validation": validation})
 
     model.load_state_dict(best_weights)
     note = "no validation score: the last epoch is taken" if math.isnan(best_score) else ""
-    about = {"encoder": encoder.name, "shape": encoder.shape.model_dump(), "finetune": settings.model_dump()}
-    save_weights(folder / "model.safetensors", best_weights, about | {"run": dataclasses.asdict(run)})
+    save_weights(
+        folder / "model.safetensors",
+        best_weights,
+        {
+            "encoder": encoder.name,
+            "shape": encoder.shape.model_dump(),
+            "finetune": settings.model_dump(),
+            "run": dataclasses.asdict(run),
+            "explicit_hydrogens": store.explicit_hydrogens,
+        },
+    )
     write_rows(folder / "history.csv", history)
     predictions = model.predict(store, test, device)
     return write_run(
@@ -172,3 +159,68 @@ def finetune(
         validation=best_score,
         note=note,
     )
+
+
+def load_predictor(path: Path) -> tuple[Predictor, bool]:
+    """Read a fine-tuned model, and whether it learned from molecules with explicit hydrogens.
+
+    Raises MolclrError as `load_weights` does, and when the file holds something else.
+    """
+    weights, about = load_weights(path)
+    if about.keys() != {"encoder", "shape", "finetune", "run", "explicit_hydrogens"}:
+        raise MolclrError(f"'{path}' holds no fine-tuned model; give a model.safetensors of 'molclr finetune'.")
+    run = Run(**about["run"])
+    encoder = Encoder(about["encoder"], EncoderShape(**about["shape"]))
+    model = Predictor(encoder, Finetune(**about["finetune"]), run, np.zeros((1, len(run.targets))))
+    model.load_state_dict(weights)
+    return model, about["explicit_hydrogens"]
+
+
+def _check_name(model: str, kind: EncoderName, pretrained: bool) -> None:
+    """Raise MolclrError if a model has the name under which the tables know another; any name of one's own is welcome."""
+    rightful = f"MolCLR_{kind.upper()}" if pretrained else kind.upper()
+    if model in get_args(ModelName) and model != rightful:
+        start = "a pre-trained" if pretrained else "a new"
+        raise MolclrError(
+            f"The model is called {model}, but it starts from {start} {kind.upper()}: that is {rightful}."
+        )
+
+
+def adam(model: Predictor, settings: Finetune, pretrained: bool) -> torch.optim.Adam:
+    """Adam, in which a pre-trained encoder has a rate of its own."""
+    encoder_rate = settings.encoder_learning_rate if pretrained else settings.head_learning_rate
+    groups = [
+        {"params": model.encoder.parameters(), "lr": encoder_rate},
+        {"params": model.head.parameters(), "lr": settings.head_learning_rate},
+    ]
+    return torch.optim.Adam(groups, weight_decay=settings.weight_decay, fused=True)
+
+
+def train_epoch(
+    model: Predictor,
+    optimizer: torch.optim.Optimizer,
+    store: GraphStore,
+    labels: Tensor,
+    molecules: np.ndarray,
+    settings: Finetune,
+    epoch: int,
+) -> float:
+    """Pass once over `molecules`, positions in the store, in an order that seed and epoch decide; return the mean loss.
+
+    labels: float (len(store), targets), NaN where missing.
+    """
+    device = model.mean.device
+    torch.manual_seed(derive_seed(model.run.seed, "dropout", epoch))
+    order = np.random.default_rng(derive_seed(model.run.seed, "order", epoch)).permutation(molecules)
+    # Equal batches, at least of the wanted size: batch norm cannot learn from a last batch of one molecule.
+    batches = np.array_split(order, max(1, len(order) // settings.batch_size))
+    model.train()
+    loss_sum = 0.0
+    for batch in batches:
+        with mixed_precision(settings, device):
+            loss = model.loss(store.batch(batch).to(device), labels[batch].to(device))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        loss_sum += float(loss.detach())
+    return loss_sum / len(batches)

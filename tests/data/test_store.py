@@ -60,6 +60,12 @@ def test_the_file_is_plain_safetensors(path, smiles):
     assert arrays["atom_offsets"][-1] == len(arrays["atoms"]) == sum(len(molecular_graph(s).atoms) for s in smiles)
 
 
+def test_a_store_knows_whether_hydrogens_are_atoms(tmp_path):
+    for explicit in (False, True):
+        write_store(tmp_path / "s", [featurize_part(["C"], explicit)], explicit_hydrogens=explicit)
+        assert GraphStore(tmp_path / "s").explicit_hydrogens is explicit
+
+
 def test_molecules_without_any_bond(tmp_path):
     write_store(tmp_path / "ions.safetensors", [featurize_part(["C", "[Na+].[Cl-]"])])
     batch = GraphStore(tmp_path / "ions.safetensors").batch(np.array([1, 0]))

@@ -17,6 +17,14 @@ LABELS = np.array([[1, 0], [np.nan, 0], [0, 0]])
 PREDICTIONS = np.array([[0.8, 0.1], [0.5, 1 / 3], [0.3, 0.2]])
 
 
+@pytest.mark.parametrize(
+    ("task", "metric", "suitable"), [("classification", "rmse", "roc_auc"), ("regression", "roc_auc", "rmse or mae")]
+)
+def test_a_metric_suits_its_task(task, metric, suitable):
+    with pytest.raises(MolclrError, match=f"The metric {metric} does not suit {task}; take {suitable}"):
+        Run("bbbp", "GIN", 0, task, metric, ["p_np"])
+
+
 def test_the_two_files(tmp_path):
     write_run(tmp_path, CLINTOX, ROWS, LABELS, PREDICTIONS, best_epoch=12, validation=np.float64(0.91), note="20 trees")
     assert (tmp_path / "predictions.csv").read_text() == (

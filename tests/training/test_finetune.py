@@ -16,7 +16,7 @@ from molclr.errors import MolclrError
 from molclr.evaluation.metrics import score
 from molclr.evaluation.runs import Run
 from molclr.models.encoder import Encoder
-from molclr.training.checkpoint import load_weights
+from molclr.training.checkpoint import load_weights, save_encoder
 from molclr.training.embed import write_embeddings
 from molclr.training.finetune import Predictor, finetune
 from molclr.training.pretrain import pretrain, split_corpus
@@ -28,11 +28,11 @@ FILES = ("predictions.csv", "metrics.json", "history.csv", "model.safetensors")
 
 
 def classification(data, seed=0):
-    return Run("bbbp", "GIN", seed, "classification", "roc_auc", data.targets)
+    return Run("bbbp", "mine", seed, "classification", "roc_auc", data.targets)
 
 
 def regression(data, metric="rmse"):
-    return Run("freesolv", "GCN", 0, "regression", metric, data.targets)
+    return Run("freesolv", "mine", 0, "regression", metric, data.targets)
 
 
 def test_it_learns_from_scratch(bbbp, tmp_path):
@@ -193,6 +193,21 @@ def test_a_missing_encoder_is_an_error_and_not_training_from_scratch(bbbp, tmp_p
     with pytest.raises(MolclrError, match=r"no checkpoint '.*none\.safetensors'"):
         finetune(data, graphs, tmp_path, classification(data), tmp_path / "none.safetensors", SETTINGS, SHAPE)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("model", "pretrained", "rightful"),
+    [("MolCLR_GCN", True, "MolCLR_GIN"), ("GIN", True, "MolCLR_GIN"), ("GCN", False, "GIN"), ("RF", False, "GIN")],
+)
+def test_a_model_has_no_name_of_another(bbbp, tmp_path, model, pretrained, rightful):
+    data, graphs = bbbp
+    encoder = Encoder("gin", SHAPE)
+    save_encoder(tmp_path / "encoder.safetensors", encoder, encoder.state_dict(), None)
+    start = tmp_path / "encoder.safetensors" if pretrained else "gin"
+    run = Run("bbbp", model, 0, "classification", "roc_auc", data.targets)
+    with pytest.raises(MolclrError, match=f"is called {model}, but it starts from .* GIN: that is {rightful}"):
+        finetune(data, graphs, tmp_path / "run", run, start, SETTINGS, SHAPE)
+    assert not (tmp_path / "run").exists()
 
 
 def test_graphs_of_other_molecules_are_an_error(bbbp, tmp_path):

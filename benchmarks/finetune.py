@@ -1,0 +1,157 @@
+"""Seconds of a fine-tuning epoch at full size, beside chemprop 2 if it is installed: `python benchmarks/finetune.py`.
+
+Needs the files of a benchmark, as `snakemake all_data` makes them. Chemprop is in no list of requirements: install it beside
+MolCLR (`pip install chemprop`) to compare. Both see the same training molecules with implicit hydrogens, in batches of the
+same size, with the same number of threads; epochs take turns, and the medians are compared.
+"""
+
+import argparse
+import logging
+import statistics
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from molclr.config import EncoderName, EncoderShape, Finetune
+from molclr.data.catalogue import load_catalogue
+from molclr.data.labelled import LabelledMolecules, read_labelled
+from molclr.data.store import GraphStore
+from molclr.evaluation.runs import Run
+from molclr.models.encoder import Encoder
+from molclr.training.finetune import Predictor, adam, train_epoch
+
+SETTINGS = Finetune()
+SHAPE = EncoderShape()
+Epoch = Callable[[], float]
+"""Trains for another epoch and returns its seconds."""
+
+
+def main() -> None:
+    """Print seconds an epoch and their ratio to chemprop's."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("benchmark", nargs="?", default="bbbp", help="benchmark of the catalogue (default: bbbp)")
+    parser.add_argument("--data", type=Path, default=Path("data"), help="folder of its files (default: data)")
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads (default: 1)")
+    parser.add_argument("--epochs", type=int, default=5, help="epochs to take the median of (default: 5)")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+
+    name, folder = options.benchmark, options.data
+    scheme = load_catalogue().benchmarks[name].split
+    split = folder / "splits" / f"{name}.{'random-0' if scheme == 'random' else scheme}.csv"
+    data = read_labelled(folder / "molecules" / f"{name}.parquet", split)
+    store = GraphStore(folder / "graphs" / f"{name}.safetensors")
+    contestants = {kind.upper(): our_epochs(kind, name, data, store) for kind in ("gin", "gcn")}
+    try:
+        contestants |= chemprop_epochs(name, data)
+    except ImportError:
+        print("chemprop is not installed, so there is nothing to compare with (pip install chemprop).")
+
+    seconds: dict[str, list[float]] = {who: [] for who in contestants}
+    for turn in range(options.epochs + 1):
+        for who, epoch in contestants.items():
+            elapsed = epoch()
+            if turn:  # The first epoch warms up.
+                seconds[who].append(elapsed)
+    medians = {who: statistics.median(times) for who, times in seconds.items()}
+    print(
+        f"{name}, {len(data.subsets['train'])} molecules, batches of {SETTINGS.batch_size}, {options.threads} threads"
+    )
+    chemprop = min((median for who, median in medians.items() if who.startswith("chemprop")), default=None)
+    for who, median in medians.items():
+        ratio = f", {median / chemprop:.2f} of chemprop" if chemprop else ""
+        print(f"{who}: {median:.2f} s an epoch (from {min(seconds[who]):.2f} to {max(seconds[who]):.2f}){ratio}")
+
+
+def our_epochs(kind: EncoderName, name: str, data: LabelledMolecules, store: GraphStore) -> Epoch:
+    """What trains a full-size encoder with its head for another epoch."""
+    benchmark = load_catalogue().benchmarks[name]
+    run = Run(name, kind.upper(), 0, benchmark.task, benchmark.metric, data.targets)
+    train = data.subsets["train"]
+    model = Predictor(Encoder(kind, SHAPE, SETTINGS.dropout), SETTINGS, run, data.labels[train])
+    optimizer = adam(model, SETTINGS, pretrained=True)
+    labels = torch.tensor(data.labels, dtype=torch.float32)
+
+    def epoch() -> float:
+        start = time.perf_counter()
+        train_epoch(model, optimizer, store, labels, train, SETTINGS, epoch=1)
+        return time.perf_counter() - start
+
+    return epoch
+
+
+def chemprop_epochs(name: str, data: LabelledMolecules) -> dict[str, Epoch]:
+    """What trains chemprop's default network for another epoch: by Lightning, as documented, and by a loop of its own steps."""
+    from chemprop import data as chemprop_data
+    from chemprop import models, nn
+
+    classification = load_catalogue().benchmarks[name].task == "classification"
+    points = [
+        chemprop_data.MoleculeDatapoint.from_smi(data.smiles[place], data.labels[place])
+        for place in data.subsets["train"]
+    ]
+    dataset = chemprop_data.MoleculeDataset(points)
+    if not classification:
+        dataset.normalize_targets()
+    dataset.cache = True
+    loader = chemprop_data.build_dataloader(dataset, batch_size=SETTINGS.batch_size)
+    head = nn.BinaryClassificationFFN if classification else nn.RegressionFFN
+
+    def network() -> models.MPNN:
+        return models.MPNN(nn.BondMessagePassing(), nn.MeanAggregation(), head(n_tasks=len(data.targets)))
+
+    return {"chemprop, Lightning": by_lightning(network(), loader), "chemprop, plain loop": by_loop(network(), loader)}
+
+
+def by_lightning(model, loader) -> Epoch:
+    """Lightning's Trainer without all that it could write; only the epoch is timed, not what comes before and after it."""
+    from lightning.pytorch import Callback, Trainer
+
+    class Clock(Callback):
+        def on_train_epoch_start(self, *_) -> None:
+            self.start = time.perf_counter()
+
+        def on_train_epoch_end(self, *_) -> None:
+            self.seconds = time.perf_counter() - self.start
+
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module="lightning")
+    clock = Clock()
+    quiet = {
+        "logger": False,
+        "enable_checkpointing": False,
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+    }
+    trainer = Trainer(accelerator="cpu", max_epochs=1, callbacks=clock, **quiet)
+
+    def epoch() -> float:
+        trainer.fit(model, loader)
+        trainer.fit_loop.max_epochs += 1
+        return clock.seconds
+
+    return epoch
+
+
+def by_loop(model, loader) -> Epoch:
+    """Chemprop's training step and optimizer, and nothing around them."""
+    model.log = lambda *_, **__: None
+    optimizer = torch.optim.Adam(model.parameters(), model.init_lr)
+
+    def epoch() -> float:
+        start = time.perf_counter()
+        model.train()
+        for number, batch in enumerate(loader):
+            optimizer.zero_grad()
+            model.training_step(batch, number).backward()
+            optimizer.step()
+        return time.perf_counter() - start
+
+    return epoch
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,42 @@
+"""What a fine-tuned model says of new molecules."""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pandas as pd
+
+from molclr.config import Compute
+from molclr.data.featurize import featurize
+from molclr.data.molecules import canonicalize, read_molecules
+from molclr.data.store import GraphStore
+from molclr.files import replacing
+from molclr.training.device import prepare
+from molclr.training.finetune import load_predictor
+
+
+def predict(
+    table: Path, model: Path, output: Path, compute: Compute, smiles_column: str = "smiles", processes: int = 1
+) -> tuple[int, int]:
+    """Predict the molecules of a CSV table with the model.safetensors of a fine-tuning; return how many, and refused rows.
+
+    `output` (CSV) has every row of `table` in its order: `row` (from 0), `smiles` (canonical; as given where it is refused), a
+    column a target with the probability of class 1 or a value in the target's unit, and `reason`. Where a row is refused there
+    is a reason and no prediction. Hydrogens are treated as in training. Raises MolclrError if the files are not what they
+    should be, or every row is refused.
+    """
+    predictor, explicit_hydrogens = load_predictor(model)
+    device = prepare(compute)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=output.parent, prefix=f".{output.stem}.") as folder:
+        molecules, rejected, graphs = (Path(folder, name) for name in ("parquet", "csv", "safetensors"))
+        canonicalize(table, molecules, rejected, smiles_column=smiles_column, targets=[], processes=processes)
+        featurize(molecules, graphs, explicit_hydrogens, processes)
+        accepted, refused = read_molecules(molecules), pd.read_csv(rejected, keep_default_na=False)
+        values = predictor.to(device).predict(GraphStore(graphs), np.arange(len(accepted)), device)
+    targets = list(predictor.run.targets)
+    predicted = accepted.join(pd.DataFrame(values, columns=targets))
+    rows = pd.concat([predicted, refused]).sort_values("row")[["row", "smiles", *targets, "reason"]]
+    with replacing(output) as temporary:
+        rows.to_csv(temporary, index=False, float_format="%.9g", lineterminator="\n")
+    return len(accepted), len(refused)

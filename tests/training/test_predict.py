@@ -1,0 +1,101 @@
+import csv
+
+import numpy as np
+import pytest
+from paths import FIXTURES
+
+from molclr.cli import main
+from molclr.config import Compute, EncoderShape, Finetune
+from molclr.data.featurize import featurize
+from molclr.data.labelled import read_labelled
+from molclr.errors import MolclrError
+from molclr.evaluation.runs import Run
+from molclr.models.encoder import Encoder
+from molclr.training.checkpoint import save_encoder
+from molclr.training.finetune import finetune
+from molclr.training.predict import predict
+
+SHAPE = EncoderShape(layers=2, width=16, feature=24)
+SETTINGS = Finetune(epochs=2)
+
+
+def rows_of(path):
+    with path.open() as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture(params=[False, True], ids=["implicit", "explicit"])
+def trained(request, benchmark_files, tmp_path):
+    """The folder of a run on FreeSolv, with or without explicit hydrogens."""
+    molecules, split, _ = benchmark_files(FIXTURES / "freesolv.csv", "freesolv")
+    featurize(molecules, tmp_path / "graphs.safetensors", request.param)
+    data = read_labelled(molecules, split)
+    run = Run("freesolv", "GIN", 0, "regression", "rmse", data.targets)
+    finetune(data, tmp_path / "graphs.safetensors", tmp_path / "run", run, "gin", SETTINGS, SHAPE)
+    return tmp_path / "run"
+
+
+def test_the_test_molecules_again(trained, tmp_path):
+    """Whatever was done with hydrogens in training is done here."""
+    output = tmp_path / "out" / "predictions.csv"
+    accepted, refused = predict(FIXTURES / "freesolv.csv", trained / "model.safetensors", output, Compute())
+    found = rows_of(output)
+    assert (accepted, refused) == (len(found), 0)
+    assert list(found[0]) == ["row", "smiles", "freesolv", "reason"]
+    values = {row["row"]: float(row["freesolv"]) for row in found}
+    expected = rows_of(trained / "predictions.csv")
+    np.testing.assert_allclose(
+        [values[row["row"]] for row in expected], [float(row["prediction"]) for row in expected], rtol=1e-4, atol=1e-5
+    )
+    assert [path.name for path in output.parent.iterdir()] == ["predictions.csv"]
+
+
+def test_a_refused_row_has_a_reason_and_no_number(trained, tmp_path):
+    (tmp_path / "mine.csv").write_text("name,Structure\na,OCC\nb,C*\nc,\nd,CCN,extra\ne,[Na+].[Cl-]\n")
+    output = tmp_path / "predictions.csv"
+    command = ["predict", str(tmp_path / "mine.csv"), "--model", str(trained / "model.safetensors")]
+    assert main([*command, "--output", str(output), "--smiles-column", "Structure"]) == 0
+    found = rows_of(output)
+    assert [(row["row"], row["smiles"]) for row in found] == [
+        ("0", "CCO"),
+        ("1", "C*"),
+        ("2", ""),
+        ("3", "CCN"),
+        ("4", "[Cl-].[Na+]"),
+    ]
+    assert [row["reason"] for row in found] == [
+        "",
+        "it has an atom without an element (*)",
+        "it has no atoms",
+        "3 fields where the header has 2",
+        "",
+    ]
+    assert [row["freesolv"] == "" for row in found] == [False, True, True, True, False]
+
+
+def test_classes_are_probabilities(bbbp, tmp_path):
+    data, graphs = bbbp
+    run = Run("two", "mine", 0, "classification", "roc_auc", ["p_np"])
+    settings = SETTINGS.model_copy(update={"class_outputs": 2})
+    finetune(data, graphs, tmp_path / "run", run, "gcn", settings, SHAPE)
+    predict(FIXTURES / "bbbp.csv", tmp_path / "run" / "model.safetensors", tmp_path / "p.csv", Compute())
+    found = {row["row"]: float(row["p_np"]) for row in rows_of(tmp_path / "p.csv")}
+    for row in rows_of(tmp_path / "run" / "predictions.csv"):
+        assert 0 < found[row["row"]] < 1
+        assert found[row["row"]] == pytest.approx(float(row["prediction"]), rel=1e-4)
+
+
+def test_what_is_no_model_or_no_table(trained, tmp_path):
+    encoder = Encoder("gin", SHAPE)
+    save_encoder(tmp_path / "encoder.safetensors", encoder, encoder.state_dict(), None)
+    table, output = FIXTURES / "freesolv.csv", tmp_path / "out" / "p.csv"
+    with pytest.raises(MolclrError, match=r"encoder\.safetensors' holds no fine-tuned model; give a model"):
+        predict(table, tmp_path / "encoder.safetensors", output, Compute())
+    with pytest.raises(MolclrError, match="There is no checkpoint"):
+        predict(table, tmp_path / "none.safetensors", output, Compute())
+    with pytest.raises(MolclrError, match=r"no column 'SMILES'; .* Name yours with --smiles-column\.$"):
+        predict(table, trained / "model.safetensors", output, Compute(), "SMILES")
+    (tmp_path / "bad.csv").write_text("smiles\nC*\n")
+    with pytest.raises(MolclrError, match=r"Every row of .*bad\.csv' is refused; .*\(\*\)\.$"):
+        predict(tmp_path / "bad.csv", trained / "model.safetensors", output, Compute())
+    assert not output.exists()
