@@ -50,7 +50,7 @@ def main() -> None:
 def print_encoder(name: EncoderName, store: GraphStore, rounds: int, without_torch_geometric: bool) -> None:
     """Molecules a second of a training step, of what it is compared with, and of inference."""
     batches = random_batches(store)
-    atoms = round(len(store.atoms) / len(store) * BATCH)
+    atoms = len(store.part(next(batches))["atoms"])
     work: dict[str, Callable[[], object]] = {
         "a training step": training_step(name, store, batches),
         "  of it store and augmentations": lambda: two_views(store, next(batches), SETTINGS.augmentation),
