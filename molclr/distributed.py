@@ -1,7 +1,7 @@
 """Several processes that train one model, a device each. With a single process every function here does nothing.
 
-`molclr pretrain --processes N` or torchrun starts them. Processes exchange tensors over NCCL between GPUs, over Gloo between
-CPUs. All of them have the same weights, whatever they compute them from.
+`molclr pretrain --processes N` or torchrun starts them. Tensors go over NCCL between GPUs and over Gloo between CPUs. All
+processes begin with the same weights and apply the same summed gradients, so their weights stay the same.
 """
 
 import sys
