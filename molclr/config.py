@@ -58,7 +58,6 @@ class Corpus(Section):
         None,
         description="leave out the benchmarks' test molecules, or all molecules with the scaffold of one; null: nothing",
     )
-    shards: PositiveInt = Field(1, exclude=True, description="jobs that share the featurizing")
 
 
 class EncoderShape(Section):

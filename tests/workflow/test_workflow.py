@@ -127,6 +127,24 @@ def test_a_changed_benchmark_setting_leaves_pre_training_alone(finished):
     assert jobs["finetune"] == 8 and "pretrain" not in jobs and "baseline" not in jobs
 
 
+def test_a_large_corpus_is_featurized_in_shards_to_the_same_bytes(finished):
+    graphs = finished / "data/graphs/zinc-300.safetensors"
+    rules = finished / "workflow/rules/data.smk"
+    before, content = graphs.read_bytes(), rules.read_text()
+    try:
+        rules.write_text(content.replace("MOLECULES_PER_SHARD = 1_000_000", "MOLECULES_PER_SHARD = 100"))
+        jobs = planned(finished, "--forcerun", "gather")
+        assert jobs["featurize_shard"] == 3 and jobs["gather"] == 1 and "featurize" not in jobs
+        graphs.unlink()
+        snakemake(finished, "data/graphs/zinc-300.safetensors")
+        assert graphs.read_bytes() == before
+        assert [path.name for path in graphs.parent.iterdir() if path.name.startswith(".")] == []
+        assert "gather" not in planned(finished)
+    finally:
+        rules.write_text(content)
+        snakemake(finished, "--touch", "--forceall", "all")
+
+
 def test_killed_anywhere_it_finishes_with_the_same_bytes(finished):
     """Snakemake is killed again and again, its orphaned jobs run on, and in the end the tables are those of before."""
     tables = {path.name: path.read_bytes() for path in (finished / "results/tables").iterdir()}
@@ -158,6 +176,7 @@ def test_the_paper_is_planned(finished):
     assert jobs["finetune"] == targets * 4 * 3
     assert jobs["baseline"] == targets * 2 * 3
     assert jobs["pretrain"] == 2
+    assert jobs["featurize_shard"] == 10 and jobs["gather"] == 1
 
 
 @pytest.mark.parametrize(

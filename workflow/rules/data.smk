@@ -17,6 +17,10 @@ def parts_of(name):
 
 WHOLE_CORPUS = table_name(settings.corpus.name, settings.corpus.molecules)
 CORPUS = WHOLE_CORPUS + (f".without-test-{settings.corpus.exclude}" if settings.corpus.exclude else "")
+MOLECULES_PER_SHARD = 1_000_000
+CORPUS_ROWS = settings.corpus.molecules or catalogue[settings.corpus.name].rows or 10_000_000
+# Jobs that share the featurizing of the corpus. No key: Snakemake would make the store anew, and pre-train again, for another value.
+SHARDS = math.ceil(CORPUS_ROWS / MOLECULES_PER_SHARD)
 BENCHMARK_OF = {part: name for name in benchmarks for part in parts_of(name)}
 TABLE_OF = {
     part: table_name(part, settings.benchmark_molecules) + (".drop-first" if settings.drop_first_row else "")
@@ -75,6 +79,7 @@ wildcard_constraints:
     checkpoint="|".join(catalogue.checkpoints),
     table="|".join([*RAW, CORPUS]),
     hydrogens=r"|\.hydrogens",
+    shard=r"\d+",
     scheme="|".join(SCHEMES.values()),
 
 
@@ -203,15 +208,49 @@ rule featurize:
         "logs/data/graphs/{table}{hydrogens}.log",
     benchmark:
         "logs/data/graphs/{table}{hydrogens}.tsv"
+    wildcard_constraints:
+        table="|".join(table for table in [*RAW, CORPUS] if table != CORPUS or SHARDS == 1),
     threads: lambda wildcards: 8 if wildcards.table == CORPUS else 1
     resources:
         mem_mb=1500,
         runtime=240,
     params:
-        hydrogens=lambda wildcards: "--explicit-hydrogens" if wildcards.hydrogens else "",
+        options=lambda wildcards: "--explicit-hydrogens" if wildcards.hydrogens else "",
     shell:
-        "molclr featurize {input.molecules:q} {params.hydrogens} --output {output.graphs:q} --processes {threads}"
+        "molclr featurize {input.molecules:q} {params.options} --output {output.graphs:q} --processes {threads}"
         " 2> {log:q}"
+
+
+if SHARDS > 1:
+
+    use rule featurize as featurize_shard with:
+        output:
+            graphs=temp("data/graphs/.{table}.{shard}.safetensors"),
+        log:
+            "logs/data/graphs/{table}.{shard}.log",
+        benchmark:
+            "logs/data/graphs/{table}.{shard}.tsv"
+        wildcard_constraints:
+            table=CORPUS,
+        params:
+            options=f"--shard {{shard}}/{SHARDS}",
+
+    rule gather:
+        """The shards of the corpus as one store: the bytes that one job would have made."""
+        input:
+            shards=expand(f"data/graphs/.{CORPUS}.{{shard}}.safetensors", shard=range(1, SHARDS + 1)),
+            code=source_files("data.featurize"),
+        output:
+            graphs=f"data/graphs/{CORPUS}.safetensors",
+        log:
+            f"logs/data/graphs/{CORPUS}.log",
+        benchmark:
+            f"logs/data/graphs/{CORPUS}.tsv"
+        resources:
+            mem_mb=1500,
+            runtime=240,
+        shell:
+            "molclr gather {input.shards:q} --output {output.graphs:q} 2> {log:q}"
 
 
 rule all_data:

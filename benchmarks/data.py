@@ -1,0 +1,158 @@
+"""Speed and memory of the data side: `python benchmarks/data.py data/molecules/zinc.parquet --molecules 10000000`.
+
+Takes real molecules of a molecule table for the speed of featurizing, and repeats their graphs to a store of any size, in a
+temporary folder, for what one epoch over it costs. Rates per core count CPU time, so that other work does not matter.
+"""
+
+import argparse
+import itertools
+import re
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from rdkit import Chem
+
+from molclr.chem.smiles import canonicalize_all
+from molclr.data.featurize import featurize_part
+from molclr.data.molecules import ROWS_PER_PART, FirstRows, open_molecules
+from molclr.data.store import GraphStore, write_store
+from molclr.parallel import ordered_map
+from molclr.seeds import derive_seed
+from molclr.training.pretrain import split_corpus
+
+PART = 500
+REAL = 20_000
+BATCH = 512
+
+
+class Memory(NamedTuple):
+    """Resident memory of this process in MB: its own, and with mapped files and libraries; the highest so far, of all."""
+
+    anonymous: float
+    resident: float
+    peak: float
+
+
+def main() -> None:
+    """Measure one after the other; print as each is known."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("table", type=Path, help="molecule table")
+    parser.add_argument("--molecules", type=int, default=1_000_000, help="molecules of the store (default: 1000000)")
+    options = parser.parse_args()
+    smiles = real_molecules(options.table)
+    featurizing(smiles)
+    with (
+        tempfile.TemporaryDirectory(prefix="molclr-") as folder,
+        ProcessPoolExecutor(1, get_context("spawn"), max_tasks_per_child=1) as fresh,
+    ):
+        path = Path(folder, "graphs.safetensors")
+        write_store(path, repeated(smiles, options.molecules))
+        size = path.stat().st_size
+        print(
+            f"store: {options.molecules} molecules, {size / 1e9:.2f} GB, {size / options.molecules:.0f} bytes a molecule"
+        )
+        fresh.submit(epoch, path).result()
+        fresh.submit(uniqueness, options.molecules).result()
+
+
+def real_molecules(table: Path) -> list[str]:
+    """SMILES evenly spaced over the table."""
+    smiles = open_molecules(table).read(columns=["smiles"]).column("smiles")
+    return smiles.take(np.arange(REAL) * len(smiles) // REAL).to_pylist()
+
+
+def featurizing(smiles: list[str]) -> None:
+    """Rates on one core, taken in turns, and how much faster two processes are."""
+    parts = [smiles[first : first + PART] for first in range(0, len(smiles), PART)]
+    works = {"MolFromSmiles": parse, "featurize": featurize_part, "canonicalize": canonicalize_all}
+    seconds: dict[str, list[float]] = {name: [] for name in works}
+    for part in parts:
+        for name, work in works.items():
+            start = time.process_time()
+            work(part)
+            seconds[name].append((time.process_time() - start) / PART)
+    for name, of_parts in seconds.items():
+        ratio = statistics.median(a / b for a, b in zip(seconds["MolFromSmiles"], of_parts, strict=True))
+        print(f"{name}: {1 / statistics.median(of_parts):.0f} molecules/s a core, {ratio:.2f} of MolFromSmiles alone")
+    one, two = (rate(parts, processes) for processes in (1, 2))
+    print(f"featurize: {one:.0f} molecules/s with one process, {two:.0f} with two: {two / one:.2f} times (wall clock)")
+
+
+def parse(smiles: list[str]) -> None:
+    """What RDKit does at least."""
+    for text in smiles:
+        Chem.MolFromSmiles(text)
+
+
+def rate(parts: list[list[str]], processes: int) -> float:
+    """Molecules a second by the wall clock, once the processes are there."""
+    results = ordered_map(featurize_part, parts, processes)
+    for _ in range(2 * processes + 1):
+        next(results)
+    start = time.monotonic()
+    return PART * sum(1 for _ in results) / (time.monotonic() - start)
+
+
+def repeated(smiles: list[str], molecules: int) -> Iterator[dict[str, np.ndarray]]:
+    """Parts of so many molecules."""
+    parts = [featurize_part(smiles[first : first + PART]) for first in range(0, len(smiles), PART)]
+    yield from itertools.islice(itertools.cycle(parts), molecules // PART)
+    if molecules % PART:
+        yield featurize_part(smiles[: molecules % PART])
+
+
+def epoch(path: Path) -> None:
+    """All batches of an epoch of pre-training, and the memory that it takes."""
+    torch.set_num_threads(1)
+    before = memory()
+    store = GraphStore(path)
+    train, _ = split_corpus(len(store), 0.05, 0)
+    start, wall = time.process_time(), time.monotonic()
+    order = np.random.default_rng(derive_seed(0, "order", 0)).permutation(train)
+    most = memory()
+    batches = len(train) // BATCH
+    for step in range(batches):
+        store.batch(np.sort(order[step * BATCH : (step + 1) * BATCH]))
+        if step % 100 == 0:
+            most = Memory(*map(max, most, memory()))
+    seconds, wall = time.process_time() - start, time.monotonic() - wall
+    print(
+        f"epoch: {batches * BATCH / seconds:.0f} molecules/s a core in batches of {BATCH}, order included "
+        f"({wall:.0f} s by the wall clock)\n"
+        f"memory of an epoch: {most.anonymous:.0f} MB anonymous, {most.resident:.0f} MB resident, peak {memory().peak:.0f} MB; "
+        f"before it {before.anonymous:.0f} and {before.resident:.0f} MB"
+    )
+
+
+def uniqueness(molecules: int) -> None:
+    """Memory of the search for repeated molecules, of which there are none: the worst case."""
+    before = memory()
+    seen = FirstRows()
+    start = time.process_time()
+    for first in range(0, molecules, ROWS_PER_PART):
+        rows = range(first, min(first + ROWS_PER_PART, molecules))
+        seen.of([f"C{row}" for row in rows], rows)
+    seconds, now = time.process_time() - start, memory()
+    print(
+        f"unique: {molecules / seconds:.0f} molecules/s; {now.anonymous - before.anonymous:.0f} MB for {molecules} molecules, "
+        f"{now.peak - before.resident:.0f} MB at the highest"
+    )
+
+
+def memory() -> Memory:
+    """Memory of this process, as Linux tells it."""
+    status = Path("/proc/self/status").read_text()
+    found = (re.search(rf"^{key}:\s+(\d+) kB$", status, re.MULTILINE) for key in ("RssAnon", "VmRSS", "VmHWM"))
+    return Memory(*(int(match[1]) / 1e3 for match in found if match))
+
+
+if __name__ == "__main__":
+    main()
