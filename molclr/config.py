@@ -144,7 +144,11 @@ class Finetune(Compute):
     epochs: PositiveInt = Field(100, description="passes over the training molecules")
     batch_size: Annotated[Whole, Field(ge=2)] = Field(32, description="molecules in a step")
     encoder_learning_rate: PositiveFloat = Field(1e-4, description="rate of Adam for a pre-trained encoder")
-    head_learning_rate: PositiveFloat = Field(5e-4, description="rate of Adam for the head and a new encoder")
+    head_learning_rate: PositiveFloat = Field(5e-4, description="rate of Adam for the head")
+    new_encoder_rate: Literal["head", "encoder"] = Field(
+        "head",
+        description="whose rate an encoder from scratch learns at: the head's, or a pre-trained one's; official: encoder",
+    )
     weight_decay: float = Field(1e-6, ge=0, description="L2 penalty of Adam")
     dropout: Ratio = Field(0.3, description="dropout in the encoder")
     head_layers: PositiveInt = Field(2, description="hidden layers of the head, of half the feature's width")

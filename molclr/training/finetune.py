@@ -100,7 +100,7 @@ def finetune(
     """Train an encoder and a new head, keep the epoch that is best on the validation molecules, predict the test molecules.
 
     `start` is the file of a pre-trained encoder, which then learns at a rate of its own, or the kind of a new encoder with
-    this `shape`, where everything learns at the head's rate. Leaves predictions.csv, metrics.json, history.csv and
+    this `shape`, at the rate that `new_encoder_rate` says. Leaves predictions.csv, metrics.json, history.csv and
     model.safetensors in `folder`. Without a validation score (one class only) the last epoch counts and a note says so.
     """
     device = prepare(settings)
@@ -187,8 +187,9 @@ def _check_name(model: str, kind: EncoderName, pretrained: bool) -> None:
 
 
 def adam(model: Predictor, settings: Finetune, pretrained: bool) -> torch.optim.Adam:
-    """Adam, in which a pre-trained encoder has a rate of its own."""
-    encoder_rate = settings.encoder_learning_rate if pretrained else settings.head_learning_rate
+    """Adam, in which a pre-trained encoder has a rate of its own; a new one if the settings say so."""
+    own = pretrained or settings.new_encoder_rate == "encoder"
+    encoder_rate = settings.encoder_learning_rate if own else settings.head_learning_rate
     groups = [
         {"params": model.encoder.parameters(), "lr": encoder_rate},
         {"params": model.head.parameters(), "lr": settings.head_learning_rate},

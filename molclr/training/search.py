@@ -29,13 +29,15 @@ RANGES: dict[str, list[Any]] = {
 def propose(settings: Finetune, trial: int) -> Finetune:
     """Settings of a `trial`, from 0: another random point of RANGES in each, the same for every model; the rest as given.
 
+    A new encoder learns at the encoder's rate here, so that every point is another one for a model from scratch too.
     Raises MolclrError when there are no more points.
     """
     points = list(itertools.product(*RANGES.values()))
     if trial >= len(points):
         raise MolclrError(f"There are {len(points)} settings to try, and no trial {trial}; lower search_trials.")
     order = np.random.default_rng(derive_seed(0, "search")).permutation(len(points))
-    return settings.model_copy(update=dict(zip(RANGES, points[order[trial]], strict=True)))
+    point = dict(zip(RANGES, points[order[trial]], strict=True))
+    return settings.model_copy(update=point | {"new_encoder_rate": "encoder"})
 
 
 def choose(folders: Sequence[Path], chosen: Path, trials: Path) -> None:

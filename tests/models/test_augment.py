@@ -1,9 +1,15 @@
+import csv
+
+import numpy as np
 import pytest
 import torch
+from paths import FIXTURES
 from rdkit import Chem
 
 from molclr.batch import MASK
 from molclr.config import Augmentation
+from molclr.data.featurize import featurize_part
+from molclr.data.store import GraphStore
 from molclr.models.augment import augment, deleted_bonds, masked_atoms, removed_subgraph, ring_closures
 
 
@@ -50,6 +56,56 @@ def test_atom_masking_is_uniform(graphs):
     assert len(chain) == 16
     assert chain.sum() == 4 * 2000
     assert (chain / 2000 - 0.25).abs().max() < 0.05
+
+
+@pytest.fixture(scope="module")
+def many():
+    """Hundreds of real molecules of three data sets: small and drug-like ones, with rings, charges and salts."""
+    smiles = []
+    for name in ("bbbp", "freesolv", "zinc"):
+        with (FIXTURES / f"{name}.csv").open() as file:
+            smiles += [row["smiles"] for row in csv.DictReader(file)][:200]
+    return GraphStore.of(featurize_part(smiles)).batch(np.arange(len(smiles)))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_shares_of_many_molecules(many, seed):
+    atoms, bonds = atoms_of(many), bonds_of(many)
+    node = augment(many, Augmentation(), generator(seed))
+    masked = count(many, node.x[:, 0] == MASK)
+    assert torch.equal(masked, (atoms // 4).clamp(min=1).minimum(atoms - 1))
+    assert torch.equal(bonds_of(node), bonds - bonds // 4)
+    removed = count(many, augment(many, Augmentation(composition="subgraph"), generator(seed)).x[:, 0] == MASK)
+    assert (removed <= atoms // 4).all() and (removed[atoms >= 4] > 0).all()
+    assert (removed == atoms // 4).double().mean() > 0.95, "all but salts"
+
+
+@pytest.fixture(scope="module")
+def chains():
+    """Hexadecane, 4000 times."""
+    return GraphStore.of(featurize_part(["CCCCCCCCCCCCCCCC"])).batch(np.zeros(4000))
+
+
+def test_bonds_are_deleted_anywhere(chains):
+    deleted = deleted_bonds(chains, 0.25, generator(), none(chains.num_bonds)).view(4000, 15)
+    assert (deleted.sum(dim=1) == 3).all()
+    assert (deleted.double().mean(dim=0) - 3 / 15).abs().max() < 0.03
+
+
+def test_subgraphs_begin_anywhere(chains):
+    share = torch.full((4000,), 1 / 16, dtype=torch.float64)
+    begun = removed_subgraph(chains, share, generator()).view(4000, 16)
+    assert (begun.sum(dim=1) == 1).all()
+    assert (begun.double().mean(dim=0) - 1 / 16).abs().max() < 0.02
+
+
+def test_subgraphs_of_mix_have_any_size_up_to_the_largest(chains):
+    """A share from 0 to 0.5 is 0 to 7 of 16 atoms, each as often as another, and 8 never."""
+    settings = Augmentation(composition="mix", subgraph_removal=0.5, atom_masking=0.0, bond_deletion=0.0)
+    masked = augment(chains, settings, generator()).x[:, 0] == MASK
+    sizes = masked.view(4000, 16).sum(dim=1).bincount(minlength=8)
+    assert len(sizes) == 8
+    assert (sizes / 4000 - 1 / 8).abs().max() < 0.03
 
 
 @pytest.mark.parametrize("ratio", [0.0, 0.25, 0.5])

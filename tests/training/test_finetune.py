@@ -18,7 +18,7 @@ from molclr.evaluation.runs import Run
 from molclr.models.encoder import Encoder
 from molclr.training.checkpoint import load_weights, save_encoder
 from molclr.training.embed import write_embeddings
-from molclr.training.finetune import Predictor, finetune
+from molclr.training.finetune import Predictor, adam, finetune
 from molclr.training.pretrain import pretrain, split_corpus
 
 SHAPE = EncoderShape(layers=2, width=16, feature=24)
@@ -186,6 +186,16 @@ def test_a_pretrained_encoder_is_where_training_starts(bbbp, corpus, tmp_path):
     before, after = load_weights(encoder)[0], load_weights(tmp_path / "run" / "model.safetensors")[0]
     torch.testing.assert_close(after["encoder.readout.weight"], before["readout.weight"])
     torch.testing.assert_close(after["encoder.atom_embedding.weight"], before["atom_embedding.weight"])
+
+
+@pytest.mark.parametrize(
+    ("pretrained", "whose", "rate"), [(True, "head", 1e-4), (False, "head", 2e-3), (False, "encoder", 1e-4)]
+)
+def test_the_rate_of_the_encoder(pretrained, whose, rate):
+    settings = SETTINGS.model_copy(update={"new_encoder_rate": whose, "encoder_learning_rate": 1e-4})
+    run = Run("x", "mine", 0, "regression", "rmse", ["a"])
+    optimizer = adam(Predictor(Encoder("gin", SHAPE), settings, run, np.zeros((1, 1))), settings, pretrained)
+    assert [group["lr"] for group in optimizer.param_groups] == [rate, 2e-3]
 
 
 def test_a_missing_encoder_is_an_error_and_not_training_from_scratch(bbbp, tmp_path):

@@ -99,6 +99,16 @@ def test_no_code_is_run(tmp_path):
         import_official(tmp_path / "g.pth", tmp_path / "encoder.safetensors")
 
 
+def test_a_gin_of_the_official_code_gives_its_embeddings(tmp_path):
+    """Its weights under the names that the official code saves them with."""
+    golden = np.load(GOLDEN / "gin_small.npz")
+    tensors = {name.removeprefix("param/"): torch.from_numpy(golden[name]) for name in golden.files if "/" in name}
+    torch.save(tensors, tmp_path / "model.pth")
+    import_official(tmp_path / "model.pth", tmp_path / "encoder.safetensors")
+    h = molclr.Encoder.load(tmp_path / "encoder.safetensors").embed(golden["smiles"].tolist())
+    np.testing.assert_allclose(h, golden["h"], atol=1e-5)
+
+
 @pytest.mark.skipif(not MIRROR, reason="MOLCLR_MIRROR is not set")
 @pytest.mark.parametrize("explicit_hydrogens", [False, True])
 def test_the_released_gcn_gives_the_official_embeddings(tmp_path, monkeypatch, explicit_hydrogens):

@@ -18,6 +18,7 @@ def test_trials_are_the_points_of_the_ranges_each_once():
     assert len({trial.model_dump_json() for trial in trials}) == 192
     for name, values in RANGES.items():
         assert {getattr(trial, name) for trial in trials} == set(values)
+    assert all(trial.new_encoder_rate == "encoder" for trial in trials), "192 different ones for a new encoder too"
     assert all(trial.epochs == 7 and trial.weight_decay == 0.5 for trial in trials)
     assert trials[:10] == [propose(base, trial) for trial in range(10)]
     firsts = [trial.dropout for trial in trials[:48]]
