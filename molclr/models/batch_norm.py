@@ -21,10 +21,12 @@ class BatchNorm(nn.BatchNorm1d):
             return super().forward(h)
         total = int(sizes.sum())
         share = sizes.to(self.weight.dtype) / total
-        out, mean, variance = _WeightedBatchNorm.apply(h.to(share.dtype), share, self.weight, self.bias, self.eps)
+        with torch.autocast(h.device.type, enabled=False):  # Sums of many terms.
+            out, mean, variance = _WeightedBatchNorm.apply(h.to(share.dtype), share, self.weight, self.bias, self.eps)
         self.num_batches_tracked += 1
-        self.running_mean.lerp_(mean, self.momentum)
-        self.running_var.lerp_(variance * (total / (total - 1)), self.momentum)
+        # As nn.BatchNorm1d does, behind autograd's back: that of an earlier view may hold them, but in training uses neither.
+        self.running_mean.data.lerp_(mean, self.momentum)
+        self.running_var.data.lerp_(variance * (total / (total - 1)), self.momentum)
         return out
 
 

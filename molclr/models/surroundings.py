@@ -33,7 +33,8 @@ class Classes(NamedTuple):
 
     def each_atom(self, h: Tensor) -> Tensor:
         """h, float (num_classes, channels), as a row for each atom."""
-        return h if self.all_distinct else h[self.of_atom]
+        # Indexing would give the same; on several threads its backward pass adds in any order.
+        return h if self.all_distinct else F.embedding(self.of_atom, h)
 
 
 def distinct_atoms(num_atoms: int, device: torch.device) -> Classes:

@@ -1,3 +1,4 @@
+import pytest
 import torch
 from torch import nn
 
@@ -27,3 +28,20 @@ def test_a_row_with_a_size_is_that_many_rows():
     for key, value in plain.state_dict().items():
         torch.testing.assert_close(ours.state_dict()[key], value, msg=key)
     torch.testing.assert_close(ours.eval()(h, sizes), plain.eval()(h))
+
+
+@pytest.mark.parametrize("order", [(None, [1, 2, 3]), ([1, 2, 3], None)])
+def test_views_with_and_without_sizes_share_a_backward_pass(order):
+    norm = BatchNorm(2)
+    h = torch.randn(3, 2, requires_grad=True)
+    sum(norm(h, sizes and torch.tensor(sizes)).square().sum() for sizes in order).backward()
+    assert h.grad.isfinite().all()
+
+
+def test_mixed_precision_leaves_the_statistics_exact():
+    h, sizes = torch.randn(50, 4) + 100, torch.full((50,), 3)
+    exact, mixed = BatchNorm(4), BatchNorm(4)
+    exact(h, sizes)
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed(h, sizes)
+    assert torch.equal(mixed.running_mean, exact.running_mean)

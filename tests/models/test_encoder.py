@@ -184,6 +184,24 @@ def test_equal_atoms_are_computed_once_in_wide_encoders(graphs):
     assert rows[5:] == [len(graphs.x)] * 3, "dropout makes equal atoms differ"
 
 
+@pytest.mark.parametrize("ratio", [0.0, 0.5])
+def test_gradients_are_the_same_to_the_last_bit_on_several_threads(ratio):
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        graphs = GraphStore.of(featurize_part(["CCCCCCCCCCCCO", "c1ccccc1CCN"] * 40)).batch(np.arange(80))
+        encoder = Encoder("gin", EncoderShape(layers=2, width=128, feature=8), ratio)
+        found = []
+        for _ in range(5):
+            torch.manual_seed(0)
+            encoder.zero_grad()
+            encoder(*graphs).square().sum().backward()
+            found.append(torch.cat([value.grad.flatten() for value in encoder.parameters()]))
+    finally:
+        torch.set_num_threads(threads)
+    assert all(torch.equal(gradients, found[0]) for gradients in found)
+
+
 @pytest.mark.parametrize("name", ["gin", "gcn"])
 def test_a_molecule_is_embedded_the_same_alone_and_in_company(name, smiles, tmp_path):
     torch.manual_seed(0)
