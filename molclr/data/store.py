@@ -182,6 +182,7 @@ def _join(path: Path, sections: dict[str, Path], explicit_hydrogens: bool) -> No
         for section in sections.values():
             with section.open("rb") as source:
                 shutil.copyfileobj(source, file, 1 << 20)
+            section.unlink()  # so that not all is on the disk twice
 
 
 def _read_header(path: Path) -> tuple[dict[str, Section], bool]:

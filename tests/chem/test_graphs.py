@@ -1,9 +1,12 @@
+import csv
+
 import numpy as np
 import pytest
+from paths import FIXTURES
 from rdkit import Chem
 
-from molclr.chem.graphs import molecular_graph
-from molclr.chem.smiles import RefusedMolecule
+from molclr.chem.graphs import molecular_graph, molecular_graphs
+from molclr.chem.smiles import RefusedMolecule, canonicalize_all
 
 
 def test_features_of_a_known_molecule():
@@ -18,7 +21,34 @@ def test_aromatic_and_double_bonds():
     assert types == [0, 1] + [3] * 6
 
 
-def test_every_atom_and_bond_is_as_rdkit_says(smiles):
+UNUSUAL = [
+    "C1=CC=CC=C1",  # aromatic only once it is sanitized
+    "CN(=O)=O",  # which RDKit writes with charges
+    "C1=CC2=CC=CC=CC2=C1",
+    "[CH2]CC",  # a radical
+    "[O]c1ccccc1",
+    "c1cc[nH]c1",
+    "[13CH3][C@@H](F)Cl",
+    "C[B-](C)(C)C",
+    "c1cc[se]c1",
+    "[H]/C(C)=C/C",
+    "[Na+].[O-]c1ccccc1",
+    "C[Si](C)(C)C#C",
+]
+
+
+def real_molecules(table):
+    with (FIXTURES / f"{table}.csv").open(newline="") as file:
+        return [row["smiles"] for row in csv.DictReader(file)]
+
+
+@pytest.mark.parametrize("table", ["bbbp", "freesolv", "hiv", "zinc", None])
+def test_every_atom_and_bond_is_as_rdkit_says(table, smiles):
+    """Whatever is left out of sanitization decides nothing of them."""
+    molecules = real_molecules(table) if table else [*smiles, *UNUSUAL]
+    smiles = [
+        text for text, verdict in zip(molecules, canonicalize_all(molecules), strict=True) if isinstance(verdict, str)
+    ]
     types = {"SINGLE": 0, "DOUBLE": 1, "TRIPLE": 2, "AROMATIC": 3}
     directions = {"NONE": 0, "ENDUPRIGHT": 1, "ENDDOWNRIGHT": 2}
     tags = {"CHI_UNSPECIFIED": 0, "CHI_TETRAHEDRAL_CW": 1, "CHI_TETRAHEDRAL_CCW": 2}
@@ -35,6 +65,15 @@ def test_every_atom_and_bond_is_as_rdkit_says(smiles):
         }
         ours = {tuple(b): f for b, f in zip(graph.bonds.tolist(), graph.bond_features.tolist(), strict=True)}
         assert ours == bonds
+
+
+def test_molecules_together_are_the_same_as_each_by_itself(smiles):
+    together = molecular_graphs([*smiles, *UNUSUAL])
+    alone = [molecular_graph(text) for text in [*smiles, *UNUSUAL]]
+    for name in ("atoms", "bonds", "bond_features"):
+        assert getattr(together, name).tolist() == [row for graph in alone for row in getattr(graph, name).tolist()]
+    assert together.atom_counts.tolist() == [len(graph.atoms) for graph in alone]
+    assert together.bond_counts.tolist() == [len(graph.bonds) for graph in alone]
 
 
 def test_one_atom_and_no_bonds():
@@ -54,7 +93,7 @@ def test_types_are_small(smiles):
     assert (graph.atoms.dtype, graph.bonds.dtype, graph.bond_features.dtype) == (np.uint8, np.uint16, np.uint8)
 
 
-@pytest.mark.parametrize("text", ["C(", "C*", "[NH3]->[Cu]", ""])
+@pytest.mark.parametrize("text", ["C(", "C*", "[NH3]->[Cu]", "", "CN(C)(C)(C)C", "c1cccc1", "C" * 1001])
 def test_what_cannot_be_a_graph_is_refused(text):
     with pytest.raises(RefusedMolecule):
         molecular_graph(text)

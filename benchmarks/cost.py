@@ -1,0 +1,57 @@
+"""What corpora of any size cost, from measured rates: `python benchmarks/cost.py` prints the tables of docs/scaling.md.
+
+The rates are those that `python benchmarks/data.py` prints; give yours as options.
+"""
+
+import argparse
+
+SIZES = {"10 million": 1e7, "100 million": 1e8, "1 billion": 1e9}
+ATOMS = 21.7
+"""Of a ZINC molecule."""
+EPOCHS = 50
+LAYERS, WIDTH = 5, 300
+ACCELERATORS = {"A100, float32": 19.5e12, "A100, bfloat16": 312e12, "H100, bfloat16": 989e12}
+"""Highest rate of dense matrix products by the makers' data sheets, operations a second."""
+
+
+def operations_of_a_molecule() -> float:
+    """Floating-point operations of a GIN for a molecule in an epoch, matrix products only.
+
+    A layer takes each atom from 300 to 600 to 300 channels, a product of n by m costs 2 n m, the backward pass twice the
+    forward pass, and there are two views.
+    """
+    return 2 * 3 * LAYERS * ATOMS * 2 * (WIDTH * 2 * WIDTH) * 2
+
+
+def main() -> None:
+    """Print two Markdown tables."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--canonicalize", type=float, default=3800, help="molecules/s a core")
+    parser.add_argument("--featurize", type=float, default=5300, help="molecules/s a core")
+    parser.add_argument("--bytes", type=float, default=199, help="of the graph store, a molecule")
+    parser.add_argument("--table-bytes", type=float, default=11, help="of the molecule table, a molecule")
+    parser.add_argument("--unique-bytes", type=float, default=56, help="memory of the search for repeats, a molecule")
+    parser.add_argument("--utilisation", type=float, default=0.1, help="of the accelerator's highest rate")
+    options = parser.parse_args()
+
+    print("| | " + " | ".join(SIZES) + " |\n|---|" + "---:|" * len(SIZES))
+    row("canonicalize, CPU hours", 1 / options.canonicalize / 3600)
+    row("featurize, CPU hours", 1 / options.featurize / 3600)
+    row("molecule table, GB", options.table_bytes / 1e9)
+    row("graph store, GB", options.bytes / 1e9)
+    row("canonicalize --unique, memory at the highest, GB", options.unique_bytes / 1e9)
+    row("pre-training, order of an epoch (two int64 arrays), GB", 16 / 1e9)
+    row("pre-training, offsets (mapped), GB", 16 / 1e9)
+    for name, peak in ACCELERATORS.items():
+        seconds = EPOCHS * operations_of_a_molecule() / (options.utilisation * peak)
+        row(f"pre-training, {EPOCHS} epochs, hours of an {name}", seconds / 3600)
+
+
+def row(name: str, of_a_molecule: float) -> None:
+    """A line of the table: what is so much for a molecule, for each size of corpus."""
+    amounts = [of_a_molecule * size for size in SIZES.values()]
+    print(f"| {name} | " + " | ".join(f"{amount:,.{int(amount < 100)}f}" for amount in amounts) + " |")
+
+
+if __name__ == "__main__":
+    main()
