@@ -16,8 +16,7 @@ pytestmark = [
 TABLE = "results/tables/classification.csv"
 ENCODER = "results/pretrain/gin/encoder.safetensors"
 RUN = "results/runs/bbbp/MolCLR_GIN/seed-{}/{}"
-PROFILE = ["--workflow-profile", "profiles/slurm", "--set-resources", "pretrain:runtime=1440"]
-PROFILE += ["--default-resources", "slurm_partition=main"]
+PROFILE = ["--workflow-profile", "profiles/slurm", "--default-resources", "slurm_partition=main"]
 # Short jobs, and no data base that remembers them.
 STATES = ["--slurm-init-seconds-before-status-checks", "1", "--seconds-between-status-checks", "1"]
 STATES += ["--slurm-status-command", "squeue"]
@@ -79,7 +78,7 @@ def test_a_job_asks_for_its_gpu_time_and_memory(submitted):
     _, jobs, _ = submitted
     assert [name for name, record in jobs.items() if "gres:gpu:1" in record] == ["rule_pretrain_wildcards_gin"]
     record = jobs["rule_pretrain_wildcards_gin"]
-    assert "TimeLimit=1-00:00:00" in record and "MinMemoryNode=4000M" in record and "Requeue=1" in record
+    assert "TimeLimit=7-00:00:00" in record and "MinMemoryNode=4000M" in record and "Requeue=1" in record
 
 
 def test_an_error_on_a_node_is_shown_where_snakemake_runs(submitted):
