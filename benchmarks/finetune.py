@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from rdkit import rdBase
 
 from molclr.config import EncoderName, EncoderShape, Finetune
 from molclr.data.catalogue import load_catalogue
@@ -89,10 +90,11 @@ def chemprop_epochs(name: str, data: LabelledMolecules) -> dict[str, Epoch]:
     from chemprop import models, nn
 
     classification = load_catalogue().benchmarks[name].task == "classification"
-    points = [
-        chemprop_data.MoleculeDatapoint.from_smi(data.smiles[place], data.labels[place])
-        for place in data.subsets["train"]
-    ]
+    with rdBase.BlockLogs():  # of hydrogens that it keeps
+        points = [
+            chemprop_data.MoleculeDatapoint.from_smi(data.smiles[place], data.labels[place])
+            for place in data.subsets["train"]
+        ]
     dataset = chemprop_data.MoleculeDataset(points)
     if not classification:
         dataset.normalize_targets()
