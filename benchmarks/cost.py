@@ -1,4 +1,4 @@
-"""What corpora of any size cost, from measured rates: `python benchmarks/cost.py` prints the tables of docs/scaling.md.
+"""What corpora of any size cost, from measured rates: `python benchmarks/cost.py` prints it as tables.
 
 The rates are those that `python benchmarks/data.py` prints; give yours as options.
 """
