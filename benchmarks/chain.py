@@ -15,7 +15,9 @@ STEPS = {
     "embed": r"/embeddings/",
     "finetune": r"/runs/[^/]+/(MolCLR_)?G[A-Z]+/",
     "baseline": r"/runs/[^/]+/(RF|SVM)/",
-    "table": r"/tables/",
+    "table": r"/tables/(classification|regression|predictions)",
+    "audit": r"/tables/datasets",
+    "leakage": r"/tables/leakage",
     "figure": r"/figures/",
 }
 
