@@ -291,7 +291,7 @@ def test_an_experiment_is_compared(as_restored):
     """The changed pre-training decides what follows from it, and `dvc exp show` has both rows."""
     output = run(as_restored, "dvc", "exp", "run", "--name", "warm", "-S", f"{CONFIG}:pretrain.temperature=0.5")
     assert set(jobs_run(output)) == {
-        *("pretrain", "embed", "finetune", "table"),
+        *("pretrain", "embed", "finetune", "table", "predictions"),
         *(f"figure_{name}" for name in ("benchmarks", "pretraining", "tsne", "retrieval")),
     }
     assert jobs_run(output).count("finetune") == 4, "not the networks from scratch"
