@@ -7,7 +7,7 @@ import numpy as np
 from rdkit import Chem
 from rdkit.Chem import rdmolops, rdqueries
 
-from molclr.chem.smiles import read_constitutions, read_molecule
+from molclr.chem.smiles import atomic_numbers, read_constitutions, read_molecule
 
 CHIRALITY_TAGS = {
     Chem.ChiralType.CHI_UNSPECIFIED: 0,
@@ -58,8 +58,8 @@ def molecular_graph(smiles: str, explicit_hydrogens: bool = False) -> MolecularG
 def molecular_graphs(smiles: Sequence[str], explicit_hydrogens: bool = False) -> MolecularGraphs:
     """The graphs of SMILES strings, at least one, in order. Raises RefusedMolecule as `read_molecule` does.
 
-    RDKit is asked for all bonds of a molecule at once and for atoms by index, because its iterators cost as much as parsing;
-    numpy works on all molecules at once for the same reason.
+    RDKit is asked for all bonds of a molecule at once, because its objects for atoms and bonds cost as much as parsing; numpy
+    works on all molecules at once for the same reason.
     """
     molecules = (
         [Chem.AddHs(read_molecule(text)) for text in smiles] if explicit_hydrogens else read_constitutions(smiles)
@@ -67,9 +67,9 @@ def molecular_graphs(smiles: Sequence[str], explicit_hydrogens: bool = False) ->
     atom_counts = np.array([molecule.GetNumAtoms() for molecule in molecules])
     atoms = np.zeros((atom_counts.sum(), 2), np.uint8)
     atoms[:, 0] = [
-        molecule.GetAtomWithIdx(index).GetAtomicNum() - 1
-        for molecule, size in zip(molecules, atom_counts.tolist(), strict=True)
-        for index in range(size)
+        number - 1
+        for text, molecule in zip(smiles, molecules, strict=True)
+        for number in atomic_numbers(text, molecule)
     ]
     for text, molecule, own in zip(smiles, molecules, _slices(atom_counts), strict=True):
         if "@" in text:
