@@ -10,6 +10,7 @@ import numpy as np
 from molclr.chem.graphs import molecular_graphs
 from molclr.data.molecules import open_molecules
 from molclr.data.store import GraphStore, write_store
+from molclr.errors import MolclrError
 from molclr.parallel import ordered_map
 from molclr.progress import progress
 
@@ -44,8 +45,14 @@ def featurize_part(smiles: list[str], explicit_hydrogens: bool = False) -> dict[
 
 
 def gather(shards: Sequence[str | Path], output: str | Path) -> None:
-    """Write the molecules of all `shards`, in their order, as one store. Raises MolclrError if one is no store."""
+    """Write the molecules of all `shards`, in their order, as one store.
+
+    Raises MolclrError if one is no store, or if only some have explicit hydrogens.
+    """
     stores = [GraphStore(path) for path in shards]
+    for path, store in zip(shards, stores, strict=True):
+        if store.explicit_hydrogens != stores[0].explicit_hydrogens:
+            raise MolclrError(f"'{path}' and '{shards[0]}' differ in explicit hydrogens; featurize all shards alike.")
     pieces = [(store, first) for store in stores for first in range(0, len(store), MOLECULES_PER_PART)]
     parts = (store.part(np.arange(first, min(first + MOLECULES_PER_PART, len(store)))) for store, first in pieces)
     write_store(output, progress(parts, len(pieces), "gather", "part"), stores[0].explicit_hydrogens)

@@ -118,7 +118,7 @@ def finetune(
     model = Predictor(encoder, settings, run, data.labels[train]).to(device)
     optimizer = adam(model, settings, pretrained)
     labels = torch.tensor(data.labels, dtype=torch.float32)
-    best_epoch, best_score, best_criterion, best_weights = 0, math.nan, math.nan, copy_weights(model)
+    best_epoch, best_score, best_weights = 0, math.nan, copy_weights(model)
     history = []
 
     for epoch in range(1, settings.epochs + 1):
@@ -126,12 +126,11 @@ def finetune(
         if not math.isfinite(loss):
             raise MolclrError(f"The loss is {loss} in epoch {epoch} of {folder}; lower the learning rates of finetune.")
         predictions = model.predict(store, valid, device)
-        validation = score(run.metric, data.labels[valid], predictions, run.targets).value
         # Targets of different units are weighed as the loss weighs them: in their own scale.
         scale = model.scale.cpu().numpy() if len(run.targets) > 1 else 1.0
-        criterion = score(run.metric, data.labels[valid] / scale, predictions / scale, run.targets).value
-        if better(run.metric, criterion, best_criterion) or math.isnan(best_criterion):
-            best_epoch, best_score, best_criterion, best_weights = epoch, validation, criterion, copy_weights(model)
+        validation = score(run.metric, data.labels[valid] / scale, predictions / scale, run.targets).value
+        if better(run.metric, validation, best_score) or math.isnan(best_score):
+            best_epoch, best_score, best_weights = epoch, validation, copy_weights(model)
         history.append({"epoch": epoch, "train_loss": loss, "validation": validation})
 
     model.load_state_dict(best_weights)

@@ -108,6 +108,15 @@ def test_featurize_gives_the_same_bytes_with_any_number_of_processes_and_shards(
     assert json.loads(header[8 : 8 + int.from_bytes(header[:8], "little")])
 
 
+def test_shards_with_and_without_explicit_hydrogens_are_not_gathered(smiles, tmp_path):
+    shards = [tmp_path / "without.safetensors", tmp_path / "with.safetensors"]
+    for path, explicit_hydrogens in zip(shards, (False, True), strict=True):
+        write_store(path, [featurize_part(smiles, explicit_hydrogens)], explicit_hydrogens)
+    with pytest.raises(MolclrError, match=r"with\.safetensors' and .* differ in explicit hydrogens"):
+        gather(shards, tmp_path / "gathered.safetensors")
+    assert not (tmp_path / "gathered.safetensors").exists()
+
+
 def test_to_and_from_torch_geometric(graphs, smiles):
     batch = to_pyg(graphs)
     assert batch.num_graphs == len(smiles)

@@ -130,7 +130,7 @@ def test_several_targets_are_weighed_in_their_own_scale_when_the_epoch_is_chosen
     run = Run("two", "GIN", 0, "regression", "mae", data.targets)
     metrics = finetune(data, graphs, tmp_path, run, "gin", SETTINGS, SHAPE)
     assert all(0.3 < value < 3 for value in seen), "standardised"
-    assert metrics.validation is not None and metrics.validation > 100, "in the targets' units"
+    assert metrics.validation == seen[0], "a random search compares the same numbers"
 
 
 def test_two_outputs_a_class_are_a_softmax(bbbp):
