@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, TypeVar, get_args
 
 import yaml
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -34,6 +35,17 @@ Whole = Annotated[int, BeforeValidator(_no_other_number)]
 PositiveInt = Annotated[Whole, Field(ge=1)]
 Seed = Annotated[Whole, Field(ge=0)]
 PositiveFloat = Annotated[float, Field(gt=0)]
+
+
+def _without_repetition(values: list) -> list:
+    repeated = {value for value in values if values.count(value) > 1}
+    if repeated:
+        raise ValueError(f"{sorted(repeated)} stands twice")
+    return values
+
+
+Item = TypeVar("Item")
+Distinct = Annotated[list[Item], Field(min_length=1), AfterValidator(_without_repetition)]
 
 ModelName = Literal["MolCLR_GIN", "MolCLR_GCN", "GIN", "GCN", "RF", "SVM"]
 EncoderName = Literal["gin", "gcn"]
@@ -187,7 +199,7 @@ class Config(Section):
     )
     mirror: str | None = Field(None, description="folder with copies of data sets; MOLCLR_MIRROR goes before it")
     corpus: Corpus = Field(default_factory=Corpus, description="molecules to pre-train on")
-    benchmarks: list[str] = Field(min_length=1, description="benchmarks of the catalogue")
+    benchmarks: Distinct[str] = Field(description="benchmarks of the catalogue")
     benchmark_molecules: PositiveInt | None = Field(None, description="rows to take of each benchmark; null: all")
     drop_first_row: bool = Field(False, description="leave out the first row of each benchmark; official: true")
     one_model_a_target: bool = Field(
@@ -195,8 +207,9 @@ class Config(Section):
         description="of several targets a model each, on the molecules with its label and their split; official: true",
     )
     explicit_hydrogens: bool = Field(False, description="hydrogens of benchmarks as atoms; official: true")
-    models: list[ModelName] = Field(min_length=1, description="rows of the tables, as the paper calls them")
-    seeds: list[Seed] = Field(default=[0, 1, 2], min_length=1, description="seeds of every model")
+    models: Distinct[ModelName] = Field(description="rows of the tables, as the paper calls them")
+    seeds: Distinct[Seed] = Field(default=[0, 1, 2], description="seeds of every model")
+    seeds_of: dict[str, Distinct[Seed]] = Field({}, description="seeds of a benchmark, where they are not `seeds`")
     encoder: EncoderChoice = Field(
         default_factory=EncoderChoice, description="shape of GIN and GCN; or official-gin, official-gcn"
     )
@@ -223,14 +236,6 @@ class Config(Section):
             if wanted and model.startswith("MolCLR_") and model != wanted:
                 raise ValueError(f"the encoder {released} is that of {wanted}; take {model} out of 'models'")
         return self
-
-    @field_validator("benchmarks", "models", "seeds")
-    @classmethod
-    def _without_repetition(cls, values: list) -> list:
-        repeated = {value for value in values if values.count(value) > 1}
-        if repeated:
-            raise ValueError(f"{sorted(repeated)} stands twice")
-        return values
 
 
 AnySection = TypeVar("AnySection", bound=Section)

@@ -109,6 +109,9 @@ class Wide:
             ["metric", *(_metric_head(column.iloc[0]) for column in columns)],
             ["test molecules", *(distinct(column["test_molecules"]) for column in columns)],
         ]
+        fewest, most = table["seeds"].min(), table["seeds"].max()
+        if fewest < most:
+            heads.append(["seeds", *(distinct(column["seeds"].astype(str)) for column in columns)])
         places = [decimals.get(benchmark, _DECIMALS_WITHOUT_PAPER) for benchmark in benchmarks]
         best = [_best(column, digits) for column, digits in zip(columns, places, strict=True)]
         body = []
@@ -121,7 +124,6 @@ class Wide:
             from_paper = [_paper_cell(printed.get((model, benchmark))) for benchmark in benchmarks]
             if any(cell.text for cell in from_paper):
                 body.append(("paper", from_paper))
-        fewest, most = table["seeds"].min(), table["seeds"].max()
         seeds = f"{most} seeds" if fewest == most else f"{fewest} to {most} seeds"
         scores = f"mean ± standard deviation over {seeds}" if most > 1 else "one seed"
         caption = f"Test scores, {task}: {scores}. In bold: the best of our own rows."

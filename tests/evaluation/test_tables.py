@@ -147,7 +147,7 @@ def test_errors_have_their_unit_and_the_papers_digits(tables):
     assert cells(markdown, "metric") == ["RMSE (kcal/mol) ↓", "MAE (mixed units) ↓"]
     assert cells(markdown, "SVM") == ["**3.50 ± 0.71**", "**0.0543**"]
     assert cells(markdown, "*paper*") == ["3.14 ± 0.00", "0.0543 ± 0.0010 †"]
-    assert "1 to 2 seeds" in markdown
+    assert "1 to 2 seeds" in markdown and cells(markdown, "seeds") == ["2", "1"]
 
 
 def test_left_out_targets_and_notes_are_told(tables):

@@ -26,6 +26,7 @@ OTHER_VALUES = {
     "search_trials": "2",
     "models": "[SVM, GCN, MolCLR_GCN]",
     "seeds": "[0, 2]",
+    "seeds_of": "{bbbp: [0]}",
     "encoder": "{layers: 3}",
     "pretrain": "{temperature: 0.5}",
     "finetune": "{epochs: 3}",

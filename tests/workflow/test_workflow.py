@@ -185,6 +185,7 @@ def test_the_paper_is_planned(finished):
         ("pretrain={temprature: 0.5}", "config/test.yaml: unknown key 'pretrain.temprature'"),
         ("benchmarks=[bbpb]", "config/test.yaml: 'benchmarks' names 'bbpb'; the catalogue has bbbp"),
         ("seeds=[a]", "config/test.yaml: 'seeds.0' is 'a'"),
+        ("seeds_of={bbb: [0]}", "config/test.yaml: 'seeds_of' names 'bbb'"),
     ],
 )
 def test_a_mistake_in_the_configuration_names_the_key(finished, option, message):

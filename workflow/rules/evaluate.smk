@@ -1,17 +1,10 @@
 # Evaluation: tables and figures, all of them functions of files that training has left.
 # Needs metrics, histories and embeddings; makes results/tables and results/figures.
 
-MODELS = settings.models
-
 
 def runs_of(task, file):
     """A file of every run of the benchmarks with this task."""
-    return expand(
-        f"{RESULTS}/runs/{{benchmark}}/{{model}}/seed-{{seed}}/{file}",
-        benchmark=[part for part, name in BENCHMARK_OF.items() if benchmarks[name].task == task],
-        model=MODELS,
-        seed=settings.seeds,
-    )
+    return [f"{run}/{file}" for run, name in RUNS.items() if benchmarks[name].task == task]
 
 
 TABLES = expand(

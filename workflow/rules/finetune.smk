@@ -3,6 +3,13 @@
 
 BASELINES = [name for name in settings.models if name in ("RF", "SVM")]
 NETWORKS = [name for name in settings.models if name not in BASELINES]
+# Folder of each run -> its benchmark in the catalogue.
+RUNS = {
+    f"{RESULTS}/runs/{part}/{model}/seed-{seed}": name
+    for part, name in BENCHMARK_OF.items()
+    for model in settings.models
+    for seed in settings.seeds_of.get(name, settings.seeds)
+}
 
 
 wildcard_constraints:
@@ -149,10 +156,5 @@ rule baseline:
 rule all_finetune:
     """Every supervised run: what the stage `finetune` of dvc.yaml makes."""
     input:
-        expand(
-            f"{RESULTS}/runs/{{benchmark}}/{{model}}/seed-{{seed}}/metrics.json",
-            benchmark=BENCHMARK_OF,
-            model=settings.models,
-            seed=settings.seeds,
-        ),
+        expand("{run}/metrics.json", run=RUNS),
         definition=definition("finetune", "data/catalogue.yaml"),
