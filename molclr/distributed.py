@@ -64,9 +64,7 @@ def _all_values(value: int) -> list[int]:
     """What every process has."""
     values = torch.zeros(processes(), dtype=torch.int64)
     values[rank()] = value
-    if processes() > 1:
-        dist.all_reduce(values)
-    return values.tolist()
+    return sum_over_processes(values).tolist()
 
 
 def share(items: int) -> slice:
@@ -88,8 +86,7 @@ class _Gather(torch.autograd.Function):
         ctx.own = share(items)
         whole = part.new_zeros(items, *part.shape[1:])
         whole[ctx.own] = part
-        dist.all_reduce(whole)
-        return whole
+        return sum_over_processes(whole)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
@@ -97,22 +94,10 @@ class _Gather(torch.autograd.Function):
 
 
 def sum_over_processes(tensor: Tensor) -> Tensor:
-    """The sum of `tensor` over all processes, with the gradient of what all of them make of it."""
-    return tensor if processes() == 1 else _Sum.apply(tensor)
-
-
-class _Sum(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, tensor: Tensor) -> Tensor:
-        total = tensor.clone()
-        dist.all_reduce(total)
-        return total
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:
-        total = gradient.clone(memory_format=torch.contiguous_format)
-        dist.all_reduce(total)
-        return total
+    """Replace `tensor` by its sum over all processes, without a gradient; return it."""
+    if processes() > 1:
+        dist.all_reduce(tensor)
+    return tensor
 
 
 def sum_gradients(parameters: Iterable[nn.Parameter]) -> None:
@@ -120,7 +105,6 @@ def sum_gradients(parameters: Iterable[nn.Parameter]) -> None:
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
     if processes() == 1:
         return
-    together = torch.cat([gradient.flatten() for gradient in gradients])
-    dist.all_reduce(together)
+    together = sum_over_processes(torch.cat([gradient.flatten() for gradient in gradients]))
     for gradient, total in zip(gradients, together.split([g.numel() for g in gradients]), strict=True):
         gradient.copy_(total.view_as(gradient))

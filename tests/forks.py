@@ -141,8 +141,10 @@ def differentiate(graphs, folder):
 
     from molclr import distributed
     from molclr.data.store import GraphStore
-    from molclr.models.synchronised import synchronise_batch_norm
+    from molclr.models.encoder import NARROW
     from molclr.training.pretrain import ContrastiveModel, contrastive_loss
+
+    wide = SHAPE.model_copy(update={"width": NARROW})  # its rows stand for several atoms
 
     def work():
         torch.set_num_threads(1)
@@ -150,9 +152,7 @@ def differentiate(graphs, folder):
             for encoder, precision in (("gin", "float32"), ("gcn", "float32"), ("gin", "bfloat16")):
                 settings = SETTINGS.model_copy(update={"precision": precision})
                 torch.manual_seed(0)
-                model = ContrastiveModel(encoder, SHAPE, settings)
-                if distributed.processes() > 1:
-                    synchronise_batch_norm(model)
+                model = ContrastiveModel(encoder, SHAPE if encoder == "gin" else wide, settings)
                 batch = GraphStore(graphs).batch(np.arange(40))  # 13, 13 and 14 molecules
                 loss, accuracy = contrastive_loss(model, batch, settings, torch.device("cpu"), seed=0)
                 loss.backward()

@@ -13,7 +13,6 @@ from molclr.data.featurize import featurize
 from molclr.data.molecules import canonicalize
 from molclr.data.store import GraphStore
 from molclr.distributed import gather, process_group, processes, rank, share, sum_over_processes
-from molclr.models.synchronised import SynchronisedBatchNorm, synchronise_batch_norm
 
 
 @pytest.fixture(scope="module")
@@ -96,26 +95,3 @@ def test_the_command_starts_processes_stops_them_and_continues(store, by_two, tm
     assert last.returncode == 0, last.stderr
     assert last.stderr.count("epoch 1/1: validation loss") == 1
     assert results_of(tmp_path) == results_of(by_two / "undisturbed")
-
-
-def test_synchronised_batch_norm_of_one_process_is_batch_norm():
-    torch.manual_seed(0)
-    h = torch.randn(20, 4) * 3 + 5
-    plain, model = torch.nn.BatchNorm1d(4), torch.nn.Sequential(torch.nn.BatchNorm1d(4))
-    synchronise_batch_norm(model)
-    assert isinstance(model[0], SynchronisedBatchNorm)
-    for _ in range(2):
-        assert torch.allclose(model(h), plain(h), atol=1e-5)
-    for name, value in plain.state_dict().items():
-        assert torch.allclose(model[0].state_dict()[name], value, rtol=1e-5), name
-    plain.eval(), model.eval()
-    assert torch.allclose(model(h), plain(h), atol=1e-5)
-
-
-def test_synchronised_batch_norm_counts_rows_as_often_as_told():
-    torch.manual_seed(0)
-    h, sizes = torch.randn(5, 4), torch.tensor([1, 2, 3, 1, 4])
-    norm, plain = SynchronisedBatchNorm(4), torch.nn.BatchNorm1d(4)
-    repeated = plain(h.repeat_interleave(sizes, 0))
-    assert torch.allclose(norm(h, sizes).repeat_interleave(sizes, 0), repeated, atol=1e-5)
-    assert torch.allclose(norm.running_var, plain.running_var, rtol=1e-5)

@@ -1,4 +1,4 @@
-"""Batch norm of a batch in which rows stand for several equal ones."""
+"""Batch norm over the rows of all processes, where a row may stand for several equal ones."""
 
 from typing import Any
 
@@ -6,9 +6,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from molclr.distributed import processes, sum_over_processes
+
 
 class BatchNorm(nn.BatchNorm1d):
-    """Batch norm that takes a row and how often it is there."""
+    """Batch norm that takes a row and how often it is there, and is the same on any number of processes."""
 
     running_mean: Tensor
     running_var: Tensor
@@ -16,10 +18,15 @@ class BatchNorm(nn.BatchNorm1d):
     momentum: float
 
     def forward(self, h: Tensor, sizes: Tensor | None = None) -> Tensor:
-        """What nn.BatchNorm1d gives for h, float (num_rows, channels), if row i were there sizes[i] times."""
-        if sizes is None or not self.training:
+        """What nn.BatchNorm1d gives for h, float (num_rows, channels), if row i were there sizes[i] times.
+
+        In training, mean and variance are those of the rows of all processes.
+        """
+        if not self.training or (sizes is None and processes() == 1):
             return super().forward(h)
-        total = int(sizes.sum())
+        if sizes is None:
+            sizes = torch.ones(len(h), dtype=torch.int64, device=h.device)
+        total = int(sum_over_processes(sizes.sum()))
         share = sizes.to(self.weight.dtype) / total
         with torch.autocast(h.device.type, enabled=False):  # Sums of many terms.
             out, mean, variance = _WeightedBatchNorm.apply(h.to(share.dtype), share, self.weight, self.bias, self.eps)
@@ -27,7 +34,7 @@ class BatchNorm(nn.BatchNorm1d):
         # As nn.BatchNorm1d does, behind autograd's back: that of an earlier view may hold them, but in training uses neither.
         self.running_mean.data.lerp_(mean, self.momentum)
         self.running_var.data.lerp_(variance * (total / (total - 1)), self.momentum)
-        return out
+        return out.to(h.dtype)
 
 
 class _WeightedBatchNorm(torch.autograd.Function):
@@ -37,8 +44,8 @@ class _WeightedBatchNorm(torch.autograd.Function):
     def forward(
         ctx: Any, h: Tensor, share: Tensor, weight: Tensor, bias: Tensor, eps: float
     ) -> tuple[Tensor, Tensor, Tensor]:
-        mean = share @ h
-        variance = share @ (h - mean).square_()
+        mean = sum_over_processes(share @ h)
+        variance = sum_over_processes(share @ (h - mean).square_())
         ctx.save_for_backward(h, share, weight, mean, variance)
         ctx.eps = eps
         ctx.mark_non_differentiable(mean, variance)
@@ -51,8 +58,9 @@ class _WeightedBatchNorm(torch.autograd.Function):
         of_h, of_weight, of_bias = torch.ops.aten.native_batch_norm_backward(
             gradient, h, weight, mean, variance, None, None, False, ctx.eps, [True, True, True]
         )
-        # ... and through them, where a row has its share: weight * scale * (of_bias + of_weight * scale * (h - mean)).
+        # ... and through them, where a row has its share: weight * scale * (every_bias + every_weight * scale * (h - mean)).
+        every_weight, every_bias = sum_over_processes(torch.stack([of_weight, of_bias]))
         scale = (variance + ctx.eps).rsqrt()
-        slope = weight * scale.square() * of_weight
-        of_statistics = torch.addcmul(weight * scale * of_bias - slope * mean, h, slope)
+        slope = weight * scale.square() * every_weight
+        of_statistics = torch.addcmul(weight * scale * every_bias - slope * mean, h, slope)
         return of_h.addcmul_(of_statistics, share.unsqueeze(1), value=-1), None, of_weight, of_bias, None

@@ -17,7 +17,6 @@ from molclr.models.augment import augment
 from molclr.models.encoder import Encoder
 from molclr.models.heads import ProjectionHead
 from molclr.models.nt_xent import nt_xent
-from molclr.models.synchronised import synchronise_batch_norm
 from molclr.progress import progress
 from molclr.seeds import derive_seed
 from molclr.training.checkpoint import copy_weights, save_encoder
@@ -73,10 +72,7 @@ def _pretrain(
         )
 
     torch.manual_seed(derive_seed(settings.seed, "weights"))
-    model = ContrastiveModel(name, shape, settings)
-    if processes() > 1:
-        synchronise_batch_norm(model)
-    model.to(device)
+    model = ContrastiveModel(name, shape, settings).to(device)
     optimizer = torch.optim.Adam(model.parameters(), weight_decay=settings.weight_decay, fused=True)
     run = TrainingState(folder, model, optimizer, identity(graphs, name, shape, settings), start_afresh)
 
