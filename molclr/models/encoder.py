@@ -47,6 +47,8 @@ class GCNLayer(nn.Module):
         super().__init__()
         self.bond_embedding = _bond_embedding(1)
         self.linear = nn.Linear(width, width)
+        nn.init.xavier_uniform_(self.linear.weight)
+        nn.init.zeros_(self.linear.bias)
 
     def forward(self, h: Tensor, neighbourhood: Neighbourhood) -> Tensor:
         """h: float (rows before, width) of `neighbourhood`. Returns float (rows after, width)."""

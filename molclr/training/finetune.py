@@ -51,7 +51,10 @@ class Predictor(nn.Module):
         if run.task == "regression" and (settings.standardize == "all" or run.benchmark in settings.standardize):
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", RuntimeWarning)  # A target may be without any training label.
-                mean, scale = np.nan_to_num(np.nanmean(labels, axis=0)), np.nan_to_num(np.nanstd(labels, axis=0))
+                mean, scale = (
+                    np.nan_to_num(np.nanmean(labels, axis=0)),
+                    np.nan_to_num(np.nanstd(labels, axis=0, ddof=1)),
+                )
         self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32))
         self.register_buffer("scale", torch.tensor(np.where(scale > 0, scale, 1), dtype=torch.float32))
 

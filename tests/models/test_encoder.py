@@ -246,3 +246,11 @@ def test_dropout_is_unbiased_and_decided_by_the_seed(ratio):
     torch.manual_seed(0)
     assert torch.equal(dropout(h, ratio), first)
     assert ratio == 0 or not torch.equal(dropout(h, ratio), first)
+
+
+def test_a_new_gcn_begins_as_glorot_and_bengio_say():
+    """As torch-geometric's GCNConv and the official code do: the bounds are those of nn.init.xavier_uniform_."""
+    torch.manual_seed(0)
+    for layer in Encoder("gcn", EncoderShape(layers=2, width=300)).layers:
+        assert 0.099 < layer.linear.weight.abs().max() <= 0.1
+        assert not layer.linear.bias.any()

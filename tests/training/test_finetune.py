@@ -158,7 +158,7 @@ def test_targets_are_standardised_where_the_settings_say_so(standardize, mean):
     settings = SETTINGS.model_copy(update={"standardize": standardize})
     model = Predictor(Encoder("gin", SHAPE), settings, run, np.array([[3.0], [5.0]]))
     assert model.mean.tolist() == [mean]
-    assert model.scale.tolist() == [1.0]
+    assert model.scale.tolist() == pytest.approx([math.sqrt(2) if mean else 1.0])
 
 
 def test_a_class_that_is_neither_0_nor_1_is_an_error(bbbp, tmp_path):
@@ -258,14 +258,14 @@ def test_missing_labels_do_not_touch_the_loss(bbbp):
     labels = np.array([[1.0, 5.0], [3.0, np.nan], [5.0, np.nan], [7.0, 9.0]])
     model = Predictor(Encoder("gin", SHAPE), SETTINGS, run, labels).eval()
     assert model.mean.tolist() == [4.0, 7.0]
-    assert model.scale.tolist() == pytest.approx([math.sqrt(5), 2.0])
+    assert model.scale.tolist() == pytest.approx([math.sqrt(20 / 3), math.sqrt(8)])
     batch: GraphBatch = GraphStore(graphs).batch(np.arange(4))
     with torch.no_grad():
         output = model(batch)
         expected = (
-            ((output[:, 0] - (torch.tensor(labels[:, 0]) - 4) / math.sqrt(5)) ** 2).sum()
-            + (output[0, 1] + 1) ** 2
-            + (output[3, 1] - 1) ** 2
+            ((output[:, 0] - (torch.tensor(labels[:, 0]) - 4) / math.sqrt(20 / 3)) ** 2).sum()
+            + (output[0, 1] + math.sqrt(0.5)) ** 2
+            + (output[3, 1] - math.sqrt(0.5)) ** 2
         ) / 6
         assert float(model.loss(batch, torch.tensor(labels).float())) == pytest.approx(float(expected), rel=1e-5)
         assert float(model.loss(batch, torch.full((4, 2), torch.nan))) == 0
