@@ -35,6 +35,8 @@ except MolclrError as error:
     raise WorkflowError(str(error)) from None
 benchmarks = choose("benchmarks", settings.benchmarks, catalogue.benchmarks)
 choose("seeds_of", settings.seeds_of, catalogue.benchmarks)
+if settings.finetune.standardize != "all":
+    choose("finetune.standardize", settings.finetune.standardize, catalogue.benchmarks)
 choose("corpus.name", [settings.corpus.name], catalogue.corpora)
 
 # The `molclr` command of the Python that runs Snakemake, also where its environment is not activated.

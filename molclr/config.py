@@ -215,7 +215,7 @@ class Config(Section):
     )
     pretrain: Pretrain = Field(default_factory=Pretrain, description="pre-training")
     finetune: Finetune = Field(default_factory=Finetune, description="fine-tuning")
-    search_trials: PositiveInt | None = Field(
+    search_trials: Annotated[Whole, Field(ge=1, le=192)] | None = Field(
         None, description="settings that a random search tries for each benchmark and network; null: those of finetune"
     )
     baselines: Baselines = Field(default_factory=Baselines, description="baselines")

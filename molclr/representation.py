@@ -46,12 +46,14 @@ class PretrainedEncoder:
 
         Raises MolclrError, which names the first molecule that cannot be represented and its place in the list.
         """
+        if isinstance(smiles, str):
+            raise MolclrError(f"'{smiles}' is one SMILES, not a list of them; give ['{smiles}'].")
         parts = [np.empty((0, self.encoder.shape.feature), np.float32)]
         for first in range(0, len(smiles), MOLECULES_AT_A_TIME):
             part = list(smiles[first : first + MOLECULES_AT_A_TIME])
             try:
                 store = GraphStore.of(featurize_part(part, explicit_hydrogens), explicit_hydrogens)
-            except RefusedMolecule:
+            except (RefusedMolecule, TypeError):
                 raise _complaint(part, first) from None
             parts.append(embed(store, self.encoder, np.arange(len(part)), self.device))
         return np.concatenate(parts)
@@ -73,6 +75,8 @@ def released_encoder(name: str) -> Path:
 def _complaint(smiles: list[str], first: int) -> MolclrError:
     """Which of `smiles` is refused and why; `first` is the place of the first of them."""
     for place, text in enumerate(smiles, first):
+        if not isinstance(text, str):
+            return MolclrError(f"Molecule {place} of the list, {text!r}, is no SMILES.")
         try:
             read_molecule(text)
         except RefusedMolecule as refusal:

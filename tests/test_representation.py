@@ -43,6 +43,14 @@ def test_a_molecule_that_is_refused_is_named(path, monkeypatch):
         encoder.embed(["C", "CC", "CCO", "C*"])
 
 
+def test_what_is_no_list_of_smiles_is_refused(path):
+    encoder = molclr.Encoder.load(path)
+    with pytest.raises(MolclrError, match=r"'CCO' is one SMILES, not a list of them; give \['CCO'\]"):
+        encoder.embed("CCO")
+    with pytest.raises(MolclrError, match="Molecule 1 of the list, nan, is no SMILES"):
+        encoder.embed(["C", float("nan")])
+
+
 def test_what_is_not_there(tmp_path):
     with pytest.raises(MolclrError, match="There is no checkpoint"):
         molclr.Encoder.load(tmp_path / "none.safetensors")

@@ -124,7 +124,12 @@ def read_tests(files: BenchmarkFiles) -> list[Likened]:
 def liken(smiles: str, row: int = -1) -> Likened:
     """A molecule with what it may have in common with others."""
     molecule = read_molecule(smiles)
-    return Likened(row, smiles, Chem.MolToSmiles(molecule, isomericSmiles=False), scaffold_smiles(molecule))
+    scaffold = scaffold_smiles(molecule)
+    if any(atom.GetIsotope() for atom in molecule.GetAtoms()):
+        for atom in molecule.GetAtoms():
+            atom.SetIsotope(0)
+        molecule = Chem.RemoveHs(molecule)  # Deuterium was an atom of its own.
+    return Likened(row, smiles, Chem.MolToSmiles(molecule, isomericSmiles=False), scaffold)
 
 
 def likenesses(molecules: Iterable[Likened]) -> Likenesses:

@@ -1,5 +1,6 @@
-"""Is a pre-trained model better than the same network from scratch? A paired bootstrap over test molecules and seeds."""
+"""Is a pre-trained model better than the same network from scratch? Test molecules and seeds leave it uncertain."""
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
+from scipy.stats import t as student_t
 
 from molclr.errors import MolclrError
 from molclr.evaluation.metrics import HIGHER_IS_BETTER, Metric
@@ -31,7 +33,7 @@ class Difference:
     value: float
     low: float
     high: float
-    """Bounds of the percentile interval with the probability CONFIDENCE."""
+    """Bounds of the interval that holds the expected difference with the probability CONFIDENCE."""
     verdict: Verdict
     """Whether 0 lies outside the interval, and on which side."""
 
@@ -84,35 +86,45 @@ def read_predictions(folders: Iterable[Path], runs: Mapping[Path, RunMetrics]) -
         tables.append(table.assign(seed=runs[folder].seed))
     every = pd.concat(tables)
     labels = every.drop_duplicates(["row", "target"]).pivot(index="row", columns="target", values="label")
-    values = [
-        of_seed.pivot(index="row", columns="target", values="prediction").reindex_like(labels).to_numpy()
-        for _, of_seed in every.groupby("seed")
-    ]
-    return Predictions(labels.index.to_numpy(), labels.to_numpy(), np.stack(values))
+    values = np.stack(
+        [
+            of_seed.pivot(index="row", columns="target", values="prediction").reindex_like(labels).to_numpy()
+            for _, of_seed in every.groupby("seed")
+        ]
+    )
+    if np.isnan(values[:, labels.notna().to_numpy()]).any():
+        raise MolclrError(
+            f"'{folder.parent}': the seeds did not predict the same molecules and targets; run them again."
+        )
+    return Predictions(labels.index.to_numpy(), labels.to_numpy(), values)
 
 
 def difference(metric: Metric, pretrained: Predictions, scratch: Predictions) -> Difference:
-    """Bootstrap the difference of two models with the same test molecules.
+    """The difference of two models with the same test molecules, and its interval.
 
-    Each resample draws test molecules, the same for both models, and seeds for each model by itself: what one seed has in
-    common with the same one of another model is a number. With one seed a model, only molecules are drawn. A target that a
-    resample leaves without labels, or without a second class where the metric is ROC-AUC, does not count in it.
+    Its variance has two parts. That of the test molecules is from a bootstrap: each resample draws molecules, the same for
+    both models, and leaves out a target without labels, or without a second class where the metric is ROC-AUC. That of the
+    seeds is the sample variance of each model's scores over its seeds, unknown with one seed; seeds are independent between
+    models, for what one has in common with the same one of the other is a number. A bootstrap over three seeds would find two
+    thirds of that variance. The interval is Student's t with the degrees of freedom of Welch (1947) and Satterthwaite (1946).
     """
     models = (pretrained, scratch)
     count = len(pretrained.rows)
-    observed = [float(np.mean(scores(metric, model, np.ones((1, count))))) for model in models]
+    observed = [scores(metric, model, np.ones((1, count)))[:, 0] for model in models]
+    value = float(observed[0].mean() - observed[1].mean())
     generator = np.random.default_rng(derive_seed(0, "bootstrap"))
-    resampled = []
-    for weights in _resamples(count, generator):
-        means = []
-        for model in models:
-            each = scores(metric, model, weights)
-            drawn = generator.integers(len(each), size=each.shape)
-            means.append(np.take_along_axis(each, drawn, axis=0).mean(axis=0))
-        resampled.append(means[0] - means[1])
-    tail = 100 * (1 - CONFIDENCE) / 2
-    low, high = np.nanpercentile(np.concatenate(resampled), [tail, 100 - tail]).tolist()
-    return Difference(observed[0] - observed[1], low, high, _verdict(metric, low, high))
+    resampled = [
+        np.subtract(*(scores(metric, model, weights).mean(axis=0) for model in models))
+        for weights in _resamples(count, generator)
+    ]
+    parts = [(float(np.nanvar(np.concatenate(resampled), ddof=1)), count - 1)]
+    parts += [(float(each.var(ddof=1)) / len(each), len(each) - 1) for each in observed if len(each) > 1]
+    variance = sum(part for part, _ in parts)
+    margin = 0.0
+    if variance > 0:
+        freedom = variance**2 / sum(part**2 / degrees for part, degrees in parts)
+        margin = float(student_t.ppf((1 + CONFIDENCE) / 2, freedom)) * math.sqrt(variance)
+    return Difference(value, value - margin, value + margin, _verdict(metric, value - margin, value + margin))
 
 
 def scores(metric: Metric, model: Predictions, weights: np.ndarray) -> np.ndarray:

@@ -42,6 +42,10 @@ def summarise(
     printed = {(row.method, row.benchmark): row for row in paper.itertuples()}
     rows = []
     for (key, model), group in groups.items():
+        if len({frozenset(run.per_target) | frozenset(run.left_out) for run in group}) > 1:
+            raise MolclrError(
+                f"The seeds of {model} on {key} have different targets; run all of them before this table."
+            )
         benchmark = catalogue[key].name if key in catalogue else key
         metric = group[0].metric
         scale, unit = (100, "%") if metric == "roc_auc" else (1, _unit(catalogue[key]) if key in catalogue else "")

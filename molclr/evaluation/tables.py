@@ -245,8 +245,9 @@ def _notes(table: pd.DataFrame, body: list[tuple[str, list[Cell]]]) -> list[str]
     used = {cell.mark for _, cells in body for cell in cells}
     if any(" minus " in label for label, _ in body):
         notes.append(
-            f"minus: pre-trained less from scratch, with the {CONFIDENCE:.0%} interval of a paired bootstrap over test molecules"
-            f" and seeds ({RESAMPLES} resamples); {NOT_SIGNIFICANT} not significant: 0 is in the interval."
+            f"minus: pre-trained less from scratch, with a {CONFIDENCE:.0%} interval for test molecules (bootstrap, {RESAMPLES}"
+            f" resamples) and seeds (their variance, Welch's t); {NOT_SIGNIFICANT} not significant: 0 is in the interval. Of one"
+            " pre-training and one split; not adjusted for the number of comparisons."
         )
     marks = [f"{mark} {what}" for mark, what in (("†", "mean and deviation"), ("‡", "deviation")) if mark in used]
     if marks:

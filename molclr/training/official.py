@@ -43,13 +43,20 @@ def read_tensors(checkpoint: Path) -> dict[str, Tensor]:
 
 
 def official_encoder(tensors: dict[str, Tensor], checkpoint: Path) -> Encoder:
-    """The encoder whose tensors have the official names. Raises MolclrError if names or shapes are not those."""
+    """The encoder of a pre-training whose tensors have the official names.
+
+    Raises MolclrError if names or shapes are not those, or a number is not finite. A fine-tuned model has a pred_head in
+    place of out_lin: it has seen labels, and is refused.
+    """
     try:
         (width,) = tensors["batch_norms.0.bias"].shape
+        (feature,) = tensors["feat_lin.bias"].shape
         layers = sum(name.startswith("batch_norms.") and name.endswith(".bias") for name in tensors)
-        shape = EncoderShape(layers=layers, width=width, feature=len(tensors["feat_lin.bias"]), gcn_normalization=False)
+        shape = EncoderShape(layers=layers, width=width, feature=feature, gcn_normalization=False)
         encoder = Encoder("gin" if "gnns.0.mlp.0.weight" in tensors else "gcn", shape)
         encoder.load_state_dict(_our_names(tensors, layers))
+        if not all(tensor.isfinite().all() for tensor in encoder.state_dict().values()):
+            raise ValueError("not every weight is a finite number")
     except (KeyError, RuntimeError, ValueError) as error:
         reason = str(error).splitlines()[-1].strip()
         raise MolclrError(
@@ -60,21 +67,25 @@ def official_encoder(tensors: dict[str, Tensor], checkpoint: Path) -> Encoder:
 
 def _our_names(tensors: dict[str, Tensor], layers: int) -> dict[str, Tensor]:
     """The official tensors under our names; the projection head (out_lin) is left behind."""
+    left = dict(tensors)
     renamed = {
-        "atom_embedding.weight": tensors["x_embedding1.weight"],
-        "chirality_embedding.weight": tensors["x_embedding2.weight"],
-        "readout.weight": tensors["feat_lin.weight"],
-        "readout.bias": tensors["feat_lin.bias"],
+        "atom_embedding.weight": left.pop("x_embedding1.weight"),
+        "chirality_embedding.weight": left.pop("x_embedding2.weight"),
+        "readout.weight": left.pop("feat_lin.weight"),
+        "readout.bias": left.pop("feat_lin.bias"),
     }
     for i in range(layers):
-        bonds = [tensors[f"gnns.{i}.edge_embedding{k}.weight"] for k in (1, 2)]
+        bonds = [left.pop(f"gnns.{i}.edge_embedding{k}.weight") for k in (1, 2)]
         renamed[f"layers.{i}.bond_embedding"] = torch.cat(bonds)
-        if f"gnns.{i}.weight" in tensors:  # GCN: multiplied from the right there
-            renamed[f"layers.{i}.linear.weight"] = tensors[f"gnns.{i}.weight"].T
-            renamed[f"layers.{i}.linear.bias"] = tensors[f"gnns.{i}.bias"]
-    for name, tensor in tensors.items():
+        if f"gnns.{i}.weight" in left:  # GCN: multiplied from the right there
+            renamed[f"layers.{i}.linear.weight"] = left.pop(f"gnns.{i}.weight").T
+            renamed[f"layers.{i}.linear.bias"] = left.pop(f"gnns.{i}.bias")
+    for name in tensors:
         if ".mlp." in name:
-            renamed[name.replace("gnns.", "layers.")] = tensor
+            renamed[name.replace("gnns.", "layers.")] = left.pop(name)
         elif name.startswith("batch_norms."):
-            renamed[name.replace("batch_norms.", "norms.")] = tensor
+            renamed[name.replace("batch_norms.", "norms.")] = left.pop(name)
+    head = {name for name in left if name.startswith("out_lin.")}
+    if not head or left.keys() > head:
+        raise ValueError(f"it has {', '.join(sorted(left.keys() - head)) or 'no out_lin'}")
     return renamed

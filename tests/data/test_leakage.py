@@ -5,7 +5,7 @@ import pytest
 
 from molclr.data import leakage
 from molclr.data.audit import BenchmarkFiles
-from molclr.data.leakage import exclude, measure_leakage, read_tests
+from molclr.data.leakage import exclude, liken, measure_leakage, read_tests
 from molclr.data.molecules import canonicalize, read_molecules
 
 TESTS = {
@@ -83,3 +83,8 @@ def test_a_corpus_without_them(benchmarks, corpus, tmp_path, monkeypatch, part, 
 
 def test_only_test_molecules_count(benchmarks):
     assert [one.row for one in read_tests(benchmarks[0])] == [1, 2, 3, 4], "pyridine is for training"
+
+
+@pytest.mark.parametrize("other", ["[2H]C([2H])([2H])[C@H](O)F", "[13CH3][C@@H](O)F", "C[C@H](O)F", "CC(O)[18F]"])
+def test_stereochemistry_and_isotopes_make_no_other_molecule(other):
+    assert liken(other).flat == liken("CC(O)F").flat

@@ -1,4 +1,4 @@
-"""The bootstrap of the difference between a pre-trained model and the same from scratch."""
+"""The difference between a pre-trained model and the same from scratch, and its interval."""
 
 import dataclasses
 
@@ -87,6 +87,22 @@ def test_seeds_widen_the_interval(generator):
     assert wide.high - wide.low > 1.5 * (narrow.high - narrow.low)
 
 
+@pytest.mark.parametrize("spread", [0.0, 2.0, 10.0])
+def test_models_that_do_not_differ_are_rarely_said_to(generator, monkeypatch, spread):
+    """Three seeds, whose scores have `spread` times the standard error that the molecules give: about one in twenty."""
+    monkeypatch.setattr(statistics, "RESAMPLES", 200)
+    count, repetitions, false = 100, 300, 0
+    for _ in range(repetitions):
+        labels = generator.normal(size=(count, 1))
+        pair = []
+        for _ in range(2):
+            shift = spread * 3**0.5 * 0.8 / count**0.5 * generator.normal(size=(3, 1, 1))
+            own = generator.normal(size=(1, count, 1))  # errors that all seeds of a model have
+            pair.append(Predictions(np.arange(count), labels, labels + np.abs(own) + 20 + shift))
+        false += difference("mae", *pair).verdict != "not significant"
+    assert 0.01 * repetitions < false < 0.08 * repetitions
+
+
 def test_nothing_is_random(generator):
     pair = models(generator, (1.0, 1.1))
     assert difference("rmse", *pair) == difference("rmse", *pair)
@@ -111,6 +127,15 @@ def test_files_of_several_seeds_and_of_a_model_a_target(generator, tmp_path, mon
     assert list(found) == [("freesolv", "MolCLR_GIN")], "there is no GCN to compare with"
     assert found["freesolv", "MolCLR_GIN"].value == pytest.approx(-0.9, abs=1e-6)
     assert found["freesolv", "MolCLR_GIN"].verdict == "better"
+
+
+def test_seeds_that_did_not_predict_the_same_are_an_error(generator, tmp_path):
+    labels = generator.normal(size=(10, 2))
+    runs = write(tmp_path / "GIN/seed-0", "GIN", 0, labels, labels, ("a", "b"))
+    runs |= write(tmp_path / "GIN/seed-1", "GIN", 1, labels[:, :1], labels[:, :1], ("a",))
+    runs |= write(tmp_path / "p", "MolCLR_GIN", 0, labels, labels, ("a", "b"))
+    with pytest.raises(MolclrError, match="GIN': the seeds did not predict the same molecules and targets"):
+        differences(runs)
 
 
 def test_other_test_molecules_are_an_error(generator, tmp_path):

@@ -150,6 +150,12 @@ def test_errors_have_their_unit_and_the_papers_digits(tables):
     assert "1 to 2 seeds" in markdown and cells(markdown, "seeds") == ["2", "1"]
 
 
+def test_seeds_with_other_targets_are_no_mean(tables):
+    runs = [run("tox21", "RF", 0, 0.7, left_out={"NR-AR": "one class"}), run("tox21", "RF", 1, 0.8)]
+    with pytest.raises(MolclrError, match="The seeds of RF on tox21 have different targets"):
+        tables(runs)
+
+
 def test_left_out_targets_and_notes_are_told(tables):
     left_out = {"NR-AR": "one class in the test set"}
     runs = [run("tox21", "SVM", seed, 0.7, left_out=left_out, note="Trained on a sample.") for seed in range(2)]

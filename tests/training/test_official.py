@@ -62,6 +62,10 @@ def test_import(encoder, graphs, tmp_path):
         lambda tensors: tensors.pop("batch_norms.1.running_mean"),
         lambda tensors: tensors.pop("gnns.1.edge_embedding2.weight"),
         lambda tensors: tensors.update({"x_embedding1.weight": torch.zeros(7, 8)}),
+        lambda tensors: tensors.update({"feat_lin.bias": torch.zeros(())}),
+        lambda tensors: tensors["feat_lin.weight"].fill_(torch.nan),
+        lambda tensors: tensors.update({"pred_head.0.weight": tensors.pop("out_lin.0.weight")}),
+        lambda tensors: [tensors.pop(name) for name in list(tensors) if name.startswith("out_lin")],
         lambda tensors: tensors.clear(),
     ],
 )

@@ -2,6 +2,7 @@
 
 import csv
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -179,12 +180,34 @@ def test_the_paper_is_planned(finished):
     assert jobs["featurize_shard"] == 10 and jobs["gather"] == 1
 
 
+def test_a_table_of_any_number_of_runs_is_one_command(finished):
+    """A command may be 128 KiB long."""
+    options = ["--configfile", "config/paper.yaml", "--config", f"seeds={list(range(20))}", "seeds_of={bbbp: [7]}"]
+    targets = [
+        f"results/paper/tables/{name}" for name in ("classification.csv", "regression.csv", "predictions.csv.gz")
+    ]
+    output = snakemake(finished, "--dry-run", "--printshellcmds", *targets, *options)
+    commands = re.findall(r"molclr (?:table|predictions) .*", output)
+    assert len(commands) == 3 and max(map(len, commands)) < 10_000
+    files = subprocess.run(
+        ["bash", "-c", f"printf '%s\\n' {commands[-1].split(' --output')[0]}"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()[2:]
+    targets = sum(len(benchmark.targets) for benchmark in load_catalogue().benchmarks.values())
+    assert len(set(files)) == len(files) == ((targets - 1) * 20 + 1) * 6
+    assert "results/paper/runs/bbbp/RF/seed-7/metrics.json" in files
+
+
 @pytest.mark.parametrize(
     ("option", "message"),
     [
         ("pretrain={temprature: 0.5}", "config/test.yaml: unknown key 'pretrain.temprature'"),
         ("benchmarks=[bbpb]", "config/test.yaml: 'benchmarks' names 'bbpb'; the catalogue has bbbp"),
         ("seeds=[a]", "config/test.yaml: 'seeds.0' is 'a'"),
+        ("search_trials=193", "config/test.yaml: 'search_trials"),
+        ("finetune={standardize: [qm77]}", "config/test.yaml: 'finetune.standardize' names 'qm77'"),
         ("seeds_of={bbb: [0]}", "config/test.yaml: 'seeds_of' names 'bbb'"),
     ],
 )

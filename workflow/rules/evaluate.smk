@@ -7,6 +7,21 @@ def runs_of(task, file):
     return [f"{run}/{file}" for run, name in RUNS.items() if benchmarks[name].task == task]
 
 
+def metrics_of(*tasks):
+    """The metrics.json of these runs for a command, which may be 128 KiB long and is less when bash writes them out."""
+    return " ".join(
+        f"{RESULTS}/runs/{braces(parts_of(name))}/{braces(settings.models)}/seed-{braces(seeds_of(name))}/metrics.json"
+        for name in benchmarks
+        if benchmarks[name].task in tasks
+    )
+
+
+def braces(names):
+    """One of `names`, in bash."""
+    names = [str(name) for name in names]
+    return names[0] if len(names) == 1 else f"{{{','.join(names)}}}"
+
+
 TABLES = expand(
     f"{RESULTS}/tables/{{task}}.{{format}}",
     task=["classification", "regression"],
@@ -56,10 +71,12 @@ rule table:
     resources:
         mem_mb=1000,
         runtime=60,
+    params:
+        metrics=lambda wildcards: metrics_of(wildcards.task),
     shell:
         "molclr table --task {wildcards.task} --csv {output.csv:q} --json {output.json:q}"
         " --markdown {output.markdown:q} --latex {output.latex:q} --html {output.html:q}"
-        " {input.metrics:q} 2> {log:q}"
+        " {params.metrics} 2> {log:q}"
 
 
 rule predictions:
@@ -77,8 +94,10 @@ rule predictions:
     resources:
         mem_mb=2000,
         runtime=60,
+    params:
+        metrics=lambda wildcards: metrics_of("classification", "regression"),
     shell:
-        "molclr predictions {input.metrics:q} --output {output.table:q} 2> {log:q}"
+        "molclr predictions {params.metrics} --output {output.table:q} 2> {log:q}"
 
 
 rule datasets:

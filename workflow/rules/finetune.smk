@@ -3,12 +3,19 @@
 
 BASELINES = [name for name in settings.models if name in ("RF", "SVM")]
 NETWORKS = [name for name in settings.models if name not in BASELINES]
+
+
+def seeds_of(name):
+    """The seeds of a benchmark of the catalogue."""
+    return settings.seeds_of.get(name, settings.seeds)
+
+
 # Folder of each run -> its benchmark in the catalogue.
 RUNS = {
     f"{RESULTS}/runs/{part}/{model}/seed-{seed}": name
     for part, name in BENCHMARK_OF.items()
     for model in settings.models
-    for seed in settings.seeds_of.get(name, settings.seeds)
+    for seed in seeds_of(name)
 }
 
 

@@ -54,7 +54,7 @@ else:
         threads: settings.pretrain.threads * PROCESSES
         resources:
             gpu=settings.pretrain.gpus,
-            mem_mb=4000,
+            mem_mb=4000 * PROCESSES,
             runtime=7 * 24 * 60,
         params:
             shape=settings.encoder.model_dump_json(),
