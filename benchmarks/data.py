@@ -22,6 +22,7 @@ from rdkit import Chem
 
 from molclr.chem.smiles import canonicalize_all
 from molclr.data.featurize import featurize_part
+from molclr.data.leakage import liken, likenesses
 from molclr.data.molecules import ROWS_PER_PART, FirstRows, open_molecules
 from molclr.data.store import GraphStore, write_store
 from molclr.parallel import ordered_map
@@ -72,7 +73,12 @@ def real_molecules(table: Path) -> list[str]:
 def featurizing(smiles: list[str]) -> None:
     """Rates on one core, taken in turns, and how much faster two processes are."""
     parts = [smiles[first : first + PART] for first in range(0, len(smiles), PART)]
-    works = {"MolFromSmiles": parse, "featurize": featurize_part, "canonicalize": canonicalize_all}
+    works = {
+        "MolFromSmiles": parse,
+        "featurize": featurize_part,
+        "canonicalize": canonicalize_all,
+        "leakage": lambda part: likenesses(map(liken, part)),
+    }
     seconds: dict[str, list[float]] = {name: [] for name in works}
     for part in parts:
         for name, work in works.items():
