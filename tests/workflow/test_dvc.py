@@ -130,6 +130,8 @@ def test_after_repro_nothing_is_to_be_done(reproduced):
     assert NOTHING in planned(reproduced)
     assert run(reproduced, "dvc", "repro").count("didn't change, skipping") == 4
     assert "up to date" in run(reproduced, "dvc", "status")
+    record = "data/raw/.zinc.sha256"
+    assert run(reproduced, "dvc", "check-ignore", record).strip() == record, "no output of Snakemake, and none of DVC"
 
 
 def test_tables_are_metrics_and_plots(reproduced):
