@@ -138,7 +138,11 @@ def test_tables_are_metrics_and_plots(reproduced):
     metrics = json.loads(run(reproduced, "dvc", "metrics", "show", "--json"))
     means = metrics[""]["data"]["results/tables/classification.json"]["data"]["BBBP"]
     assert set(means) == {"RF", "GCN", "MolCLR_GIN"}
-    assert "index.html" in run(reproduced, "dvc", "plots", "show")
+    plots = json.loads(run(reproduced, "dvc", "plots", "show", "--json").splitlines()[-1])["data"]
+    assert set(plots) == {"classification", "regression", "pre-training"}
+    bars = [plots[task][0]["content"] for task in ("classification", "regression")]
+    labels = [row[plot["encoding"]["y"]["field"]] for plot in bars for row in plot["data"]["values"]]
+    assert len(labels) == len(set(labels)) == 6, "a bar each, also where benchmarks share a plot"
 
 
 def test_a_clone_is_restored_without_making_anything(reproduced, restored):
