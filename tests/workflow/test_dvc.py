@@ -24,17 +24,18 @@ RESTORE = ["python", "workflow/provenance.py", "restore"]
 NOTHING = "Nothing to be done"
 
 
-def environment(folder):
-    """The environment of these tests is the first on the path; the code is that of the folder."""
+def environment():
+    """The environment of these tests is the first on the path; jobs find the code of their folder by themselves."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     who = {f"GIT_{role}_{key}": "test" for role in ("AUTHOR", "COMMITTER") for key in ("NAME", "EMAIL")}
-    return os.environ | {"PATH": path, "PYTHONPATH": str(folder), "GIT_CONFIG_GLOBAL": os.devnull} | who
+    inherited = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    return inherited | {"PATH": path, "GIT_CONFIG_GLOBAL": os.devnull} | who
 
 
 def run(folder, *command, fails=False):
     """Run a command in `folder`; return what it prints."""
     result = subprocess.run(
-        command, cwd=folder, env=environment(folder), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        command, cwd=folder, env=environment(), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
     assert (result.returncode != 0) == fails, result.stdout
     return result.stdout
@@ -203,7 +204,7 @@ def test_after_a_bare_pull_a_changed_parameter_is_not_written_beside_old_files(r
 
 def test_the_guard_keeps_old_encoders_from_a_changed_pre_training(as_restored, monkeypatch):
     monkeypatch.chdir(as_restored)
-    for name, value in environment(as_restored).items():
+    for name, value in environment().items():
         monkeypatch.setenv(name, value)
     shutil.rmtree(".snakemake/metadata")
     set_parameter(as_restored, "pretrain.temperature", 0.5)
@@ -276,7 +277,7 @@ def test_a_killed_repro_is_mended_by_the_next(as_restored):
     process = subprocess.Popen(
         ["dvc", "repro", "pretrain"],
         cwd=as_restored,
-        env=environment(as_restored),
+        env=environment(),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
