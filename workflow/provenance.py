@@ -27,7 +27,7 @@ import yaml
 SNAKEMAKE = [sys.executable, "-m", "snakemake"]
 DVC = [sys.executable, "-m", "dvc"]
 RUNNING = Path(".snakemake/running-for-dvc")
-"""Locked by the Snakemake that a stage runs; still there without a lock when that Snakemake was killed."""
+"""Locked while Snakemake runs for a stage; not empty without a lock when that Snakemake was killed."""
 
 Stages = Mapping[str, Mapping[str, Any]]
 
@@ -55,21 +55,24 @@ def main() -> int:
 def snakemake(target: str) -> int:
     """Run Snakemake on the target of a stage, when no file can be taken for what it is not; return its exit code."""
     RUNNING.parent.mkdir(exist_ok=True)
-    was_killed = RUNNING.exists()
     with RUNNING.open("a") as running:
         try:
             fcntl.flock(running, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise Refusal("Snakemake is at work here for another `dvc repro`; wait for it to end.") from None
-        if was_killed:
+        if RUNNING.stat().st_size:
             subprocess.run([*SNAKEMAKE, target, "--unlock", "--quiet"], check=True)
+            running.truncate(0)
         guard(target)
+        running.write(target)
+        running.flush()
         # Snakemake holds the lock as well: it may outlive this process.
         process = subprocess.Popen([*SNAKEMAKE, target], pass_fds=[running.fileno()])
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches Snakemake too, which then ends in good order
         signal.signal(signal.SIGTERM, lambda *_: process.terminate())
         code = process.wait()
-    RUNNING.unlink()
+        if code >= 0:  # otherwise a signal has ended it
+            running.truncate(0)
     return code
 
 

@@ -222,8 +222,9 @@ def test_the_guard_keeps_old_encoders_from_a_changed_pre_training(as_restored, m
     other = Path("results/runs/hiv/RF/seed-0/metrics.json")
     other.parent.mkdir(parents=True)
     other.write_text("{}")
-    with pytest.raises(provenance.Refusal, match="hiv"):
-        provenance.guard("all_finetune")
+    with pytest.raises(provenance.Refusal, match=r"not known.*\n.*hiv"):
+        provenance.snakemake("all_finetune")
+    assert provenance.RUNNING.read_text() == "", "nothing to unlock: the Snakemake that may be at work is not ours"
     shutil.rmtree(other.parents[2])
 
 
@@ -288,9 +289,9 @@ def test_a_killed_repro_is_mended_by_the_next(as_restored):
         time.sleep(0.1)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    assert (as_restored / ".snakemake/running-for-dvc").exists()
+    assert (as_restored / provenance.RUNNING).read_text() == "all_pretrain"
     assert jobs_run(run(as_restored, "dvc", "repro", "pretrain")) == ["pretrain", "embed"]
-    assert not (as_restored / ".snakemake/running-for-dvc").exists()
+    assert (as_restored / provenance.RUNNING).read_text() == ""
     assert "temperature: 0.5" in (as_restored / "dvc.lock").read_text()
 
 
