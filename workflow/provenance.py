@@ -12,6 +12,7 @@ import csv
 import fcntl
 import hashlib
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -26,6 +27,8 @@ import yaml
 
 SNAKEMAKE = [sys.executable, "-m", "snakemake"]
 DVC = [sys.executable, "-m", "dvc"]
+RERUN_TRIGGERS = ["--rerun-triggers", "code", "input", "mtime", "params", "software-env"]
+"""All of them, whatever a user's profile says."""
 RUNNING = Path(".snakemake/running-for-dvc")
 """Locked while Snakemake runs for a stage; not empty without a lock when that Snakemake was killed."""
 
@@ -64,10 +67,11 @@ def snakemake(target: str) -> int:
             subprocess.run([*SNAKEMAKE, target, "--unlock", "--quiet"], check=True)
             running.truncate(0)
         guard(target)
+        show_edits(target)
         running.write(target)
         running.flush()
         # Snakemake holds the lock as well: it may outlive this process.
-        process = subprocess.Popen([*SNAKEMAKE, target], pass_fds=[running.fileno()])
+        process = subprocess.Popen([*SNAKEMAKE, target, *RERUN_TRIGGERS], pass_fds=[running.fileno()])
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches Snakemake too, which then ends in good order
         signal.signal(signal.SIGTERM, lambda *_: process.terminate())
         code = process.wait()
@@ -105,6 +109,15 @@ def guard(target: str) -> None:
         print(f"Made with something else, and in DVC's cache, so removed here:{as_lines(unproved)}", flush=True)
     for folder in own:
         folder.mkdir(parents=True, exist_ok=True)
+
+
+def show_edits(target: str) -> None:
+    """Have Snakemake compare the bytes of code that is not that of dvc.lock: an edited file may have an old time stamp."""
+    stage = target.removeprefix("all_")
+    then = {dep["path"]: dep["md5"] for dep in read_stages("dvc.lock").get(stage, {}).get("deps", [])}
+    for path in read_stages("dvc.yaml")[stage]["deps"]:
+        if Path(path).is_file() and md5(Path(path)) != then.get(path):
+            os.utime(path)
 
 
 def restore(names: Iterable[str]) -> int:

@@ -174,8 +174,13 @@ def test_restore_refuses_what_was_made_with_something_else(as_restored):
     assert "finetune:" not in output
 
 
-def test_repro_after_restore_makes_what_follows_and_nothing_else(as_restored):
-    """And after `dvc checkout`, which exchanges files without Snakemake's knowledge, old ones are not taken for new ones."""
+def test_repro_after_restore_makes_what_follows_and_nothing_else(as_restored, tmp_path, monkeypatch):
+    """Whatever a profile of the user says.
+
+    And after `dvc checkout`, which exchanges files without Snakemake's knowledge, old ones are not taken for new ones.
+    """
+    (tmp_path / "config.yaml").write_text("rerun-triggers: mtime\n")
+    monkeypatch.setenv("SNAKEMAKE_PROFILE", str(tmp_path))
     before = digests(as_restored)
     set_parameter(as_restored, "figures.neighbours", 3)
     output = run(as_restored, "dvc", "repro")
@@ -264,6 +269,7 @@ def test_a_missing_remote_is_a_clear_message(reproduced, tmp_path):
 
 
 def test_snakemake_first_then_repro(as_restored):
+    """Which makes nothing, until code is edited: that of this folder runs, whatever the time stamp of the file."""
     set_parameter(as_restored, "figures.neighbours", 5)
     run(as_restored, "python", "-m", "snakemake", "all")
     after = digests(as_restored)
@@ -271,6 +277,12 @@ def test_snakemake_first_then_repro(as_restored):
     assert digests(as_restored) == after
     assert "up to date" in run(as_restored, "dvc", "status")
     assert NOTHING in planned(as_restored)
+
+    code = as_restored / "molclr/evaluation/figures/retrieval.py"
+    code.write_text(code.read_text().replace("COLUMNS = 4", "COLUMNS = 2"))
+    os.utime(code, (0, 0))
+    assert jobs_run(run(as_restored, "dvc", "repro")) == ["figure_retrieval"]
+    assert provenance.md5(as_restored / RETRIEVAL) != after[RETRIEVAL]
 
 
 def test_a_killed_repro_is_mended_by_the_next(as_restored):
