@@ -23,10 +23,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
+from dvc.utils.serialize import load_yaml  # reads 1e-5 as DVC does: PyYAML takes it for a text
 
 SNAKEMAKE = [sys.executable, "-m", "snakemake"]
 DVC = [sys.executable, "-m", "dvc"]
+CONFIG = "config/config.yaml"
 RERUN_TRIGGERS = ["--rerun-triggers", "code", "input", "mtime", "params", "software-env"]
 """All of them, whatever a user's profile says."""
 RUNNING = Path(".snakemake/running-for-dvc")
@@ -87,6 +88,7 @@ def guard(target: str) -> None:
     Snakemake is told. Such files of the stage itself, and files that this configuration does not make, are removed if DVC's
     cache has them. Raises Refusal if it has not, or if a proof fails.
     """
+    refuse_other_results()
     stages, stage = read_stages("dvc.yaml"), target.removeprefix("all_")
     own = folders(stages[stage])
     earlier = before(stages, stage)
@@ -96,10 +98,17 @@ def guard(target: str) -> None:
     made = outputs_of(target)
     unproved = [path for path in files_in(own) if str(path) not in made or not is_snakemakes(path)]
     lost = [path for path in unproved if not in_cache(md5(path)).exists()]
-    if lost:
+    others = [path for path in lost if is_snakemakes(path)]
+    unknown = [path for path in lost if path not in others]
+    if others:
+        raise Refusal(
+            f"stage '{stage}' has to run, and Snakemake made these files here with another configuration.{as_lines(others)}"
+            "\nMove them away or delete them, and run `dvc repro` again; or have a clone for each of the two."
+        )
+    if unknown:
         raise Refusal(
             f"stage '{stage}' has to run, and it is not known what these files were made with: Snakemake did not make them "
-            f"here with this configuration, or they were changed since.{as_lines(lost)}"
+            f"here, or they were changed since.{as_lines(unknown)}"
             "\nMove them away or delete them, and run `dvc repro` again. (Are they the files of dvc.lock, and parameters and "
             "code too? Then `python workflow/provenance.py restore`. Did you copy this folder? Copy with time stamps.)"
         )
@@ -109,6 +118,13 @@ def guard(target: str) -> None:
         print(f"Made with something else, and in DVC's cache, so removed here:{as_lines(unproved)}", flush=True)
     for folder in own:
         folder.mkdir(parents=True, exist_ok=True)
+
+
+def refuse_other_results() -> None:
+    """Raise Refusal if the configuration has another folder of results than dvc.yaml."""
+    folder = load_yaml(CONFIG).get("results", "results")
+    if folder != "results":
+        raise Refusal(f"{CONFIG} has 'results: {folder}', but the stages of dvc.yaml keep `results/`: remove that key.")
 
 
 def show_edits(target: str) -> None:
@@ -160,7 +176,7 @@ def differences(name: str) -> list[str]:
     if stage["cmd"] != locked["cmd"]:
         found.append(f"{name}: the command is '{stage['cmd']}', was '{locked['cmd']}'")
     for file, keys in ((file, keys) for entry in stage["params"] for file, keys in entry.items()):
-        now, then = yaml.safe_load(Path(file).read_text()), locked.get("params", {}).get(file, {})
+        now, then = load_yaml(file), locked.get("params", {}).get(file, {})
         ours = flat({key: value_of(now, key) for key in keys})
         theirs = flat(then)
         for key in sorted(ours.keys() | theirs.keys()):
@@ -241,7 +257,7 @@ def outputs_of(target: str) -> set[str]:
 
 def read_stages(file: str) -> Stages:
     """The stages of dvc.yaml or dvc.lock; none if there is no such file."""
-    return yaml.safe_load(Path(file).read_text())["stages"] if Path(file).exists() else {}
+    return load_yaml(file)["stages"] if Path(file).exists() else {}
 
 
 def folders(stage: Mapping[str, Any]) -> list[Path]:

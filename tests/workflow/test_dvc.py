@@ -232,6 +232,16 @@ def test_the_guard_keeps_old_encoders_from_a_changed_pre_training(as_restored, m
     assert provenance.RUNNING.read_text() == "", "nothing to unlock: the Snakemake that may be at work is not ours"
     shutil.rmtree(other.parents[2])
 
+    fewer = "data/molecules/bbbp-60.parquet"
+    run(as_restored, "python", "-m", "snakemake", fewer, "--config", "benchmark_molecules=60")
+    with pytest.raises(provenance.Refusal, match=rf"another configuration.*\n.*{fewer}"):
+        provenance.guard("all_data")
+    set_parameter(as_restored, "results", "results/x")
+    with pytest.raises(provenance.Refusal, match="'results: results/x'"):
+        provenance.guard("all_data")
+    for path in Path().glob("data/molecules/bbbp-60.*"):
+        path.unlink()
+
 
 def test_a_damaged_cache_is_found_and_mended(as_restored):
     digest = provenance.md5(as_restored / ENCODER)
