@@ -30,6 +30,8 @@ DVC = [sys.executable, "-m", "dvc"]
 CONFIG = "config/config.yaml"
 RERUN_TRIGGERS = ["--rerun-triggers", "code", "input", "mtime", "params", "software-env"]
 """All of them, whatever a user's profile says."""
+DECIDES_NOTHING = {"baselines.threads", "finetune.gpus", "pretrain.checkpoint_seconds", "pretrain.gpus"}
+"""Parameters that change no file."""
 RUNNING = Path(".snakemake/running-for-dvc")
 """Locked while Snakemake runs for a stage; not empty without a lock when that Snakemake was killed."""
 
@@ -138,6 +140,9 @@ def show_edits(target: str) -> None:
 
 def restore(names: Iterable[str]) -> int:
     """Bring the files of dvc.lock here and tell Snakemake that they are up to date, if every hash says so."""
+    refuse_other_results()
+    stages = read_stages("dvc.yaml")
+    refuse(line for name in stages for line in differences(name))  # before anything is pulled
     for path in remove_damaged():
         print(f"Damaged in the cache, so removed: {path}", flush=True)
     if subprocess.run([*DVC, "pull", *names]).returncode != 0:
@@ -145,7 +150,6 @@ def restore(names: Iterable[str]) -> int:
             "`dvc pull` did not bring the files, for the reason above; Snakemake was told nothing. `dvc remote list` shows "
             "where it looks; where the files were made, `dvc push` puts them there."
         )
-    stages = read_stages("dvc.yaml")
     tell_snakemake(list(stages))
     missing = [name for name in stages if missing_files(name)]
     print("Restored; Snakemake knows." + (f" Not all is here of: {', '.join(missing)}." if missing else ""))
@@ -154,21 +158,25 @@ def restore(names: Iterable[str]) -> int:
 
 def tell_snakemake(names: list[str]) -> None:
     """Have Snakemake record the files of stages as made with the present parameters and code. Raises Refusal if they are not."""
-    wrong = [line for name in names for line in (*differences(name), *wrong_files(name))]
-    if wrong:
-        raise Refusal(
-            f"files that are here were made with something else than parameters and code are now:{as_lines(wrong)}"
-            "\nUndo these changes (`git diff`, `git checkout`) and restore; change things again afterwards, and `dvc repro` "
-            "makes anew what has to be."
-        )
+    refuse(line for name in names for line in (*differences(name), *wrong_files(name)))
     targets = [f"all_{name}" for name in names]
     touch = subprocess.run([*SNAKEMAKE, *targets, "--touch", "--forceall", "--quiet"], capture_output=True, text=True)
     if touch.returncode != 0:
         raise Refusal(f"Snakemake could not be told:\n{touch.stdout}{touch.stderr}")
 
 
+def refuse(wrong: Iterable[str]) -> None:
+    """Raise Refusal if there is anything wrong, a sentence each."""
+    if lines := as_lines(wrong):
+        raise Refusal(
+            f"the files of dvc.lock were made with something else than what is here:{lines}"
+            "\nUndo these changes (`git diff`, `git checkout`) and restore; change things again afterwards, and `dvc repro` "
+            "makes anew what has to be."
+        )
+
+
 def differences(name: str) -> list[str]:
-    """How a stage in dvc.lock differs from dvc.yaml, the parameters and the code; a sentence each."""
+    """How a stage in dvc.lock differs from dvc.yaml, parameters that decide and the code; a sentence each."""
     stage, locked = read_stages("dvc.yaml")[name], read_stages("dvc.lock").get(name)
     if not locked:
         return [f"{name}: dvc.lock does not know it"]
@@ -179,7 +187,7 @@ def differences(name: str) -> list[str]:
         now, then = load_yaml(file), locked.get("params", {}).get(file, {})
         ours = flat({key: value_of(now, key) for key in keys})
         theirs = flat(then)
-        for key in sorted(ours.keys() | theirs.keys()):
+        for key in sorted((ours.keys() | theirs.keys()) - DECIDES_NOTHING):
             if ours.get(key) != theirs.get(key):
                 found.append(f"{name}: {key} in {file} is {ours.get(key)}, was {theirs.get(key)}")
     # What an earlier stage made has the hash that its own entry says, not the one of a file that may not be here.

@@ -164,14 +164,16 @@ def test_results_are_restored_without_the_data(reproduced, tmp_path):
     assert NOTHING in planned(folder)
 
 
-def test_restore_refuses_what_was_made_with_something_else(as_restored):
-    set_parameter(as_restored, "pretrain.temperature", 0.5)
-    code = as_restored / "molclr/models/augment.py"
+def test_restore_refuses_what_was_made_with_something_else(reproduced, tmp_path):
+    folder = clone(reproduced, tmp_path / "clone")
+    set_parameter(folder, "pretrain.temperature", 0.5)
+    code = folder / "molclr/models/augment.py"
     code.write_text(code.read_text() + "\n# edited\n")
-    output = run(as_restored, *RESTORE, fails=True)
+    output = run(folder, *RESTORE, fails=True)
     assert "pretrain: pretrain.temperature in config/config.yaml is 0.5, was 0.1" in output
     assert "pretrain: molclr/models/augment.py is not the one" in output
     assert "finetune:" not in output
+    assert not (folder / "data").exists(), "refused before anything is pulled"
 
 
 def test_repro_after_restore_makes_what_follows_and_nothing_else(as_restored, tmp_path, monkeypatch):

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 import yaml
+from dvc.utils.serialize import dump_yaml
 from paths import REPOSITORY
 
-from molclr.config import Config
+from molclr.config import Config, Section
 from workflow import provenance
 
 pytestmark = pytest.mark.workflow
@@ -147,6 +148,32 @@ def test_every_parameter_of_dvc_yaml_stands_in_the_default_configuration():
     for key in OTHER_VALUES:
         section, _, name = key.partition(".")
         assert section in values and (not name or name in values[section]), key
+
+
+def test_keys_that_decide_nothing_are_those_that_no_rule_has_as_parameters():
+    sections = {key: field.annotation for key, field in Config.model_fields.items()}
+    excluded = {
+        f"{key}.{name}"
+        for key, section in sections.items()
+        if isinstance(section, type) and issubclass(section, Section)
+        for name, field in section.model_fields.items()
+        if field.exclude
+    }
+    assert excluded - {"encoder.released"} == provenance.DECIDES_NOTHING
+
+
+def test_restore_compares_parameters_as_dvc_reads_them(monkeypatch, tmp_path):
+    """And lets those that decide nothing be what they are."""
+    stage = {"cmd": "true", "params": [{"config.yaml": ["pretrain"]}], "deps": [], "outs": []}
+    lock = stage | {"params": {"config.yaml": {"pretrain": {"learning_rate": 1e-5, "gpus": 0}}}}
+    monkeypatch.chdir(tmp_path)
+    dump_yaml("dvc.yaml", {"stages": {"pretrain": stage}})
+    dump_yaml("dvc.lock", {"stages": {"pretrain": lock}})
+    Path("config.yaml").write_text("pretrain: {learning_rate: 1e-5, gpus: 1}")
+    assert provenance.differences("pretrain") == []
+    Path("config.yaml").write_text("pretrain: {learning_rate: 1e-4, gpus: 0}")
+    (difference,) = provenance.differences("pretrain")
+    assert difference == "pretrain: pretrain.learning_rate in config.yaml is 0.0001, was 1e-05"
 
 
 def test_the_lock_knows_the_same_stages():
