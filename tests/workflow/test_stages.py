@@ -176,12 +176,9 @@ def test_restore_compares_parameters_as_dvc_reads_them(monkeypatch, tmp_path):
     assert difference == "pretrain: pretrain.learning_rate in config.yaml is 0.0001, was 1e-05"
 
 
-def test_the_lock_knows_the_same_stages():
-    """Whether it is up to date with code and parameters is what `dvc status` tells."""
-    locked = provenance.read_stages(str(REPOSITORY / "dvc.lock"))
-    assert list(locked) == list(STAGES)
-    for name, stage in STAGES.items():
-        assert locked[name]["cmd"] == stage["cmd"]
-        assert {dep["path"] for dep in locked[name]["deps"]} == set(stage["deps"])
-        assert set(locked[name]["params"][CONFIG]) == keys_of(name)
-        assert {out["path"] for out in locked[name]["outs"]} == {str(path) for path in provenance.folders(stage)}
+def test_the_lock_is_that_of_this_code_and_these_parameters(monkeypatch):
+    """Otherwise no clone could restore what it names."""
+    monkeypatch.chdir(REPOSITORY)
+    assert list(provenance.read_stages("dvc.lock")) == list(STAGES)
+    found = [line for name in STAGES for line in provenance.differences(name)]
+    assert found == [], "run `dvc repro` and commit dvc.lock"
