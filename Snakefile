@@ -41,6 +41,8 @@ choose("corpus.name", [settings.corpus.name], catalogue.corpora)
 
 # The `molclr` command of the Python that runs Snakemake, also where its environment is not activated.
 os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+# It runs the code of this folder, also where that of another one is installed.
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [workflow.basedir, os.environ.get("PYTHONPATH")]))
 if settings.mirror and not os.environ.get("MOLCLR_MIRROR"):
     os.environ["MOLCLR_MIRROR"] = settings.mirror
 

@@ -6,7 +6,12 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).parent
 DECIDES_NOTHING = {"config", "errors", "progress"}
-"""Modules that cannot change a result: values of the configuration arrive as parameters, the others only speak."""
+"""Modules that cannot change a result: values of the configuration arrive as parameters, the others only speak.
+
+The command line, cli.py, is left out as well, since rules name the modules below it: a new option would make everything anew.
+But it hands options over, and so an edit to it can change a result that neither Snakemake nor DVC then makes anew; whoever does
+that says so with `snakemake --forceall`.
+"""
 
 
 def source_files(*modules: str) -> list[str]:

@@ -12,6 +12,7 @@ import csv
 import fcntl
 import hashlib
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -22,12 +23,17 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
+from dvc.utils.serialize import load_yaml  # reads 1e-5 as DVC does: PyYAML takes it for a text
 
 SNAKEMAKE = [sys.executable, "-m", "snakemake"]
 DVC = [sys.executable, "-m", "dvc"]
+CONFIG = "config/config.yaml"
+RERUN_TRIGGERS = ["--rerun-triggers", "code", "input", "mtime", "params", "software-env"]
+"""All of them, whatever a user's profile says."""
+DECIDES_NOTHING = {"baselines.threads", "finetune.gpus", "pretrain.checkpoint_seconds", "pretrain.gpus"}
+"""Parameters that change no file."""
 RUNNING = Path(".snakemake/running-for-dvc")
-"""Locked by the Snakemake that a stage runs; still there without a lock when that Snakemake was killed."""
+"""Locked while Snakemake runs for a stage; not empty without a lock when that Snakemake was killed."""
 
 Stages = Mapping[str, Mapping[str, Any]]
 
@@ -55,21 +61,25 @@ def main() -> int:
 def snakemake(target: str) -> int:
     """Run Snakemake on the target of a stage, when no file can be taken for what it is not; return its exit code."""
     RUNNING.parent.mkdir(exist_ok=True)
-    was_killed = RUNNING.exists()
     with RUNNING.open("a") as running:
         try:
             fcntl.flock(running, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise Refusal("Snakemake is at work here for another `dvc repro`; wait for it to end.") from None
-        if was_killed:
+        if RUNNING.stat().st_size:
             subprocess.run([*SNAKEMAKE, target, "--unlock", "--quiet"], check=True)
+            running.truncate(0)
         guard(target)
+        show_edits(target)
+        running.write(target)
+        running.flush()
         # Snakemake holds the lock as well: it may outlive this process.
-        process = subprocess.Popen([*SNAKEMAKE, target], pass_fds=[running.fileno()])
+        process = subprocess.Popen([*SNAKEMAKE, target, *RERUN_TRIGGERS], pass_fds=[running.fileno()])
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches Snakemake too, which then ends in good order
         signal.signal(signal.SIGTERM, lambda *_: process.terminate())
         code = process.wait()
-    RUNNING.unlink()
+        if code >= 0:  # otherwise a signal has ended it
+            running.truncate(0)
     return code
 
 
@@ -80,6 +90,7 @@ def guard(target: str) -> None:
     Snakemake is told. Such files of the stage itself, and files that this configuration does not make, are removed if DVC's
     cache has them. Raises Refusal if it has not, or if a proof fails.
     """
+    refuse_other_results()
     stages, stage = read_stages("dvc.yaml"), target.removeprefix("all_")
     own = folders(stages[stage])
     earlier = before(stages, stage)
@@ -89,10 +100,17 @@ def guard(target: str) -> None:
     made = outputs_of(target)
     unproved = [path for path in files_in(own) if str(path) not in made or not is_snakemakes(path)]
     lost = [path for path in unproved if not in_cache(md5(path)).exists()]
-    if lost:
+    others = [path for path in lost if is_snakemakes(path)]
+    unknown = [path for path in lost if path not in others]
+    if others:
+        raise Refusal(
+            f"stage '{stage}' has to run, and Snakemake made these files here with another configuration.{as_lines(others)}"
+            "\nMove them away or delete them, and run `dvc repro` again; or have a clone for each of the two."
+        )
+    if unknown:
         raise Refusal(
             f"stage '{stage}' has to run, and it is not known what these files were made with: Snakemake did not make them "
-            f"here with this configuration, or they were changed since.{as_lines(lost)}"
+            f"here, or they were changed since.{as_lines(unknown)}"
             "\nMove them away or delete them, and run `dvc repro` again. (Are they the files of dvc.lock, and parameters and "
             "code too? Then `python workflow/provenance.py restore`. Did you copy this folder? Copy with time stamps.)"
         )
@@ -104,8 +122,27 @@ def guard(target: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
 
 
+def refuse_other_results() -> None:
+    """Raise Refusal if the configuration has another folder of results than dvc.yaml."""
+    folder = load_yaml(CONFIG).get("results", "results")
+    if folder != "results":
+        raise Refusal(f"{CONFIG} has 'results: {folder}', but the stages of dvc.yaml keep `results/`: remove that key.")
+
+
+def show_edits(target: str) -> None:
+    """Have Snakemake compare the bytes of code that is not that of dvc.lock: an edited file may have an old time stamp."""
+    stage = target.removeprefix("all_")
+    then = {dep["path"]: dep["md5"] for dep in read_stages("dvc.lock").get(stage, {}).get("deps", [])}
+    for path in read_stages("dvc.yaml")[stage]["deps"]:
+        if Path(path).is_file() and md5(Path(path)) != then.get(path):
+            os.utime(path)
+
+
 def restore(names: Iterable[str]) -> int:
     """Bring the files of dvc.lock here and tell Snakemake that they are up to date, if every hash says so."""
+    refuse_other_results()
+    stages = read_stages("dvc.yaml")
+    refuse(line for name in stages for line in differences(name))  # before anything is pulled
     for path in remove_damaged():
         print(f"Damaged in the cache, so removed: {path}", flush=True)
     if subprocess.run([*DVC, "pull", *names]).returncode != 0:
@@ -113,7 +150,6 @@ def restore(names: Iterable[str]) -> int:
             "`dvc pull` did not bring the files, for the reason above; Snakemake was told nothing. `dvc remote list` shows "
             "where it looks; where the files were made, `dvc push` puts them there."
         )
-    stages = read_stages("dvc.yaml")
     tell_snakemake(list(stages))
     missing = [name for name in stages if missing_files(name)]
     print("Restored; Snakemake knows." + (f" Not all is here of: {', '.join(missing)}." if missing else ""))
@@ -122,21 +158,25 @@ def restore(names: Iterable[str]) -> int:
 
 def tell_snakemake(names: list[str]) -> None:
     """Have Snakemake record the files of stages as made with the present parameters and code. Raises Refusal if they are not."""
-    wrong = [line for name in names for line in (*differences(name), *wrong_files(name))]
-    if wrong:
-        raise Refusal(
-            f"files that are here were made with something else than parameters and code are now:{as_lines(wrong)}"
-            "\nUndo these changes (`git diff`, `git checkout`) and restore; change things again afterwards, and `dvc repro` "
-            "makes anew what has to be."
-        )
+    refuse(line for name in names for line in (*differences(name), *wrong_files(name)))
     targets = [f"all_{name}" for name in names]
     touch = subprocess.run([*SNAKEMAKE, *targets, "--touch", "--forceall", "--quiet"], capture_output=True, text=True)
     if touch.returncode != 0:
         raise Refusal(f"Snakemake could not be told:\n{touch.stdout}{touch.stderr}")
 
 
+def refuse(wrong: Iterable[str]) -> None:
+    """Raise Refusal if there is anything wrong, a sentence each."""
+    if lines := as_lines(wrong):
+        raise Refusal(
+            f"the files of dvc.lock were made with something else than what is here:{lines}"
+            "\nUndo these changes (`git diff`, `git checkout`) and restore; change things again afterwards, and `dvc repro` "
+            "makes anew what has to be."
+        )
+
+
 def differences(name: str) -> list[str]:
-    """How a stage in dvc.lock differs from dvc.yaml, the parameters and the code; a sentence each."""
+    """How a stage in dvc.lock differs from dvc.yaml, parameters that decide and the code; a sentence each."""
     stage, locked = read_stages("dvc.yaml")[name], read_stages("dvc.lock").get(name)
     if not locked:
         return [f"{name}: dvc.lock does not know it"]
@@ -144,10 +184,10 @@ def differences(name: str) -> list[str]:
     if stage["cmd"] != locked["cmd"]:
         found.append(f"{name}: the command is '{stage['cmd']}', was '{locked['cmd']}'")
     for file, keys in ((file, keys) for entry in stage["params"] for file, keys in entry.items()):
-        now, then = yaml.safe_load(Path(file).read_text()), locked.get("params", {}).get(file, {})
+        now, then = load_yaml(file), locked.get("params", {}).get(file, {})
         ours = flat({key: value_of(now, key) for key in keys})
         theirs = flat(then)
-        for key in sorted(ours.keys() | theirs.keys()):
+        for key in sorted((ours.keys() | theirs.keys()) - DECIDES_NOTHING):
             if ours.get(key) != theirs.get(key):
                 found.append(f"{name}: {key} in {file} is {ours.get(key)}, was {theirs.get(key)}")
     # What an earlier stage made has the hash that its own entry says, not the one of a file that may not be here.
@@ -225,7 +265,7 @@ def outputs_of(target: str) -> set[str]:
 
 def read_stages(file: str) -> Stages:
     """The stages of dvc.yaml or dvc.lock; none if there is no such file."""
-    return yaml.safe_load(Path(file).read_text())["stages"] if Path(file).exists() else {}
+    return load_yaml(file)["stages"] if Path(file).exists() else {}
 
 
 def folders(stage: Mapping[str, Any]) -> list[Path]:

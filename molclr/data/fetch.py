@@ -28,8 +28,9 @@ def fetch(name: str, output: Path, provenance: Path, mirror: Path | None = None)
     """Write the catalogue's entry `name`: a data set's table (CSV) or a checkpoint to `output`, its origin to `provenance`.
 
     `provenance` is JSON. `mirror` is the folder for sources of that kind. Sources without a digest are held to the SHA-256
-    that the first fetch recorded beside `output`, in NAME.sha256. Raises MolclrError if the name is unknown, and if no source
-    leads to the right table or file: then with the reason of each, and no file is written.
+    that the first fetch recorded beside `output`, in .NAME.sha256, which belongs to this folder alone. Raises MolclrError if
+    the name is unknown, and if no source leads to the right table or file: then with the reason of each, and no file is
+    written.
     """
     fetch_entry(load_catalogue()[name], output, provenance, mirror)
 
@@ -48,7 +49,7 @@ def fetch_entry(
                     if isinstance(entry, Checkpoint):
                         facts = _copy(file, source, table)
                     else:
-                        facts = _make_table(file, source, entry, table, output.with_suffix(".sha256"))
+                        facts = _make_table(file, source, entry, table, output.with_name(f".{output.stem}.sha256"))
                     facts |= {"failed_before": failures}
                     origin.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
                 return

@@ -19,7 +19,7 @@ METRIC_NAMES: dict[Metric, str] = {"roc_auc": "ROC-AUC", "rmse": "RMSE", "mae": 
 COLUMNS = [
     *("benchmark", "model", "metric", "unit", "mean", "std", "seeds", "test_molecules", "left_out_targets", "note"),
     *("minus_scratch", "minus_scratch_low", "minus_scratch_high", "minus_scratch_verdict"),
-    *("paper_mean", "paper_std", "paper_check", "paper_note"),
+    *("paper_mean", "paper_std", "paper_check", "paper_note", "label"),
 ]
 
 
@@ -71,6 +71,7 @@ def summarise(
         }
         beside = printed.get((model, benchmark))
         row |= {f"paper_{field}": getattr(beside, field, "") for field in ("mean", "std", "check", "note")}
+        row["label"] = f"{benchmark}, {model}"  # a bar of `dvc plots`
         rows.append(row)
     benchmarks, models = order(paper["benchmark"]), order(paper["method"])
     rows.sort(key=lambda row: (benchmarks(row["benchmark"]), models(row["model"])))

@@ -74,6 +74,7 @@ def test_mean_and_sample_deviation_over_seeds_in_percent(tables):
             "paper_std": "0.5",
             "paper_check": "verified",
             "paper_note": "",
+            "label": "BBBP, MolCLR_GIN",
         }
     ]
 

@@ -24,17 +24,18 @@ RESTORE = ["python", "workflow/provenance.py", "restore"]
 NOTHING = "Nothing to be done"
 
 
-def environment(folder):
-    """The environment of these tests is the first on the path; the code is that of the folder."""
+def environment():
+    """The environment of these tests is the first on the path; jobs find the code of their folder by themselves."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     who = {f"GIT_{role}_{key}": "test" for role in ("AUTHOR", "COMMITTER") for key in ("NAME", "EMAIL")}
-    return os.environ | {"PATH": path, "PYTHONPATH": str(folder), "GIT_CONFIG_GLOBAL": os.devnull} | who
+    inherited = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    return inherited | {"PATH": path, "GIT_CONFIG_GLOBAL": os.devnull} | who
 
 
 def run(folder, *command, fails=False):
     """Run a command in `folder`; return what it prints."""
     result = subprocess.run(
-        command, cwd=folder, env=environment(folder), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        command, cwd=folder, env=environment(), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
     assert (result.returncode != 0) == fails, result.stdout
     return result.stdout
@@ -130,13 +131,19 @@ def test_after_repro_nothing_is_to_be_done(reproduced):
     assert NOTHING in planned(reproduced)
     assert run(reproduced, "dvc", "repro").count("didn't change, skipping") == 4
     assert "up to date" in run(reproduced, "dvc", "status")
+    record = "data/raw/.zinc.sha256"
+    assert run(reproduced, "dvc", "check-ignore", record).strip() == record, "no output of Snakemake, and none of DVC"
 
 
 def test_tables_are_metrics_and_plots(reproduced):
     metrics = json.loads(run(reproduced, "dvc", "metrics", "show", "--json"))
     means = metrics[""]["data"]["results/tables/classification.json"]["data"]["BBBP"]
     assert set(means) == {"RF", "GCN", "MolCLR_GIN"}
-    assert "index.html" in run(reproduced, "dvc", "plots", "show")
+    plots = json.loads(run(reproduced, "dvc", "plots", "show", "--json").splitlines()[-1])["data"]
+    assert set(plots) == {"classification", "regression", "pre-training"}
+    bars = [plots[task][0]["content"] for task in ("classification", "regression")]
+    labels = [row[plot["encoding"]["y"]["field"]] for plot in bars for row in plot["data"]["values"]]
+    assert len(labels) == len(set(labels)) == 6, "a bar each, also where benchmarks share a plot"
 
 
 def test_a_clone_is_restored_without_making_anything(reproduced, restored):
@@ -157,18 +164,25 @@ def test_results_are_restored_without_the_data(reproduced, tmp_path):
     assert NOTHING in planned(folder)
 
 
-def test_restore_refuses_what_was_made_with_something_else(as_restored):
-    set_parameter(as_restored, "pretrain.temperature", 0.5)
-    code = as_restored / "molclr/models/augment.py"
+def test_restore_refuses_what_was_made_with_something_else(reproduced, tmp_path):
+    folder = clone(reproduced, tmp_path / "clone")
+    set_parameter(folder, "pretrain.temperature", 0.5)
+    code = folder / "molclr/models/augment.py"
     code.write_text(code.read_text() + "\n# edited\n")
-    output = run(as_restored, *RESTORE, fails=True)
+    output = run(folder, *RESTORE, fails=True)
     assert "pretrain: pretrain.temperature in config/config.yaml is 0.5, was 0.1" in output
     assert "pretrain: molclr/models/augment.py is not the one" in output
     assert "finetune:" not in output
+    assert not (folder / "data").exists(), "refused before anything is pulled"
 
 
-def test_repro_after_restore_makes_what_follows_and_nothing_else(as_restored):
-    """And after `dvc checkout`, which exchanges files without Snakemake's knowledge, old ones are not taken for new ones."""
+def test_repro_after_restore_makes_what_follows_and_nothing_else(as_restored, tmp_path, monkeypatch):
+    """Whatever a profile of the user says.
+
+    And after `dvc checkout`, which exchanges files without Snakemake's knowledge, old ones are not taken for new ones.
+    """
+    (tmp_path / "config.yaml").write_text("rerun-triggers: mtime\n")
+    monkeypatch.setenv("SNAKEMAKE_PROFILE", str(tmp_path))
     before = digests(as_restored)
     set_parameter(as_restored, "figures.neighbours", 3)
     output = run(as_restored, "dvc", "repro")
@@ -197,7 +211,7 @@ def test_after_a_bare_pull_a_changed_parameter_is_not_written_beside_old_files(r
 
 def test_the_guard_keeps_old_encoders_from_a_changed_pre_training(as_restored, monkeypatch):
     monkeypatch.chdir(as_restored)
-    for name, value in environment(as_restored).items():
+    for name, value in environment().items():
         monkeypatch.setenv(name, value)
     shutil.rmtree(".snakemake/metadata")
     set_parameter(as_restored, "pretrain.temperature", 0.5)
@@ -215,9 +229,20 @@ def test_the_guard_keeps_old_encoders_from_a_changed_pre_training(as_restored, m
     other = Path("results/runs/hiv/RF/seed-0/metrics.json")
     other.parent.mkdir(parents=True)
     other.write_text("{}")
-    with pytest.raises(provenance.Refusal, match="hiv"):
-        provenance.guard("all_finetune")
+    with pytest.raises(provenance.Refusal, match=r"not known.*\n.*hiv"):
+        provenance.snakemake("all_finetune")
+    assert provenance.RUNNING.read_text() == "", "nothing to unlock: the Snakemake that may be at work is not ours"
     shutil.rmtree(other.parents[2])
+
+    fewer = "data/molecules/bbbp-60.parquet"
+    run(as_restored, "python", "-m", "snakemake", fewer, "--config", "benchmark_molecules=60")
+    with pytest.raises(provenance.Refusal, match=rf"another configuration.*\n.*{fewer}"):
+        provenance.guard("all_data")
+    set_parameter(as_restored, "results", "results/x")
+    with pytest.raises(provenance.Refusal, match="'results: results/x'"):
+        provenance.guard("all_data")
+    for path in Path().glob("data/molecules/bbbp-60.*"):
+        path.unlink()
 
 
 def test_a_damaged_cache_is_found_and_mended(as_restored):
@@ -256,6 +281,7 @@ def test_a_missing_remote_is_a_clear_message(reproduced, tmp_path):
 
 
 def test_snakemake_first_then_repro(as_restored):
+    """Which makes nothing, until code is edited: that of this folder runs, whatever the time stamp of the file."""
     set_parameter(as_restored, "figures.neighbours", 5)
     run(as_restored, "python", "-m", "snakemake", "all")
     after = digests(as_restored)
@@ -264,13 +290,19 @@ def test_snakemake_first_then_repro(as_restored):
     assert "up to date" in run(as_restored, "dvc", "status")
     assert NOTHING in planned(as_restored)
 
+    code = as_restored / "molclr/evaluation/figures/retrieval.py"
+    code.write_text(code.read_text().replace("COLUMNS = 4", "COLUMNS = 2"))
+    os.utime(code, (0, 0))
+    assert jobs_run(run(as_restored, "dvc", "repro")) == ["figure_retrieval"]
+    assert provenance.md5(as_restored / RETRIEVAL) != after[RETRIEVAL]
+
 
 def test_a_killed_repro_is_mended_by_the_next(as_restored):
     set_parameter(as_restored, "pretrain.temperature", 0.5)
     process = subprocess.Popen(
         ["dvc", "repro", "pretrain"],
         cwd=as_restored,
-        env=environment(as_restored),
+        env=environment(),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
@@ -281,9 +313,9 @@ def test_a_killed_repro_is_mended_by_the_next(as_restored):
         time.sleep(0.1)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    assert (as_restored / ".snakemake/running-for-dvc").exists()
+    assert (as_restored / provenance.RUNNING).read_text() == "all_pretrain"
     assert jobs_run(run(as_restored, "dvc", "repro", "pretrain")) == ["pretrain", "embed"]
-    assert not (as_restored / ".snakemake/running-for-dvc").exists()
+    assert (as_restored / provenance.RUNNING).read_text() == ""
     assert "temperature: 0.5" in (as_restored / "dvc.lock").read_text()
 
 

@@ -4,20 +4,22 @@ import os
 import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
 import yaml
+from dvc.utils.serialize import dump_yaml
 from paths import REPOSITORY
 
-from molclr.config import Config
+from molclr.config import Config, Section
 from workflow import provenance
 
 pytestmark = pytest.mark.workflow
 STAGES = yaml.safe_load((REPOSITORY / "dvc.yaml").read_text())["stages"]
 CONFIG = "config/config.yaml"
 OTHER_VALUES = {
-    "corpus": "{name: zinc, molecules: 301}",
+    "corpus": "{molecules: 301, exclude: molecules}",
     "benchmarks": "[bbbp, lipo, clintox]",
     "benchmark_molecules": "121",
     "drop_first_row": "true",
@@ -27,7 +29,7 @@ OTHER_VALUES = {
     "models": "[SVM, GCN, MolCLR_GCN]",
     "seeds": "[0, 2]",
     "seeds_of": "{bbbp: [0]}",
-    "encoder": "{layers: 3}",
+    "encoder": "official-gin",
     "pretrain": "{temperature: 0.5}",
     "finetune": "{epochs: 3}",
     "baselines": "{trees: 21}",
@@ -37,6 +39,7 @@ OTHER_VALUES = {
 """For every key that dvc.yaml names, another value."""
 
 
+@cache
 def jobs(*settings):
     """Inputs, outputs and command of every job, by stage; the target of the stage is the first."""
     command = [sys.executable, "-m", "snakemake", "--dry-run", "--forceall", "--printshellcmds", "--cores", "1"]
@@ -53,7 +56,7 @@ def jobs(*settings):
         inputs, outputs = (tuple(filter(None, fields.get(key, "").split(", "))) for key in ("input", "output"))
         shell = re.search(r"^ *(?:Shell command: )?(molclr .*)$", block, re.MULTILINE)
         name = rule[1].removeprefix("all_") if not outputs else stage_of(outputs[0])
-        found[name][outputs or rule[1]] = (inputs, shell[1] if shell else "")
+        found.setdefault(name, {})[outputs or rule[1]] = (inputs, shell[1] if shell else "")
     return found
 
 
@@ -75,9 +78,22 @@ def planned():
     return jobs()
 
 
+def jobs_with_another(key):
+    """The jobs with the other value of a key, and those without it."""
+    beside = ["benchmarks=[clintox]"] if key == "one_model_a_target" else []  # has two targets
+    return jobs(f"{key.partition('.')[0]}={OTHER_VALUES[key]}", *beside), jobs(*beside)
+
+
+@pytest.fixture(scope="module")
+def plans(planned):
+    """The jobs of config/test.yaml and of every other value."""
+    return [planned, *(jobs_with_another(key)[0] for key in OTHER_VALUES)]
+
+
 @pytest.mark.parametrize("name", STAGES)
-def test_the_dependencies_of_a_stage_are_the_inputs_of_its_jobs(planned, name):
-    inputs = {path for inputs, _ in planned[name].values() for path in inputs if stage_of(path) != name}
+def test_the_dependencies_of_a_stage_are_the_inputs_of_its_jobs(plans, name):
+    """Of all that they can be: DVC has to know code that only another configuration runs."""
+    inputs = {path for plan in plans for inputs, _ in plan[name].values() for path in inputs if stage_of(path) != name}
     expected = {
         folder_of(path, STAGES[stage_of(path)]) if stage_of(path) else os.path.normpath(path) for path in inputs
     }
@@ -93,18 +109,23 @@ def test_the_folders_of_a_stage_are_made_by_its_jobs(planned, name):
     assert made == {str(folder) for folder in provenance.folders(STAGES[name])}
 
 
-def test_every_job_is_one_of_a_stage(planned):
-    assert all(command for name in STAGES for job, (_, command) in planned[name].items() if isinstance(job, tuple))
-    assert None not in planned
+def test_every_job_is_one_of_a_stage(plans):
+    for plan in plans:
+        for name, found in plan.items():
+            for outputs, (_, command) in found.items():
+                if isinstance(outputs, tuple):
+                    assert command and name and {stage_of(path) for path in outputs} == {name}, outputs
+
+
+def test_every_key_that_decides_is_a_parameter():
     assert {key.partition(".")[0] for key in OTHER_VALUES} == set(Config.model_fields) - {"results", "mirror"}
     assert set().union(*map(keys_of, STAGES)) == set(OTHER_VALUES)
 
 
 @pytest.mark.parametrize("key", OTHER_VALUES)
-def test_the_parameters_of_a_stage_are_those_of_its_jobs(planned, key):
+def test_the_parameters_of_a_stage_are_those_of_its_jobs(key):
+    changed, before = jobs_with_another(key)
     section = key.partition(".")[0]
-    beside = ["benchmarks=[clintox]"] if key == "one_model_a_target" else []  # has two targets
-    changed, before = jobs(f"{section}={OTHER_VALUES[key]}", *beside), jobs(*beside) if beside else planned
     differing = {name for name in STAGES if changed[name] != before[name]}
     stated = {name for name in STAGES if keys_of(name) & {key, section}}
     assert differing <= stated, f"'{key}' decides jobs of {differing - stated}: add it to their params in dvc.yaml"
@@ -129,12 +150,35 @@ def test_every_parameter_of_dvc_yaml_stands_in_the_default_configuration():
         assert section in values and (not name or name in values[section]), key
 
 
-def test_the_lock_knows_the_same_stages():
-    """Whether it is up to date with code and parameters is what `dvc status` tells."""
-    locked = provenance.read_stages(str(REPOSITORY / "dvc.lock"))
-    assert list(locked) == list(STAGES)
-    for name, stage in STAGES.items():
-        assert locked[name]["cmd"] == stage["cmd"]
-        assert {dep["path"] for dep in locked[name]["deps"]} == set(stage["deps"])
-        assert set(locked[name]["params"][CONFIG]) == keys_of(name)
-        assert {out["path"] for out in locked[name]["outs"]} == {str(path) for path in provenance.folders(stage)}
+def test_keys_that_decide_nothing_are_those_that_no_rule_has_as_parameters():
+    sections = {key: field.annotation for key, field in Config.model_fields.items()}
+    excluded = {
+        f"{key}.{name}"
+        for key, section in sections.items()
+        if isinstance(section, type) and issubclass(section, Section)
+        for name, field in section.model_fields.items()
+        if field.exclude
+    }
+    assert excluded - {"encoder.released"} == provenance.DECIDES_NOTHING
+
+
+def test_restore_compares_parameters_as_dvc_reads_them(monkeypatch, tmp_path):
+    """And lets those that decide nothing be what they are."""
+    stage = {"cmd": "true", "params": [{"config.yaml": ["pretrain"]}], "deps": [], "outs": []}
+    lock = stage | {"params": {"config.yaml": {"pretrain": {"learning_rate": 1e-5, "gpus": 0}}}}
+    monkeypatch.chdir(tmp_path)
+    dump_yaml("dvc.yaml", {"stages": {"pretrain": stage}})
+    dump_yaml("dvc.lock", {"stages": {"pretrain": lock}})
+    Path("config.yaml").write_text("pretrain: {learning_rate: 1e-5, gpus: 1}")
+    assert provenance.differences("pretrain") == []
+    Path("config.yaml").write_text("pretrain: {learning_rate: 1e-4, gpus: 0}")
+    (difference,) = provenance.differences("pretrain")
+    assert difference == "pretrain: pretrain.learning_rate in config.yaml is 0.0001, was 1e-05"
+
+
+def test_the_lock_is_that_of_this_code_and_these_parameters(monkeypatch):
+    """Otherwise no clone could restore what it names."""
+    monkeypatch.chdir(REPOSITORY)
+    assert list(provenance.read_stages("dvc.lock")) == list(STAGES)
+    found = [line for name in STAGES for line in provenance.differences(name)]
+    assert found == [], "run `dvc repro` and commit dvc.lock"

@@ -257,6 +257,7 @@ rule all_data:
     """Everything up to training: what the stage `data` of dvc.yaml makes."""
     input:
         expand("data/raw/{dataset}.source.json", dataset=sorted(set(RAW.values()))),
+        expand("data/raw/{checkpoint}.pth", checkpoint=settings.encoder.released or []),
         expand("data/molecules/{table}.rejected.csv", table=[*RAW, CORPUS]),
         f"data/graphs/{CORPUS}.safetensors",
         [graphs_of(part) for part in BENCHMARK_OF],

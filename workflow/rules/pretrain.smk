@@ -3,9 +3,8 @@
 
 RESULTS = settings.results
 RELEASED = settings.encoder.released
-ENCODERS = [name.removeprefix("MolCLR_").lower() for name in settings.models if name.startswith("MolCLR_")]
-if RELEASED:
-    ENCODERS = []  # nothing is pre-trained
+STARTS = [name.removeprefix("MolCLR_").lower() for name in settings.models if name.startswith("MolCLR_")]
+ENCODERS = [] if RELEASED else STARTS  # those that are pre-trained here
 
 
 # They decide nothing but the time, so they are no params.
@@ -92,6 +91,6 @@ rule embed:
 rule all_pretrain:
     """Encoders and what they make of molecules: what the stage `pretrain` of dvc.yaml makes."""
     input:
-        expand(f"{RESULTS}/pretrain/{{encoder}}/encoder.safetensors", encoder=ENCODERS),
+        expand(f"{RESULTS}/pretrain/{{encoder}}/encoder.safetensors", encoder=STARTS),
         expand(f"{RESULTS}/embeddings/{{encoder}}.parquet", encoder=ENCODERS),
         definition=definition("pretrain"),
