@@ -140,7 +140,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_run(finetune)
     finetune.add_argument("--graphs", type=Path, required=True, help="graph store of the molecules")
     start = finetune.add_mutually_exclusive_group(required=True)
-    start.add_argument("--encoder", type=Path, help="pre-trained encoder to start from")
+    start.add_argument("--encoder", help="pre-trained encoder to start from: a file, or official-gin or official-gcn")
     start.add_argument("--from-scratch", choices=["gin", "gcn"], help="a new encoder of this kind")
     _add_settings(finetune, "--shape", config.EncoderShape)
     _add_settings(finetune, "--settings", config.Finetune)
@@ -168,7 +168,7 @@ def build_parser() -> argparse.ArgumentParser:
     embed = command(_embed, "the representation of molecules as a table")
     embed.add_argument("molecules", type=Path, help="molecule table")
     embed.add_argument("--graphs", type=Path, required=True, help="its graph store")
-    embed.add_argument("--encoder", type=Path, required=True, help="pre-trained encoder")
+    embed.add_argument("--encoder", required=True, help="pre-trained encoder: a file, or official-gin or official-gcn")
     embed.add_argument("--output", type=Path, required=True, help="table row,smiles,embedding to write (Parquet)")
     embed.add_argument(
         "--held-out", action="store_true", help="only what pre-training held out of the table, its corpus"
@@ -363,12 +363,13 @@ def _finetune(options: argparse.Namespace) -> None:
     settings = config.parse_settings(config.Finetune, options.settings)
     from molclr.data.labelled import read_labelled
     from molclr.evaluation.runs import Run
+    from molclr.representation import encoder_file
     from molclr.training.finetune import finetune
     from molclr.training.search import propose
 
     data = read_labelled(options.molecules, options.split)
     run = Run(options.benchmark, options.model, options.seed, options.task, options.metric, data.targets)
-    start = options.encoder or options.from_scratch
+    start = encoder_file(options.encoder) if options.encoder else options.from_scratch
     if options.trial is not None:
         settings = propose(settings, options.trial)
     _tell(finetune(data, options.graphs, options.folder, run, start, settings, shape))
@@ -408,10 +409,12 @@ def _tell(metrics: "RunMetrics") -> None:
 
 def _embed(options: argparse.Namespace) -> None:
     compute = config.parse_settings(config.Compute, options.settings)
+    from molclr.representation import encoder_file
     from molclr.training.embed import write_embeddings
 
+    encoder = encoder_file(options.encoder)
     write_embeddings(
-        options.molecules, options.graphs, options.output, options.encoder, compute, options.held_out, options.limit
+        options.molecules, options.graphs, options.output, encoder, compute, options.held_out, options.limit
     )
 
 

@@ -37,9 +37,11 @@ class PretrainedEncoder:
         A released one is fetched once, imported and kept in $XDG_CACHE_HOME/molclr (~/.cache/molclr). Raises MolclrError if
         the file is missing or something else, or if no source of the released one answers.
         """
-        released = path_or_name in get_args(ReleasedName)
-        path = released_encoder(str(path_or_name)) if released else Path(path_or_name)
-        return cls(load_encoder(path)[0], device)
+        return cls(load_encoder(encoder_file(path_or_name))[0], device)
+
+    def __repr__(self) -> str:
+        shape = self.encoder.shape
+        return f"<{self.encoder.name.upper()} of {shape.layers} x {shape.width}, h of {shape.feature} numbers>"
 
     def embed(self, smiles: Sequence[str], explicit_hydrogens: bool = False) -> np.ndarray:
         """The representation h of molecules: float32 (n, feature), in their order.
@@ -57,6 +59,17 @@ class PretrainedEncoder:
                 raise _complaint(part, first) from None
             parts.append(embed(store, self.encoder, np.arange(len(part)), self.device))
         return np.concatenate(parts)
+
+
+def encoder_file(path_or_name: str | Path) -> Path:
+    """Path of an encoder given by its path, or by the name of one that the authors released."""
+    names = get_args(ReleasedName)
+    if str(path_or_name) in names:
+        return released_encoder(str(path_or_name))
+    path = Path(path_or_name)
+    if not path.suffix and not path.exists():
+        raise MolclrError(f"There is no encoder '{path}'; give an encoder.safetensors, or {' or '.join(names)}.")
+    return path
 
 
 def released_encoder(name: str) -> Path:

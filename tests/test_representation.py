@@ -54,5 +54,11 @@ def test_what_is_no_list_of_smiles_is_refused(path):
 def test_what_is_not_there(tmp_path):
     with pytest.raises(MolclrError, match="There is no checkpoint"):
         molclr.Encoder.load(tmp_path / "none.safetensors")
+    with pytest.raises(MolclrError, match=r"'.*' is a folder; name the checkpoint in it"):
+        molclr.Encoder.load(tmp_path)
+    with pytest.raises(
+        MolclrError, match=r"There is no encoder 'oficial-gcn'; give .*, or official-gin or official-gcn"
+    ):
+        molclr.Encoder.load("oficial-gcn")
     with pytest.raises(AttributeError, match="Decoder"):
         molclr.Decoder  # noqa: B018

@@ -121,7 +121,8 @@ def canonicalize(
         if accepted == 0 and example:
             raise MolclrError(
                 f"Every row of '{raw_csv}' is refused; row {example.row}, for one: {example.reason}."
-                + " Name the columns with labels by --targets if the others are none." * bool(header.targets)
+                + " Classes are 0 and 1; name the columns with labels by --targets if others are none."
+                * bool(header.targets)
             )
     return accepted, refused
 
@@ -193,7 +194,7 @@ def _records(path: Path) -> Iterator[list[str]]:
     except FileNotFoundError:
         raise MolclrError(f"There is no file '{path}'.") from None
     except (UnicodeDecodeError, csv.Error) as error:
-        raise MolclrError(f"'{path}' is not a CSV table in UTF-8 ({error}); save it as one.") from None
+        raise MolclrError(f"'{path}' is not a CSV table in UTF-8 ({error}); give one, with SMILES as text.") from None
 
 
 def _read_header(path: Path, smiles_column: str, targets: Sequence[str] | None) -> Header:
@@ -209,7 +210,7 @@ def _read_header(path: Path, smiles_column: str, targets: Sequence[str] | None) 
             found = found if len(found) <= 200 else f"{found[:200]}..."
             trouble = "several columns" if name in names else "no column"
             raise MolclrError(
-                f"'{path}' has {trouble} '{name}'; its columns are: {found}. "
+                f"'{path}' has {trouble} '{name}'; its columns are: {found}. Columns are parted by commas. "
                 f"Name yours with --smiles-column{' and --targets' if targets else ''}."
             )
     for name in targets:

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from molclr.data.catalogue import load_catalogue
+from molclr.errors import MolclrError
 from molclr.evaluation.metrics import HIGHER_IS_BETTER, Task
 from molclr.evaluation.published import published
 from molclr.evaluation.runs import read_metrics
@@ -67,8 +68,11 @@ def write_tables(
 
 
 def terminal_summary(markdown_tables: Iterable[AnyPath], figures: Iterable[AnyPath]) -> str:
-    """What stands at the end of a run: the wide tables, and where the figures are."""
-    tables = [Path(path).read_text(encoding="utf-8") for path in markdown_tables]
+    """What stands at the end of a run: the wide tables, and where the figures are. Raises MolclrError if a table is missing."""
+    try:
+        tables = [Path(path).read_text(encoding="utf-8") for path in markdown_tables]
+    except FileNotFoundError as error:
+        raise MolclrError(f"There is no '{error.filename}'; run 'make all' first.") from None
     return "\n".join([*tables, "Figures:", *(f"  {Path(path)}" for path in figures)])
 
 
@@ -118,12 +122,12 @@ class Wide:
         for model in models:
             fields = [ours.get((model, benchmark)) for benchmark in benchmarks]
             body.append((model, [_our_cell(*field) for field in zip(fields, places, best, strict=True)]))
-            gains = [_gain_cell(*field) for field in zip(fields, places, strict=True)]
-            if any(cell.text for cell in gains):
-                body.append((f"{model} minus {PAIRS[model]}", gains))
             from_paper = [_paper_cell(printed.get((model, benchmark))) for benchmark in benchmarks]
             if any(cell.text for cell in from_paper):
                 body.append(("paper", from_paper))
+            gains = [_gain_cell(*field) for field in zip(fields, places, strict=True)]
+            if any(cell.text for cell in gains):
+                body.append((f"{model} minus {PAIRS[model]}", gains))
         seeds = f"{most} seeds" if fewest == most else f"{fewest} to {most} seeds"
         scores = f"mean ± standard deviation over {seeds}" if most > 1 else "one seed"
         caption = f"Test scores, {task}: {scores}. In bold: the best of our own rows."
@@ -228,9 +232,11 @@ def _gain_cell(row: Any, decimals: int) -> Cell:
     """The difference to the network from scratch with its interval; a mark if it is not significant."""
     if row is None or not row.minus_scratch_verdict:
         return Cell()
-    low, high = f"{row.minus_scratch_low:+.{decimals}f}", f"{row.minus_scratch_high:+.{decimals}f}"
+    gain, low, high = (
+        f"{value:+z.{decimals}f}" for value in (row.minus_scratch, row.minus_scratch_low, row.minus_scratch_high)
+    )
     mark = NOT_SIGNIFICANT if row.minus_scratch_verdict == "not significant" else ""
-    return Cell(f"{row.minus_scratch:+.{decimals}f} ({low} to {high})", mark)
+    return Cell(f"{gain} ({low} to {high})", mark)
 
 
 def _paper_cell(row: Any) -> Cell:

@@ -29,15 +29,20 @@ def save_weights(path: str | Path, weights: dict[str, Tensor], metadata: dict[st
 
 def load_weights(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Read what `save_weights` wrote. Raises MolclrError for a file that is missing, damaged or something else."""
+    if Path(path).is_dir():
+        raise MolclrError(f"'{path}' is a folder; name the checkpoint in it, encoder.safetensors or model.safetensors.")
     if not Path(path).is_file():
-        raise MolclrError(f"There is no checkpoint '{path}'; make it with 'molclr pretrain' or correct the path.")
+        raise MolclrError(
+            f"There is no checkpoint '{path}'; correct the path, or make an encoder with 'molclr pretrain' and a model with "
+            "'molclr finetune'."
+        )
     try:
         with safe_open(path, "pt") as file:
             metadata = json.loads((file.metadata() or {})[METADATA_KEY])
             return {name: file.get_tensor(name) for name in file.keys()}, metadata  # noqa: SIM118
     except (SafetensorError, KeyError, json.JSONDecodeError):
         raise MolclrError(
-            f"'{path}' is damaged or no MolCLR checkpoint; make it anew with 'molclr pretrain'."
+            f"'{path}' is damaged or no MolCLR checkpoint; give one of 'molclr pretrain' or 'molclr finetune'."
         ) from None
 
 

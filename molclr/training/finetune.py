@@ -22,6 +22,7 @@ from molclr.evaluation.runs import Run, RunMetrics, write_run
 from molclr.files import write_rows
 from molclr.models.encoder import Encoder
 from molclr.models.heads import PredictionHead
+from molclr.progress import progress
 from molclr.seeds import derive_seed
 from molclr.training.checkpoint import copy_weights, load_encoder, load_weights, save_weights
 from molclr.training.device import mixed_precision, prepare
@@ -124,7 +125,8 @@ def finetune(
     best_epoch, best_score, best_weights = 0, math.nan, copy_weights(model)
     history = []
 
-    for epoch in range(1, settings.epochs + 1):
+    label = f"{run.benchmark}, {run.model}, seed {run.seed}"
+    for epoch in progress(range(1, settings.epochs + 1), label=label, unit="epoch"):
         loss = train_epoch(model, optimizer, store, labels, train, settings, epoch)
         if not math.isfinite(loss):
             raise MolclrError(f"The loss is {loss} in epoch {epoch} of {folder}; lower the learning rates of finetune.")

@@ -151,6 +151,11 @@ def test_errors_have_their_unit_and_the_papers_digits(tables):
     assert "1 to 2 seeds" in markdown and cells(markdown, "seeds") == ["2", "1"]
 
 
+def test_without_a_run_there_is_no_summary(tmp_path):
+    with pytest.raises(MolclrError, match=r"There is no '.*none\.md'; run 'make all' first"):
+        terminal_summary([tmp_path / "none.md"], [])
+
+
 def test_seeds_with_other_targets_are_no_mean(tables):
     runs = [run("tox21", "RF", 0, 0.7, left_out={"NR-AR": "one class"}), run("tox21", "RF", 1, 0.8)]
     with pytest.raises(MolclrError, match="The seeds of RF on tox21 have different targets"):

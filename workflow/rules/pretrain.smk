@@ -50,6 +50,7 @@ else:
             f"logs/{RESULTS}/pretrain/{{encoder}}.log",
         benchmark:
             f"logs/{RESULTS}/pretrain/{{encoder}}.tsv"
+        priority: 10  # the longest job begins first
         threads: settings.pretrain.threads * PROCESSES
         resources:
             gpu=settings.pretrain.gpus,

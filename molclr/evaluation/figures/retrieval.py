@@ -91,7 +91,7 @@ def compare(molecules: Embeddings, query: int) -> list[Similarity]:
 
 
 def _text(similarity: Similarity) -> str:
-    return f"cosine {similarity.cosine:.2f}\nECFP4 {similarity.ecfp4:.2f}   RDKit {similarity.rdkit:.2f}"
+    return f"cosine {similarity.cosine:.3f}\nECFP4 {similarity.ecfp4:.2f}   RDKit {similarity.rdkit:.2f}"
 
 
 def _mean_text(others: list[Similarity]) -> str:
