@@ -97,6 +97,8 @@ def reproduced(tmp_path_factory):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(REPOSITORY / name, folder / name)
     shutil.copy(folder / "config/test.yaml", folder / CONFIG)
+    set_parameter(folder, "models", ["GCN", "MolCLR_GIN"])
+    set_parameter(folder, "seeds", [0])
     run(folder, "git", "init", "--quiet")
     run(folder, "dvc", "remote", "add", "--default", "storage", str(folder.parent / "storage"))
     commit(folder)
@@ -116,15 +118,9 @@ def restored(reproduced, tmp_path_factory):
 
 
 @pytest.fixture
-def as_restored(reproduced, restored):
-    """The clone, as it was after it was restored; a test may change it."""
-    if digests(restored) != digests(reproduced):
-        for path in provenance.files_in([restored / "data", restored / "results"]):
-            path.unlink()
-        run(restored, "git", "checkout", "--quiet", ".")
-        run(restored, *RESTORE)
-    run(restored, "git", "checkout", "--quiet", ".")
-    return restored
+def as_restored(restored, tmp_path):
+    """A copy of this clone with its time stamps, which a test may change."""
+    return shutil.copytree(restored, tmp_path / "copy", symlinks=True)
 
 
 def test_after_repro_nothing_is_to_be_done(reproduced):
@@ -138,12 +134,12 @@ def test_after_repro_nothing_is_to_be_done(reproduced):
 def test_tables_are_metrics_and_plots(reproduced):
     metrics = json.loads(run(reproduced, "dvc", "metrics", "show", "--json"))
     means = metrics[""]["data"]["results/tables/classification.json"]["data"]["BBBP"]
-    assert set(means) == {"RF", "GCN", "MolCLR_GIN"}
+    assert set(means) == {"GCN", "MolCLR_GIN"}
     plots = json.loads(run(reproduced, "dvc", "plots", "show", "--json").splitlines()[-1])["data"]
     assert set(plots) == {"classification", "regression", "pre-training"}
     bars = [plots[task][0]["content"] for task in ("classification", "regression")]
     labels = [row[plot["encoding"]["y"]["field"]] for plot in bars for row in plot["data"]["values"]]
-    assert len(labels) == len(set(labels)) == 6, "a bar each, also where benchmarks share a plot"
+    assert len(labels) == len(set(labels)) == 4, "a bar each, also where benchmarks share a plot"
 
 
 def test_a_clone_is_restored_without_making_anything(reproduced, restored):
@@ -241,8 +237,6 @@ def test_the_guard_keeps_old_encoders_from_a_changed_pre_training(as_restored, m
     set_parameter(as_restored, "results", "results/x")
     with pytest.raises(provenance.Refusal, match="'results: results/x'"):
         provenance.guard("all_data")
-    for path in Path().glob("data/molecules/bbbp-60.*"):
-        path.unlink()
 
 
 def test_a_damaged_cache_is_found_and_mended(as_restored):
@@ -326,7 +320,7 @@ def test_an_experiment_is_compared(as_restored):
         *("pretrain", "embed", "finetune", "table", "predictions"),
         *(f"figure_{name}" for name in ("benchmarks", "pretraining", "tsne", "retrieval")),
     }
-    assert jobs_run(output).count("finetune") == 4, "not the networks from scratch"
+    assert jobs_run(output).count("finetune") == 2, "not the networks from scratch"
     rows = run(as_restored, "dvc", "exp", "show", "--csv")
     assert "warm" in rows and "BBBP.MolCLR_GIN" in rows.splitlines()[0]
     assert "pretrain.temperature 0.1 0.5" in " ".join(run(as_restored, "dvc", "params", "diff").split())
