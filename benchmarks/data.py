@@ -47,7 +47,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("table", type=Path, help="molecule table")
     parser.add_argument("--molecules", type=int, default=1_000_000, help="molecules of the store (default: 1000000)")
+    parser.add_argument("--store", type=Path, help="only the epoch, over this graph store of the table")
     options = parser.parse_args()
+    if options.store:
+        epoch(options.store)
+        return
     smiles = real_molecules(options.table)
     featurizing(smiles)
     with (
