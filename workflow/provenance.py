@@ -27,7 +27,7 @@ from dvc.utils.serialize import load_yaml  # reads 1e-5 as DVC does: PyYAML take
 
 SNAKEMAKE = [sys.executable, "-m", "snakemake"]
 DVC = [sys.executable, "-m", "dvc"]
-CONFIG = "config/config.yaml"
+CONFIG = "params.yaml"
 RERUN_TRIGGERS = ["--rerun-triggers", "code", "input", "mtime", "params", "software-env"]
 """All of them, whatever a user's profile says."""
 DECIDES_NOTHING = {"baselines.threads", "finetune.gpus", "pretrain.checkpoint_seconds", "pretrain.gpus"}

@@ -1,4 +1,4 @@
-"""DVC and Snakemake agree: `dvc repro`, clones and restored files, on config/test.yaml in place of config/config.yaml."""
+"""DVC and Snakemake agree: `dvc repro`, clones and restored files, on config/test.yaml in place of params.yaml."""
 
 import json
 import os
@@ -17,7 +17,7 @@ from paths import REPOSITORY
 from workflow import provenance
 
 pytestmark = [pytest.mark.workflow, pytest.mark.network]
-CONFIG = "config/config.yaml"
+CONFIG = "params.yaml"
 ENCODER = "results/pretrain/gin/encoder.safetensors"
 RETRIEVAL = "results/figures/retrieval_gin.svg"
 RESTORE = ["python", "workflow/provenance.py", "restore"]
@@ -95,7 +95,7 @@ def reproduced(tmp_path_factory):
     for name in filter(None, run(REPOSITORY, *listing).split("\0")):
         if (REPOSITORY / name).is_file() and name != "dvc.lock":
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(REPOSITORY / name, folder / name)
+            shutil.copy(REPOSITORY / name, folder / name, follow_symlinks=False)
     shutil.copy(folder / "config/test.yaml", folder / CONFIG)
     set_parameter(folder, "models", ["GCN", "MolCLR_GIN"])
     set_parameter(folder, "seeds", [0])
@@ -166,7 +166,7 @@ def test_restore_refuses_what_was_made_with_something_else(reproduced, tmp_path)
     code = folder / "molclr/models/augment.py"
     code.write_text(code.read_text() + "\n# edited\n")
     output = run(folder, *RESTORE, fails=True)
-    assert "pretrain: pretrain.temperature in config/config.yaml is 0.5, was 0.1" in output
+    assert "pretrain: pretrain.temperature in params.yaml is 0.5, was 0.1" in output
     assert "pretrain: molclr/models/augment.py is not the one" in output
     assert "finetune:" not in output
     assert not (folder / "data").exists(), "refused before anything is pulled"
@@ -315,7 +315,7 @@ def test_a_killed_repro_is_mended_by_the_next(as_restored):
 
 def test_an_experiment_is_compared(as_restored):
     """The changed pre-training decides what follows from it, and `dvc exp show` has both rows."""
-    output = run(as_restored, "dvc", "exp", "run", "--name", "warm", "-S", f"{CONFIG}:pretrain.temperature=0.5")
+    output = run(as_restored, "dvc", "exp", "run", "--name", "warm", "-S", "pretrain.temperature=0.5")
     assert set(jobs_run(output)) == {
         *("pretrain", "embed", "finetune", "table", "predictions"),
         *(f"figure_{name}" for name in ("benchmarks", "pretraining", "tsne", "retrieval")),

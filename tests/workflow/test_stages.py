@@ -17,7 +17,7 @@ from workflow import provenance
 
 pytestmark = pytest.mark.workflow
 STAGES = yaml.safe_load((REPOSITORY / "dvc.yaml").read_text())["stages"]
-CONFIG = "config/config.yaml"
+CONFIG = "params.yaml"
 OTHER_VALUES = {
     "corpus": "{molecules: 301, exclude: molecules}",
     "benchmarks": "[bbbp, lipo, clintox]",
@@ -144,6 +144,7 @@ def test_pre_training_takes_as_many_processes_as_gpus(planned):
 
 def test_every_parameter_of_dvc_yaml_stands_in_the_default_configuration():
     """DVC reads the file as it is, without defaults."""
+    assert (REPOSITORY / CONFIG).samefile(REPOSITORY / "config/config.yaml")
     values = yaml.safe_load((REPOSITORY / CONFIG).read_text())
     for key in OTHER_VALUES:
         section, _, name = key.partition(".")
