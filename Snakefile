@@ -1,5 +1,5 @@
 # MolCLR from raw SMILES to the paper's tables and figures.
-# Needs a configuration (config/config.yaml unless --configfile names another); makes everything below data/ and results/.
+# Needs a configuration (config/config.yaml, a link to params.yaml, unless --configfile names another); makes everything below data/ and results/.
 import math
 import os
 import sys

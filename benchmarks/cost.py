@@ -1,6 +1,7 @@
 """What corpora of any size cost, from measured rates: `python benchmarks/cost.py` prints the table of docs/scaling.md.
 
-The rates are those that `python benchmarks/data.py` prints; give yours as options.
+The rates are those that `python benchmarks/data.py` and `python benchmarks/pretrain.py` print; give yours as options. Bytes and
+atoms a molecule are those of ZINC.
 """
 
 import argparse
@@ -32,6 +33,9 @@ def main() -> None:
     parser.add_argument("--bytes", type=float, default=199, help="of the graph store, a molecule")
     parser.add_argument("--table-bytes", type=float, default=11, help="of the molecule table, a molecule")
     parser.add_argument("--unique-bytes", type=float, default=41, help="memory of the search for repeats, a molecule")
+    parser.add_argument(
+        "--step", type=float, default=474, help="molecules/s of a training step of a GIN on 2 CPU cores"
+    )
     parser.add_argument("--utilisation", type=float, default=0.1, help="of the accelerator's highest rate")
     options = parser.parse_args()
 
@@ -42,8 +46,7 @@ def main() -> None:
     row("molecule table, GB", options.table_bytes / 1e9)
     row("graph store, GB", options.bytes / 1e9)
     row("canonicalize --unique, memory at the highest, GB", options.unique_bytes / 1e9)
-    row("pre-training, order of an epoch (two int64 arrays), GB", 16 / 1e9)
-    row("pre-training, offsets (mapped), GB", 16 / 1e9)
+    row(f"pre-training, {EPOCHS} epochs, hours of 2 CPU cores, float32", EPOCHS / options.step / 3600)
     for name, peak in ACCELERATORS.items():
         seconds = EPOCHS * operations_of_a_molecule() / (options.utilisation * peak)
         row(f"pre-training, {EPOCHS} epochs, hours of an {name}", seconds / 3600)

@@ -21,13 +21,14 @@ import torch
 from rdkit import Chem
 
 from molclr.chem.smiles import canonicalize_all
+from molclr.data.corpus import CorpusSplit
 from molclr.data.featurize import featurize_part
 from molclr.data.leakage import liken, likenesses
 from molclr.data.molecules import ROWS_PER_PART, FirstRows, open_molecules
 from molclr.data.store import GraphStore, write_store
 from molclr.parallel import ordered_map
 from molclr.seeds import derive_seed
-from molclr.training.pretrain import split_corpus
+from molclr.shuffle import Shuffle
 
 PART = 500
 REAL = 20_000
@@ -45,14 +46,19 @@ class Memory(NamedTuple):
 def main() -> None:
     """Measure one after the other; print as each is known."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("table", type=Path, help="molecule table")
+    parser.add_argument("table", type=Path, nargs="?", help="molecule table")
     parser.add_argument("--molecules", type=int, default=1_000_000, help="molecules of the store (default: 1000000)")
-    parser.add_argument("--store", type=Path, help="only the epoch, over this graph store of the table")
+    parser.add_argument("--store", type=Path, help="without a table: only the epoch, over this graph store")
     options = parser.parse_args()
+    if (options.table is None) == (options.store is None):
+        parser.error("give a molecule table, or --store with a graph store")
     if options.store:
         epoch(options.store)
         return
     smiles = real_molecules(options.table)
+    print(
+        f"table: {options.table.stat().st_size / open_molecules(options.table).metadata.num_rows:.0f} bytes a molecule"
+    )
     featurizing(smiles)
     with (
         tempfile.TemporaryDirectory(prefix="molclr-") as folder,
@@ -136,13 +142,13 @@ def epoch(path: Path) -> None:
     torch.set_num_threads(1)
     before = memory()
     store = GraphStore(path)
-    train, _ = split_corpus(len(store), 0.05, 0)
+    corpus = CorpusSplit(len(store), 0.05, 0)
     start, wall = time.process_time(), time.monotonic()
-    order = np.random.default_rng(derive_seed(0, "order", 0)).permutation(train)
+    order = Shuffle(corpus.train, derive_seed(0, "order", 0))
     most = memory()
-    batches = len(train) // BATCH
+    batches = corpus.train // BATCH
     for step in range(batches):
-        store.batch(np.sort(order[step * BATCH : (step + 1) * BATCH]))
+        store.batch(corpus.to_train_on(order[np.arange(step * BATCH, (step + 1) * BATCH)]))
         if step % 100 == 0:
             most = Memory(*map(max, most, memory()))
     seconds, wall = time.process_time() - start, time.monotonic() - wall

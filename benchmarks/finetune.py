@@ -24,7 +24,7 @@ from molclr.evaluation.runs import Run
 from molclr.models.encoder import Encoder
 from molclr.training.finetune import Predictor, adam, train_epoch
 
-SETTINGS = Finetune()
+BATCH_SIZE = Finetune().batch_size
 SHAPE = EncoderShape()
 Epoch = Callable[[], float]
 """Trains for another epoch and returns its seconds."""
@@ -45,7 +45,11 @@ def main() -> None:
     split = folder / "splits" / f"{name}.{'random-0' if scheme == 'random' else scheme}.csv"
     data = read_labelled(folder / "molecules" / f"{name}.parquet", split)
     store = GraphStore(folder / "graphs" / f"{name}.safetensors")
-    contestants = {kind.upper(): our_epochs(kind, name, data, store) for kind in ("gin", "gcn")}
+    contestants = {
+        f"{kind.upper()}, {precision}": our_epochs(kind, name, data, store, Finetune(precision=precision))
+        for kind in ("gin", "gcn")
+        for precision in ("float32", "bfloat16")
+    }
     try:
         contestants |= chemprop_epochs(name, data)
     except ImportError:
@@ -58,27 +62,25 @@ def main() -> None:
             if turn:  # The first epoch warms up.
                 seconds[who].append(elapsed)
     medians = {who: statistics.median(times) for who, times in seconds.items()}
-    print(
-        f"{name}, {len(data.subsets['train'])} molecules, batches of {SETTINGS.batch_size}, {options.threads} threads"
-    )
+    print(f"{name}, {len(data.subsets['train'])} molecules, batches of {BATCH_SIZE}, {options.threads} threads")
     chemprop = min((median for who, median in medians.items() if who.startswith("chemprop")), default=None)
     for who, median in medians.items():
         ratio = f", {median / chemprop:.2f} of chemprop" if chemprop else ""
         print(f"{who}: {median:.2f} s an epoch (from {min(seconds[who]):.2f} to {max(seconds[who]):.2f}){ratio}")
 
 
-def our_epochs(kind: EncoderName, name: str, data: LabelledMolecules, store: GraphStore) -> Epoch:
+def our_epochs(kind: EncoderName, name: str, data: LabelledMolecules, store: GraphStore, settings: Finetune) -> Epoch:
     """What trains a full-size encoder with its head for another epoch."""
     benchmark = load_catalogue().benchmarks[name]
     run = Run(name, kind.upper(), 0, benchmark.task, benchmark.metric, data.targets)
     train = data.subsets["train"]
-    model = Predictor(Encoder(kind, SHAPE, SETTINGS.dropout), SETTINGS, run, data.labels[train])
-    optimizer = adam(model, SETTINGS, pretrained=True)
+    model = Predictor(Encoder(kind, SHAPE, settings.dropout), settings, run, data.labels[train])
+    optimizer = adam(model, settings, pretrained=True)
     labels = torch.tensor(data.labels, dtype=torch.float32)
 
     def epoch() -> float:
         start = time.perf_counter()
-        train_epoch(model, optimizer, store, labels, train, SETTINGS, epoch=1)
+        train_epoch(model, optimizer, store, labels, train, settings, epoch=1)
         return time.perf_counter() - start
 
     return epoch
@@ -99,7 +101,7 @@ def chemprop_epochs(name: str, data: LabelledMolecules) -> dict[str, Epoch]:
     if not classification:
         dataset.normalize_targets()
     dataset.cache = True
-    loader = chemprop_data.build_dataloader(dataset, batch_size=SETTINGS.batch_size)
+    loader = chemprop_data.build_dataloader(dataset, batch_size=BATCH_SIZE)
     head = nn.BinaryClassificationFFN if classification else nn.RegressionFFN
 
     def network() -> models.MPNN:

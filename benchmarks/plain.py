@@ -48,7 +48,7 @@ def endless_loader(graphs: list[Data], batch_size: int) -> Iterator[tuple[Batch,
 
 
 class GINConv(MessagePassing):
-    """The paper's eq. 2, a message an edge."""
+    """The paper's eq. 2, a message an edge. (torch-geometric's GINEConv has a ReLU in the message that the paper has not.)"""
 
     def __init__(self, width: int) -> None:
         super().__init__(aggr="add")

@@ -5,22 +5,29 @@ compared takes turns, so that whatever else the machine does meets all, and a fi
 """
 
 import argparse
+import itertools
 import statistics
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import get_args
 
 import numpy as np
 import plain
 import torch
 
-from molclr.config import Augmentation, EncoderName, EncoderShape, Pretrain
+from molclr.config import Augmentation, Compute, EncoderName, EncoderShape, Pretrain
+from molclr.data.corpus import CorpusSplit
 from molclr.data.pyg import to_pyg
 from molclr.data.store import GraphStore
 from molclr.models.augment import augment
 from molclr.models.encoder import Encoder
 from molclr.models.nt_xent import nt_xent
-from molclr.training.embed import embed
+from molclr.seeds import derive_seed
+from molclr.shuffle import Shuffle
+from molclr.training.checkpoint import save_encoder
+from molclr.training.embed import embed, write_embeddings
 from molclr.training.pretrain import ContrastiveModel, contrastive_loss
 
 SHAPE, SETTINGS, CPU = EncoderShape(), Pretrain(), torch.device("cpu")
@@ -31,6 +38,9 @@ def main() -> None:
     """Print a table for each encoder, then the data side by itself."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("graphs", nargs="?", default="data/graphs/zinc-20000.safetensors", help="graph store")
+    parser.add_argument(
+        "--molecules", default="data/molecules/zinc-20000.parquet", help="molecule table of the graph store"
+    )
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="CPU threads (default: all cores)")
     parser.add_argument("--rounds", type=int, default=5, help="how often each is timed (default: 5)")
     parser.add_argument("--without-torch-geometric", action="store_true", help="leave out the slow one")
@@ -43,6 +53,7 @@ def main() -> None:
     )
     for name in get_args(EncoderName):
         print_encoder(name, store, options.rounds, options.without_torch_geometric)
+        print_embedding(name, Path(options.molecules), Path(options.graphs), options.threads)
     torch.set_num_threads(1)
     print_data_side(store, options.rounds)
 
@@ -71,6 +82,17 @@ def print_encoder(name: EncoderName, store: GraphStore, rounds: int, without_tor
         ratio = seconds["a training step with torch-geometric"] / step
         print(f" and {ratio:.1f} times as fast as torch-geometric", end="")
     print(f"; {seconds['  of it store and augmentations'] / step:.1%} of it is the data side.")
+
+
+def print_embedding(name: EncoderName, molecules: Path, graphs: Path, threads: int) -> None:
+    """Molecules a second of `molclr embed`: from a molecule table and its graph store to a table of representations."""
+    count, encoder = 8 * BATCH, Encoder(name, SHAPE)
+    with tempfile.TemporaryDirectory(prefix="molclr-") as folder:
+        file = Path(folder, "encoder.safetensors")
+        save_encoder(file, encoder, encoder.state_dict(), None)
+        start = time.perf_counter()
+        write_embeddings(molecules, graphs, Path(folder, "h.parquet"), file, Compute(threads=threads), limit=count)
+        print(f"Embedding a file, {count} molecules: {count / (time.perf_counter() - start):,.0f} molecules/s.")
 
 
 def print_data_side(store: GraphStore, rounds: int) -> None:
@@ -102,10 +124,12 @@ def timed(work: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, fl
 
 
 def random_batches(store: GraphStore) -> Iterator[np.ndarray]:
-    """Positions of random molecules, without end."""
-    generator = np.random.default_rng(0)
-    while True:
-        yield np.sort(generator.choice(len(store), BATCH, replace=False))
+    """Positions of the molecules of batches, epoch after epoch, drawn as in pre-training."""
+    corpus = CorpusSplit(len(store), SETTINGS.validation_share, SETTINGS.seed)
+    for epoch in itertools.count():
+        order = Shuffle(corpus.train, derive_seed(SETTINGS.seed, "order", epoch))
+        for first in range(0, corpus.train - BATCH + 1, BATCH):
+            yield corpus.to_train_on(order[np.arange(first, first + BATCH)])
 
 
 def two_views(store: GraphStore, molecules: np.ndarray, settings: Augmentation) -> None:

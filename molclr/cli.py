@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, NoReturn
 
 from molclr import __version__, config
 from molclr.errors import MolclrError
-from molclr.launch import is_launched, launch
 
 if TYPE_CHECKING:
     from molclr.data.audit import BenchmarkFiles
@@ -18,8 +17,7 @@ if TYPE_CHECKING:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one subcommand and return the exit code: 0, 1 for a mistake that the user can mend, or 130 when interrupted."""
-    arguments = sys.argv[1:] if arguments is None else arguments
-    options = build_parser().parse_args(arguments, argparse.Namespace(command_line=arguments))
+    options = build_parser().parse_args(arguments)
     signal.signal(signal.SIGTERM, _terminate)
     try:
         options.run(options)
@@ -122,9 +120,6 @@ def build_parser() -> argparse.ArgumentParser:
     _add_settings(pretrain, "--settings", config.Pretrain)
     pretrain.add_argument(
         "--start-afresh", action="store_true", help="give up an unfinished run of something else, or a damaged one"
-    )
-    pretrain.add_argument(
-        "--processes", type=_positive, default=1, help="processes that train together, a GPU each if there are any"
     )
     pretrain.add_argument(
         "--checkpoint-seconds", type=float, metavar="S", help="time between checkpoints (default: that of the settings)"
@@ -345,8 +340,6 @@ def _pretrain(options: argparse.Namespace) -> None:
     settings = config.parse_settings(config.Pretrain, options.settings)
     if options.checkpoint_seconds is not None:
         settings = settings.model_copy(update={"checkpoint_seconds": options.checkpoint_seconds})
-    if options.processes > 1 and not is_launched():
-        raise SystemExit(launch(options.processes, options.command_line))
     from molclr.training.pretrain import pretrain
 
     pretrain(options.graphs, options.folder, options.encoder, shape, settings, options.start_afresh)

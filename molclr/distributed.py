@@ -1,9 +1,10 @@
 """Several processes that train one model, a device each. With a single process every function here does nothing.
 
-`molclr pretrain --processes N` or torchrun starts them. Tensors go over NCCL between GPUs and over Gloo between CPUs. All
-processes begin with the same weights and apply the same summed gradients, so their weights stay the same.
+`torchrun -m molclr.cli pretrain ...` starts them. Tensors go over NCCL between GPUs and over Gloo between CPUs. All processes
+begin with the same weights and apply the same summed gradients, so their weights stay the same.
 """
 
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -13,13 +14,11 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from molclr.launch import is_launched
-
 
 @contextmanager
 def process_group(device: torch.device) -> Iterator[None]:
     """Join the processes that were started beside this one, if any."""
-    if not is_launched():
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         yield
         return
     dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")

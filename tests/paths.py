@@ -16,5 +16,5 @@ def copy_repository(target):
     for name in filter(None, files.split("\0")):
         if (REPOSITORY / name).is_file():
             (target / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(REPOSITORY / name, target / name)
+            shutil.copy(REPOSITORY / name, target / name, follow_symlinks=False)
     return target

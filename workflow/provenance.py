@@ -27,7 +27,8 @@ from dvc.utils.serialize import load_yaml  # reads 1e-5 as DVC does: PyYAML take
 
 SNAKEMAKE = [sys.executable, "-m", "snakemake"]
 DVC = [sys.executable, "-m", "dvc"]
-CONFIG = "params.yaml"
+CONFIG, ITS_LINK = "params.yaml", "config/config.yaml"
+"""The configuration where DVC looks for it, and where Snakemake does."""
 RERUN_TRIGGERS = ["--rerun-triggers", "code", "input", "mtime", "params", "software-env"]
 """All of them, whatever a user's profile says."""
 DECIDES_NOTHING = {"baselines.threads", "finetune.gpus", "pretrain.checkpoint_seconds", "pretrain.gpus"}
@@ -90,7 +91,7 @@ def guard(target: str) -> None:
     Snakemake is told. Such files of the stage itself, and files that this configuration does not make, are removed if DVC's
     cache has them. Raises Refusal if it has not, or if a proof fails.
     """
-    refuse_other_results()
+    refuse_another_configuration()
     stages, stage = read_stages("dvc.yaml"), target.removeprefix("all_")
     own = folders(stages[stage])
     earlier = before(stages, stage)
@@ -122,8 +123,13 @@ def guard(target: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
 
 
-def refuse_other_results() -> None:
-    """Raise Refusal if the configuration has another folder of results than dvc.yaml."""
+def refuse_another_configuration() -> None:
+    """Raise Refusal if Snakemake has another configuration than DVC, or it has another folder of results than dvc.yaml."""
+    if not Path(ITS_LINK).exists() or not Path(ITS_LINK).samefile(CONFIG):
+        raise Refusal(
+            f"{ITS_LINK}, which Snakemake reads, is no link to {CONFIG}, which DVC reads (an editor may have replaced it): put "
+            f"what should count into {CONFIG}, then `ln -sf ../{CONFIG} {ITS_LINK}`."
+        )
     folder = load_yaml(CONFIG).get("results", "results")
     if folder != "results":
         raise Refusal(f"{CONFIG} has 'results: {folder}', but the stages of dvc.yaml keep `results/`: remove that key.")
@@ -140,7 +146,7 @@ def show_edits(target: str) -> None:
 
 def restore(names: Iterable[str]) -> int:
     """Bring the files of dvc.lock here and tell Snakemake that they are up to date, if every hash says so."""
-    refuse_other_results()
+    refuse_another_configuration()
     stages = read_stages("dvc.yaml")
     refuse(line for name in stages for line in differences(name))  # before anything is pulled
     for path in remove_damaged():

@@ -1,8 +1,7 @@
 """The graph store: the graphs of many molecules as flat arrays in one file.
 
 The file is in the safetensors format (a JSON header, then raw arrays), so nothing in it is ever executed. A batch reads only
-its own bytes; mapped into memory are the offsets, 16 bytes a molecule. The rest is not mapped: after an epoch in random order
-all of it would count as resident.
+its own bytes, and nothing is mapped into memory: after an epoch in random order all of it would count as resident.
 """
 
 import json
@@ -60,35 +59,42 @@ class GraphStore:
             raise MolclrError(f"There is no graph store '{path}'; make it with 'molclr featurize'.")
         try:
             sections, self.explicit_hydrogens = _read_header(Path(path))
-            atom_offsets, bond_offsets = (_map(Path(path), sections[f"{kind}_offsets"]) for kind in ("atom", "bond"))
+            (length,) = sections["atom_offsets"].shape
         except (ValueError, KeyError, TypeError):
             raise MolclrError(
                 f"'{path}' is truncated or no graph store; make it anew with 'molclr featurize'."
             ) from None
         file = os.open(path, os.O_RDONLY)
         weakref.finalize(self, os.close, file)
-        self._hold(atom_offsets, bond_offsets, partial(_read_rows, file, sections))
+        self._hold(length - 1, partial(_read_offsets, file, sections), partial(_read_rows, file, sections))
 
     @classmethod
     def of(cls, part: dict[str, np.ndarray], explicit_hydrogens: bool = False) -> "GraphStore":
         """The store of one part, as `write_store` takes them, in memory."""
         store = cls.__new__(cls)
         store.explicit_hydrogens = explicit_hydrogens
-        atom_offsets, bond_offsets = (
-            np.concatenate([[0], part[f"{kind}_counts"]]).cumsum(dtype=np.int64) for kind in ("atom", "bond")
-        )
-        store._hold(atom_offsets, bond_offsets, partial(_take_rows, part))
+        offsets = {
+            f"{kind}_offsets": np.concatenate([[0], part[f"{kind}_counts"]]).cumsum(dtype=np.int64)
+            for kind in ("atom", "bond")
+        }
+        store._hold(len(part["atom_counts"]), partial(_take_offsets, offsets), partial(_take_rows, part))
         return store
 
-    def _hold(self, atom_offsets: np.ndarray, bond_offsets: np.ndarray, rows: Callable[..., np.ndarray]) -> None:
-        """rows(name, first, counts): of an array, the rows first[i] to first[i] + counts[i] for every i."""
-        self._atom_offsets, self._bond_offsets, self._rows = atom_offsets, bond_offsets, rows
+    def _hold(self, length: int, offsets: Callable[..., np.ndarray], rows: Callable[..., np.ndarray]) -> None:
+        """offsets(name, molecules): where each begins and ends, int64 (2, num_graphs).
+
+        rows(name, first, counts): of an array, the rows first[i] to first[i] + counts[i] for every i.
+        """
+        self._length, self._offsets, self._rows = length, offsets, rows
 
     def __len__(self) -> int:
-        return len(self._atom_offsets) - 1
+        return self._length
 
     def batch(self, molecules: np.ndarray) -> GraphBatch:
-        """Graphs of `molecules`, int64 (num_graphs,) positions in the store, side by side in that order."""
+        """Graphs of `molecules`, int64 (num_graphs,) positions in the store, side by side in that order.
+
+        Raises IndexError for a position that the store does not have.
+        """
         part = self.part(np.asarray(molecules, np.int64))
         atom_counts = part["atom_counts"]
         first_atom = np.repeat(atom_counts.cumsum() - atom_counts, part["bond_counts"])
@@ -104,9 +110,12 @@ class GraphStore:
 
     def part(self, molecules: np.ndarray) -> dict[str, np.ndarray]:
         """The same graphs as a part, as `write_store` takes them."""
-        first_atom, first_bond = self._atom_offsets[molecules], self._bond_offsets[molecules]
-        atom_counts = self._atom_offsets[molecules + 1] - first_atom
-        bond_counts = self._bond_offsets[molecules + 1] - first_bond
+        if len(molecules) and not 0 <= molecules.min() <= molecules.max() < self._length:
+            raise IndexError(f"The store has {self._length} molecules.")
+        (first_atom, end_atom), (first_bond, end_bond) = (
+            self._offsets(f"{kind}_offsets", molecules) for kind in ("atom", "bond")
+        )
+        atom_counts, bond_counts = end_atom - first_atom, end_bond - first_bond
         return {
             "atoms": self._rows("atoms", first_atom, atom_counts),
             "bonds": self._rows("bonds", first_bond, bond_counts),
@@ -116,19 +125,32 @@ class GraphStore:
         }
 
 
+def _take_offsets(offsets: dict[str, np.ndarray], name: str, molecules: np.ndarray) -> np.ndarray:
+    """Where molecules begin and end in an array in memory."""
+    return offsets[name][np.stack([molecules, molecules + 1])]
+
+
 def _take_rows(arrays: dict[str, np.ndarray], name: str, first: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """Rows of an array in memory."""
     ends = counts.cumsum()
     return arrays[name][np.arange(counts.sum()) + np.repeat(first - ends + counts, counts)]
 
 
+def _read_offsets(file: int, sections: dict[str, Section], name: str, molecules: np.ndarray) -> np.ndarray:
+    """Where molecules begin and end in an array in a file."""
+    size = ARRAYS[name].itemsize
+    return _read(file, name, sections[name].start + molecules * size, repeat(2 * size)).T
+
+
 def _read_rows(file: int, sections: dict[str, Section], name: str, first: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """Rows of an array in a file."""
-    dtype, section = ARRAYS[name], sections[name]
-    row_size = 2 * dtype.itemsize
-    places, sizes = section.start + first * row_size, counts * row_size
-    content = b"".join(map(os.pread, repeat(file), sizes.tolist(), places.tolist()))
-    return np.frombuffer(content, dtype).reshape(-1, 2)
+    size = 2 * ARRAYS[name].itemsize
+    return _read(file, name, sections[name].start + first * size, (counts * size).tolist())
+
+
+def _read(file: int, name: str, places: np.ndarray, sizes: Iterable[int]) -> np.ndarray:
+    """What stands at bytes of a file, one after the other in rows of two."""
+    return np.frombuffer(b"".join(map(os.pread, repeat(file), sizes, places.tolist())), ARRAYS[name]).reshape(-1, 2)
 
 
 def write_store(path: str | Path, parts: Iterable[dict[str, np.ndarray]], explicit_hydrogens: bool = False) -> None:
@@ -202,9 +224,3 @@ def _read_header(path: Path) -> tuple[dict[str, Section], bool]:
         if 8 + length + end > path.stat().st_size:
             raise ValueError("truncated")
     return sections, header["__metadata__"][HYDROGENS] == "true"
-
-
-def _map(path: Path, section: Section) -> np.ndarray:
-    """Offsets as a memory map."""
-    # The plain view spares numpy.memmap's bookkeeping on every indexing.
-    return np.asarray(np.memmap(path, np.int64, mode="r", offset=section.start, shape=tuple(section.shape)))

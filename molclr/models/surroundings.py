@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from molclr.shuffle import mix
+
 WORTHWHILE = 0.85
 """Largest share of distinct atoms with which a layer is computed by classes; beyond, finding them costs more than they spare."""
 
@@ -51,22 +53,15 @@ def refinements(features: Tensor, source: Tensor, target: Tensor, bond: Tensor, 
     """
     # A class is known by 64 bits, and a collision would go unnoticed. Two of 12,000 well-mixed hashes collide with a
     # probability of 4e-12; in all steps of the paper's pre-training, fifty epochs of ten million molecules, of 4e-5.
-    hashes, found = _mix(features), list[Classes]()
-    code = _mix(bond + (1 << 32))
+    hashes, found = mix(features), list[Classes]()
+    code = mix(bond + (1 << 32))
     while len(found) <= depth:
         classes = _classes(hashes)
         if len(classes.first) > WORTHWHILE * len(features):
             break
         found.append(classes)
-        hashes = torch.zeros_like(hashes).index_add_(0, target, _mix(hashes[source] + code))
+        hashes = torch.zeros_like(hashes).index_add_(0, target, mix(hashes[source] + code))
     return found
-
-
-def _mix(number: Tensor) -> Tensor:
-    """The finalizer of splitmix64 (Steele et al., OOPSLA 2014), on int64 that overflow: bijective, each bit decides all."""
-    number = (number ^ (number >> 30 & (1 << 34) - 1)) * -0x40A7B892E31B1A47
-    number = (number ^ (number >> 27 & (1 << 37) - 1)) * -0x6B2FB644ECCEEE15
-    return number ^ (number >> 31 & (1 << 33) - 1)
 
 
 def _classes(hashes: Tensor) -> Classes:

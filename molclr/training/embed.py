@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import torch
 
 from molclr.config import Compute
+from molclr.data.corpus import CorpusSplit
 from molclr.data.molecules import OWN_COLUMNS, open_molecules
 from molclr.data.store import GraphStore
 from molclr.errors import MolclrError
@@ -16,7 +17,6 @@ from molclr.models.encoder import Encoder
 from molclr.progress import progress
 from molclr.training.checkpoint import load_encoder
 from molclr.training.device import prepare
-from molclr.training.pretrain import split_corpus
 
 BATCH = 512
 
@@ -52,7 +52,11 @@ def write_embeddings(
     model, about = load_encoder(encoder)
     if held_out and about["held_out"] is None:
         raise MolclrError(f"What pre-training of '{encoder}' held out is not known; embed without --held-out.")
-    positions = split_corpus(count, **about["held_out"])[1] if held_out else np.arange(count)
+    if held_out:
+        split = CorpusSplit(count, **about["held_out"])
+        positions = split.to_hold_out(np.arange(split.held_out))
+    else:
+        positions = np.arange(count)
     if limit is not None and limit < len(positions):
         positions = positions[np.arange(limit) * len(positions) // limit]
     chosen = table.read(columns=list(OWN_COLUMNS)).take(positions)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from molclr.batch import GraphBatch
 from molclr.config import EncoderName, EncoderShape, Pretrain
+from molclr.data.corpus import CorpusSplit
 from molclr.data.store import GraphStore
 from molclr.distributed import gather, process_group, processes, rank, share, sum_gradients, tell
 from molclr.errors import MolclrError
@@ -19,6 +20,7 @@ from molclr.models.heads import ProjectionHead
 from molclr.models.nt_xent import nt_xent
 from molclr.progress import progress
 from molclr.seeds import derive_seed
+from molclr.shuffle import Shuffle
 from molclr.training.checkpoint import copy_weights, save_encoder
 from molclr.training.device import mixed_precision, prepare
 from molclr.training.schedule import learning_rate
@@ -63,10 +65,10 @@ def _pretrain(
     device: torch.device,
 ) -> None:
     store = GraphStore(graphs)
-    train, held_out = split_corpus(len(store), settings.validation_share, settings.seed)
-    batch_size = min(settings.batch_size, len(train))
-    steps = len(train) // batch_size
-    if processes() > min(batch_size, len(held_out)):
+    corpus = CorpusSplit(len(store), settings.validation_share, settings.seed)
+    batch_size = min(settings.batch_size, corpus.train)
+    steps = corpus.train // batch_size
+    if processes() > min(batch_size, corpus.held_out):
         raise MolclrError(
             f"{processes()} processes have too few molecules in a batch; use fewer, or a larger batch_size."
         )
@@ -79,12 +81,12 @@ def _pretrain(
     for epoch in range(run.epoch, settings.epochs):
         label = f"{name} epoch {epoch + 1}/{settings.epochs}"
         start, first_step = time.monotonic(), run.step
-        order = np.random.default_rng(derive_seed(settings.seed, "order", epoch)).permutation(train)
+        order = Shuffle(corpus.train, derive_seed(settings.seed, "order", epoch))
         rate = optimizer.param_groups[0]["lr"] = learning_rate(settings, epoch)
         model.train()
         with Interruption() as interruption:
             for step in progress(range(run.step, steps), label=label, unit="step", silent=rank() > 0):
-                rows = np.sort(order[step * batch_size : (step + 1) * batch_size])
+                rows = corpus.to_train_on(order[np.arange(step * batch_size, (step + 1) * batch_size)])
                 seed = derive_seed(settings.seed, "views", epoch, step)
                 loss, _ = contrastive_loss(model, store.batch(rows), settings, device, seed)
                 optimizer.zero_grad()
@@ -98,7 +100,7 @@ def _pretrain(
                 run.save_now_and_then(settings.checkpoint_seconds)
             run.save()
         speed = (steps - first_step) * batch_size / (time.monotonic() - start)
-        validation_loss, accuracy = validate(model, store, held_out, settings, device)
+        validation_loss, accuracy = validate(model, store, corpus, settings, device)
         run.end_epoch(validation_loss, accuracy, rate)
         tell(f"{label}: validation loss {validation_loss:.4f}, accuracy {accuracy:.3f}, {speed:.0f} molecules/s")
 
@@ -144,30 +146,19 @@ def require_finite(loss: Tensor, model: nn.Module, where: str, rows: np.ndarray)
 
 @torch.no_grad()
 def validate(
-    model: ContrastiveModel, store: GraphStore, held_out: np.ndarray, settings: Pretrain, device: torch.device
+    model: ContrastiveModel, store: GraphStore, corpus: CorpusSplit, settings: Pretrain, device: torch.device
 ) -> tuple[float, float]:
     """Mean loss and contrastive accuracy on the held-out molecules, with the same views in every epoch.
 
     The loss depends on the number of negatives, so an incomplete last batch is left out unless it is the only one.
     """
     model.eval()
-    size = min(settings.batch_size, len(held_out))
+    size = min(settings.batch_size, corpus.held_out)
     losses, accuracies = [], []
-    for first in range(0, len(held_out) - size + 1, size):
+    for first in range(0, corpus.held_out - size + 1, size):
         seed = derive_seed(settings.seed, "validation views", first)
-        loss, accuracy = contrastive_loss(model, store.batch(held_out[first : first + size]), settings, device, seed)
+        rows = corpus.to_hold_out(np.arange(first, first + size))
+        loss, accuracy = contrastive_loss(model, store.batch(rows), settings, device, seed)
         losses.append(float(loss))
         accuracies.append(float(accuracy))
     return float(np.mean(losses)), float(np.mean(accuracies))
-
-
-def split_corpus(molecules: int, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Positions of the molecules to train on and of those held out: ascending int64 arrays.
-
-    Raises MolclrError when fewer than two molecules are left on either side: a contrast needs two.
-    """
-    held_out = max(2, round(molecules * share))
-    if molecules - held_out < 2:
-        raise MolclrError(f"A corpus of {molecules} molecules is too small to pre-train on; give it at least 4.")
-    order = np.random.default_rng(derive_seed(seed, "held out")).permutation(molecules)
-    return np.sort(order[held_out:]), np.sort(order[:held_out])

@@ -54,6 +54,13 @@ def test_a_part_in_memory_is_the_same_as_in_a_file(path, smiles):
         assert ours == expected if isinstance(ours, int) else torch.equal(ours, expected)
 
 
+@pytest.mark.parametrize("position", [-1, 14])
+def test_a_position_that_the_store_does_not_have_is_an_error(path, smiles, position):
+    for store in (GraphStore(path), GraphStore.of(featurize_part(smiles))):
+        with pytest.raises(IndexError, match="14 molecules"):
+            store.batch(np.array([0, position]))
+
+
 def test_the_file_is_plain_safetensors(path, smiles):
     arrays = load_file(path)
     assert set(arrays) == {"atoms", "atom_offsets", "bonds", "bond_offsets", "bond_features"}

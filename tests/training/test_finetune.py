@@ -10,6 +10,7 @@ from paths import FIXTURES
 
 from molclr.batch import GraphBatch
 from molclr.config import Compute, EncoderShape, Finetune, Pretrain
+from molclr.data.corpus import CorpusSplit
 from molclr.data.labelled import read_labelled
 from molclr.data.store import GraphStore
 from molclr.errors import MolclrError
@@ -19,7 +20,7 @@ from molclr.models.encoder import Encoder
 from molclr.training.checkpoint import load_weights, save_encoder
 from molclr.training.embed import write_embeddings
 from molclr.training.finetune import Predictor, adam, finetune
-from molclr.training.pretrain import pretrain, split_corpus
+from molclr.training.pretrain import pretrain
 
 SHAPE = EncoderShape(layers=2, width=16, feature=24)
 SETTINGS = Finetune(epochs=3, batch_size=32, head_learning_rate=2e-3)
@@ -292,7 +293,8 @@ def test_embeddings_of_held_out_molecules(corpus, tmp_path):
     every, some = (pq.read_table(tmp_path / f"{name}.parquet") for name in ("all", "some"))
     assert every["embedding"].type.list_size == 24
     assert len(every) == pq.read_metadata(corpus[0]).num_rows
-    held_out = split_corpus(len(every), 0.1, 3)[1]
+    split = CorpusSplit(len(every), 0.1, 3)
+    held_out = split.to_hold_out(np.arange(split.held_out))
     assert some["row"].to_pylist() == every["row"].take(held_out).to_pylist()
     assert len(pq.read_table(tmp_path / "few.parquet")) == 10
     rows = every["row"].to_pylist()

@@ -7,11 +7,12 @@ import torch
 from forks import SETTINGS, SHAPE, results_of
 
 from molclr.config import Pretrain
+from molclr.data.corpus import CorpusSplit
 from molclr.data.store import GraphStore
 from molclr.errors import MolclrError
 from molclr.training import pretrain as module
 from molclr.training.checkpoint import load_encoder, load_weights
-from molclr.training.pretrain import pretrain, split_corpus
+from molclr.training.pretrain import pretrain
 from molclr.training.schedule import learning_rate
 
 
@@ -67,9 +68,9 @@ def test_held_out_molecules_are_never_trained_on(corpus, tmp_path, monkeypatch):
     monkeypatch.setattr(module, "contrastive_loss", spy)
     monkeypatch.setattr(GraphStore, "batch", note)
     pretrain(corpus[1], tmp_path, "gin", SHAPE, SETTINGS.model_copy(update={"epochs": 1}))
-    train, held_out = split_corpus(len(GraphStore(corpus[1])), SETTINGS.validation_share, SETTINGS.seed)
-    assert seen[True] <= set(train.tolist()) and len(seen[True]) == len(train) // 32 * 32
-    assert seen[False] == set(held_out.tolist())
+    split = CorpusSplit(len(GraphStore(corpus[1])), SETTINGS.validation_share, SETTINGS.seed)
+    assert seen[True] <= set(split.to_train_on(np.arange(split.train))) and len(seen[True]) == split.train // 32 * 32
+    assert seen[False] == set(split.to_hold_out(np.arange(split.held_out)))
     assert not seen[True] & seen[False]
 
 
@@ -147,18 +148,6 @@ def test_mixed_precision_stays_close_to_single(corpus, tmp_path, undisturbed):
     ours, exact = history_of(tmp_path)[0], history_of(undisturbed)[0]
     assert float(ours["train_loss"]) == pytest.approx(float(exact["train_loss"]), rel=0.02)
     assert ours["train_loss"] != exact["train_loss"]
-
-
-def test_a_corpus_is_split_by_share_and_seed():
-    train, held_out = split_corpus(1000, 0.05, 0)
-    assert len(held_out) == 50
-    assert sorted([*train, *held_out]) == list(range(1000))
-    assert not np.array_equal(held_out, split_corpus(1000, 0.05, 1)[1])
-
-
-def test_a_corpus_of_three_molecules_is_an_error():
-    with pytest.raises(MolclrError, match="3 molecules is too small"):
-        split_corpus(3, 0.05, 0)
 
 
 def test_learning_rate_warms_up_and_falls():

@@ -54,7 +54,7 @@ def jobs(*settings):
             continue
         fields = dict(re.findall(r"^    (input|output): (.*)$", block, re.MULTILINE))
         inputs, outputs = (tuple(filter(None, fields.get(key, "").split(", "))) for key in ("input", "output"))
-        shell = re.search(r"^ *(?:Shell command: )?(molclr .*)$", block, re.MULTILINE)
+        shell = re.search(r"^ *(?:Shell command: )?((?:molclr|torchrun) .*)$", block, re.MULTILINE)
         name = rule[1].removeprefix("all_") if not outputs else stage_of(outputs[0])
         found.setdefault(name, {})[outputs or rule[1]] = (inputs, shell[1] if shell else "")
     return found
@@ -137,9 +137,9 @@ def test_pre_training_takes_as_many_processes_as_gpus(planned):
     job = next(job for job in planned["pretrain"] if "results/pretrain/gin/encoder.safetensors" in job)
     changed = jobs("pretrain={gpus: 4, checkpoint_seconds: 60, temperature: 0.1, epochs: 2, warmup_epochs: 1}")
     before, after = planned["pretrain"][job][1], changed["pretrain"][job][1]
-    assert "--processes 1 --checkpoint-seconds 300.0 " in before
-    assert "--processes 4 --checkpoint-seconds 60.0 " in after
-    assert after.replace("--processes 4", "--processes 1").replace("-seconds 60.0", "-seconds 300.0") == before
+    assert before.startswith("molclr pretrain ") and " --checkpoint-seconds 300.0 " in before
+    assert after.startswith("torchrun --standalone --nproc-per-node 4 -m molclr.cli pretrain ")
+    assert "molclr " + after.partition(" molclr.cli ")[2].replace("-seconds 60.0", "-seconds 300.0") == before
 
 
 def test_every_parameter_of_dvc_yaml_stands_in_the_default_configuration():
@@ -175,6 +175,22 @@ def test_restore_compares_parameters_as_dvc_reads_them(monkeypatch, tmp_path):
     Path("config.yaml").write_text("pretrain: {learning_rate: 1e-4, gpus: 0}")
     (difference,) = provenance.differences("pretrain")
     assert difference == "pretrain: pretrain.learning_rate in config.yaml is 0.0001, was 1e-05"
+
+
+def test_snakemake_and_dvc_read_one_configuration(monkeypatch, tmp_path):
+    """An editor that replaces the link would have DVC record parameters that Snakemake did not have."""
+    monkeypatch.chdir(tmp_path)
+    Path("params.yaml").write_text("seeds: [0]")
+    Path("config").mkdir()
+    link = Path("config/config.yaml")
+    link.symlink_to("../params.yaml")
+    provenance.refuse_another_configuration()
+    link.unlink()
+    for replaced in (False, True):
+        if replaced:
+            link.write_text("seeds: [0]")
+        with pytest.raises(provenance.Refusal, match=r"no link to params\.yaml"):
+            provenance.refuse_another_configuration()
 
 
 def test_the_lock_is_that_of_this_code_and_these_parameters(monkeypatch):

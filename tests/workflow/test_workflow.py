@@ -9,8 +9,11 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
+import jinja2
 import pytest
+import yaml
 from paths import REPOSITORY
 
 from molclr.data.catalogue import load_catalogue
@@ -169,6 +172,16 @@ def test_the_report_is_one_page(finished):
     assert "classification.html" in page and "retrieval_gin.png" in page
 
 
+@pytest.mark.parametrize(
+    ("name", "origin"), [("config", "molecules of the corpus ``zinc``"), ("official-gcn", "``official-gcn``")]
+)
+def test_the_report_says_what_was_run(name, origin):
+    settings = yaml.safe_load((REPOSITORY / f"config/{name}.yaml").read_text())
+    template = (REPOSITORY / "workflow/report/workflow.rst").read_text()
+    text = jinja2.Template(template).render(snakemake=SimpleNamespace(config=settings))
+    assert origin in text and "bbbp, bace" in text
+
+
 def test_the_paper_is_planned(finished):
     jobs = planned(finished, "--configfile", "config/paper.yaml")
     benchmarks = load_catalogue().benchmarks
@@ -178,6 +191,19 @@ def test_the_paper_is_planned(finished):
     assert jobs["baseline"] == targets * 2 * 3
     assert jobs["pretrain"] == 2
     assert jobs["featurize_shard"] == 10 and jobs["gather"] == 1
+
+
+@pytest.mark.parametrize("beside", [(), ("without-hydrogens",), ("one-model-a-target",)])
+def test_the_studies_with_released_weights_are_planned(finished, beside):
+    """Each from the authors' checkpoint, in a folder of results of its own, without a corpus."""
+    name = "-".join(["official-gcn", *beside])
+    jobs = planned(finished, "--configfile", *(f"config/{file}.yaml" for file in ("official-gcn", *beside)))
+    assert jobs["fetch_checkpoint"] == jobs["import_official"] == 1
+    assert jobs["finetune"] > 0 and not {"pretrain", "embed"} & jobs.keys()
+    files = snakemake(
+        finished, "--summary", "--configfile", *(f"config/{file}.yaml" for file in ("official-gcn", *beside))
+    )
+    assert f"results/{name}/tables/predictions.csv.gz" in files
 
 
 def test_a_table_of_any_number_of_runs_is_one_command(finished):

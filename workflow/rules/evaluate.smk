@@ -100,7 +100,7 @@ rule predictions:
         "molclr predictions {params.metrics} --output {output.table:q} 2> {log:q}"
 
 
-rule datasets:
+rule audit:
     """What is in the benchmarks: refused, repeated, contradicting, missing and undefined."""
     input:
         benchmarks=audited,

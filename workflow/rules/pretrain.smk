@@ -9,6 +9,7 @@ ENCODERS = [] if RELEASED else STARTS  # those that are pre-trained here
 
 # They decide nothing but the time, so they are no params.
 PROCESSES = max(1, settings.pretrain.gpus)
+MOLCLR = f"torchrun --standalone --nproc-per-node {PROCESSES} -m molclr.cli" if PROCESSES > 1 else "molclr"
 CHECKPOINT_SECONDS = settings.pretrain.checkpoint_seconds
 
 
@@ -60,8 +61,8 @@ else:
             shape=settings.encoder.model_dump_json(),
             settings=settings.pretrain.model_dump_json(),
         shell:
-            "molclr pretrain {input.graphs:q} --encoder {wildcards.encoder} --start-afresh --shape {params.shape:q}"
-            " --settings {params.settings:q} --processes {PROCESSES} --checkpoint-seconds {CHECKPOINT_SECONDS}"
+            "{MOLCLR} pretrain {input.graphs:q} --encoder {wildcards.encoder} --start-afresh --shape {params.shape:q}"
+            " --settings {params.settings:q} --checkpoint-seconds {CHECKPOINT_SECONDS}"
             ' --folder "$(dirname {output.encoder:q})" 2> {log:q}'
 
 

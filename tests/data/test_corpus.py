@@ -1,0 +1,29 @@
+"""Which molecules of a corpus are held out."""
+
+import numpy as np
+import pytest
+
+from molclr.data.corpus import CorpusSplit
+from molclr.errors import MolclrError
+
+
+def parts(molecules, share, seed):
+    split = CorpusSplit(molecules, share, seed)
+    return split.to_train_on(np.arange(split.train)), split.to_hold_out(np.arange(split.held_out))
+
+
+def test_a_corpus_is_split_by_share_and_seed():
+    train, held_out = parts(1000, 0.05, 0)
+    assert len(held_out) == 50
+    assert sorted([*train, *held_out]) == list(range(1000))
+    assert not np.array_equal(held_out, parts(1000, 0.05, 1)[1])
+
+
+def test_positions_are_ascending():
+    for part in parts(1000, 0.3, 0):
+        assert (np.diff(part) > 0).all()
+
+
+def test_a_corpus_of_three_molecules_is_an_error():
+    with pytest.raises(MolclrError, match="3 molecules is too small"):
+        CorpusSplit(3, 0.05, 0)
