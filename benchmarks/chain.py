@@ -1,5 +1,6 @@
-"""Time and memory of each step, from the figures that Snakemake keeps in logs/: `python benchmarks/chain.py`."""
+"""Time and memory of each step, from the figures that Snakemake keeps in logs/: `python benchmarks/chain.py [NAME]`."""
 
+import argparse
 import csv
 import re
 import sys
@@ -24,8 +25,13 @@ STEPS = {
 
 def main() -> None:
     """Print a Markdown table: jobs, seconds of all jobs together, the longest one, and the most memory of one."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "name", nargs="?", default="*", help="only the jobs of this data set, such as hiv (default: all)"
+    )
+    name = parser.parse_args().name
     found = defaultdict(list)
-    for path in sorted(Path("logs").rglob("*.tsv")):
+    for path in sorted({*Path("logs").rglob(f"{name}.tsv"), *Path("logs").rglob(f"{name}.*.tsv")}):
         step = next((name for name, pattern in STEPS.items() if re.search(pattern, path.as_posix())), None)
         with path.open() as file:
             row = next(csv.DictReader(file, delimiter="\t"))
