@@ -27,7 +27,7 @@ def main() -> None:
     """Print a Markdown table: jobs, seconds of all jobs together, the longest one, and the most memory of one."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "name", nargs="?", default="*", help="only the jobs of this data set, such as hiv (default: all)"
+        "name", nargs="?", default="*", help="only the data jobs of this data set, such as hiv (default: all)"
     )
     name = parser.parse_args().name
     found = defaultdict(list)

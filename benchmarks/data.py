@@ -148,7 +148,7 @@ def epoch(path: Path) -> None:
     most = memory()
     batches = corpus.train // BATCH
     for step in range(batches):
-        store.batch(corpus.to_train_on(order[np.arange(step * BATCH, (step + 1) * BATCH)]))
+        store.batch(corpus.to_train_on(order.at(np.arange(step * BATCH, (step + 1) * BATCH))))
         if step % 100 == 0:
             most = Memory(*map(max, most, memory()))
     seconds, wall = time.process_time() - start, time.monotonic() - wall

@@ -47,6 +47,8 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     store = GraphStore(options.graphs)
+    if len(store) < 2 * BATCH:
+        parser.error(f"{options.graphs} has fewer than {2 * BATCH} molecules")
     print(
         f"{SHAPE.layers} layers of {SHAPE.width}, h {SHAPE.feature}, z {SETTINGS.projection}, batches of {BATCH} of the "
         f"{len(store):,} molecules of {options.graphs}, threads: {options.threads}, PyTorch {torch.__version__}"
@@ -86,7 +88,7 @@ def print_encoder(name: EncoderName, store: GraphStore, rounds: int, without_tor
 
 def print_embedding(name: EncoderName, molecules: Path, graphs: Path, threads: int) -> None:
     """Molecules a second of `molclr embed`: from a molecule table and its graph store to a table of representations."""
-    count, encoder = 8 * BATCH, Encoder(name, SHAPE)
+    count, encoder = min(8 * BATCH, len(GraphStore(graphs))), Encoder(name, SHAPE)
     with tempfile.TemporaryDirectory(prefix="molclr-") as folder:
         file = Path(folder, "encoder.safetensors")
         save_encoder(file, encoder, encoder.state_dict(), None)
@@ -129,7 +131,7 @@ def random_batches(store: GraphStore) -> Iterator[np.ndarray]:
     for epoch in itertools.count():
         order = Shuffle(corpus.train, derive_seed(SETTINGS.seed, "order", epoch))
         for first in range(0, corpus.train - BATCH + 1, BATCH):
-            yield corpus.to_train_on(order[np.arange(first, first + BATCH)])
+            yield corpus.to_train_on(order.at(np.arange(first, first + BATCH)))
 
 
 def two_views(store: GraphStore, molecules: np.ndarray, settings: Augmentation) -> None:

@@ -13,6 +13,7 @@ FLOORS = [
         "progress",
         "seeds",
         "shuffle",
+        "hashing",
         "batch",
         "dependencies",
         "parallel",

@@ -125,7 +125,7 @@ def guard(target: str) -> None:
 
 def refuse_another_configuration() -> None:
     """Raise Refusal if Snakemake has another configuration than DVC, or it has another folder of results than dvc.yaml."""
-    if not Path(ITS_LINK).exists() or not Path(ITS_LINK).samefile(CONFIG):
+    if not (Path(ITS_LINK).exists() and Path(CONFIG).exists()) or not Path(ITS_LINK).samefile(CONFIG):
         raise Refusal(
             f"{ITS_LINK}, which Snakemake reads, is no link to {CONFIG}, which DVC reads (an editor may have replaced it): put "
             f"what should count into {CONFIG}, then `ln -sf ../{CONFIG} {ITS_LINK}`."

@@ -10,8 +10,10 @@ from molclr.shuffle import Shuffle
 class CorpusSplit:
     """A random split of the positions in a corpus, computed where it is asked for: no memory grows with the corpus.
 
-    train, held_out: how many molecules there are of each.
+    train, held_out: how many molecules there are of each. RULE: by what rule; it stands in what was trained.
     """
+
+    RULE = "Feistel"
 
     def __init__(self, molecules: int, share: float, seed: int) -> None:
         """Hold out a `share` of the molecules.
@@ -26,8 +28,8 @@ class CorpusSplit:
 
     def to_train_on(self, numbers: np.ndarray) -> np.ndarray:
         """Positions in the corpus, ascending int64, of the molecules to train on with these numbers, from 0 to `train` - 1."""
-        return np.sort(self._order[numbers + self.held_out])
+        return np.sort(self._order.at(numbers + self.held_out))
 
     def to_hold_out(self, numbers: np.ndarray) -> np.ndarray:
         """Positions in the corpus, ascending int64, of the held-out molecules with these numbers, from 0 to `held_out` - 1."""
-        return np.sort(self._order[numbers])
+        return np.sort(self._order.at(numbers))

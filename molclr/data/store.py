@@ -5,6 +5,7 @@ its own bytes, and nothing is mapped into memory: after an epoch in random order
 """
 
 import json
+import math
 import os
 import shutil
 import weakref
@@ -59,7 +60,7 @@ class GraphStore:
             raise MolclrError(f"There is no graph store '{path}'; make it with 'molclr featurize'.")
         try:
             sections, self.explicit_hydrogens = _read_header(Path(path))
-            (length,) = sections["atom_offsets"].shape
+            (length,) = {*sections["atom_offsets"].shape, *sections["bond_offsets"].shape}
         except (ValueError, KeyError, TypeError):
             raise MolclrError(
                 f"'{path}' is truncated or no graph store; make it anew with 'molclr featurize'."
@@ -139,18 +140,22 @@ def _take_rows(arrays: dict[str, np.ndarray], name: str, first: np.ndarray, coun
 def _read_offsets(file: int, sections: dict[str, Section], name: str, molecules: np.ndarray) -> np.ndarray:
     """Where molecules begin and end in an array in a file."""
     size = ARRAYS[name].itemsize
-    return _read(file, name, sections[name].start + molecules * size, repeat(2 * size)).T
+    return _read(file, name, sections[name].start + molecules * size, np.full(len(molecules), 2 * size)).T
 
 
 def _read_rows(file: int, sections: dict[str, Section], name: str, first: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """Rows of an array in a file."""
     size = 2 * ARRAYS[name].itemsize
-    return _read(file, name, sections[name].start + first * size, (counts * size).tolist())
+    return _read(file, name, sections[name].start + first * size, counts * size)
 
 
-def _read(file: int, name: str, places: np.ndarray, sizes: Iterable[int]) -> np.ndarray:
-    """What stands at bytes of a file, one after the other in rows of two."""
-    return np.frombuffer(b"".join(map(os.pread, repeat(file), sizes, places.tolist())), ARRAYS[name]).reshape(-1, 2)
+def _read(file: int, name: str, places: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """What stands at bytes of a file, one after the other in rows of two. Raises OSError if it has become shorter."""
+    sizes = sizes.tolist()
+    content = b"".join(map(os.pread, repeat(file), sizes, places.tolist()))
+    if len(content) != sum(sizes):
+        raise OSError("A graph store became shorter while it was read.")
+    return np.frombuffer(content, ARRAYS[name]).reshape(-1, 2)
 
 
 def write_store(path: str | Path, parts: Iterable[dict[str, np.ndarray]], explicit_hydrogens: bool = False) -> None:
@@ -221,6 +226,11 @@ def _read_header(path: Path) -> tuple[dict[str, Section], bool]:
     for name in ARRAYS:
         start, end = header[name]["data_offsets"]
         sections[name] = Section(8 + length + start, header[name]["shape"])
-        if 8 + length + end > path.stat().st_size:
+        if (
+            8 + length + end > path.stat().st_size
+            or end - start != math.prod(header[name]["shape"]) * ARRAYS[name].itemsize
+        ):
             raise ValueError("truncated")
+    if sections["atom_offsets"].shape == [0]:
+        raise ValueError("no offsets")
     return sections, header["__metadata__"][HYDROGENS] == "true"

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from molclr.shuffle import mix
+from molclr.hashing import mix
 
 WORTHWHILE = 0.85
 """Largest share of distinct atoms with which a layer is computed by classes; beyond, finding them costs more than they spare."""

@@ -47,9 +47,9 @@ def load_weights(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 
 def save_encoder(
-    path: str | Path, encoder: Encoder, weights: dict[str, Tensor], held_out: dict[str, float] | None
+    path: str | Path, encoder: Encoder, weights: dict[str, Tensor], held_out: dict[str, float | str] | None
 ) -> None:
-    """Write `weights` of `encoder` with its name and shape, and the share and seed that say what its corpus held out.
+    """Write `weights` of `encoder` with its name and shape, and rule, share and seed that say what its corpus held out.
 
     held_out: None if that is not known.
     """

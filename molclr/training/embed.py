@@ -53,7 +53,11 @@ def write_embeddings(
     if held_out and about["held_out"] is None:
         raise MolclrError(f"What pre-training of '{encoder}' held out is not known; embed without --held-out.")
     if held_out:
-        split = CorpusSplit(count, **about["held_out"])
+        if about["held_out"].get("rule") != CorpusSplit.RULE:
+            raise MolclrError(
+                f"'{encoder}' held out molecules by a former rule; pre-train anew, or embed without --held-out."
+            )
+        split = CorpusSplit(count, about["held_out"]["share"], about["held_out"]["seed"])
         positions = split.to_hold_out(np.arange(split.held_out))
     else:
         positions = np.arange(count)

@@ -86,7 +86,7 @@ def _pretrain(
         model.train()
         with Interruption() as interruption:
             for step in progress(range(run.step, steps), label=label, unit="step", silent=rank() > 0):
-                rows = corpus.to_train_on(order[np.arange(step * batch_size, (step + 1) * batch_size)])
+                rows = corpus.to_train_on(order.at(np.arange(step * batch_size, (step + 1) * batch_size)))
                 seed = derive_seed(settings.seed, "views", epoch, step)
                 loss, _ = contrastive_loss(model, store.batch(rows), settings, device, seed)
                 optimizer.zero_grad()
@@ -105,7 +105,11 @@ def _pretrain(
         tell(f"{label}: validation loss {validation_loss:.4f}, accuracy {accuracy:.3f}, {speed:.0f} molecules/s")
 
     if rank() == 0:
-        about_corpus = {"share": settings.validation_share, "seed": settings.seed}
+        about_corpus: dict[str, float | str] = {
+            "rule": corpus.RULE,
+            "share": settings.validation_share,
+            "seed": settings.seed,
+        }
         write_rows(folder / "history.csv", run.history)
         save_encoder(folder / "encoder.safetensors", model.encoder, run.best, about_corpus)
         save_encoder(folder / "last.safetensors", model.encoder, copy_weights(model.encoder), about_corpus)

@@ -19,6 +19,12 @@ def test_a_corpus_is_split_by_share_and_seed():
     assert not np.array_equal(held_out, parts(1000, 0.05, 1)[1])
 
 
+def test_the_split_is_the_one_that_encoders_were_made_with():
+    """For another one, CorpusSplit.RULE has to be another."""
+    assert CorpusSplit.RULE == "Feistel"
+    assert CorpusSplit(1000, 0.05, 0).to_hold_out(np.arange(5)).tolist() == [109, 176, 281, 565, 832]
+
+
 def test_positions_are_ascending():
     for part in parts(1000, 0.3, 0):
         assert (np.diff(part) > 0).all()

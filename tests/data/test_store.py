@@ -90,6 +90,24 @@ def test_a_file_that_is_no_store(path, damage):
         GraphStore(path)
 
 
+@pytest.mark.parametrize("shape", [b"[3]", b"[]", b'"a"'])
+def test_a_header_that_does_not_fit_is_no_store(path, shape):
+    content = path.read_bytes()
+    written = b'"shape": [15]'
+    assert content.count(written) == 2
+    path.write_bytes(content.replace(written, (b'"shape": ' + shape).ljust(len(written)), 1))
+    with pytest.raises(MolclrError, match="no graph store"):
+        GraphStore(path)
+
+
+def test_a_store_that_becomes_shorter_is_an_error(path):
+    store = GraphStore(path)
+    with path.open("r+b") as file:
+        file.truncate(path.stat().st_size - 10)
+    with pytest.raises(OSError, match="became shorter"):
+        store.batch(np.arange(14))
+
+
 def test_a_store_that_fails_leaves_nothing(smiles, tmp_path):
     def parts():
         yield featurize_part(smiles)

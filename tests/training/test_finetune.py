@@ -282,6 +282,16 @@ def test_a_benchmark_without_a_positive(tmp_path, benchmark_files):
     assert "last epoch" in metrics.note
 
 
+def test_what_a_former_version_held_out_is_not_guessed(corpus, tmp_path):
+    encoder = Encoder("gin", SHAPE)
+    save_encoder(tmp_path / "encoder.safetensors", encoder, encoder.state_dict(), {"share": 0.1, "seed": 3})
+    arguments = *corpus, tmp_path / "h.parquet", tmp_path / "encoder.safetensors", Compute()
+    with pytest.raises(MolclrError, match="by a former rule"):
+        write_embeddings(*arguments, held_out=True)
+    assert not (tmp_path / "h.parquet").exists()
+    write_embeddings(*arguments)
+
+
 def test_embeddings_of_held_out_molecules(corpus, tmp_path):
     import pyarrow.parquet as pq
 
