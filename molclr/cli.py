@@ -20,7 +20,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = build_parser().parse_args(arguments)
     signal.signal(signal.SIGTERM, _terminate)
     try:
+        _refuse_one_file_for_two(options)
         options.run(options)
+    except IsADirectoryError as error:
+        print(f"molclr: error: '{error.filename2 or error.filename}' is a folder; name a file.", file=sys.stderr)
+        return 1
     except (MolclrError, OSError) as error:  # A full disk or a missing right is the user's to mend.
         print(f"molclr: error: {error}", file=sys.stderr)
         return 1
@@ -28,6 +32,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("molclr: interrupted", file=sys.stderr)
         return 130
     return 0
+
+
+def _refuse_one_file_for_two(options: argparse.Namespace) -> None:
+    """Raise MolclrError if two options name the same file: one would be written over the other."""
+    used: dict[Path, str] = {}
+    for name, value in vars(options).items():
+        for path in value if isinstance(value, list) else [value]:
+            if isinstance(path, Path) and used.setdefault(path.resolve(), name) != name:
+                raise MolclrError(f"'{path}' is given as {used[path.resolve()]} and as {name}; name another file.")
 
 
 def _terminate(*_: object) -> NoReturn:

@@ -94,6 +94,8 @@ class EncoderChoice(EncoderShape):
     @classmethod
     def _by_name(cls, value: Any) -> Any:
         if not isinstance(value, str):
+            if isinstance(value, dict) and "released" in value:
+                raise ValueError("an encoder that was released is named in place of all keys: 'encoder: official-gcn'")
             return value
         if value not in get_args(ReleasedName):
             raise ValueError(f"input should be keys of a shape, or {' or '.join(get_args(ReleasedName))}")
@@ -247,15 +249,19 @@ def parse_section(section: type[AnySection], values: Any, source: str) -> AnySec
         return section.model_validate(values if values is not None else {})
     except ValidationError as error:
         first = error.errors()[0]
-        given = first["input"] if not isinstance(first["input"], dict) else "{...}"
-        key = ".".join(str(part) for part in first["loc"]) or "the whole"
+        key = ".".join(str(part) for part in first["loc"])
         if first["type"] == "missing":
             raise MolclrError(f"{source}: the key '{key}' is missing.") from None
         if first["type"] == "extra_forbidden":
             known = ", ".join(_fields_beside(section, first["loc"]))
             raise MolclrError(f"{source}: unknown key '{key}'; known here are {known}.") from None
         message = first["msg"].removeprefix("Value error, ")
-        raise MolclrError(f"{source}: '{key}' is {given!r}: {message[:1].lower()}{message[1:]}.") from None
+        if first["type"] == "value_error" and isinstance(first["input"], dict):  # What keys say of each other.
+            where = f"'{key}': " if key else ""
+        else:
+            given = first["input"] if not isinstance(first["input"], dict) else "{...}"
+            where = f"'{key}' is {given!r}: "
+        raise MolclrError(f"{source}: {where}{message[:1].lower()}{message[1:]}.") from None
 
 
 def parse_settings(section: type[AnySection], text: str) -> AnySection:

@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from paths import FIXTURES
@@ -87,14 +88,42 @@ def test_a_mistake_in_the_settings_names_the_key(tmp_path, capsys):
 )
 @pytest.mark.parametrize("content", [None, "", "<html>\n<body>no\n"], ids=["missing", "empty", "html"])
 def test_a_wrong_file_is_one_sentence_and_nothing_is_written(tmp_path, capsys, arguments, content):
-    wrong, out = tmp_path / "wrong", tmp_path / "out" / "out"
-    if content is not None:
-        wrong.write_text(content)
-    places = {"FILE": str(wrong), "OUT": str(out)}
-    assert main([places.get(argument, argument) for argument in arguments]) == 1
+    places = {"FILE": tmp_path, "OUT": tmp_path / "out"}
+    given = [str(places[word] / f"{word}-{i}") if word in places else word for i, word in enumerate(arguments)]
+    wrong = [Path(path) for path, word in zip(given, arguments, strict=True) if word == "FILE" and content is not None]
+    for path in wrong:
+        path.write_text(content)
+    assert main(given) == 1
     error = capsys.readouterr().err
     assert error.startswith("molclr: error: ") and error.count("\n") == 1
-    assert not [path for path in tmp_path.rglob("*") if path.is_file() and path != wrong]
+    assert {path for path in tmp_path.rglob("*") if path.is_file()} == set(wrong)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["split", "FILE", "--scheme", "scaffold", "--output", "FILE"],
+        ["predict", "FILE", "--model", "model.safetensors", "--output", "FILE"],
+        ["embed", "m.parquet", "--graphs", "FILE", "--encoder", "gin.safetensors", "--output", "FILE"],
+        ["gather", "a.safetensors", "FILE", "--output", "FILE"],
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_no_command_writes_over_what_it_reads(tmp_path, capsys, arguments):
+    (tmp_path / "mine").write_text("precious")
+    places = [tmp_path / "mine", tmp_path / "folder" / ".." / "mine"]
+    assert main([str(places.pop()) if word == "FILE" else word for word in arguments]) == 1
+    assert "mine' is given as " in capsys.readouterr().err
+    assert (tmp_path / "mine").read_text() == "precious"
+
+
+def test_a_folder_in_place_of_a_file_to_write(tmp_path, capsys):
+    table = str(tmp_path / "table.parquet")
+    raw, rejected = str(FIXTURES / "bbbp.csv"), str(tmp_path / "rejected.csv")
+    assert main(["canonicalize", raw, "--molecules", table, "--rejected", rejected, "--limit", "20"]) == 0
+    capsys.readouterr()
+    assert main(["featurize", table, "--output", str(tmp_path)]) == 1
+    assert capsys.readouterr().err == f"molclr: error: '{tmp_path}' is a folder; name a file.\n"
 
 
 def test_the_data_steps_by_hand(tmp_path):

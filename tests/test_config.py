@@ -78,8 +78,14 @@ def test_a_released_encoder_by_name():
     assert configuration.encoder.released == "official-gcn"
     shape = EncoderShape(layers=5, width=300, feature=512, gcn_normalization=False)
     assert configuration.encoder.model_dump_json() == shape.model_dump_json()
-    with pytest.raises(MolclrError, match="official-gcn is that of MolCLR_GCN; take MolCLR_GIN out of 'models'"):
+    with pytest.raises(
+        MolclrError, match="the encoder official-gcn is that of MolCLR_GCN; take MolCLR_GIN out of 'models'"
+    ):
         parse_section(Config, SMALL | {"models": ["GIN", "MolCLR_GIN"], "encoder": "official-gcn"}, "run.yaml")
+    with pytest.raises(
+        MolclrError, match=r"run\.yaml: 'encoder': an encoder that was released is named in place of all keys"
+    ):
+        parse_section(Config, SMALL | {"encoder": {"released": "official-gcn", "layers": 3}}, "run.yaml")
     with pytest.raises(MolclrError, match=r"'encoder' is 'gcn': input should be keys of a shape, or official-gin or"):
         parse_section(Config, SMALL | {"encoder": "gcn"}, "run.yaml")
 

@@ -23,7 +23,7 @@ CONFIDENCE = 0.95
 RESAMPLES_AT_A_TIME = 200
 """Bounds the memory: so many weights for each test molecule."""
 
-Verdict = Literal["better", "worse", "not significant"]
+Verdict = Literal["better", "worse", "not significant", "one seed"]
 
 
 @dataclass(frozen=True)
@@ -33,9 +33,9 @@ class Difference:
     value: float
     low: float
     high: float
-    """Bounds of the interval that holds the expected difference with the probability CONFIDENCE."""
+    """Bounds of an interval that, were all repeated, would hold the expected difference in a share CONFIDENCE of the cases."""
     verdict: Verdict
-    """Whether 0 lies outside the interval, and on which side."""
+    """Whether 0 lies outside the interval, and on which side; "one seed": not told, for want of a second one."""
 
 
 @dataclass(frozen=True)
@@ -104,9 +104,11 @@ def difference(metric: Metric, pretrained: Predictions, scratch: Predictions) ->
 
     Its variance has two parts. That of the test molecules is from a bootstrap: each resample draws molecules, the same for
     both models, and leaves out a target without labels, or without a second class where the metric is ROC-AUC. That of the
-    seeds is the sample variance of each model's scores over its seeds, unknown with one seed; seeds are independent between
-    models, for what one has in common with the same one of the other is a number. A bootstrap over three seeds would find two
-    thirds of that variance. The interval is Student's t with the degrees of freedom of Welch (1947) and Satterthwaite (1946).
+    seeds is the sample variance of each model's scores over its seeds; seeds are independent between models, for what one has
+    in common with the same one of the other is a number. A bootstrap over three seeds would find two thirds of that variance.
+    The interval is Student's t with the degrees of freedom of Welch (1947) and Satterthwaite (1946). It errs on the wide side:
+    errors of single molecules that change with the seed are in both parts. Of a model with one seed the second part is
+    unknown; the interval is then too narrow for a verdict.
     """
     models = (pretrained, scratch)
     count = len(pretrained.rows)
@@ -124,7 +126,8 @@ def difference(metric: Metric, pretrained: Predictions, scratch: Predictions) ->
     if variance > 0:
         freedom = variance**2 / sum(part**2 / degrees for part, degrees in parts)
         margin = float(student_t.ppf((1 + CONFIDENCE) / 2, freedom)) * math.sqrt(variance)
-    return Difference(value, value - margin, value + margin, _verdict(metric, value - margin, value + margin))
+    low, high = value - margin, value + margin
+    return Difference(value, low, high, "one seed" if min(map(len, observed)) == 1 else _verdict(metric, low, high))
 
 
 def scores(metric: Metric, model: Predictions, weights: np.ndarray) -> np.ndarray:

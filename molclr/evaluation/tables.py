@@ -22,7 +22,7 @@ from molclr.files import replacing
 
 AnyPath = str | PathLike[str]
 
-NOT_SIGNIFICANT = "∘"
+VERDICT_MARKS = {"better": "", "worse": "", "not significant": "∘", "one seed": "§"}
 PAPER_MARKS = {"verified": "", "std unverified": "‡", "unverified": "†"}
 
 _DECIMALS_WITHOUT_PAPER = 3
@@ -32,6 +32,7 @@ _LATEX = {character: f"\\{character}" for character in "_%&#$"} | {
     "↑": r"$\uparrow$",
     "↓": r"$\downarrow$",
     "∘": r"$^\circ$",
+    "§": r"\textsuperscript{\S}",
     "†": r"$^\dagger$",
     "‡": r"$^\ddagger$",
 }
@@ -229,14 +230,13 @@ def _our_cell(row: Any, decimals: int, best: str) -> Cell:
 
 
 def _gain_cell(row: Any, decimals: int) -> Cell:
-    """The difference to the network from scratch with its interval; a mark if it is not significant."""
+    """The difference to the network from scratch with its interval, marked if it is not significant or cannot be said to be."""
     if row is None or not row.minus_scratch_verdict:
         return Cell()
     gain, low, high = (
         f"{value:+z.{decimals}f}" for value in (row.minus_scratch, row.minus_scratch_low, row.minus_scratch_high)
     )
-    mark = NOT_SIGNIFICANT if row.minus_scratch_verdict == "not significant" else ""
-    return Cell(f"{gain} ({low} to {high})", mark)
+    return Cell(f"{gain} ({low} to {high})", VERDICT_MARKS[row.minus_scratch_verdict])
 
 
 def _paper_cell(row: Any) -> Cell:
@@ -252,14 +252,19 @@ def _notes(table: pd.DataFrame, body: list[tuple[str, list[Cell]]]) -> list[str]
     if any(" minus " in label for label, _ in body):
         notes.append(
             f"minus: pre-trained less from scratch, with a {CONFIDENCE:.0%} interval for test molecules (bootstrap, {RESAMPLES}"
-            f" resamples) and seeds (their variance, Welch's t); {NOT_SIGNIFICANT} not significant: 0 is in the interval. Of one"
-            " pre-training and one split; not adjusted for the number of comparisons."
+            " resamples) and seeds (their variance, Welch's t), of one pre-training and one split; not adjusted for the number of"
+            " comparisons."
         )
+    if (mark := VERDICT_MARKS["not significant"]) in used:
+        notes.append(f"{mark} not significant: 0 is in the interval.")
+    if (mark := VERDICT_MARKS["one seed"]) in used:
+        notes.append(f"{mark} one seed: an interval for test molecules alone, which does not tell what is significant.")
     marks = [f"{mark} {what}" for mark, what in (("†", "mean and deviation"), ("‡", "deviation")) if mark in used]
     if marks:
         notes.append(f"{', '.join(marks)} not confirmed against a copy of the paper.")
     notes.append(
-        "Our rows are those of the configuration that was run; only config/paper.yaml is at the paper's scale."
+        "Our rows are those of the configuration that was run; the paper's are of 10 million molecules, and of settings searched"
+        " for each benchmark."
     )
     if "SVM" in set(table["model"]):
         notes.append("SVM: nothing in it is random, so its deviation over seeds is 0 unless it learns from a sample.")

@@ -1,6 +1,8 @@
 """The encoders that the authors of MolCLR released, read into ours (github.com/yuyangw/MolCLR, ckpt/)."""
 
+import io
 import warnings
+import zipfile
 from pathlib import Path
 
 import torch
@@ -24,15 +26,14 @@ def import_official(checkpoint: Path, output: Path) -> None:
 def read_tensors(checkpoint: Path) -> dict[str, Tensor]:
     """The tensors of a file written by torch.save. Raises MolclrError if it holds anything else or is damaged."""
     if not checkpoint.is_file():
-        raise MolclrError(f"There is no checkpoint '{checkpoint}'; 'molclr fetch official-gcn' gets the released one.")
+        raise MolclrError(f"There is no checkpoint '{checkpoint}'; '--encoder official-gcn' takes the released one.")
+    content = io.BytesIO(checkpoint.read_bytes())
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore"
-            )  # PyTorch's remarks on unusual files; what counts is whether it can be read.
-            tensors = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    except OSError:
-        raise
+            warnings.simplefilter("ignore")  # PyTorch's remarks on unusual files; what counts is if it can be read.
+            tensors = torch.load(content, map_location="cpu", weights_only=True)
+        if zipfile.is_zipfile(content) and zipfile.ZipFile(content).testzip():  # PyTorch reads over a wrong checksum.
+            tensors = None
     except Exception:  # Foreign bytes end PyTorch's reader with errors of every kind.
         tensors = None
     if not isinstance(tensors, dict) or not all(isinstance(tensor, Tensor) for tensor in tensors.values()):
@@ -49,16 +50,18 @@ def official_encoder(tensors: dict[str, Tensor], checkpoint: Path) -> Encoder:
     place of out_lin: it has seen labels, and is refused.
     """
     try:
+        for name, tensor in tensors.items():
+            wanted = torch.int64 if name.endswith("num_batches_tracked") else torch.float32
+            if tensor.dtype != wanted or not tensor.numel() or not tensor.isfinite().all():
+                raise ValueError(f"{name} does not hold finite numbers in single precision")
         (width,) = tensors["batch_norms.0.bias"].shape
         (feature,) = tensors["feat_lin.bias"].shape
         layers = sum(name.startswith("batch_norms.") and name.endswith(".bias") for name in tensors)
         shape = EncoderShape(layers=layers, width=width, feature=feature, gcn_normalization=False)
         encoder = Encoder("gin" if "gnns.0.mlp.0.weight" in tensors else "gcn", shape)
         encoder.load_state_dict(_our_names(tensors, layers))
-        if not all(tensor.isfinite().all() for tensor in encoder.state_dict().values()):
-            raise ValueError("not every weight is a finite number")
     except (KeyError, RuntimeError, ValueError) as error:
-        reason = str(error).splitlines()[-1].strip()
+        reason = f"it has no {error.args[0]}" if isinstance(error, KeyError) else str(error).splitlines()[-1].strip()
         raise MolclrError(
             f"'{checkpoint}' holds no official GIN or GCN ({reason}); give the model.pth of a pre-training."
         ) from None

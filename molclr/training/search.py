@@ -23,7 +23,7 @@ RANGES: dict[str, list[Any]] = {
     "dropout": [0.0, 0.1, 0.3, 0.5],
     "activation": ["softplus", "relu"],
 }
-"""What is tried (paper, Supplementary; official finetune.py)."""
+"""What is tried (paper, Supplementary; the official code has no search)."""
 
 
 def propose(settings: Finetune, trial: int) -> Finetune:

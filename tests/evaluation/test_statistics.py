@@ -65,7 +65,8 @@ def test_a_clear_difference_is_better_or_worse_by_the_direction_of_the_metric(ge
 
 
 def test_the_same_predictions_do_not_differ(generator):
-    model = models(generator, (1.0,), seeds=1)[0]
+    model = models(generator, (1.0,))[0]
+    model = dataclasses.replace(model, values=model.values[[0, 0]])
     same = difference("mae", model, model)
     assert (same.value, same.low, same.high, same.verdict) == (0, 0, 0, "not significant")
 
@@ -77,6 +78,15 @@ def test_the_interval_is_about_as_wide_as_it_should_be(generator):
     found = difference("mae", first, second)
     assert found.value == pytest.approx(each.mean(), abs=1e-12)
     assert (found.high - found.low) / 2 == pytest.approx(1.96 * each.std() / 1000**0.5, rel=0.1)
+
+
+def test_one_seed_does_not_tell_what_is_significant(generator):
+    exact, vague = models(generator, (0.3, 1.0), seeds=2)
+    one = dataclasses.replace(exact, values=exact.values[:1])
+    assert difference("mae", exact, vague).verdict == "better"
+    for pair in ((one, vague), (vague, one)):
+        found = difference("mae", *pair)
+        assert found.verdict == "one seed" and not found.low < 0 < found.high
 
 
 def test_seeds_widen_the_interval(generator):

@@ -254,5 +254,9 @@ def test_a_pretrained_model_carries_its_difference_to_scratch(tables, tmp_path):
     assert verdicts == {"GIN": "", "MolCLR_GIN": "not significant"}, "the predictions are the same"
     assert cells(markdown, "MolCLR_GIN minus GIN") == ["+0.0 (+0.0 to +0.0) ∘"]
     assert "∘ not significant" in markdown and "$^\\circ$ not significant" in latex
+    rows, markdown, latex = tables([run("bbbp", model, 0, 0.5) for model in ("GIN", "MolCLR_GIN")])
+    assert rows[1]["minus_scratch_verdict"] == "one seed"
+    assert cells(markdown, "MolCLR_GIN minus GIN") == ["+0.0 (+0.0 to +0.0) §"]
+    assert "§ one seed: an interval for test molecules alone" in markdown and r"\textsuperscript{\S} one seed" in latex
     rows, markdown, _ = tables([run("bbbp", "MolCLR_GIN", 0, 0.5), run("bbbp", "GCN", 0, 0.5)])
     assert "minus" not in markdown

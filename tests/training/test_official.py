@@ -4,6 +4,7 @@ import pickle
 import numpy as np
 import pytest
 import torch
+from official import official_names
 from paths import GOLDEN
 
 import molclr
@@ -16,27 +17,10 @@ from molclr.training.official import import_official
 MIRROR = os.environ.get("MOLCLR_MIRROR")
 
 
-def official_names(encoder):
+def checkpoint_of(encoder):
     """The tensors of one of our encoders as the official code would save them, with a projection head."""
-    tensors = {"out_lin.0.weight": torch.zeros(2, 2), "out_lin.0.bias": torch.zeros(2)}
-    for name, tensor in encoder.state_dict().items():
-        if name.endswith("bond_embedding"):
-            place = name.replace("layers", "gnns").removesuffix("bond_embedding")
-            tensors[f"{place}edge_embedding1.weight"] = tensor[:5]
-            tensors[f"{place}edge_embedding2.weight"] = tensor[5:]
-        elif ".linear." in name:
-            tensors[name.replace("layers", "gnns").replace("linear.", "")] = tensor.T if tensor.ndim == 2 else tensor
-        else:
-            for ours, theirs in (
-                ("atom_embedding", "x_embedding1"),
-                ("chirality_embedding", "x_embedding2"),
-                ("readout", "feat_lin"),
-                ("layers", "gnns"),
-                ("norms", "batch_norms"),
-            ):
-                name = name.replace(ours, theirs)
-            tensors[name] = tensor
-    return tensors
+    head = {"out_lin.0.weight": torch.zeros(2, 2), "out_lin.0.bias": torch.zeros(2)}
+    return head | official_names(encoder.state_dict())
 
 
 @pytest.fixture(params=["gin", "gcn"])
@@ -46,7 +30,7 @@ def encoder(request):
 
 
 def test_import(encoder, graphs, tmp_path):
-    torch.save(official_names(encoder), tmp_path / "model.pth")
+    torch.save(checkpoint_of(encoder), tmp_path / "model.pth")
     import_official(tmp_path / "model.pth", tmp_path / "encoder.safetensors")
     imported, about = load_encoder(tmp_path / "encoder.safetensors")
     assert imported.name == encoder.name and imported.shape == encoder.shape
@@ -63,6 +47,9 @@ def test_import(encoder, graphs, tmp_path):
         lambda tensors: tensors.pop("gnns.1.edge_embedding2.weight"),
         lambda tensors: tensors.update({"x_embedding1.weight": torch.zeros(7, 8)}),
         lambda tensors: tensors.update({"feat_lin.bias": torch.zeros(())}),
+        lambda tensors: tensors.update({"feat_lin.bias": torch.zeros(0), "feat_lin.weight": torch.zeros(0, 8)}),
+        lambda tensors: tensors.update({"feat_lin.weight": tensors["feat_lin.weight"].half()}),
+        lambda tensors: tensors.update({"x_embedding1.weight": tensors["x_embedding1.weight"].long()}),
         lambda tensors: tensors["feat_lin.weight"].fill_(torch.nan),
         lambda tensors: tensors.update({"pred_head.0.weight": tensors.pop("out_lin.0.weight")}),
         lambda tensors: [tensors.pop(name) for name in list(tensors) if name.startswith("out_lin")],
@@ -70,7 +57,7 @@ def test_import(encoder, graphs, tmp_path):
     ],
 )
 def test_other_tensors_are_refused(encoder, tmp_path, change):
-    tensors = official_names(encoder)
+    tensors = checkpoint_of(encoder)
     change(tensors)
     torch.save(tensors, tmp_path / "model.pth")
     with pytest.raises(MolclrError, match=r"model\.pth' holds no official GIN or GCN \(.*\); give the model\.pth"):
@@ -95,12 +82,17 @@ def test_no_code_is_run(tmp_path):
     (tmp_path / "d.pth").write_text("smiles,label\nCCO,1\n")
     torch.save({"epoch": 3}, tmp_path / "e.pth")
     torch.save([torch.zeros(2)], tmp_path / "f.pth")
-    for name in "abcdef":
+    torch.save({"weight": torch.zeros(5000)}, tmp_path / "whole.pth")
+    whole = bytearray((tmp_path / "whole.pth").read_bytes())
+    (tmp_path / "g.pth").write_bytes(whole[:9000])
+    whole[len(whole) // 2] ^= 1
+    (tmp_path / "h.pth").write_bytes(whole)
+    for name in "abcdefgh":
         with pytest.raises(MolclrError, match="no checkpoint of tensors, or damaged"):
             import_official(tmp_path / f"{name}.pth", tmp_path / "encoder.safetensors")
     assert not (tmp_path / "trace").exists()
-    with pytest.raises(MolclrError, match=r"There is no checkpoint '.*g\.pth'"):
-        import_official(tmp_path / "g.pth", tmp_path / "encoder.safetensors")
+    with pytest.raises(MolclrError, match=r"There is no checkpoint '.*i\.pth'"):
+        import_official(tmp_path / "i.pth", tmp_path / "encoder.safetensors")
 
 
 def test_a_gin_of_the_official_code_gives_its_embeddings(tmp_path):

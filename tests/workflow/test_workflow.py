@@ -193,17 +193,23 @@ def test_the_paper_is_planned(finished):
     assert jobs["featurize_shard"] == 10 and jobs["gather"] == 1
 
 
-@pytest.mark.parametrize("beside", [(), ("without-hydrogens",), ("one-model-a-target",)])
-def test_the_studies_with_released_weights_are_planned(finished, beside):
+@pytest.mark.parametrize(
+    "files",
+    [
+        ("official-gcn",),
+        ("official-gcn", "two-hidden-layers"),
+        ("official-gcn", "two-hidden-layers", "without-hydrogens"),
+        ("official-gcn", "two-hidden-layers", "one-model-a-target"),
+    ],
+)
+def test_the_studies_with_released_weights_are_planned(finished, files):
     """Each from the authors' checkpoint, in a folder of results of its own, without a corpus."""
-    name = "-".join(["official-gcn", *beside])
-    jobs = planned(finished, "--configfile", *(f"config/{file}.yaml" for file in ("official-gcn", *beside)))
+    name = "-".join(dict.fromkeys([files[0], files[-1]]))
+    options = ["--configfile", *(f"config/{file}.yaml" for file in files)]
+    jobs = planned(finished, *options)
     assert jobs["fetch_checkpoint"] == jobs["import_official"] == 1
     assert jobs["finetune"] > 0 and not {"pretrain", "embed"} & jobs.keys()
-    files = snakemake(
-        finished, "--summary", "--configfile", *(f"config/{file}.yaml" for file in ("official-gcn", *beside))
-    )
-    assert f"results/{name}/tables/predictions.csv.gz" in files
+    assert f"results/{name}/tables/predictions.csv.gz" in snakemake(finished, "--summary", *options)
 
 
 def test_a_table_of_any_number_of_runs_is_one_command(finished):
