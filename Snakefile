@@ -17,7 +17,9 @@ if not workflow.configfiles:
     configfile: "config/config.yaml"
 
 
-CONFIGURATION = " and ".join(os.path.relpath(path) for path in workflow.configfiles)
+CONFIGURATION = " and ".join(
+    [*map(os.path.relpath, workflow.configfiles), *(["--config"] if workflow.config_settings.config else [])]
+)
 catalogue = load_catalogue()
 
 

@@ -20,11 +20,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = build_parser().parse_args(arguments)
     signal.signal(signal.SIGTERM, _terminate)
     try:
-        _refuse_one_file_for_two(options)
+        _check_paths(options)
         options.run(options)
-    except IsADirectoryError as error:
-        print(f"molclr: error: '{error.filename2 or error.filename}' is a folder; name a file.", file=sys.stderr)
-        return 1
     except (MolclrError, OSError) as error:  # A full disk or a missing right is the user's to mend.
         print(f"molclr: error: {error}", file=sys.stderr)
         return 1
@@ -34,8 +31,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _refuse_one_file_for_two(options: argparse.Namespace) -> None:
-    """Raise MolclrError if two options name the same file: one would be written over the other."""
+def _check_paths(options: argparse.Namespace) -> None:
+    """Raise MolclrError if two options name the same file, for one would be written over the other, or --output is a folder."""
+    if isinstance(output := getattr(options, "output", None), Path) and output.is_dir():
+        raise MolclrError(f"--output: '{output}' is a folder; name a file.")
     used: dict[Path, str] = {}
     for name, value in vars(options).items():
         for path in value if isinstance(value, list) else [value]:

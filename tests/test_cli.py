@@ -117,13 +117,10 @@ def test_no_command_writes_over_what_it_reads(tmp_path, capsys, arguments):
     assert (tmp_path / "mine").read_text() == "precious"
 
 
-def test_a_folder_in_place_of_a_file_to_write(tmp_path, capsys):
-    table = str(tmp_path / "table.parquet")
-    raw, rejected = str(FIXTURES / "bbbp.csv"), str(tmp_path / "rejected.csv")
-    assert main(["canonicalize", raw, "--molecules", table, "--rejected", rejected, "--limit", "20"]) == 0
-    capsys.readouterr()
-    assert main(["featurize", table, "--output", str(tmp_path)]) == 1
-    assert capsys.readouterr().err == f"molclr: error: '{tmp_path}' is a folder; name a file.\n"
+@pytest.mark.parametrize("folder", [".", "/"])
+def test_a_folder_in_place_of_a_file_to_write(capsys, folder):
+    assert main(["predict", "new.csv", "--model", "model.safetensors", "--output", folder]) == 1
+    assert capsys.readouterr().err == f"molclr: error: --output: '{folder}' is a folder; name a file.\n"
 
 
 def test_the_data_steps_by_hand(tmp_path):

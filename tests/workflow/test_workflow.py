@@ -229,12 +229,12 @@ def test_a_table_of_any_number_of_runs_is_one_command(finished):
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        ("pretrain={temprature: 0.5}", "config/test.yaml: unknown key 'pretrain.temprature'"),
-        ("benchmarks=[bbpb]", "config/test.yaml: 'benchmarks' names 'bbpb'; the catalogue has bbbp"),
-        ("seeds=[a]", "config/test.yaml: 'seeds.0' is 'a'"),
-        ("search_trials=193", "config/test.yaml: 'search_trials"),
-        ("finetune={standardize: [qm77]}", "config/test.yaml: 'finetune.standardize' names 'qm77'"),
-        ("seeds_of={bbb: [0]}", "config/test.yaml: 'seeds_of' names 'bbb'"),
+        ("pretrain={temprature: 0.5}", "config/test.yaml and --config: unknown key 'pretrain.temprature'"),
+        ("benchmarks=[bbpb]", "config/test.yaml and --config: 'benchmarks' names 'bbpb'; the catalogue has bbbp"),
+        ("seeds=[a]", "config/test.yaml and --config: 'seeds.0' is 'a'"),
+        ("search_trials=193", "config/test.yaml and --config: 'search_trials"),
+        ("finetune={standardize: [qm77]}", "config/test.yaml and --config: 'finetune.standardize' names 'qm77'"),
+        ("seeds_of={bbb: [0]}", "config/test.yaml and --config: 'seeds_of' names 'bbb'"),
     ],
 )
 def test_a_mistake_in_the_configuration_names_the_key(finished, option, message):
