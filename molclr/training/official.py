@@ -26,7 +26,9 @@ def import_official(checkpoint: Path, output: Path) -> None:
 def read_tensors(checkpoint: Path) -> dict[str, Tensor]:
     """The tensors of a file written by torch.save. Raises MolclrError if it holds anything else or is damaged."""
     if not checkpoint.is_file():
-        raise MolclrError(f"There is no checkpoint '{checkpoint}'; '--encoder official-gcn' takes the released one.")
+        raise MolclrError(
+            f"There is no checkpoint '{checkpoint}'; finetune and embed get the released one by themselves as official-gcn."
+        )
     content = io.BytesIO(checkpoint.read_bytes())
     try:
         with warnings.catch_warnings():

@@ -88,8 +88,10 @@ def test_a_training_step_of_gin_equals_the_official_one(official, sharing, tmp_p
     ours |= {f"out_lin.{name}": weight.grad for name, weight in projection.named_parameters()}
     assert ours.keys() == norms.keys()
     for name, gradient in ours.items():
-        # That of a bias before batch norm is zero, in single precision up to 5e-5.
-        assert float(gradient.norm()) == pytest.approx(norms[name], rel=1e-4, abs=1e-4), name
+        if name.endswith("mlp.2.bias"):  # Batch norm takes it out: zero, in single precision up to 5e-5.
+            assert float(gradient.norm()) < 1e-9 and norms[name] < 1e-4, name
+        else:
+            assert float(gradient.norm()) == pytest.approx(norms[name], rel=1e-4), name
 
 
 class Reference(MessagePassing):
