@@ -31,15 +31,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+READ_ALIKE = {"benchmarks", "corpus", "embeddings", "library"}
+"""Options that are only read, of which two may name the same file."""
+
+
 def _check_paths(options: argparse.Namespace) -> None:
-    """Raise MolclrError if two options name the same file, for one would be written over the other, or --output is a folder."""
-    if isinstance(output := getattr(options, "output", None), Path) and output.is_dir():
+    """Raise MolclrError if a file is named where a folder is wanted or the other way round, or one is written over another."""
+    given = vars(options)
+    if isinstance(output := given.get("output"), Path) and output.is_dir():
         raise MolclrError(f"--output: '{output}' is a folder; name a file.")
+    if (folder := given.get("folder")) and folder.exists() and not folder.is_dir():
+        raise MolclrError(f"--folder: '{folder}' is a file; name a folder.")
     used: dict[Path, str] = {}
-    for name, value in vars(options).items():
+    for name, value in given.items():
+        if name == "benchmarks":
+            value = [Path(file) for _, *files in value for file in files]
         for path in value if isinstance(value, list) else [value]:
-            if isinstance(path, Path) and used.setdefault(path.resolve(), name) != name:
-                raise MolclrError(f"'{path}' is given as {used[path.resolve()]} and as {name}; name another file.")
+            before = used.setdefault(path.resolve(), name) if isinstance(path, Path) else name
+            if before != name and not {before, name} <= READ_ALIKE:
+                raise MolclrError(f"'{path}' is given as {before} and as {name}; name another file.")
 
 
 def _terminate(*_: object) -> NoReturn:
@@ -69,7 +79,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     canonicalize = command(_canonicalize, "canonical SMILES of a raw table, refused rows apart with their reason")
     canonicalize.add_argument("raw", type=Path, help="CSV table")
-    canonicalize.add_argument("--molecules", type=Path, required=True, help="molecule table to write (Parquet)")
+    canonicalize.add_argument("--molecules", type=_parquet, required=True, help="molecule table to write (Parquet)")
     canonicalize.add_argument("--rejected", type=Path, required=True, help="refused rows to write (CSV)")
     canonicalize.add_argument("--smiles-column", default="smiles", help="column with the SMILES (default: smiles)")
     canonicalize.add_argument("--targets", nargs="+", help="columns with labels (default: all other columns)")
@@ -120,7 +130,7 @@ def build_parser() -> argparse.ArgumentParser:
         required=True,
         help="only these, or all that share a scaffold with one",
     )
-    exclude.add_argument("--molecules", type=Path, required=True, help="molecule table to write (Parquet)")
+    exclude.add_argument("--molecules", type=_parquet, required=True, help="molecule table to write (Parquet)")
     exclude.add_argument("--rejected", type=Path, required=True, help="what is left out, to write (CSV)")
     exclude.add_argument("--processes", type=_positive, default=1, help="processes (default: 1)")
 
@@ -176,12 +186,18 @@ def build_parser() -> argparse.ArgumentParser:
     embed.add_argument("molecules", type=Path, help="molecule table")
     embed.add_argument("--graphs", type=Path, required=True, help="its graph store")
     embed.add_argument("--encoder", required=True, help="pre-trained encoder: a file, or official-gin or official-gcn")
-    embed.add_argument("--output", type=Path, required=True, help="table row,smiles,embedding to write (Parquet)")
+    embed.add_argument("--output", type=_parquet, required=True, help="table row,smiles,embedding to write (Parquet)")
     embed.add_argument(
         "--held-out", action="store_true", help="only what pre-training held out of the table, its corpus"
     )
     embed.add_argument("--limit", type=_positive, help="take at most so many molecules, evenly spaced")
     _add_settings(embed, "--settings", config.Compute)
+
+    neighbours = command(_neighbours, "the nearest molecules by the representation, for each of a table of embeddings")
+    neighbours.add_argument("embeddings", type=Path, help="table of embeddings that is asked about (Parquet)")
+    neighbours.add_argument("--library", type=Path, help="table of embeddings that is searched (default: the same)")
+    neighbours.add_argument("--count", type=_positive, default=8, help="neighbours of each molecule (default: 8)")
+    neighbours.add_argument("--output", type=Path, required=True, help="table to write (CSV), a row a pair")
 
     table = command(_table, "mean and deviation over the seeds, with the paper's values")
     table.add_argument("metrics", nargs="*", type=Path, help="metrics.json of the runs")
@@ -242,6 +258,13 @@ def _shard(text: str) -> tuple[int, int]:
     return int(number), int(shards)
 
 
+def _parquet(text: str) -> Path:
+    """A Parquet file to write."""
+    if not text.endswith(".parquet"):
+        raise argparse.ArgumentTypeError(f"'{text}' will be a Parquet file; name it so, as in table.parquet")
+    return Path(text)
+
+
 def _add_settings(parser: argparse.ArgumentParser, option: str, section: type[config.Section]) -> None:
     parser.add_argument(
         option,
@@ -255,6 +278,7 @@ def _add_settings(parser: argparse.ArgumentParser, option: str, section: type[co
 def _add_benchmarks(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--benchmark",
+        dest="benchmarks",
         nargs=4,
         action="append",
         required=True,
@@ -323,7 +347,7 @@ def _gather(options: argparse.Namespace) -> None:
 def _benchmarks(options: argparse.Namespace) -> "list[BenchmarkFiles]":
     from molclr.data.audit import BenchmarkFiles
 
-    return [BenchmarkFiles(name, *map(Path, files)) for name, *files in options.benchmark]
+    return [BenchmarkFiles(name, *map(Path, files)) for name, *files in options.benchmarks]
 
 
 def _audit(options: argparse.Namespace) -> None:
@@ -348,7 +372,7 @@ def _exclude(options: argparse.Namespace) -> None:
 
 
 def _pretrain(options: argparse.Namespace) -> None:
-    shape = config.parse_settings(config.EncoderShape, options.shape)
+    shape = config.parse_settings(config.EncoderShape, options.shape, "--shape")
     settings = config.parse_settings(config.Pretrain, options.settings)
     if options.checkpoint_seconds is not None:
         settings = settings.model_copy(update={"checkpoint_seconds": options.checkpoint_seconds})
@@ -364,7 +388,7 @@ def _import_official(options: argparse.Namespace) -> None:
 
 
 def _finetune(options: argparse.Namespace) -> None:
-    shape = config.parse_settings(config.EncoderShape, options.shape)
+    shape = config.parse_settings(config.EncoderShape, options.shape, "--shape")
     settings = config.parse_settings(config.Finetune, options.settings)
     from molclr.data.labelled import read_labelled
     from molclr.evaluation.runs import Run
@@ -421,6 +445,13 @@ def _embed(options: argparse.Namespace) -> None:
     write_embeddings(
         options.molecules, options.graphs, options.output, encoder, compute, options.held_out, options.limit
     )
+
+
+def _neighbours(options: argparse.Namespace) -> None:
+    from molclr.evaluation.neighbours import write_neighbours
+
+    library = options.library or options.embeddings
+    write_neighbours(options.embeddings, library, options.output, options.count)
 
 
 def _table(options: argparse.Namespace) -> None:

@@ -4,6 +4,7 @@ A YAML file states only what differs from the defaults given here. A section, su
 `--settings`, so that whatever decides a result stands in the parameters of the Snakemake rule that makes it.
 """
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
@@ -121,12 +122,17 @@ class Augmentation(Section):
 class Compute(Section):
     """Where and how tensors are computed."""
 
-    device: str = Field(
-        "auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto: a GPU if there is one; cpu; cuda:0"
-    )
+    device: str = Field("auto", description="auto: a GPU if there is one; cpu; cuda; cuda:0")
     threads: PositiveInt = Field(1, description="CPU threads of one job; sums of floats depend on it in the last digit")
     precision: Literal["float32", "bfloat16"] = Field("float32", description="bfloat16: mixed precision")
     gpus: Whole = Field(0, ge=0, le=1, exclude=True, description="GPUs that a job of the workflow asks for")
+
+    @field_validator("device")
+    @classmethod
+    def _is_a_device(cls, device: str) -> str:
+        if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", device):
+            raise ValueError("input should be auto, cpu, cuda or one of cuda:0, cuda:1, ...")
+        return device
 
 
 class Pretrain(Compute):
@@ -196,7 +202,6 @@ class Config(Section):
 
     results: str = Field(
         "results",
-        pattern=r"^results(/[A-Za-z0-9_-]+)*$",
         description="folder of everything that is computed from the data: results or a folder in it, but not published",
     )
     mirror: str | None = Field(None, description="folder with copies of data sets; MOLCLR_MIRROR goes before it")
@@ -225,18 +230,24 @@ class Config(Section):
 
     @field_validator("results")
     @classmethod
-    def _leaves_what_is_published(cls, folder: str) -> str:
+    def _is_a_folder_for_results(cls, folder: str) -> str:
+        if not re.fullmatch(r"results(/[A-Za-z0-9_-]+)*", folder):
+            raise ValueError(
+                "input should be results or a folder in it, such as results/mine, of letters, digits, - and _"
+            )
         if folder.split("/")[1:2] == ["published"]:
             raise ValueError("no run writes into results/published")
         return folder
 
     @model_validator(mode="after")
-    def _released_encoder_is_there(self) -> "Config":
+    def _suits_a_released_encoder(self) -> "Config":
         released = self.encoder.released
         wanted = f"MolCLR_{released.removeprefix('official-').upper()}" if released else None
         for model in self.models:
             if wanted and model.startswith("MolCLR_") and model != wanted:
                 raise ValueError(f"the encoder {released} is that of {wanted}; take {model} out of 'models'")
+        if released and self.corpus.exclude:
+            raise ValueError(f"{released} is trained already; take 'corpus.exclude' out, which cannot change it")
         return self
 
 
@@ -264,19 +275,21 @@ def parse_section(section: type[AnySection], values: Any, source: str) -> AnySec
         raise MolclrError(f"{source}: {where}{message[:1].lower()}{message[1:]}.") from None
 
 
-def parse_settings(section: type[AnySection], text: str) -> AnySection:
-    """Validate a `--settings` argument: inline YAML (or JSON), or the path of a YAML file with this section's keys."""
+def parse_settings(section: type[AnySection], text: str, option: str = "--settings") -> AnySection:
+    """Validate an argument of `option`: inline YAML (or JSON), or the path of a YAML file with this section's keys."""
+    source = option
     if text.endswith((".yaml", ".yml")):
         path = Path(text)
         if not path.is_file():
-            raise MolclrError(f"--settings: there is no file '{text}'.")
+            raise MolclrError(f"{option}: there is no file '{text}'.")
         source, text = text, path.read_text()
-    else:
-        source = "--settings"
     try:
-        return parse_section(section, yaml.safe_load(text), source)
+        values = yaml.safe_load(text)
     except yaml.YAMLError:
-        raise MolclrError(f"{source}: this is not YAML; write {{key: value}}, or name a YAML file.") from None
+        values = text
+    if not isinstance(values, dict | None):
+        raise MolclrError(f"{source}: this has no keys of YAML; write {{key: value}}, or name a YAML file.")
+    return parse_section(section, values, source)
 
 
 def _fields_beside(section: type[Section], location: tuple[str | int, ...]) -> list[str]:

@@ -46,6 +46,8 @@ class PretrainedEncoder:
     def embed(self, smiles: Sequence[str], explicit_hydrogens: bool = False) -> np.ndarray:
         """The representation h of molecules: float32 (n, feature), in their order.
 
+        explicit_hydrogens: as atoms, which the official code has in fine-tuning; an encoder has seen none in pre-training.
+
         Raises MolclrError, which names the first molecule that cannot be represented and its place in the list.
         """
         if isinstance(smiles, str):

@@ -89,7 +89,7 @@ def test_a_mistake_in_the_settings_names_the_key(tmp_path, capsys):
 @pytest.mark.parametrize("content", [None, "", "<html>\n<body>no\n"], ids=["missing", "empty", "html"])
 def test_a_wrong_file_is_one_sentence_and_nothing_is_written(tmp_path, capsys, arguments, content):
     places = {"FILE": tmp_path, "OUT": tmp_path / "out"}
-    given = [str(places[word] / f"{word}-{i}") if word in places else word for i, word in enumerate(arguments)]
+    given = [str(places[word] / f"{word}-{i}.parquet") if word in places else word for i, word in enumerate(arguments)]
     wrong = [Path(path) for path, word in zip(given, arguments, strict=True) if word == "FILE" and content is not None]
     for path in wrong:
         path.write_text(content)
@@ -106,21 +106,45 @@ def test_a_wrong_file_is_one_sentence_and_nothing_is_written(tmp_path, capsys, a
         ["predict", "FILE", "--model", "model.safetensors", "--output", "FILE"],
         ["embed", "m.parquet", "--graphs", "FILE", "--encoder", "gin.safetensors", "--output", "FILE"],
         ["gather", "a.safetensors", "FILE", "--output", "FILE"],
+        ["audit", "--benchmark", "bbbp", "b.parquet", "FILE", "b.split.csv", "--output", "FILE"],
     ],
     ids=lambda arguments: arguments[0],
 )
 def test_no_command_writes_over_what_it_reads(tmp_path, capsys, arguments):
-    (tmp_path / "mine").write_text("precious")
-    places = [tmp_path / "mine", tmp_path / "folder" / ".." / "mine"]
+    (tmp_path / "mine.parquet").write_text("precious")
+    places = [tmp_path / "mine.parquet", tmp_path / "folder" / ".." / "mine.parquet"]
     assert main([str(places.pop()) if word == "FILE" else word for word in arguments]) == 1
-    assert "mine' is given as " in capsys.readouterr().err
-    assert (tmp_path / "mine").read_text() == "precious"
+    assert "mine.parquet' is given as " in capsys.readouterr().err
+    assert (tmp_path / "mine.parquet").read_text() == "precious"
 
 
 @pytest.mark.parametrize("folder", [".", "/"])
 def test_a_folder_in_place_of_a_file_to_write(capsys, folder):
     assert main(["predict", "new.csv", "--model", "model.safetensors", "--output", folder]) == 1
     assert capsys.readouterr().err == f"molclr: error: --output: '{folder}' is a folder; name a file.\n"
+
+
+def test_a_file_in_place_of_a_folder(tmp_path, capsys):
+    (tmp_path / "mine").write_text("precious")
+    assert main(["pretrain", "graphs.safetensors", "--encoder", "gin", "--folder", str(tmp_path / "mine")]) == 1
+    assert capsys.readouterr().err == f"molclr: error: --folder: '{tmp_path / 'mine'}' is a file; name a folder.\n"
+
+
+def test_what_is_only_read_may_be_named_twice(tmp_path, capsys):
+    """The molecules of a benchmark as its corpus; neighbours in the same table."""
+    table = str(tmp_path / "m.parquet")
+    out = ["--output", str(tmp_path / "out.csv")]
+    assert main(["neighbours", table, "--library", table, *out]) == 1
+    files = [table, str(tmp_path / "rejected.csv"), str(tmp_path / "split.csv")]
+    leaked = ["--molecules", str(tmp_path / "leaked.csv")]
+    assert main(["leakage", "--benchmark", "mine", *files, "--corpus", table, *leaked, *out]) == 1
+    assert "is given as" not in capsys.readouterr().err
+
+
+def test_a_parquet_file_has_its_name(capsys):
+    with pytest.raises(SystemExit):
+        main(["embed", "m.parquet", "--graphs", "g", "--encoder", "official-gcn", "--output", "h.csv"])
+    assert "'h.csv' will be a Parquet file; name it so" in capsys.readouterr().err
 
 
 def test_the_data_steps_by_hand(tmp_path):

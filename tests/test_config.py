@@ -36,8 +36,8 @@ def test_the_configurations_are_valid(path):
         ({"seeds": [0, 0]}, r"'seeds' is \[0, 0\].*twice"),
         ({"pretrain": {"epochs": 5.0}}, r"'pretrain\.epochs' is 5\.0.*integer"),
         ({"seeds": [True]}, r"'seeds\.0' is True.*integer"),
-        ({"pretrain": {"device": "banana"}}, r"'pretrain\.device' is 'banana'"),
-        ({"results": ""}, r"'results' is ''"),
+        ({"pretrain": {"device": "banana"}}, r"'pretrain\.device' is 'banana': input should be auto, cpu"),
+        ({"results": ""}, r"'results' is '': input should be results or a folder in it"),
         ({"results": "results/published/x"}, r"no run writes into results/published"),
         ({"benchmarks": None}, r"'benchmarks' is None"),
     ],
@@ -67,8 +67,10 @@ def test_settings_come_inline_or_from_a_file(tmp_path):
     assert parse_settings(Pretrain, settings.model_dump_json()) == settings
     with pytest.raises(MolclrError, match="no file"):
         parse_settings(Pretrain, str(tmp_path / "other.yaml"))
-    with pytest.raises(MolclrError, match="this is not YAML"):
+    with pytest.raises(MolclrError, match="this has no keys of YAML"):
         parse_settings(Pretrain, "{epochs: ")
+    with pytest.raises(MolclrError, match="this has no keys of YAML"):
+        parse_settings(Pretrain, "epochs=3")
 
 
 def test_a_released_encoder_by_name():
@@ -86,6 +88,9 @@ def test_a_released_encoder_by_name():
         MolclrError, match=r"run\.yaml: 'encoder': an encoder that was released is named in place of all keys"
     ):
         parse_section(Config, SMALL | {"encoder": {"released": "official-gcn", "layers": 3}}, "run.yaml")
+    with pytest.raises(MolclrError, match=r"official-gcn is trained already; take 'corpus\.exclude' out"):
+        values = {"models": ["MolCLR_GCN"], "encoder": "official-gcn", "corpus": {"exclude": "molecules"}}
+        parse_section(Config, SMALL | values, "run.yaml")
     with pytest.raises(MolclrError, match=r"'encoder' is 'gcn': input should be keys of a shape, or official-gin or"):
         parse_section(Config, SMALL | {"encoder": "gcn"}, "run.yaml")
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from molclr.chem.graphs import molecular_graphs
 from molclr.data.molecules import open_molecules
-from molclr.data.store import GraphStore, write_store
+from molclr.data.store import GraphStore, checksums, write_store
 from molclr.errors import MolclrError
 from molclr.parallel import ordered_map
 from molclr.progress import progress
@@ -41,7 +41,7 @@ def featurize(
 
 def featurize_part(smiles: list[str], explicit_hydrogens: bool = False) -> dict[str, np.ndarray]:
     """The graphs of a few molecules as one part of a store; see `write_store`."""
-    return molecular_graphs(smiles, explicit_hydrogens)._asdict()
+    return {**molecular_graphs(smiles, explicit_hydrogens)._asdict(), "smiles_crc": checksums(smiles)}
 
 
 def gather(shards: Sequence[str | Path], output: str | Path) -> None:

@@ -88,7 +88,7 @@ def canonicalize(
     header = _read_header(raw_csv, smiles_column, targets)
     total = sum(1 for _ in _records(raw_csv)) - 1
     if total == 0:
-        raise MolclrError(f"'{raw_csv}' has a header and no rows; get the file again.")
+        raise MolclrError(f"'{raw_csv}' has a header and no rows; give a table of molecules.")
     if limit is not None and limit < 1:
         raise MolclrError(f"{limit} rows of '{raw_csv}' are asked for; ask for at least one.")
     count = min(limit or total, total)
@@ -122,7 +122,7 @@ def canonicalize(
             raise MolclrError(
                 f"Every row of '{raw_csv}' is refused; row {example.row}, for one: {example.reason}."
                 + " Classes are 0 and 1; name the columns with labels by --targets if others are none."
-                * bool(header.targets)
+                * (" label " in example.reason)
             )
     return accepted, refused
 
@@ -187,10 +187,12 @@ class FirstRows:
 
 
 def _records(path: Path) -> Iterator[list[str]]:
-    """Header and rows of a CSV file; blank lines are none."""
+    """Header and rows of a CSV file; blank lines are none, nor are lines of spaces, as with pandas."""
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            yield from filter(None, csv.reader(file))
+            yield from (
+                fields for fields in csv.reader(file) if fields and not (len(fields) == 1 and fields[0].isspace())
+            )
     except FileNotFoundError:
         raise MolclrError(f"There is no file '{path}'.") from None
     except (UnicodeDecodeError, csv.Error) as error:

@@ -1,6 +1,7 @@
 """Splits: which molecules of a benchmark are learned from, which choose the epoch, and which are predicted."""
 
 import csv
+from collections.abc import Sequence
 from os import PathLike
 from typing import Literal
 
@@ -21,13 +22,15 @@ def write_split(
 ) -> dict[str, int]:
     """Put every molecule of a table in train, valid or test, 80 : 10 : 10; write `row,subset` and return their sizes.
 
-    `row` is the raw row number. `seed` decides the random scheme; the scaffold scheme is deterministic.
+    `row` is the raw row number. `seed` decides the random scheme; the scaffold scheme is deterministic. Rows of one molecule
+    share a subset in either.
     Raises MolclrError if a subset would be empty.
     """
     table = read_molecules(molecules)
     if len(table) < len(SUBSETS):
         raise MolclrError(f"'{molecules}' has {len(table)} molecules; a split needs at least {len(SUBSETS)}.")
-    parts = scaffold_split(table["smiles"].to_list()) if scheme == "scaffold" else random_split(len(table), seed)
+    smiles = table["smiles"].to_list()
+    parts = scaffold_split(smiles) if scheme == "scaffold" else random_split(smiles, seed)
     for subset, indices in zip(SUBSETS, parts, strict=True):
         if len(indices) == 0:
             raise MolclrError(
@@ -45,12 +48,22 @@ def write_split(
     return {subset: len(indices) for subset, indices in zip(SUBSETS, parts, strict=True)}
 
 
-def random_split(count: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Ascending indices of the training, validation and test molecules: int64 arrays that part range(count)."""
-    order = np.random.default_rng(seed).permutation(count)
-    tenth = max(1, count // 10)
-    train, valid, test = np.split(order, [count - 2 * tenth, count - tenth])
-    return np.sort(train), np.sort(valid), np.sort(test)
+def random_split(smiles: Sequence[str], seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Ascending indices of the training, validation and test molecules: int64 arrays that part range(len(smiles)).
+
+    Molecules are taken in random order. Each goes, with all its rows, to test if they fit there, else to validation if they fit
+    there, else to training.
+    """
+    tenth = max(1, len(smiles) // 10)
+    rows_of: dict[str, list[int]] = {}
+    for index in np.random.default_rng(seed).permutation(len(smiles))[::-1].tolist():
+        rows_of.setdefault(smiles[index], []).append(index)
+    subsets: tuple[list[int], list[int], list[int]] = ([], [], [])
+    train, valid, test = subsets
+    for rows in rows_of.values():
+        next((subset for subset in (test, valid) if len(subset) + len(rows) <= tenth), train).extend(rows)
+    first, second, third = (np.array(sorted(subset), np.int64) for subset in subsets)
+    return first, second, third
 
 
 def read_split(path: str | PathLike[str]) -> dict[str, np.ndarray]:
@@ -61,9 +74,11 @@ def read_split(path: str | PathLike[str]) -> dict[str, np.ndarray]:
         raise MolclrError(f"There is no split '{path}'; 'molclr split' makes one of a molecule table.") from None
     except ValueError:  # not even a table of whole numbers
         table = pd.DataFrame()
-    is_split = list(table.columns) == ["row", "subset"] and table["subset"].isin(SUBSETS).all()
+    is_split = list(table.columns) == ["row", "subset"] and {*table["subset"]} == {*SUBSETS}
     if not is_split or table["row"].duplicated().any():
-        raise MolclrError(f"'{path}' does not put each row in one of {', '.join(SUBSETS)}; make the split again.")
+        raise MolclrError(
+            f"'{path}' does not put each row in one of {', '.join(SUBSETS)}, and some in each; make the split again."
+        )
     return {subset: table["row"][table["subset"] == subset].to_numpy() for subset in SUBSETS}
 
 

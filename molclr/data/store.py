@@ -9,7 +9,8 @@ import math
 import os
 import shutil
 import weakref
-from collections.abc import Callable, Iterable
+import zlib
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import repeat
 from pathlib import Path
@@ -26,13 +27,14 @@ ARRAYS: dict[str, np.dtype] = {
     "atom_offsets": np.dtype(np.int64),
     "bond_offsets": np.dtype(np.int64),
     "bonds": np.dtype(np.uint16),
+    "smiles_crc": np.dtype(np.uint16),
     "atoms": np.dtype(np.uint8),
     "bond_features": np.dtype(np.uint8),
 }
 """Arrays of a store in the order of the file, widest first, so that each starts at a multiple of its item size.
 
 Atoms of molecule i are rows atom_offsets[i] to atom_offsets[i + 1] of `atoms`, and likewise for bonds.
-See molclr.chem.graphs.MolecularGraph for the columns.
+See molclr.chem.graphs.MolecularGraph for the columns. Row i of `smiles_crc` are the halves of its SMILES' `checksums`.
 """
 HYDROGENS = "explicit_hydrogens"
 """Metadata of the file: are hydrogens atoms of their own?"""
@@ -96,7 +98,7 @@ class GraphStore:
 
         Raises IndexError for a position that the store does not have.
         """
-        part = self.part(np.asarray(molecules, np.int64))
+        part = self._graphs(np.asarray(molecules, np.int64))
         atom_counts = part["atom_counts"]
         first_atom = np.repeat(atom_counts.cumsum() - atom_counts, part["bond_counts"])
         begin, end = (part["bonds"].astype(np.int64) + first_atom[:, None]).T
@@ -110,7 +112,15 @@ class GraphStore:
         )
 
     def part(self, molecules: np.ndarray) -> dict[str, np.ndarray]:
-        """The same graphs as a part, as `write_store` takes them."""
+        """The same molecules as a part, as `write_store` takes them."""
+        return {**self._graphs(molecules), "smiles_crc": self.checksums(molecules)}
+
+    def checksums(self, molecules: np.ndarray) -> np.ndarray:
+        """`checksums` of the SMILES of which the graphs of `molecules` were made."""
+        return self._rows("smiles_crc", molecules, np.ones_like(molecules))
+
+    def _graphs(self, molecules: np.ndarray) -> dict[str, np.ndarray]:
+        """A part but for its checksums."""
         if len(molecules) and not 0 <= molecules.min() <= molecules.max() < self._length:
             raise IndexError(f"The store has {self._length} molecules.")
         (first_atom, end_atom), (first_bond, end_bond) = (
@@ -124,6 +134,31 @@ class GraphStore:
             "atom_counts": atom_counts,
             "bond_counts": bond_counts,
         }
+
+
+def checksums(smiles: Sequence[str]) -> np.ndarray:
+    """CRC-32 of each SMILES in two halves: uint16 (n, 2)."""
+    return np.array([zlib.crc32(text.encode()) for text in smiles], "<u4").view("<u2").reshape(-1, 2)
+
+
+def open_store_of(path: str | Path, count: int, smiles: Sequence[str], molecules: np.ndarray) -> GraphStore:
+    """The store at `path` of a molecule table of `count` rows, with `smiles` at the positions `molecules`, int64 (n,).
+
+    Raises MolclrError as `GraphStore` does, and when its graphs are not those of these molecules.
+    """
+    store = GraphStore(path)
+    if len(store) != count:
+        raise MolclrError(
+            f"'{path}' holds {len(store)} graphs, the molecule table {count} molecules; featurize it again."
+        )
+    other = (store.checksums(molecules) != checksums(smiles)).any(axis=1)
+    if other.any():
+        first = int(other.argmax())
+        raise MolclrError(
+            f"'{path}' was made of other molecules: at place {molecules[first]} the molecule table has '{smiles[first]}'; "
+            "featurize it again."
+        )
+    return store
 
 
 def _take_offsets(offsets: dict[str, np.ndarray], name: str, molecules: np.ndarray) -> np.ndarray:
@@ -163,8 +198,8 @@ def write_store(path: str | Path, parts: Iterable[dict[str, np.ndarray]], explic
 
     The file remembers whether hydrogens are atoms of their own, so that a model can ask for molecules as it learned from.
 
-    A part has the arrays `atoms`, `bonds` and `bond_features` of its molecules one after the other (see MolecularGraph)
-    and how many rows each molecule has, `atom_counts` and `bond_counts`, int (num_molecules,).
+    A part has the arrays `atoms`, `bonds` and `bond_features` of its molecules one after the other (see MolecularGraph),
+    how many rows each molecule has, `atom_counts` and `bond_counts`, int (num_molecules,), and `smiles_crc` (see `checksums`).
     """
     counts: dict[str, list[np.ndarray]] = {"atom_offsets": [np.zeros(1)], "bond_offsets": [np.zeros(1)]}
     with replacing(path) as temporary:
@@ -174,11 +209,13 @@ def write_store(path: str | Path, parts: Iterable[dict[str, np.ndarray]], explic
                 sections["atoms"].open("wb") as atoms,
                 sections["bonds"].open("wb") as bonds,
                 sections["bond_features"].open("wb") as bond_features,
+                sections["smiles_crc"].open("wb") as smiles_crc,
             ):
                 for part in parts:
                     part["atoms"].astype(np.uint8).tofile(atoms)
                     part["bonds"].astype(np.uint16).tofile(bonds)
                     part["bond_features"].astype(np.uint8).tofile(bond_features)
+                    part["smiles_crc"].astype(np.uint16).tofile(smiles_crc)
                     counts["atom_offsets"].append(part["atom_counts"].astype(np.int32))
                     counts["bond_offsets"].append(part["bond_counts"].astype(np.int32))
             for name, lengths in counts.items():

@@ -48,7 +48,7 @@ class RunMetrics:
     best_epoch: int | None
     """The epoch, from 1, that was best on the validation molecules and made the predictions; None without epochs."""
     validation: float | None
-    """Score of that epoch on the validation molecules; of several targets with errors, each in the scale of the loss."""
+    """Score on the validation molecules: a network's of that epoch, and of several regression targets in the loss's scale."""
     test: float | None
     """Score on the test molecules: mean over targets; None if no target could be scored."""
     test_molecules: int

@@ -53,6 +53,7 @@ class Predictions:
 def differences(runs: Mapping[Path, RunMetrics]) -> dict[tuple[str, str], Difference]:
     """Benchmark and pre-trained model -> difference, where both models of a pair are among the `runs` (folder -> metrics).
 
+    A pair that cannot be scored has none, nor has one with a single test molecule, of which no interval can be told.
     Raises MolclrError if the two of a pair were not tested on the same molecules.
     """
     folders: dict[tuple[str, str], list[Path]] = {}
@@ -71,7 +72,9 @@ def differences(runs: Mapping[Path, RunMetrics]) -> dict[tuple[str, str], Differ
                     f"{model} and {PAIRS[model]} were tested on different molecules of {benchmark}; "
                     "they cannot be compared. Run both on the same split."
                 )
-            found[benchmark, model] = difference(metrics[benchmark], pretrained, scratch)
+            scored = any(runs[folder].test is not None for folder in own)
+            if scored and len(pretrained.rows) > 1:
+                found[benchmark, model] = difference(metrics[benchmark], pretrained, scratch)
     return found
 
 

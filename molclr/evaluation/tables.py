@@ -135,7 +135,9 @@ class Wide:
         return cls(caption, heads, body, _notes(table, body))
 
     def markdown(self) -> str:
-        """A GitHub table, padded so that it reads well as text too."""
+        """A GitHub table, padded so that it reads well as text too; its caption alone if it is empty."""
+        if not self.body:
+            return f"{self.caption}\n"
         lines = [*self.heads]
         for label, cells in self.body:
             texts = [f"**{cell.text}**" if cell.best else f"{cell.text} {cell.mark}".rstrip() for cell in cells]

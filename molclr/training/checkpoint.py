@@ -42,7 +42,8 @@ def load_weights(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             return {name: file.get_tensor(name) for name in file.keys()}, metadata  # noqa: SIM118
     except (SafetensorError, KeyError, json.JSONDecodeError):
         raise MolclrError(
-            f"'{path}' is damaged or no MolCLR checkpoint; give one of 'molclr pretrain' or 'molclr finetune'."
+            f"'{path}' is damaged or no MolCLR checkpoint; give one of 'molclr pretrain' or 'molclr finetune' (a model.pth of "
+            "the official code becomes one by 'molclr import-official')."
         ) from None
 
 

@@ -1,5 +1,6 @@
 """The representation h of molecules, as a table."""
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,9 @@ import torch
 from molclr.config import Compute
 from molclr.data.corpus import CorpusSplit
 from molclr.data.molecules import OWN_COLUMNS, open_molecules
-from molclr.data.store import GraphStore
+from molclr.data.store import GraphStore, open_store_of
 from molclr.errors import MolclrError
+from molclr.evaluation.embeddings import ENCODER_KEY
 from molclr.files import replacing
 from molclr.models.encoder import Encoder
 from molclr.progress import progress
@@ -45,10 +47,8 @@ def write_embeddings(
     held_out: only what pre-training of this encoder held out of the table, its corpus. limit: at most so many, evenly
     spaced. Raises MolclrError if the graphs are not those of the table.
     """
-    table, store = open_molecules(molecules), GraphStore(graphs)
+    table = open_molecules(molecules)
     count = table.metadata.num_rows
-    if count != len(store):
-        raise MolclrError(f"'{graphs}' holds {len(store)} graphs, '{molecules}' {count} molecules; featurize it again.")
     model, about = load_encoder(encoder)
     if held_out and about["held_out"] is None:
         raise MolclrError(f"What pre-training of '{encoder}' held out is not known; embed without --held-out.")
@@ -64,7 +64,9 @@ def write_embeddings(
     if limit is not None and limit < len(positions):
         positions = positions[np.arange(limit) * len(positions) // limit]
     chosen = table.read(columns=list(OWN_COLUMNS)).take(positions)
+    store = open_store_of(graphs, count, chosen.column("smiles").to_pylist(), positions)
     h = embed(store, model, positions, prepare(compute))
     vectors = pa.FixedSizeListArray.from_arrays(pa.array(h.ravel()), h.shape[1])
+    made_by = {ENCODER_KEY: hashlib.sha256(encoder.read_bytes()).hexdigest()}
     with replacing(output) as temporary:
-        pq.write_table(chosen.append_column("embedding", vectors), temporary)
+        pq.write_table(chosen.append_column("embedding", vectors).replace_schema_metadata(made_by), temporary)

@@ -15,7 +15,7 @@ from molclr.batch import GraphBatch
 from molclr.config import EncoderName, EncoderShape, Finetune, ModelName
 from molclr.data.labelled import LabelledMolecules
 from molclr.data.splits import SUBSETS
-from molclr.data.store import GraphStore
+from molclr.data.store import GraphStore, open_store_of
 from molclr.errors import MolclrError
 from molclr.evaluation.metrics import better, check_labels, score
 from molclr.evaluation.runs import Run, RunMetrics, write_run
@@ -109,9 +109,7 @@ def finetune(
     """
     device = prepare(settings)
     check_labels(run.task, data.labels, run.targets)
-    store = GraphStore(graphs)
-    if len(store) != len(data.rows):
-        raise MolclrError(f"'{graphs}' holds {len(store)} graphs for {len(data.rows)} molecules; featurize them again.")
+    store = open_store_of(graphs, len(data.smiles), data.smiles, np.arange(len(data.smiles)))
     train, valid, test = (data.subsets[name] for name in SUBSETS)
     pretrained = isinstance(start, Path)
     torch.manual_seed(derive_seed(run.seed, "weights"))

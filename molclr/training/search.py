@@ -45,18 +45,22 @@ def choose(folders: Sequence[Path], chosen: Path, trials: Path) -> None:
 
     Of equally good ones the first counts. Test scores are not looked at. Raises MolclrError if no trial could be scored.
     """
-    rows, best = [], None
+    rows: list[dict[str, Any]] = []
+    best = None
     for number, folder in enumerate(folders):
         metrics = read_metrics(folder / "metrics.json")
         settings = load_weights(folder / "model.safetensors")[1]["finetune"]
         value = float("nan") if metrics.validation is None else metrics.validation
-        rows.append({"trial": number, **settings, "best_epoch": metrics.best_epoch, "validation": value})
-        if better(metrics.metric, value, float("nan") if best is None else best[0]):
-            best = value, settings
+        rows.append(
+            {"trial": number, **settings, "best_epoch": metrics.best_epoch, "validation": value, "chosen": False}
+        )
+        if better(metrics.metric, value, float("nan") if best is None else best["validation"]):
+            best, chosen_settings = rows[-1], settings
     if best is None:
         raise MolclrError(
             f"None of the trials in '{folders[0].parent}' has a validation score; search is not possible."
         )
+    best["chosen"] = True
     write_rows(trials, rows)
     with replacing(chosen) as temporary:
-        temporary.write_text(yaml.safe_dump(best[1], sort_keys=False))
+        temporary.write_text(yaml.safe_dump(chosen_settings, sort_keys=False))

@@ -1,7 +1,7 @@
 """The state of an unfinished pre-training run: checkpoints that survive a kill, a full disk and their own damage.
 
 Two files: state.pt, and state.previous.pt, the one before it. Each is the SHA-256 of the rest and a PyTorch archive, which is
-loaded with `weights_only`, so that nothing is unpickled.
+loaded with `weights_only`, so that no code in it is run.
 """
 
 import fcntl

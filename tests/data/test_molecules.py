@@ -120,10 +120,10 @@ def test_a_failure_leaves_the_former_files(run, tmp_path):
 
 
 def test_a_chemists_own_table(run):
-    """As a spreadsheet saves it: byte order mark, CRLF, other columns, an empty line at the end."""
-    text = "\ufeffname,Structure,IC50 / nM\r\naspirin,CC(=O)Oc1ccccc1C(O)=O, 280 \r\nnone yet,CCO,\r\n\r\n"
+    """As a spreadsheet saves it: byte order mark, CRLF, other columns, a line of spaces and an empty one at the end."""
+    text = "\ufeffname,Structure,IC50 / nM\r\naspirin,CC(=O)Oc1ccccc1C(O)=O, 280 \r\n  \r\nnone yet,CCO,\r\n\r\n"
     table, refusals = run(text, smiles_column="Structure", targets=["IC50 / nM"])
-    assert refusals == []
+    assert refusals == [] and table["row"].tolist() == [0, 1]
     assert list(table.columns) == ["row", "smiles", "IC50 / nM"]
     np.testing.assert_array_equal(table["IC50 / nM"], [280, np.nan])
 

@@ -60,9 +60,19 @@ def test_the_seed_decides_the_random_split_only(hiv, tmp_path):
     ("count", "sizes"), [(3, (1, 1, 1)), (9, (7, 1, 1)), (100, (80, 10, 10)), (130_831, (104_665, 13_083, 13_083))]
 )
 def test_random_split(count, sizes):
-    subsets = random_split(count, seed=0)
+    subsets = random_split([str(number) for number in range(count)], seed=0)
     assert tuple(map(len, subsets)) == sizes
     assert sorted(np.concatenate(subsets)) == list(range(count))
+
+
+def test_a_repeated_molecule_is_in_one_subset():
+    """And no subset outgrows its share for it, not even where half the rows are one molecule."""
+    smiles = ["C0"] * 50 + [f"C{number // 2}" for number in range(2, 52)]
+    for seed in range(20):
+        indices = random_split(smiles, seed)
+        subsets = [{smiles[index] for index in own} for own in indices]
+        assert len(set.union(*subsets)) == sum(map(len, subsets)) == 26
+        assert tuple(map(len, indices)) == (80, 10, 10)
 
 
 def test_positions_in_the_table(hiv, tmp_path):
@@ -100,11 +110,19 @@ def test_a_split_of_another_table(hiv, table_of, tmp_path):
     [
         "row,subset\n0,train\n1,holdout\n",
         "row,subset\n0,train\n0,test\n",
+        "row,subset\n0,train\n1,valid\n",
         "row,fold\n0,train\n",
         "row,subset\na,train\n",
         "",
     ],
-    ids=["an unknown subset", "a row in two subsets", "another column", "a row without number", "nothing"],
+    ids=[
+        "an unknown subset",
+        "a row in two subsets",
+        "no test set",
+        "another column",
+        "a row without number",
+        "nothing",
+    ],
 )
 def test_a_file_that_is_no_split(tmp_path, text):
     (tmp_path / "split.csv").write_text(text)

@@ -63,7 +63,7 @@ def test_a_position_that_the_store_does_not_have_is_an_error(path, smiles, posit
 
 def test_the_file_is_plain_safetensors(path, smiles):
     arrays = load_file(path)
-    assert set(arrays) == {"atoms", "atom_offsets", "bonds", "bond_offsets", "bond_features"}
+    assert set(arrays) == {"atoms", "atom_offsets", "bonds", "bond_offsets", "bond_features", "smiles_crc"}
     assert arrays["atom_offsets"][-1] == len(arrays["atoms"]) == sum(len(molecular_graph(s).atoms) for s in smiles)
 
 

@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from molclr.errors import MolclrError
+from molclr.evaluation.embeddings import Embeddings
 from molclr.evaluation.figures import benchmarks, retrieval, tsne
-from molclr.evaluation.figures.embeddings import Embeddings
 from molclr.evaluation.figures.pretraining import pretraining_curves
 from molclr.evaluation.summary import COLUMNS
 
@@ -180,7 +180,7 @@ def test_tsne_keeps_families_together():
 
 def test_too_few_molecules_for_a_map(embeddings, paths):
     pq.write_table(pq.read_table(embeddings).slice(0, 3), embeddings)
-    with pytest.raises(MolclrError, match="has 3 molecules; the figure needs 4"):
+    with pytest.raises(MolclrError, match="has 3 molecules, and at least 4"):
         tsne.tsne(embeddings, *paths, seed=0, property="logp")
 
 

@@ -139,6 +139,29 @@ def test_files_of_several_seeds_and_of_a_model_a_target(generator, tmp_path, mon
     assert found["freesolv", "MolCLR_GIN"].verdict == "better"
 
 
+def test_what_cannot_be_told_has_no_difference(tmp_path):
+    """One test molecule; one class; of two targets, a model each, one that cannot be scored does not matter."""
+    value = np.array([[0.5]])
+    runs = {}
+    for seed in (0, 1):
+        for model in ("MolCLR_GIN", "GIN"):
+            runs |= write(tmp_path / f"{model}{seed}", model, seed, value + seed, value)
+    assert differences(runs) == {}
+
+    def classes(target, labels):
+        found = {}
+        for model in ("MolCLR_GIN", "GIN"):
+            run = Run("muv", model, 0, "classification", "roc_auc", [target])
+            folder = tmp_path / f"{target}-{model}"
+            labels_of = np.array(labels, float)[:, None]
+            found[folder] = write_run(folder, run, np.arange(4), labels_of, np.linspace(0, 1, 4)[:, None])
+        return found
+
+    negative, both = classes("a", [0, 0, 0, 0]), classes("b", [0, 1, 0, 1])
+    assert differences(negative) == {}
+    assert differences(negative | both)["muv", "MolCLR_GIN"].value == 0
+
+
 def test_seeds_that_did_not_predict_the_same_are_an_error(generator, tmp_path):
     labels = generator.normal(size=(10, 2))
     runs = write(tmp_path / "GIN/seed-0", "GIN", 0, labels, labels, ("a", "b"))

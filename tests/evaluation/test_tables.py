@@ -189,7 +189,7 @@ def test_a_benchmark_that_neither_the_catalogue_nor_the_paper_has(tables):
 def test_a_task_without_runs_gives_headers(tables):
     rows, markdown, latex = tables([run("freesolv", "RF", 0, 2.0)], "classification")
     assert rows == []
-    assert "No classification benchmark was run." in markdown and "| Method |" in markdown
+    assert markdown == "No classification benchmark was run.\n"
     assert latex.count(r"\begin{tabular}{l}") == latex.count(r"\end{tabular}") == 1
 
 

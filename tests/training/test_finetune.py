@@ -2,8 +2,10 @@ import csv
 import dataclasses
 import json
 import math
+import re
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import torch
 from paths import FIXTURES
@@ -223,9 +225,34 @@ def test_a_model_has_no_name_of_another(bbbp, tmp_path, model, pretrained, right
 
 def test_graphs_of_other_molecules_are_an_error(bbbp, tmp_path):
     data, graphs = bbbp
-    fewer = dataclasses.replace(data, rows=data.rows[:-1])
-    with pytest.raises(MolclrError, match="featurize"):
-        finetune(fewer, graphs, tmp_path, classification(data), "gin", SETTINGS, SHAPE)
+    fewer = dataclasses.replace(data, smiles=data.smiles[:-1])
+    turned = dataclasses.replace(data, smiles=[*data.smiles[:5], *data.smiles[:4:-1]])
+    for other, complaint in (
+        (fewer, "graphs, the molecule table"),
+        (turned, f"other molecules: at place 5 .*{re.escape(data.smiles[-1])}"),
+    ):
+        with pytest.raises(MolclrError, match=f"{complaint}.*featurize it again"):
+            finetune(other, graphs, tmp_path / "run", classification(data), "gin", SETTINGS, SHAPE)
+    assert not (tmp_path / "run").exists()
+
+
+def test_graphs_of_other_molecules_are_not_embedded(corpus, bbbp, tmp_path):
+    """Nor are those of molecules in another order, of which one is looked at."""
+    encoder = Encoder("gin", SHAPE)
+    save_encoder(tmp_path / "encoder.safetensors", encoder, encoder.state_dict(), None)
+    table = pq.read_table(corpus[0])
+    pq.write_table(table[::-1], tmp_path / "turned.parquet")
+    for graphs in (bbbp[1], corpus[1]):
+        with pytest.raises(MolclrError, match=r"other molecules: at place 0 .*featurize it again"):
+            write_embeddings(
+                tmp_path / "turned.parquet",
+                graphs,
+                tmp_path / "h.parquet",
+                tmp_path / "encoder.safetensors",
+                Compute(),
+                limit=1,
+            )
+    assert not (tmp_path / "h.parquet").exists()
 
 
 def several_targets(tmp_path, benchmark_files, name, change):
@@ -293,8 +320,6 @@ def test_what_a_former_version_held_out_is_not_guessed(corpus, tmp_path):
 
 
 def test_embeddings_of_held_out_molecules(corpus, tmp_path):
-    import pyarrow.parquet as pq
-
     pretrain(corpus[1], tmp_path, "gcn", SHAPE, Pretrain(**ONE_EPOCH, validation_share=0.1, seed=3))
     encoder = tmp_path / "encoder.safetensors"
     write_embeddings(*corpus, tmp_path / "all.parquet", encoder, Compute())

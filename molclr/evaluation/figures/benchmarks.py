@@ -62,12 +62,12 @@ def _draw(axes: Axes, panel: pd.DataFrame) -> None:
     axes.barh(ours, panel["mean"] - base, left=base, height=0.5, color=colours)
     axes.errorbar(panel["mean"], ours, xerr=panel["std"], fmt="none", ecolor=INK, elinewidth=1, capsize=2)
     whisker: dict[str, Any] = {"ecolor": "0.5", "elinewidth": 0.8, "color": INK, "markersize": 4}
+    confirmed = panel["paper_std"].where(panel["paper_check"] == "verified")
     for rows, face in ((panel["paper_check"] != "unverified", INK), (panel["paper_check"] == "unverified", "white")):
-        paper = panel[rows]
-        axes.errorbar(paper["paper_mean"], papers[rows], xerr=paper["paper_std"], fmt="D", mfc=face, **whisker)
+        axes.errorbar(panel["paper_mean"][rows], papers[rows], xerr=confirmed[rows], fmt="D", mfc=face, **whisker)
 
     lows = panel["mean"] - panel["std"].fillna(0)
-    highs = [*(panel["mean"] + panel["std"].fillna(0)), *(panel["paper_mean"] + panel["paper_std"])]
+    highs = [*(panel["mean"] + panel["std"].fillna(0)), *(panel["paper_mean"] + confirmed.fillna(0))]
     axes.set_xlim(np.nanmin([base, *lows]), 100 if classifies else 1.05 * np.nanmax(highs))
     unit = f" ({known['unit']})" if isinstance(known["unit"], str) else ""
     axes.set_title(known["benchmark"])

@@ -15,7 +15,7 @@ from rdkit.Chem.Draw import rdMolDraw2D
 from molclr.chem.fingerprints import ecfp4, rdkit_fingerprint, tanimoto
 from molclr.chem.smiles import read_molecule
 from molclr.errors import MolclrError
-from molclr.evaluation.figures.embeddings import Embeddings, read_embeddings
+from molclr.evaluation.embeddings import Embeddings, cosines, nearest, read_embeddings
 from molclr.evaluation.figures.style import DOTS_PER_INCH, INK, AnyPath, save, styled
 
 COLUMNS = 4
@@ -42,18 +42,19 @@ def retrieval(embeddings: AnyPath, png: AnyPath, svg: AnyPath, neighbours: int, 
     molecules = read_embeddings(embeddings, at_least=2)
     asked = 0 if query is None else position(molecules, query)
     similarities = compare(molecules, asked)
-    nearest = nearest_neighbours(molecules.vectors, asked, neighbours)
+    found = nearest_neighbours(molecules.vectors, asked, neighbours)
     others = [similarity for place, similarity in enumerate(similarities) if place != asked]
 
-    lines = math.ceil(len(nearest) / COLUMNS)
-    columns = 1 + min(COLUMNS, len(nearest))
-    figure = Figure(figsize=(PANEL[0] * columns + 0.4, (PANEL[1] + 0.5) * lines + 0.3))
+    lines = math.ceil(len(found) / COLUMNS)
+    columns = 1 + min(COLUMNS, len(found))
+    # The text below the query has three lines more than those of its neighbours.
+    figure = Figure(figsize=(PANEL[0] * columns + 0.4, (PANEL[1] + 0.5) * lines + (0.3 if lines > 1 else 0.9)))
     grid = figure.add_gridspec(lines, columns)
     axes = figure.add_subplot(grid[:, 0])
     _draw(axes, molecules.smiles[asked], _mean_text(others))
     axes.set_title(f"{Path(embeddings).stem.upper()}: query", weight="bold")
     axes.spines[:].set_edgecolor(INK)
-    for rank, place in enumerate(nearest):
+    for rank, place in enumerate(found):
         axes = figure.add_subplot(grid[rank // COLUMNS, 1 + rank % COLUMNS])
         _draw(axes, molecules.smiles[place], _text(similarities[place]))
         axes.set_title(f"Neighbour {rank + 1}")
@@ -70,14 +71,8 @@ def position(molecules: Embeddings, row: int) -> int:
 
 def nearest_neighbours(vectors: np.ndarray, query: int, count: int) -> np.ndarray:
     """Positions of the `count` vectors with the highest cosine to vector `query`, itself left out, best first."""
-    order = np.argsort(-cosines(vectors, query), kind="stable")
-    return order[order != query][:count]
-
-
-def cosines(vectors: np.ndarray, query: int) -> np.ndarray:
-    """Cosine of the angle between each vector and vector `query`: (n, feature) to float64 (n,)."""
-    vectors = vectors.astype(np.float64)
-    return vectors @ vectors[query] / (np.linalg.norm(vectors, axis=1) * np.linalg.norm(vectors[query]))
+    found, _ = next(nearest(vectors[[query]], vectors, count + 1))
+    return found[found != query][:count]
 
 
 def compare(molecules: Embeddings, query: int) -> list[Similarity]:
@@ -86,7 +81,7 @@ def compare(molecules: Embeddings, query: int) -> list[Similarity]:
     morgan, paths = ecfp4(parsed[query]), rdkit_fingerprint(parsed[query])
     return [
         Similarity(float(cosine), tanimoto(morgan, ecfp4(molecule)), tanimoto(paths, rdkit_fingerprint(molecule)))
-        for cosine, molecule in zip(cosines(molecules.vectors, query), parsed, strict=True)
+        for cosine, molecule in zip(cosines(molecules.vectors[[query]], molecules.vectors)[0], parsed, strict=True)
     ]
 
 

@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits
 
 from molclr.chem.smiles import read_molecule
 from molclr.errors import MolclrError
-from molclr.evaluation.figures.embeddings import read_embeddings
+from molclr.evaluation.embeddings import read_embeddings
 from molclr.evaluation.figures.style import AnyPath, save, styled
 
 PERPLEXITY = 30.0

@@ -1,0 +1,68 @@
+"""Tables of embeddings, and which molecules in them are near each other."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from os import PathLike
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from molclr.errors import MolclrError
+
+ENCODER_KEY = b"molclr_encoder"
+"""Metadata of a table of embeddings: SHA-256 of the file of its encoder."""
+
+CELLS = 1 << 25
+"""How many cosines are held at a time."""
+
+
+@dataclass(frozen=True)
+class Embeddings:
+    """Molecules and their representations."""
+
+    rows: np.ndarray
+    """int64 (n,): raw row numbers."""
+    smiles: list[str]
+    vectors: np.ndarray
+    """float32 (n, feature)."""
+    encoder: str = ""
+    """Digest of the encoder that made them; empty where a table does not say."""
+
+
+def read_embeddings(path: str | PathLike[str], at_least: int) -> Embeddings:
+    """Read a table of embeddings. Raises MolclrError if it is none or has fewer than `at_least` molecules."""
+    try:
+        table = pq.read_table(path, columns=["row", "smiles", "embedding"])
+    except (FileNotFoundError, pa.ArrowInvalid):
+        raise MolclrError(f"'{path}' is no table of embeddings; 'molclr embed' makes one.") from None
+    if len(table) < at_least:
+        raise MolclrError(f"'{path}' has {len(table)} molecules, and at least {at_least} are needed; embed more.")
+    vectors = table["embedding"].combine_chunks().flatten().to_numpy().reshape(len(table), -1)
+    encoder = (table.schema.metadata or {}).get(ENCODER_KEY, b"").decode()
+    return Embeddings(table["row"].to_numpy(), table["smiles"].to_pylist(), vectors, encoder)
+
+
+def cosines(queries: np.ndarray, library: np.ndarray) -> np.ndarray:
+    """Cosine of the angle between each vector of both: float (m, feature) and (n, feature) to float32 (m, n)."""
+    return _unit(queries) @ _unit(library).T
+
+
+def nearest(queries: np.ndarray, library: np.ndarray, count: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """For each of `queries`, (m, feature): which `count` of `library`, (n, feature), are nearest, best first, with cosines.
+
+    Yields int64 (count,) and float32 (count,); fewer if the library has fewer. Of equal cosines the earlier is first.
+    """
+    queries, library = _unit(queries), _unit(library)
+    count = min(count, len(library))
+    step = max(1, CELLS // len(library))
+    for first in range(0, len(queries), step):
+        for row in queries[first : first + step] @ library.T:
+            found = np.flatnonzero(row >= np.partition(row, len(row) - count)[len(row) - count])
+            found = found[np.argsort(-row[found], kind="stable")][:count]
+            yield found, row[found]
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    """Vectors of length 1 in the same directions."""
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
