@@ -1,6 +1,7 @@
 """The command line: one subcommand for each step of the workflow. No logic of its own; heavy imports where they are used."""
 
 import argparse
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -42,6 +43,10 @@ def _check_paths(options: argparse.Namespace) -> None:
         raise MolclrError(f"--output: '{output}' is a folder; name a file.")
     if (folder := given.get("folder")) and folder.exists() and not folder.is_dir():
         raise MolclrError(f"--folder: '{folder}' is a file; name a folder.")
+    for place in filter(None, (folder, output)):
+        above = next(parent for parent in (place, *place.parents) if parent.exists())
+        if not os.access(above, os.W_OK):
+            raise MolclrError(f"'{above}' cannot be written; name another place.")
     used: dict[Path, str] = {}
     for name, value in given.items():
         if name == "benchmarks":

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from molclr.errors import MolclrError
+
 
 @contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
@@ -15,8 +17,11 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
 
     Bytes and name are on the disk when this ends: neither a killed process nor a power cut leaves half a file. The suffix is
     kept, so that writers which choose a format by it still do. Parent folders are made. Errors of a full disk name the file.
+    Raises MolclrError if `path` is there and no file, such as /dev/null.
     """
     target = Path(path)
+    if target.exists() and not target.is_file():
+        raise MolclrError(f"'{path}' is no file that could be replaced; name a file.")
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{target.stem}.{secrets.token_hex(4)}{target.suffix}")
     try:

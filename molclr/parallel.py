@@ -1,9 +1,11 @@
 """The same work on many parts by several processes, in order and without reading far ahead."""
 
+import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from multiprocessing import get_context
 from typing import TypeVar
 
@@ -23,7 +25,8 @@ def ordered_map(work: Callable[[Part], Result], parts: Iterable[Part], processes
         yield from map(work, parts)
         return
     waiting: deque[Future[Result]] = deque()
-    with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
+    ignore = partial(signal.signal, signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that hands out.
+    with ProcessPoolExecutor(processes, get_context("spawn"), ignore) as pool:
         try:
             for part in parts:
                 waiting.append(pool.submit(work, part))

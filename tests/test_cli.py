@@ -130,6 +130,12 @@ def test_a_file_in_place_of_a_folder(tmp_path, capsys):
     assert capsys.readouterr().err == f"molclr: error: --folder: '{tmp_path / 'mine'}' is a file; name a folder.\n"
 
 
+def test_a_place_that_cannot_be_written_is_told_before_the_work(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("os.access", lambda path, mode: path != tmp_path)
+    assert main(["pretrain", "graphs.safetensors", "--encoder", "gin", "--folder", str(tmp_path / "new" / "run")]) == 1
+    assert capsys.readouterr().err == f"molclr: error: '{tmp_path}' cannot be written; name another place.\n"
+
+
 def test_what_is_only_read_may_be_named_twice(tmp_path, capsys):
     """The molecules of a benchmark as its corpus; neighbours in the same table."""
     table = str(tmp_path / "m.parquet")

@@ -10,7 +10,7 @@ import pandas as pd
 from rdkit import Chem
 
 from molclr.chem.smiles import read_molecule
-from molclr.data.molecules import OWN_COLUMNS, read_molecules
+from molclr.data.molecules import OWN_COLUMNS, read_molecules, read_refusals
 from molclr.data.splits import SUBSETS, subset_indices
 from molclr.files import write_rows
 from molclr.parallel import ordered_map
@@ -43,7 +43,7 @@ def audit(files: BenchmarkFiles, processes: int = 1) -> dict[str, object]:
     if all are 0 or 1; otherwise, of a single target, mean and std in its unit.
     """
     table = read_molecules(files.molecules)
-    reasons = pd.read_csv(files.rejected, keep_default_na=False)["reason"]
+    reasons = read_refusals(files.rejected)["reason"]
     kinds = reasons.map(lambda reason: re.sub(r"\d+", "#", reason)).value_counts()
     labels = table.drop(columns=list(OWN_COLUMNS)).to_numpy(np.float64)
     known = labels[~np.isnan(labels)]

@@ -26,7 +26,10 @@ class LabelledMolecules:
 
 
 def read_labelled(molecules: str | PathLike[str], split: str | PathLike[str]) -> LabelledMolecules:
-    """Read a molecule table and its split. Raises MolclrError if they do not belong together, or without labels."""
+    """Read a molecule table and its split.
+
+    Raises MolclrError if they do not belong together, if a subset is empty, or without any label for training.
+    """
     table, targets = read_molecules(molecules), target_columns(molecules)
     rows = table["row"].to_numpy()
     labels = table[targets].to_numpy(np.float64)
@@ -34,4 +37,10 @@ def read_labelled(molecules: str | PathLike[str], split: str | PathLike[str]) ->
         raise MolclrError(
             f"'{molecules}' has no label to learn from; name the columns with labels when canonicalizing."
         )
-    return LabelledMolecules(rows, table["smiles"].to_list(), labels, targets, subset_indices(rows, split))
+    subsets = subset_indices(rows, split)
+    for name, members in subsets.items():
+        if not len(members):
+            raise MolclrError(f"The split '{split}' has no molecule for {name}; make it again.")
+    if np.isnan(labels[subsets["train"]]).all():
+        raise MolclrError(f"No training molecule of '{split}' has a label; canonicalize '{molecules}' with --labelled.")
+    return LabelledMolecules(rows, table["smiles"].to_list(), labels, targets, subsets)

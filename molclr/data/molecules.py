@@ -142,9 +142,27 @@ def open_molecules(path: str | PathLike[str]) -> pq.ParquetFile:
         ) from None
     except pa.ArrowInvalid:
         file = None
-    if file is None or not {*OWN_COLUMNS} <= {*file.schema_arrow.names}:
+    if file is None or not _is_molecule_table(file.schema_arrow):
         raise MolclrError(f"'{path}' is no molecule table; 'molclr canonicalize' makes one of a CSV file.")
     return file
+
+
+def _is_molecule_table(schema: pa.Schema) -> bool:
+    targets = [field for field in schema if field.name not in OWN_COLUMNS]
+    return {*OWN_COLUMNS} <= {*schema.names} and all(pa.types.is_floating(field.type) for field in targets)
+
+
+def read_refusals(path: str | PathLike[str]) -> pd.DataFrame:
+    """Refused rows: `row`, `smiles` and `reason`. Raises MolclrError if the file is missing or something else."""
+    try:
+        table = pd.read_csv(path, keep_default_na=False)
+    except FileNotFoundError:
+        raise MolclrError(f"There is no table of refused rows '{path}'; 'molclr canonicalize' makes one.") from None
+    except ValueError:  # not even text, or empty
+        table = pd.DataFrame()
+    if (*table.columns,) != Refusal._fields:
+        raise MolclrError(f"'{path}' is no table of refused rows; name the one that 'molclr canonicalize' made.")
+    return table
 
 
 def target_columns(path: str | PathLike[str]) -> list[str]:
@@ -191,7 +209,9 @@ def _records(path: Path) -> Iterator[list[str]]:
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             yield from (
-                fields for fields in csv.reader(file) if fields and not (len(fields) == 1 and fields[0].isspace())
+                fields
+                for fields in csv.reader(file, strict=True)
+                if fields and not (len(fields) == 1 and fields[0].isspace())
             )
     except FileNotFoundError:
         raise MolclrError(f"There is no file '{path}'.") from None
@@ -216,7 +236,7 @@ def _read_header(path: Path, smiles_column: str, targets: Sequence[str] | None) 
                 f"Name yours with --smiles-column{' and --targets' if targets else ''}."
             )
     for name in targets:
-        if name in OWN_COLUMNS:
+        if name in (*OWN_COLUMNS, "reason"):
             raise MolclrError(f"A target of '{path}' is called '{name}', as a column of our own is; rename it.")
     return Header(len(names), names.index(smiles_column), {name: names.index(name) for name in targets})
 
@@ -277,7 +297,7 @@ def _read_labels(row: RawRow, header: Header) -> list[float]:
     for target, index in header.targets.items():
         text = row.fields[index].strip()
         try:
-            label = float(text) if text else math.nan
+            label = float(text.replace("_", "?")) if text else math.nan  # Python alone reads 1_000 as 1000.
         except ValueError:
             label = math.inf
         if math.isinf(label):

@@ -35,7 +35,7 @@ def write_split(
         if len(indices) == 0:
             raise MolclrError(
                 f"The {scheme} split of the {len(table)} molecules of '{molecules}' leaves none for {subset}; "
-                "take more molecules, or split at random."
+                f"take more molecules{', or split at random' * (scheme == 'scaffold')}."
             )
 
     names = np.empty(len(table), object)
@@ -74,11 +74,9 @@ def read_split(path: str | PathLike[str]) -> dict[str, np.ndarray]:
         raise MolclrError(f"There is no split '{path}'; 'molclr split' makes one of a molecule table.") from None
     except ValueError:  # not even a table of whole numbers
         table = pd.DataFrame()
-    is_split = list(table.columns) == ["row", "subset"] and {*table["subset"]} == {*SUBSETS}
+    is_split = list(table.columns) == ["row", "subset"] and table["subset"].isin(SUBSETS).all()
     if not is_split or table["row"].duplicated().any():
-        raise MolclrError(
-            f"'{path}' does not put each row in one of {', '.join(SUBSETS)}, and some in each; make the split again."
-        )
+        raise MolclrError(f"'{path}' does not put each row in one of {', '.join(SUBSETS)}; make the split again.")
     return {subset: table["row"][table["subset"] == subset].to_numpy() for subset in SUBSETS}
 
 

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from molclr.errors import MolclrError
 
 ENCODER_KEY = b"molclr_encoder"
-"""Metadata of a table of embeddings: SHA-256 of the file of its encoder."""
+"""Metadata of a table of embeddings: SHA-256 of the file of its encoder, and whether hydrogens were atoms."""
 
 CELLS = 1 << 25
 """How many cosines are held at a time."""
@@ -27,7 +27,7 @@ class Embeddings:
     vectors: np.ndarray
     """float32 (n, feature)."""
     encoder: str = ""
-    """Digest of the encoder that made them; empty where a table does not say."""
+    """What made them, see ENCODER_KEY; empty where a table does not say."""
 
 
 def read_embeddings(path: str | PathLike[str], at_least: int) -> Embeddings:
@@ -36,11 +36,14 @@ def read_embeddings(path: str | PathLike[str], at_least: int) -> Embeddings:
         table = pq.read_table(path, columns=["row", "smiles", "embedding"])
     except (FileNotFoundError, pa.ArrowInvalid):
         raise MolclrError(f"'{path}' is no table of embeddings; 'molclr embed' makes one.") from None
+    vectors = table["embedding"].combine_chunks()
+    if not pa.types.is_fixed_size_list(vectors.type) or vectors.flatten().null_count or vectors.null_count:
+        raise MolclrError(f"The embeddings in '{path}' are not vectors of one length; 'molclr embed' makes such.")
     if len(table) < at_least:
         raise MolclrError(f"'{path}' has {len(table)} molecules, and at least {at_least} are needed; embed more.")
-    vectors = table["embedding"].combine_chunks().flatten().to_numpy().reshape(len(table), -1)
     encoder = (table.schema.metadata or {}).get(ENCODER_KEY, b"").decode()
-    return Embeddings(table["row"].to_numpy(), table["smiles"].to_pylist(), vectors, encoder)
+    values = vectors.flatten().to_numpy().reshape(len(table), -1)
+    return Embeddings(table["row"].to_numpy(), table["smiles"].to_pylist(), values, encoder)
 
 
 def cosines(queries: np.ndarray, library: np.ndarray) -> np.ndarray:

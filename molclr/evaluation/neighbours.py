@@ -22,7 +22,9 @@ def write_neighbours(queries: Path, library: Path, output: Path, count: int) -> 
     same = queries.resolve() == library.resolve()
     asked, known = read_embeddings(queries, 1), read_embeddings(library, 2 if same else 1)
     if asked.encoder != known.encoder or asked.vectors.shape[1] != known.vectors.shape[1]:
-        raise MolclrError(f"'{queries}' and '{library}' were not embedded by the same encoder; embed both with one.")
+        raise MolclrError(
+            f"'{queries}' and '{library}' were not embedded by the same encoder with hydrogens alike; embed both in one way."
+        )
     fingerprint = cache(lambda place: ecfp4(read_molecule(known.smiles[place])))
     found = nearest(asked.vectors, known.vectors, count + same)
     with replacing(output) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:

@@ -6,11 +6,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from molclr.errors import MolclrError
-from molclr.evaluation.runs import read_metrics
+from molclr.evaluation.runs import PREDICTION_COLUMNS, read_metrics, read_run
 from molclr.files import replacing
 
-COLUMNS = ["benchmark", "model", "seed", "row", "target", "label", "prediction"]
+COLUMNS = ["benchmark", "model", "seed", *PREDICTION_COLUMNS]
 
 
 def gather_predictions(metrics_files: Iterable[str | PathLike[str]], output: str | PathLike[str]) -> None:
@@ -21,10 +20,7 @@ def gather_predictions(metrics_files: Iterable[str | PathLike[str]], output: str
     tables = [pd.DataFrame(columns=COLUMNS, dtype=str)]
     for file in map(Path, metrics_files):
         run = read_metrics(file)
-        try:
-            table = pd.read_csv(file.with_name("predictions.csv"), dtype=str, keep_default_na=False)
-        except FileNotFoundError:
-            raise MolclrError(f"There is no '{file.with_name('predictions.csv')}'; run the benchmark again.") from None
+        table = read_run(file.parent, dtype=str, keep_default_na=False)
         tables.append(table.assign(benchmark=run.benchmark, model=run.model, seed=str(run.seed)))
     # Neither a time stamp nor a name in the header of the archive.
     compression = {"method": "gzip", "compresslevel": 9, "mtime": 0, "filename": ""}

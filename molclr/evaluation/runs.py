@@ -8,12 +8,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from molclr.errors import MolclrError
 from molclr.evaluation.metrics import METRICS_OF, Metric, Task, score
 from molclr.files import replacing
+
+PREDICTION_COLUMNS = ["row", "target", "label", "prediction"]
 
 
 @dataclass(frozen=True)
@@ -111,6 +115,22 @@ def read_metrics(path: str | PathLike[str]) -> RunMetrics:
         raise MolclrError(f"'{path}' does not hold the metrics of a run; delete it and run again.") from None
 
 
+def read_run(folder: Path, **options: Any) -> pd.DataFrame:
+    """The predictions.csv in the folder of a run, with `options` of pandas.read_csv.
+
+    Raises MolclrError if there is none or it is something else.
+    """
+    try:
+        table = pd.read_csv(folder / "predictions.csv", **options)
+    except FileNotFoundError:
+        raise MolclrError(f"There is no '{folder}/predictions.csv'; run the benchmark that makes it.") from None
+    except ValueError:
+        table = pd.DataFrame()
+    if list(table.columns) != PREDICTION_COLUMNS:
+        raise MolclrError(f"'{folder}/predictions.csv' does not hold what a run predicted; delete it and run again.")
+    return table
+
+
 def _number(value: float | None) -> float | None:
     """JSON knows no NaN."""
     return None if value is None or math.isnan(value) else float(value)
@@ -122,7 +142,7 @@ def _write_predictions(
     """One line a molecule and target, molecule by molecule; nine digits give a single-precision number back exactly."""
     with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["row", "target", "label", "prediction"])
+        writer.writerow(PREDICTION_COLUMNS)
         for row, truths, guesses in zip(rows.tolist(), labels.tolist(), predictions.tolist(), strict=True):
             for target, truth, guess in zip(targets, truths, guesses, strict=True):
                 writer.writerow([row, target, "" if math.isnan(truth) else f"{truth:.9g}", f"{guess:.9g}"])

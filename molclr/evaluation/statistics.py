@@ -12,7 +12,7 @@ from scipy.stats import t as student_t
 
 from molclr.errors import MolclrError
 from molclr.evaluation.metrics import HIGHER_IS_BETTER, Metric
-from molclr.evaluation.runs import RunMetrics
+from molclr.evaluation.runs import RunMetrics, read_run
 from molclr.seeds import derive_seed
 
 PAIRS = {"MolCLR_GIN": "GIN", "MolCLR_GCN": "GCN"}
@@ -80,14 +80,8 @@ def differences(runs: Mapping[Path, RunMetrics]) -> dict[tuple[str, str], Differ
 
 def read_predictions(folders: Iterable[Path], runs: Mapping[Path, RunMetrics]) -> Predictions:
     """Put together the predictions.csv of the seeds of a model, each in one folder or in one a target."""
-    tables = []
-    for folder in folders:
-        try:
-            table = pd.read_csv(folder / "predictions.csv")
-        except FileNotFoundError:
-            raise MolclrError(f"There is no '{folder}/predictions.csv'; run the benchmark that makes it.") from None
-        tables.append(table.assign(seed=runs[folder].seed))
-    every = pd.concat(tables)
+    folders = list(folders)
+    every = pd.concat([read_run(folder).assign(seed=runs[folder].seed) for folder in folders])
     labels = every.drop_duplicates(["row", "target"]).pivot(index="row", columns="target", values="label")
     values = np.stack(
         [
@@ -97,7 +91,7 @@ def read_predictions(folders: Iterable[Path], runs: Mapping[Path, RunMetrics]) -
     )
     if np.isnan(values[:, labels.notna().to_numpy()]).any():
         raise MolclrError(
-            f"'{folder.parent}': the seeds did not predict the same molecules and targets; run them again."
+            f"'{folders[-1].parent}': the seeds did not predict the same molecules and targets; run them again."
         )
     return Predictions(labels.index.to_numpy(), labels.to_numpy(), values)
 

@@ -47,7 +47,9 @@ def summarise(
                 f"The seeds of {model} on {key} have different targets; run all of them before this table."
             )
         benchmark = catalogue[key].name if key in catalogue else key
-        metric = group[0].metric
+        if len(metrics := {run.metric for run in group}) > 1:
+            raise MolclrError(f"The seeds of {model} on {key} have different metrics, {' and '.join(sorted(metrics))}.")
+        (metric,) = metrics
         scale, unit = (100, "%") if metric == "roc_auc" else (1, _unit(catalogue[key]) if key in catalogue else "")
         values = [scale * run.test for run in group if run.test is not None]
         row: dict[str, Any] = {

@@ -67,6 +67,7 @@ def write_embeddings(
     store = open_store_of(graphs, count, chosen.column("smiles").to_pylist(), positions)
     h = embed(store, model, positions, prepare(compute))
     vectors = pa.FixedSizeListArray.from_arrays(pa.array(h.ravel()), h.shape[1])
-    made_by = {ENCODER_KEY: hashlib.sha256(encoder.read_bytes()).hexdigest()}
+    hydrogens = " with hydrogens" if store.explicit_hydrogens else ""
+    made_by = {ENCODER_KEY: hashlib.sha256(encoder.read_bytes()).hexdigest() + hydrogens}
     with replacing(output) as temporary:
         pq.write_table(chosen.append_column("embedding", vectors).replace_schema_metadata(made_by), temporary)

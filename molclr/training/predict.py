@@ -8,8 +8,9 @@ import pandas as pd
 
 from molclr.config import Compute
 from molclr.data.featurize import featurize
-from molclr.data.molecules import canonicalize, read_molecules
+from molclr.data.molecules import canonicalize, read_molecules, read_refusals
 from molclr.data.store import GraphStore
+from molclr.errors import MolclrError
 from molclr.files import replacing
 from molclr.training.device import prepare
 from molclr.training.finetune import load_predictor
@@ -25,6 +26,8 @@ def predict(
     is a reason and no prediction. Hydrogens are treated as in training. Raises MolclrError if the files are not what they
     should be, or every row is refused.
     """
+    if output.resolve() == model.resolve().with_name("predictions.csv"):
+        raise MolclrError(f"'{output}' is what the model predicts for its test molecules; name another file.")
     predictor, explicit_hydrogens = load_predictor(model)
     device = prepare(compute)
     output.parent.mkdir(parents=True, exist_ok=True)
@@ -32,7 +35,7 @@ def predict(
         molecules, rejected, graphs = (Path(folder, name) for name in ("parquet", "csv", "safetensors"))
         canonicalize(table, molecules, rejected, smiles_column=smiles_column, targets=[], processes=processes)
         featurize(molecules, graphs, explicit_hydrogens, processes)
-        accepted, refused = read_molecules(molecules), pd.read_csv(rejected, keep_default_na=False)
+        accepted, refused = read_molecules(molecules), read_refusals(rejected)
         values = predictor.to(device).predict(GraphStore(graphs), np.arange(len(accepted)), device)
     targets = list(predictor.run.targets)
     predicted = accepted.join(pd.DataFrame(values, columns=targets))

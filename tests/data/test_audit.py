@@ -5,6 +5,7 @@ import pytest
 from molclr.data.audit import BenchmarkFiles, audit, undefined_stereo, write_audit
 from molclr.data.molecules import canonicalize
 from molclr.data.splits import write_split
+from molclr.errors import MolclrError
 
 CLASSES = """smiles,a,b
 CCO,1,0
@@ -64,8 +65,18 @@ def test_a_regression_has_mean_and_deviation_instead_of_balance(files):
 
 
 def test_labels_that_agree_are_no_contradiction(files):
-    assert audit(files("smiles,y\nCCO,1.5\nOCC,1.5\nCO,\nOC,2\nCCC,1\n"))["contradictions"] == 0
-    assert audit(files("smiles,y\nCCO,1.5\nOCC,1.6\nCO,1\nOC,2\nCCC,1\n"))["contradictions"] == 2
+    assert audit(files("smiles,y\nCCO,1.5\nOCC,1.5\nCO,\nOC,2\nCCC,1\nCCN,1\n"))["contradictions"] == 0
+    assert audit(files("smiles,y\nCCO,1.5\nOCC,1.6\nCO,1\nOC,2\nCCC,1\nCCN,1\n"))["contradictions"] == 2
+
+
+@pytest.mark.parametrize("content", ["row,subset\n0,train\n", "", b"PAR1\xff\xfe", None])
+def test_what_is_no_table_of_refused_rows(files, content):
+    benchmark = files(CLASSES)
+    benchmark.rejected.unlink()
+    if content is not None:
+        benchmark.rejected.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(MolclrError, match="table of refused rows"):
+        audit(benchmark)
 
 
 def test_stereo_that_is_given_or_cannot_be_is_not_undefined():

@@ -2,6 +2,7 @@ import csv
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from paths import FIXTURES
@@ -52,6 +53,7 @@ BAD_ROWS = {
     "no element": ("*CC,1", "*CC", "without an element"),
     "dative bond": ("N->[Cu],1", "N->[Cu]", "type dative"),
     "a word for a label": ("CC,active", "CC", "the label 'active' of p_np is not a number"),
+    "a number as Python writes it": ("CC,1_000", "CC", "the label '1_000' of p_np is not a number"),
     "an infinite label": ("CC,inf", "CC", "the label 'inf' of p_np is not a number"),
     "a label beyond all floats": ("CC,1e999", "CC", "the label '1e999' of p_np is not a number"),
     "a field too many": ("CC,1,2", "CC", "3 fields where the header has 2"),
@@ -86,9 +88,11 @@ BAD_FILES = {
     "no such target": ("smiles,p_np\nCC,1\n", {"targets": ["Class"]}, "no column 'Class'"),
     "two targets of one name": ("smiles,a,a\nCC,1,2\n", {}, "several columns 'a'"),
     "a target called as our own column": ("smiles,row\nCC,1\n", {}, "called 'row'"),
+    "a target called as a column of predictions": ("smiles,reason\nCC,1\n", {}, "called 'reason'"),
     "a web page": ("<!DOCTYPE html>\n<html><body>404: Not Found</body></html>\n", {}, "no column 'smiles'"),
     "all rows refused": ("smiles,name\nCC,ethane\nCCC,propane\n", {}, "row 0, for one: the label 'ethane' of name"),
     "a quote that never ends": ('smiles\n"' + "CC\n" * 50_000, {}, "not a CSV table"),
+    "a quote that ends nowhere, in a short file": ('smiles,p_np\nCC,1\n"CCC,0\nCCN,1\n', {}, "not a CSV table"),
     "no rows asked for": ("smiles\nCC\n", {"limit": 0}, "at least one"),
 }
 
@@ -98,6 +102,20 @@ def test_bad_files_leave_nothing(run, tmp_path, text, options, message):
     with pytest.raises(MolclrError, match=message):
         run(text, **options)
     assert [path for path in tmp_path.glob("out/*")] == []
+
+
+def test_a_device_is_not_replaced(tmp_path):
+    (tmp_path / "raw.csv").write_text("smiles\nCC\n")
+    with pytest.raises(MolclrError, match=r"'/dev/null' is no file that could be replaced"):
+        canonicalize(tmp_path / "raw.csv", tmp_path / "table.parquet", "/dev/null")
+    assert not (tmp_path / "table.parquet").exists() and Path("/dev/null").is_char_device()
+
+
+def test_another_table_is_no_molecule_table(tmp_path):
+    """One of embeddings, say."""
+    pq.write_table(pa.table({"row": [0], "smiles": ["C"], "embedding": [[0.5]]}), tmp_path / "h.parquet")
+    with pytest.raises(MolclrError, match="is no molecule table"):
+        read_molecules(tmp_path / "h.parquet")
 
 
 def test_a_missing_file(tmp_path):

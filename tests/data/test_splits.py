@@ -110,7 +110,6 @@ def test_a_split_of_another_table(hiv, table_of, tmp_path):
     [
         "row,subset\n0,train\n1,holdout\n",
         "row,subset\n0,train\n0,test\n",
-        "row,subset\n0,train\n1,valid\n",
         "row,fold\n0,train\n",
         "row,subset\na,train\n",
         "",
@@ -118,7 +117,6 @@ def test_a_split_of_another_table(hiv, table_of, tmp_path):
     ids=[
         "an unknown subset",
         "a row in two subsets",
-        "no test set",
         "another column",
         "a row without number",
         "nothing",

@@ -61,6 +61,13 @@ def test_vectors_of_two_encoders(tmp_path, width, encoder):
     assert not (tmp_path / "near.csv").exists()
 
 
+@pytest.mark.parametrize("column", [[0.5, 1.0], [[0.5], [0.5, 1.0]], ["a", "b"]])
+def test_what_are_no_vectors(tmp_path, column):
+    pq.write_table(pa.table({"row": [0, 1], "smiles": ["C", "N"], "embedding": column}), tmp_path / "h.parquet")
+    with pytest.raises(MolclrError, match="are not vectors of one length"):
+        write_neighbours(tmp_path / "h.parquet", tmp_path / "h.parquet", tmp_path / "near.csv", 1)
+
+
 def test_a_file_without_embeddings(tmp_path):
     (tmp_path / "h.parquet").write_text("row,smiles\n")
     with pytest.raises(MolclrError, match="no table of embeddings"):

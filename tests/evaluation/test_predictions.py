@@ -21,6 +21,13 @@ def metrics(tmp_path):
     return files
 
 
+@pytest.mark.parametrize("content", ["row,smiles,p_np,reason\n0,C,0.5,\n", ""])
+def test_other_predictions_are_not_those_of_a_run(metrics, tmp_path, content):
+    metrics[1].with_name("predictions.csv").write_text(content)
+    with pytest.raises(MolclrError, match=r"seed-1/predictions\.csv' does not hold what a run predicted"):
+        gather_predictions(metrics, tmp_path / "all.csv.gz")
+
+
 def test_every_line_of_every_run(metrics, tmp_path):
     gather_predictions(metrics, tmp_path / "all.csv.gz")
     assert gzip.decompress((tmp_path / "all.csv.gz").read_bytes()).decode().splitlines() == [

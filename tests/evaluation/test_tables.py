@@ -162,6 +162,12 @@ def test_seeds_with_other_targets_are_no_mean(tables):
         tables(runs)
 
 
+def test_seeds_with_another_metric_are_no_mean(tables):
+    runs = [run("esol", "RF", 0, 0.7), dataclasses.replace(run("esol", "RF", 1, 0.8), metric="mae")]
+    with pytest.raises(MolclrError, match="The seeds of RF on esol have different metrics, mae and roc_auc"):
+        tables(runs)
+
+
 def test_left_out_targets_and_notes_are_told(tables):
     left_out = {"NR-AR": "one class in the test set"}
     runs = [run("tox21", "SVM", seed, 0.7, left_out=left_out, note="Trained on a sample.") for seed in range(2)]

@@ -14,6 +14,7 @@ from molclr.batch import GraphBatch
 from molclr.config import Compute, EncoderShape, Finetune, Pretrain
 from molclr.data.corpus import CorpusSplit
 from molclr.data.labelled import read_labelled
+from molclr.data.molecules import canonicalize
 from molclr.data.store import GraphStore
 from molclr.errors import MolclrError
 from molclr.evaluation.metrics import score
@@ -221,6 +222,19 @@ def test_a_model_has_no_name_of_another(bbbp, tmp_path, model, pretrained, right
     with pytest.raises(MolclrError, match=f"is called {model}, but it starts from .* GIN: that is {rightful}"):
         finetune(data, graphs, tmp_path / "run", run, start, SETTINGS, SHAPE)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("subsets", "message"),
+    [("train", "no molecule for valid"), ("valid,train,test", "No training molecule of .* has a label")],
+)
+def test_a_split_that_nothing_can_be_learned_from(tmp_path, subsets, message):
+    (tmp_path / "raw.csv").write_text("smiles,y\nC,1\nCC,\nCCC,2\n")
+    canonicalize(tmp_path / "raw.csv", tmp_path / "m.parquet", tmp_path / "rejected.csv")
+    names = (subsets.split(",") * 3)[:3]
+    (tmp_path / "split.csv").write_text("row,subset\n" + "".join(f"{row},{name}\n" for row, name in enumerate(names)))
+    with pytest.raises(MolclrError, match=message):
+        read_labelled(tmp_path / "m.parquet", tmp_path / "split.csv")
 
 
 def test_graphs_of_other_molecules_are_an_error(bbbp, tmp_path):

@@ -99,3 +99,11 @@ def test_what_is_no_model_or_no_table(trained, tmp_path):
     with pytest.raises(MolclrError, match=r"Every row of .*bad\.csv' is refused; .*\(\*\)\.$"):
         predict(tmp_path / "bad.csv", trained / "model.safetensors", output, Compute())
     assert not output.exists()
+
+
+def test_what_a_run_predicted_stays(trained, capsys):
+    before = (trained / "predictions.csv").read_bytes()
+    model, output = str(trained / "model.safetensors"), str(trained / "predictions.csv")
+    assert main(["predict", str(FIXTURES / "freesolv.csv"), "--model", model, "--output", output]) == 1
+    assert "is what the model predicts for its test molecules" in capsys.readouterr().err
+    assert (trained / "predictions.csv").read_bytes() == before

@@ -60,7 +60,7 @@ def tsne(embeddings: AnyPath, png: AnyPath, svg: AnyPath, property: str, seed: i
     bar.ax.yaxis.set_major_locator(MaxNLocator(nbins=6, integer=property == "rings"))
     axes.set(xticks=[], yticks=[], xlabel="t-SNE 1", ylabel="t-SNE 2")
     axes.set_aspect("equal", adjustable="datalim")
-    axes.set_title(f"{Path(embeddings).stem.upper()}: representation of {len(values):,} held-out molecules")
+    axes.set_title(f"{Path(embeddings).stem.upper()}: representation of {len(values):,} molecules")
     save(figure, png, svg)
 
 
