@@ -39,14 +39,13 @@ READ_ALIKE = {"benchmarks", "corpus", "embeddings", "library"}
 def _check_paths(options: argparse.Namespace) -> None:
     """Raise MolclrError if a file is named where a folder is wanted or the other way round, or one is written over another."""
     given = vars(options)
-    if isinstance(output := given.get("output"), Path) and output.is_dir():
-        raise MolclrError(f"--output: '{output}' is a folder; name a file.")
-    if (folder := given.get("folder")) and folder.exists() and not folder.is_dir():
-        raise MolclrError(f"--folder: '{folder}' is a file; name a folder.")
-    for place in filter(None, (folder, output)):
+    output, folder = given.get("output"), given.get("folder")
+    if output and output.exists() and not output.is_file():
+        raise MolclrError(f"--output: '{output}' is no file; name one.")
+    if place := folder or (output and output.parent):
         above = next(parent for parent in (place, *place.parents) if parent.exists())
-        if not os.access(above, os.W_OK):
-            raise MolclrError(f"'{above}' cannot be written; name another place.")
+        if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
+            raise MolclrError(f"'{above}' is no folder in which something can be written; name another one.")
     used: dict[Path, str] = {}
     for name, value in given.items():
         if name == "benchmarks":

@@ -118,22 +118,28 @@ def test_no_command_writes_over_what_it_reads(tmp_path, capsys, arguments):
     assert (tmp_path / "mine.parquet").read_text() == "precious"
 
 
-@pytest.mark.parametrize("folder", [".", "/"])
+@pytest.mark.parametrize("folder", [".", "/", "/dev/null"])
 def test_a_folder_in_place_of_a_file_to_write(capsys, folder):
     assert main(["predict", "new.csv", "--model", "model.safetensors", "--output", folder]) == 1
-    assert capsys.readouterr().err == f"molclr: error: --output: '{folder}' is a folder; name a file.\n"
+    assert capsys.readouterr().err == f"molclr: error: --output: '{folder}' is no file; name one.\n"
 
 
 def test_a_file_in_place_of_a_folder(tmp_path, capsys):
     (tmp_path / "mine").write_text("precious")
     assert main(["pretrain", "graphs.safetensors", "--encoder", "gin", "--folder", str(tmp_path / "mine")]) == 1
-    assert capsys.readouterr().err == f"molclr: error: --folder: '{tmp_path / 'mine'}' is a file; name a folder.\n"
+    assert (
+        capsys.readouterr().err
+        == f"molclr: error: '{tmp_path / 'mine'}' is no folder in which something can be written; name another one.\n"
+    )
 
 
 def test_a_place_that_cannot_be_written_is_told_before_the_work(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("os.access", lambda path, mode: path != tmp_path)
     assert main(["pretrain", "graphs.safetensors", "--encoder", "gin", "--folder", str(tmp_path / "new" / "run")]) == 1
-    assert capsys.readouterr().err == f"molclr: error: '{tmp_path}' cannot be written; name another place.\n"
+    assert (
+        capsys.readouterr().err
+        == f"molclr: error: '{tmp_path}' is no folder in which something can be written; name another one.\n"
+    )
 
 
 def test_what_is_only_read_may_be_named_twice(tmp_path, capsys):

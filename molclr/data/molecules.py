@@ -148,8 +148,12 @@ def open_molecules(path: str | PathLike[str]) -> pq.ParquetFile:
 
 
 def _is_molecule_table(schema: pa.Schema) -> bool:
-    targets = [field for field in schema if field.name not in OWN_COLUMNS]
-    return {*OWN_COLUMNS} <= {*schema.names} and all(pa.types.is_floating(field.type) for field in targets)
+    if not {*OWN_COLUMNS} <= {*schema.names}:
+        return False
+    row, smiles = (schema.field(name).type for name in OWN_COLUMNS)
+    targets = (field.type for field in schema if field.name not in OWN_COLUMNS)
+    numbers = all(pa.types.is_floating(kind) or pa.types.is_integer(kind) for kind in targets)
+    return pa.types.is_integer(row) and (pa.types.is_string(smiles) or pa.types.is_large_string(smiles)) and numbers
 
 
 def read_refusals(path: str | PathLike[str]) -> pd.DataFrame:
@@ -208,15 +212,14 @@ def _records(path: Path) -> Iterator[list[str]]:
     """Header and rows of a CSV file; blank lines are none, nor are lines of spaces, as with pandas."""
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            yield from (
-                fields
-                for fields in csv.reader(file, strict=True)
-                if fields and not (len(fields) == 1 and fields[0].isspace())
-            )
+            reader = csv.reader(file, strict=True)  # Otherwise a quote that ends nowhere takes the rest of the file.
+            yield from (fields for fields in reader if fields and not (len(fields) == 1 and fields[0].isspace()))
     except FileNotFoundError:
         raise MolclrError(f"There is no file '{path}'.") from None
-    except (UnicodeDecodeError, csv.Error) as error:
+    except UnicodeDecodeError as error:
         raise MolclrError(f"'{path}' is not a CSV table in UTF-8 ({error}); give one, with SMILES as text.") from None
+    except csv.Error as error:
+        raise MolclrError(f"'{path}' is not a CSV table (line {reader.line_num}: {error}); mend its quotes.") from None
 
 
 def _read_header(path: Path, smiles_column: str, targets: Sequence[str] | None) -> Header:

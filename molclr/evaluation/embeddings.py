@@ -6,6 +6,7 @@ from os import PathLike
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from molclr.errors import MolclrError
@@ -37,13 +38,24 @@ def read_embeddings(path: str | PathLike[str], at_least: int) -> Embeddings:
     except (FileNotFoundError, pa.ArrowInvalid):
         raise MolclrError(f"'{path}' is no table of embeddings; 'molclr embed' makes one.") from None
     vectors = table["embedding"].combine_chunks()
-    if not pa.types.is_fixed_size_list(vectors.type) or vectors.flatten().null_count or vectors.null_count:
+    if not _are_vectors(vectors):
         raise MolclrError(f"The embeddings in '{path}' are not vectors of one length; 'molclr embed' makes such.")
     if len(table) < at_least:
         raise MolclrError(f"'{path}' has {len(table)} molecules, and at least {at_least} are needed; embed more.")
     encoder = (table.schema.metadata or {}).get(ENCODER_KEY, b"").decode()
     values = vectors.flatten().to_numpy().reshape(len(table), -1)
     return Embeddings(table["row"].to_numpy(), table["smiles"].to_pylist(), values, encoder)
+
+
+def _are_vectors(column: pa.Array) -> bool:
+    """Is each item a list of as many floats? A table that went through pandas has lists of any length by its type."""
+    kinds = (pa.types.is_fixed_size_list, pa.types.is_list, pa.types.is_large_list)
+    return (
+        any(kind(column.type) for kind in kinds)
+        and pa.types.is_floating(column.type.value_type)
+        and column.null_count + column.flatten().null_count == 0
+        and len(pc.unique(pc.list_value_length(column))) <= 1
+    )
 
 
 def cosines(queries: np.ndarray, library: np.ndarray) -> np.ndarray:

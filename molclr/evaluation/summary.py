@@ -34,6 +34,12 @@ def summarise(
     ROC-AUC in %. `minus_scratch` is the difference of a pre-trained model, `from_scratch` by benchmark and model, with
     bounds and verdict. The paper's values are text as printed, empty where it has none.
     """
+    metrics: dict[str, Metric] = {}
+    for run in runs:
+        if metrics.setdefault(run.benchmark, run.metric) != run.metric:
+            raise MolclrError(
+                f"The runs of {run.benchmark} have different metrics, {metrics[run.benchmark]} and {run.metric}; give one."
+            )
     groups: dict[tuple[str, str], list[RunMetrics]] = {}
     for (benchmark, model, _), same in groupby(sorted(runs, key=_key), _key):
         groups.setdefault((benchmark, model), []).append(_joined(list(same)))
@@ -47,9 +53,7 @@ def summarise(
                 f"The seeds of {model} on {key} have different targets; run all of them before this table."
             )
         benchmark = catalogue[key].name if key in catalogue else key
-        if len(metrics := {run.metric for run in group}) > 1:
-            raise MolclrError(f"The seeds of {model} on {key} have different metrics, {' and '.join(sorted(metrics))}.")
-        (metric,) = metrics
+        metric = group[0].metric
         scale, unit = (100, "%") if metric == "roc_auc" else (1, _unit(catalogue[key]) if key in catalogue else "")
         values = [scale * run.test for run in group if run.test is not None]
         row: dict[str, Any] = {

@@ -26,8 +26,10 @@ def predict(
     is a reason and no prediction. Hydrogens are treated as in training. Raises MolclrError if the files are not what they
     should be, or every row is refused.
     """
-    if output.resolve() == model.resolve().with_name("predictions.csv"):
-        raise MolclrError(f"'{output}' is what the model predicts for its test molecules; name another file.")
+    if output.resolve() in [
+        model.with_name(name).resolve() for name in ("predictions.csv", "metrics.json", "history.csv")
+    ]:
+        raise MolclrError(f"'{output}' belongs to the run that made the model; name another file.")
     predictor, explicit_hydrogens = load_predictor(model)
     device = prepare(compute)
     output.parent.mkdir(parents=True, exist_ok=True)

@@ -92,7 +92,11 @@ BAD_FILES = {
     "a web page": ("<!DOCTYPE html>\n<html><body>404: Not Found</body></html>\n", {}, "no column 'smiles'"),
     "all rows refused": ("smiles,name\nCC,ethane\nCCC,propane\n", {}, "row 0, for one: the label 'ethane' of name"),
     "a quote that never ends": ('smiles\n"' + "CC\n" * 50_000, {}, "not a CSV table"),
-    "a quote that ends nowhere, in a short file": ('smiles,p_np\nCC,1\n"CCC,0\nCCN,1\n', {}, "not a CSV table"),
+    "a quote that ends nowhere, in a short file": (
+        'smiles,p_np\nCC,1\n"CCC,0\nCCN,1\n',
+        {},
+        r"line 4: unexpected end of data\); mend its quotes",
+    ),
     "no rows asked for": ("smiles\nCC\n", {"limit": 0}, "at least one"),
 }
 

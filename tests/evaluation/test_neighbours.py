@@ -61,11 +61,19 @@ def test_vectors_of_two_encoders(tmp_path, width, encoder):
     assert not (tmp_path / "near.csv").exists()
 
 
-@pytest.mark.parametrize("column", [[0.5, 1.0], [[0.5], [0.5, 1.0]], ["a", "b"]])
+@pytest.mark.parametrize("column", [[0.5, 1.0], [[0.5], [0.5, 1.0]], ["a", "b"], [["a"], ["b"]]])
 def test_what_are_no_vectors(tmp_path, column):
     pq.write_table(pa.table({"row": [0, 1], "smiles": ["C", "N"], "embedding": column}), tmp_path / "h.parquet")
     with pytest.raises(MolclrError, match="are not vectors of one length"):
         write_neighbours(tmp_path / "h.parquet", tmp_path / "h.parquet", tmp_path / "near.csv", 1)
+
+
+def test_a_table_that_went_through_pandas(tmp_path):
+    own = table_of(tmp_path / "h.parquet", SMILES, VECTORS)
+    pd.read_parquet(own).to_parquet(tmp_path / "again.parquet", index=False)
+    for name in ("h", "again"):
+        write_neighbours(*2 * [tmp_path / f"{name}.parquet"], tmp_path / f"{name}.csv", 2)
+    assert (tmp_path / "h.csv").read_bytes() == (tmp_path / "again.csv").read_bytes()
 
 
 def test_a_file_without_embeddings(tmp_path):

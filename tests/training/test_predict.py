@@ -105,5 +105,5 @@ def test_what_a_run_predicted_stays(trained, capsys):
     before = (trained / "predictions.csv").read_bytes()
     model, output = str(trained / "model.safetensors"), str(trained / "predictions.csv")
     assert main(["predict", str(FIXTURES / "freesolv.csv"), "--model", model, "--output", output]) == 1
-    assert "is what the model predicts for its test molecules" in capsys.readouterr().err
+    assert "belongs to the run that made the model" in capsys.readouterr().err
     assert (trained / "predictions.csv").read_bytes() == before
