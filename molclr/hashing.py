@@ -8,7 +8,7 @@ from torch import Tensor
 Numbers = TypeVar("Numbers", Tensor, np.ndarray)
 
 
-def mix(number: Numbers) -> Numbers:
+def hash64(number: Numbers) -> Numbers:
     """The finalizer of splitmix64 (Steele et al., OOPSLA 2014), on int64 that overflow: bijective, each bit decides all."""
     number = (number ^ (number >> 30 & (1 << 34) - 1)) * -0x40A7B892E31B1A47
     number = (number ^ (number >> 27 & (1 << 37) - 1)) * -0x6B2FB644ECCEEE15

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from molclr.hashing import mix
+from molclr.hashing import hash64
 
 _ROUNDS = 8
 
@@ -20,7 +20,7 @@ class Shuffle:
         self._length = length
         self._low = math.isqrt(length - 1) + 1
         self._high = -(-length // self._low)
-        self._keys = mix(mix(np.array([seed])) + np.arange(_ROUNDS)).tolist()
+        self._keys = hash64(hash64(np.array([seed])) + np.arange(_ROUNDS)).tolist()
 
     def at(self, places: np.ndarray) -> np.ndarray:
         """The numbers at `places`: int64 of the same length. Raises IndexError for a place that does not exist."""
@@ -42,4 +42,4 @@ class Shuffle:
 
 def _below(bound: int, numbers: np.ndarray) -> np.ndarray:
     """A hash of each number, from 0 to `bound` - 1."""
-    return (mix(numbers) & (1 << 63) - 1) % bound
+    return (hash64(numbers) & (1 << 63) - 1) % bound

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from molclr.hashing import mix
+from molclr.hashing import hash64
 
 WORTHWHILE = 0.85
 """Largest share of distinct atoms with which a layer is computed by classes; beyond, finding them costs more than they spare."""
@@ -53,14 +53,14 @@ def refinements(features: Tensor, source: Tensor, target: Tensor, bond: Tensor, 
     """
     # A class is known by 64 bits, and a collision would go unnoticed. Two of 12,000 well-mixed hashes collide with a
     # probability of 4e-12; in all steps of the paper's pre-training, fifty epochs of ten million molecules, of 4e-5.
-    hashes, found = mix(features), list[Classes]()
-    code = mix(bond + (1 << 32))
+    hashes, found = hash64(features), list[Classes]()
+    code = hash64(bond + (1 << 32))
     while len(found) <= depth:
         classes = _classes(hashes)
         if len(classes.first) > WORTHWHILE * len(features):
             break
         found.append(classes)
-        hashes = torch.zeros_like(hashes).index_add_(0, target, mix(hashes[source] + code))
+        hashes = torch.zeros_like(hashes).index_add_(0, target, hash64(hashes[source] + code))
     return found
 
 
