@@ -26,8 +26,9 @@ from molclr.models.encoder import Encoder
 from molclr.models.nt_xent import nt_xent
 from molclr.seeds import derive_seed
 from molclr.training.checkpoint import save_encoder
+from molclr.training.contrast import ContrastiveModel, PlainContrast
 from molclr.training.embed import embed, write_embeddings
-from molclr.training.pretrain import ContrastiveModel, contrastive_loss
+from molclr.training.step import Step
 
 SHAPE, SETTINGS, CPU = EncoderShape(), Pretrain(), torch.device("cpu")
 BATCH = SETTINGS.batch_size
@@ -144,14 +145,9 @@ def training_step(name: EncoderName, store: GraphStore, batches: Iterator[np.nda
     """A step as in molclr.training.pretrain."""
     model = ContrastiveModel(name, SHAPE, SETTINGS)
     optimizer = torch.optim.Adam(model.parameters(), weight_decay=SETTINGS.weight_decay, fused=True)
-
-    def step() -> None:
-        loss, _ = contrastive_loss(model, store, next(batches), SETTINGS, CPU, streams=(0, 1))
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-
-    return step
+    contrast = PlainContrast(model, store, SETTINGS, CPU)
+    step, streams = Step(model, optimizer, lambda batch: contrast.loss(batch, streams)[0]), torch.tensor([0, 1])
+    return lambda: step(next(contrast.batches([next(batches)])))
 
 
 def torch_geometric_step(name: EncoderName, store: GraphStore) -> Callable[[], None]:

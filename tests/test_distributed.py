@@ -58,12 +58,18 @@ def differentiated(store, tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-    ("encoder", "precision", "tolerance"),
-    [("gin", "float32", 2e-4), ("gcn", "float32", 2e-4), ("gin", "bfloat16", 5e-2)],
+    ("encoder", "form", "tolerance"),
+    [
+        ("gin", "float32", 2e-4),
+        ("gcn", "float32", 2e-4),
+        ("gin", "bfloat16", 5e-2),
+        ("gin", "slots", 2e-4),
+        ("gcn", "slots", 2e-4),
+    ],
 )
-def test_three_processes_have_the_loss_and_gradients_of_one(differentiated, encoder, precision, tolerance):
+def test_three_processes_have_the_loss_and_gradients_of_one(differentiated, encoder, form, tolerance):
     def found(process):
-        return torch.load(differentiated / f"{encoder}-{precision}-{process}.pt", weights_only=True)
+        return torch.load(differentiated / f"{encoder}-{form}-{process}.pt", weights_only=True)
 
     alone, first, *others = found("0-of-1"), *(found(f"{number}-of-3") for number in range(3))
     assert len(alone) > 20 and first.keys() == alone.keys()
