@@ -160,17 +160,25 @@ def differentiate(graphs, folder):
                 settings = SETTINGS.model_copy(update={"precision": precision})
                 torch.manual_seed(0)
                 model = ContrastiveModel(encoder, SHAPE if encoder == "gin" else wide, settings)
+                views = []
+                model.register_forward_pre_hook(lambda module, inputs, views=views: views.append(inputs[0]))
                 store, rows = GraphStore(graphs), np.arange(40)  # 13, 13 and 14 molecules
                 loss, accuracy = contrastive_loss(model, store, rows, settings, torch.device("cpu"), streams=(0, 1))
                 loss.backward()
                 distributed.sum_gradients(model.parameters())
                 found = {"loss": loss.detach(), "accuracy": accuracy, **dict(model.named_buffers())}
                 found |= {name: parameter.grad for name, parameter in model.named_parameters()}
+                kept = {
+                    f"{part} of view {number}": tensor
+                    for number, view in enumerate(views)
+                    for part, tensor in (("x", view.x), ("edge_attr", view.edge_attr[: view.num_bonds]))
+                }
                 name = f"{encoder}-{precision}-{distributed.rank()}-of-{distributed.processes()}"
                 torch.save(found, folder / f"{name}.pt")
+                torch.save(kept, folder / f"views-{name}.pt")
 
-    codes = [exit_code(child) for number in (1, 3) for child in fork_together(work, number)]
-    assert codes == [0] * 4
+    codes = [exit_code(child) for number in (1, 2, 3) for child in fork_together(work, number)]
+    assert codes == [0] * 6
     return {}
 
 
