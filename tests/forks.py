@@ -148,7 +148,7 @@ def differentiate(graphs, folder):
 
     from molclr import distributed
     from molclr.data.store import GraphStore
-    from molclr.models.encoder import NARROW
+    from molclr.models.fast.encoder import NARROW
     from molclr.training.pretrain import ContrastiveModel, contrastive_loss
 
     wide = SHAPE.model_copy(update={"width": NARROW})  # its rows stand for several atoms

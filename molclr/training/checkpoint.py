@@ -12,6 +12,7 @@ from molclr.config import EncoderShape
 from molclr.errors import MolclrError
 from molclr.files import replacing
 from molclr.models.encoder import Encoder
+from molclr.models.encoders import make_encoder
 
 METADATA_KEY = "molclr"
 """The one metadata entry, a JSON object: several would be written in any order."""
@@ -66,7 +67,7 @@ def load_encoder(path: str | Path, dropout: float = 0.0) -> tuple[Encoder, dict[
     weights, about = load_weights(path)
     if about.keys() != {"encoder", "shape", "held_out"}:
         raise MolclrError(f"'{path}' holds no encoder by itself; give a checkpoint of 'molclr pretrain'.")
-    encoder = Encoder(about["encoder"], EncoderShape(**about["shape"]), dropout)
+    encoder = make_encoder(about["encoder"], EncoderShape(**about["shape"]), dropout)
     encoder.load_state_dict(weights)
     return encoder, about
 

@@ -21,6 +21,7 @@ from molclr.evaluation.metrics import better, check_labels, score
 from molclr.evaluation.runs import Run, RunMetrics, write_run
 from molclr.files import write_rows
 from molclr.models.encoder import Encoder
+from molclr.models.encoders import make_encoder
 from molclr.models.heads import PredictionHead
 from molclr.progress import progress
 from molclr.seeds import derive_seed
@@ -114,7 +115,9 @@ def finetune(
     pretrained = isinstance(start, Path)
     torch.manual_seed(derive_seed(run.seed, "weights"))
     encoder = (
-        load_encoder(start, settings.dropout)[0] if isinstance(start, Path) else Encoder(start, shape, settings.dropout)
+        load_encoder(start, settings.dropout)[0]
+        if isinstance(start, Path)
+        else make_encoder(start, shape, settings.dropout)
     )
     _check_name(run.model, encoder.name, pretrained)
     model = Predictor(encoder, settings, run, data.labels[train]).to(device)
@@ -172,7 +175,7 @@ def load_predictor(path: Path) -> tuple[Predictor, bool]:
     if about.keys() != {"encoder", "shape", "finetune", "run", "explicit_hydrogens"}:
         raise MolclrError(f"'{path}' holds no fine-tuned model; give a model.safetensors of 'molclr finetune'.")
     run = Run(**about["run"])
-    encoder = Encoder(about["encoder"], EncoderShape(**about["shape"]))
+    encoder = make_encoder(about["encoder"], EncoderShape(**about["shape"]))
     model = Predictor(encoder, Finetune(**about["finetune"]), run, np.zeros((1, len(run.targets))))
     model.load_state_dict(weights)
     return model, about["explicit_hydrogens"]

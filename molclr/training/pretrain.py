@@ -16,7 +16,7 @@ from molclr.distributed import gather, process_group, processes, rank, share, su
 from molclr.errors import MolclrError
 from molclr.files import write_rows
 from molclr.models.augment import augment, augmentation_steps, view_keys
-from molclr.models.encoder import Encoder
+from molclr.models.encoders import make_encoder
 from molclr.models.heads import ProjectionHead
 from molclr.models.nt_xent import nt_xent
 from molclr.progress import progress
@@ -32,7 +32,7 @@ class ContrastiveModel(nn.Module):
 
     def __init__(self, name: EncoderName, shape: EncoderShape, settings: Pretrain) -> None:
         super().__init__()
-        self.encoder = Encoder(name, shape, settings.dropout)
+        self.encoder = make_encoder(name, shape, settings.dropout)
         self.projection = ProjectionHead(shape.feature, settings.projection)
 
     def forward(self, view: GraphBatch) -> Tensor:
