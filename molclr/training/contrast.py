@@ -1,5 +1,7 @@
 """The contrastive loss of a batch, in two forms that agree: on plain graphs, and on slots for GPUs."""
 
+import queue
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol
 
@@ -10,11 +12,11 @@ from torch import Tensor, nn
 from molclr.batch import GraphBatch
 from molclr.config import Pretrain
 from molclr.data.store import GraphStore
-from molclr.distributed import gather, share
+from molclr.distributed import gather, processes, share
 from molclr.models.augment import augment, view_keys
 from molclr.models.nt_xent import nt_xent
 from molclr.models.slot_views import slot_views
-from molclr.models.slots import SlotBatch, SlotTables, capacity_of, represent, require_fit
+from molclr.models.slots import SlotBatch, SlotTables, can_represent, capacity_of, represent, require_fit
 from molclr.training.device import mixed_precision
 
 MOLECULES_AT_A_TIME = 250_000
