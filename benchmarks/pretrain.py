@@ -11,7 +11,6 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import get_args
 
 import numpy as np
 import plain
@@ -22,7 +21,7 @@ from molclr.data.corpus import split_corpus
 from molclr.data.pyg import to_pyg
 from molclr.data.store import GraphStore
 from molclr.models.augment import augment, view_keys
-from molclr.models.encoders import make_encoder
+from molclr.models.encoders import ENCODERS, make_encoder
 from molclr.models.nt_xent import nt_xent
 from molclr.seeds import derive_seed
 from molclr.training.checkpoint import save_encoder
@@ -52,7 +51,7 @@ def main() -> None:
         f"{SHAPE.layers} layers of {SHAPE.width}, h {SHAPE.feature}, z {SETTINGS.projection}, batches of {BATCH} of the "
         f"{len(store):,} molecules of {options.graphs}, threads: {options.threads}, PyTorch {torch.__version__}"
     )
-    for name in get_args(EncoderName):
+    for name in ENCODERS:
         print_encoder(name, store, options.rounds, options.without_torch_geometric)
         print_embedding(name, Path(options.molecules), Path(options.graphs), options.threads)
     torch.set_num_threads(1)
