@@ -149,7 +149,7 @@ def differentiate(graphs, folder):
 
     from molclr import distributed
     from molclr.data.store import GraphStore
-    from molclr.models.encoder import NARROW
+    from molclr.models.fast.encoder import NARROW
     from molclr.training.contrast import ContrastiveModel, PlainContrast, SlotContrast
 
     wide = SHAPE.model_copy(update={"width": NARROW})  # its rows stand for several atoms
@@ -167,6 +167,8 @@ def differentiate(graphs, folder):
                 settings = SETTINGS.model_copy(update={"precision": form.replace("slots", "float32")})
                 torch.manual_seed(0)
                 model = ContrastiveModel(encoder, SHAPE if encoder == "gin" else wide, settings)
+                views = []
+                model.register_forward_pre_hook(lambda module, inputs, views=views: views.append(inputs[0]))
                 store, rows, cpu = GraphStore(graphs), np.arange(40), torch.device("cpu")  # 13, 13 and 14 molecules
                 if form == "slots":
                     contrast = SlotContrast(model, store, settings, cpu, [rows[None]], compiled=False)
@@ -178,11 +180,17 @@ def differentiate(graphs, folder):
                 distributed.sum_gradients(model.parameters())
                 found = {"loss": loss.detach(), "accuracy": accuracy, **dict(model.named_buffers())}
                 found |= {name: parameter.grad for name, parameter in model.named_parameters()}
+                kept = {
+                    f"{part} of view {number}": tensor
+                    for number, view in enumerate(views)
+                    for part, tensor in (("x", view.x), ("edge_attr", view.edge_attr[: view.num_bonds]))
+                }
                 name = f"{encoder}-{form}-{distributed.rank()}-of-{distributed.processes()}"
                 torch.save(found, folder / f"{name}.pt")
+                torch.save(kept, folder / f"views-{name}.pt")
 
-    codes = [exit_code(child) for number in (1, 3) for child in fork_together(work, number)]
-    assert codes == [0] * 4
+    codes = [exit_code(child) for number in (1, 2, 3) for child in fork_together(work, number)]
+    assert codes == [0] * 6
     return {}
 
 

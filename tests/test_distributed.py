@@ -82,6 +82,17 @@ def test_three_processes_have_the_loss_and_gradients_of_one(differentiated, enco
             assert difference < tolerance, f"{name}: {difference}"
 
 
+@pytest.mark.parametrize("processes", [2, 3])
+def test_several_processes_have_the_views_of_one(differentiated, processes):
+    def views(process):
+        return torch.load(differentiated / f"views-gin-float32-{process}.pt", weights_only=True)
+
+    parts = [views(f"{number}-of-{processes}") for number in range(processes)]
+    for name, whole in views("0-of-1").items():
+        assert all(0 < len(part[name]) < len(whole) for part in parts)
+        assert torch.equal(torch.cat([part[name] for part in parts]), whole), name
+
+
 def test_killed_and_continued_two_processes_end_in_the_same_bytes(by_two):
     assert results_of(by_two / "killed") == results_of(by_two / "undisturbed")
 

@@ -15,11 +15,11 @@ from molclr.config import EncoderName, EncoderShape, Pretrain
 from molclr.data.store import GraphStore
 from molclr.distributed import gather, processes, share
 from molclr.models.augment import augment, augmentation_steps, view_keys
-from molclr.models.encoder import Encoder
+from molclr.models.encoders import make_encoder
+from molclr.models.fast.slot_views import slot_views
+from molclr.models.fast.slots import SlotBatch, SlotTables, can_represent, capacity_of, represent, require_fit
 from molclr.models.heads import ProjectionHead
 from molclr.models.nt_xent import nt_xent
-from molclr.models.slot_views import slot_views
-from molclr.models.slots import SlotBatch, SlotTables, can_represent, capacity_of, represent, require_fit
 from molclr.training.device import mixed_precision
 
 MOLECULES_AT_A_TIME = 250_000
@@ -37,7 +37,7 @@ class ContrastiveModel(nn.Module):
 
     def __init__(self, name: EncoderName, shape: EncoderShape, settings: Pretrain) -> None:
         super().__init__()
-        self.encoder = Encoder(name, shape, settings.dropout)
+        self.encoder = make_encoder(name, shape, settings.dropout)
         self.projection = ProjectionHead(shape.feature, settings.projection)
 
     def forward(self, view: GraphBatch) -> Tensor:

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from molclr.batch import MASK
 from molclr.models.augment import UNREACHABLE, AugmentationFunction, Items, Molecules, lose, view_keys
-from molclr.models.slots import SlotBatch
+from molclr.models.fast.slots import SlotBatch
 
 
 def slot_views(

@@ -3,7 +3,7 @@
 A GPU reaches its speed when no step asks it for a number and no kernel waits for memory. So each atom has a fixed number of
 slots for its neighbours, a batch is padded to a capacity that follows from the corpus, channels are padded to a multiple of
 `CHANNEL_MULTIPLE`, and message passing is a sum of gathers, which a compiler fuses with what surrounds it. Padding carries no
-weight, so nothing but rounding differs from `molclr.models.encoder`, the definition (tested in tests/models/test_slots.py).
+weight, so nothing but rounding differs from `molclr.models.encoder`, the definition (tested in tests/models/fast/test_slots.py).
 """
 
 from collections.abc import Callable, Iterable
@@ -17,8 +17,19 @@ from torch import Tensor, nn
 from molclr.batch import map_tensors
 from molclr.distributed import all_sum, processes
 from molclr.models.batch_norm import BatchNorm
-from molclr.models.encoder import ATOM_TYPES, CHIRALITY_TAGS, Encoder, GCNLayer, GINLayer
-from molclr.models.neighbourhood import BOND_DIRECTIONS, BOND_TYPES, SELF_LOOP
+from molclr.models.encoder import (
+    ATOM_TYPES,
+    BOND_DIRECTIONS,
+    BOND_TYPES,
+    CHIRALITY_TAGS,
+    GCN,
+    GIN,
+    SELF_LOOP,
+    Encoder,
+    GCNLayer,
+    GINLayer,
+)
+from molclr.models.fast.encoder import FastGCN, FastGIN
 
 SLOTS = 4
 """Neighbours of an atom that have a slot in the main table; organic molecules hardly ever have an atom with more."""
@@ -183,8 +194,8 @@ def require_fit(counts: np.ndarray, rows: np.ndarray, capacity: Capacity) -> Non
 
 
 def can_represent(encoder: nn.Module) -> bool:
-    """Whether `represent` knows all layers of an encoder."""
-    return isinstance(encoder, Encoder) and all(type(layer) in AGGREGATIONS for layer in encoder.layers)
+    """Whether `represent` computes what the encoder does: only GIN and GCN, no class derived from them."""
+    return type(encoder) in (GIN, GCN, FastGIN, FastGCN)
 
 
 def represent(
@@ -245,7 +256,7 @@ def _links(encoder: Encoder, batch: SlotBatch, kept: Tensor, wide_kept: Tensor, 
     wide_atom = (batch.wide.atom + shift[:, 0]).flatten()
     weight, wide_weight = kept.flatten(0, 1).float(), wide_kept.flatten(0, 1).float()
     self_weight = torch.ones_like(weight[:, :1])
-    if encoder.name == "gcn" and encoder.shape.gcn_normalization:
+    if isinstance(encoder, GCN) and encoder.shape.gcn_normalization:
         degree = weight.sum(1) + 1
         degree = _add_rows(degree, wide_atom, wide_weight.sum(1))
         scale = degree.rsqrt()
