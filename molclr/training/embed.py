@@ -18,11 +18,12 @@ from molclr.files import replacing
 from molclr.models.encoder import Encoder
 from molclr.progress import progress
 from molclr.training.checkpoint import load_encoder
-from molclr.training.device import prepare
+from molclr.training.device import flushing_subnormals, prepare
 
 BATCH = 512
 
 
+@flushing_subnormals()
 def embed(store: GraphStore, encoder: Encoder, molecules: np.ndarray, device: torch.device) -> np.ndarray:
     """Representation h of the molecules at positions `molecules`, int64 (n,), of the store: float32 (n, feature)."""
     encoder.to(device).eval()

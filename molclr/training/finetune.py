@@ -25,7 +25,7 @@ from molclr.models.heads import PredictionHead
 from molclr.progress import progress
 from molclr.seeds import derive_seed
 from molclr.training.checkpoint import copy_weights, load_encoder, load_weights, save_weights
-from molclr.training.device import mixed_precision, prepare
+from molclr.training.device import flushing_subnormals, mixed_precision, prepare
 
 EVALUATION_BATCH = 512
 """Molecules at a time where nothing is learned; predictions do not depend on it but for rounding."""
@@ -80,6 +80,7 @@ class Predictor(nn.Module):
         error = F.l1_loss if self.run.metric == "mae" else F.mse_loss
         return error(output, standardised, reduction="sum") / count
 
+    @flushing_subnormals()
     def predict(self, store: GraphStore, molecules: np.ndarray, device: torch.device) -> np.ndarray:
         """Probabilities of class 1, or values in the target's unit, of positions in the store: float (n, targets)."""
         self.eval()
@@ -92,6 +93,7 @@ class Predictor(nn.Module):
         return torch.cat(outputs).cpu().numpy()
 
 
+@flushing_subnormals()
 def finetune(
     data: LabelledMolecules,
     graphs: Path,
@@ -199,6 +201,7 @@ def adam(model: Predictor, settings: Finetune, pretrained: bool) -> torch.optim.
     return torch.optim.Adam(groups, weight_decay=settings.weight_decay, fused=True)
 
 
+@flushing_subnormals()
 def train_epoch(
     model: Predictor,
     optimizer: torch.optim.Optimizer,

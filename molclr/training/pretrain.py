@@ -1,6 +1,7 @@
 """Contrastive pre-training of an encoder on unlabelled molecules (paper, Fig. 1 and Methods)."""
 
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -21,8 +22,10 @@ from molclr.models.nt_xent import nt_xent
 from molclr.progress import progress
 from molclr.seeds import derive_seed
 from molclr.shuffle import Shuffle
+from molclr.training.channels import dead_channels
 from molclr.training.checkpoint import copy_weights, save_encoder
-from molclr.training.device import mixed_precision, prepare
+from molclr.training.device import flushing_subnormals, mixed_precision, prepare
+from molclr.training.optimizer import adam, set_learning_rate
 from molclr.training.schedule import learning_rate
 from molclr.training.state import Interruption, TrainingState, alone_in, identity
 
@@ -40,6 +43,7 @@ class ContrastiveModel(nn.Module):
         return self.projection(self.encoder(*view))
 
 
+@flushing_subnormals()
 def pretrain(
     graphs: Path, folder: Path, name: EncoderName, shape: EncoderShape, settings: Pretrain, start_afresh: bool = False
 ) -> None:
@@ -75,14 +79,15 @@ def _pretrain(
 
     torch.manual_seed(derive_seed(settings.seed, "weights"))
     model = ContrastiveModel(name, shape, settings).to(device)
-    optimizer = torch.optim.Adam(model.parameters(), weight_decay=settings.weight_decay, fused=True)
+    optimizer = adam(model, settings)
     run = TrainingState(folder, model, optimizer, identity(graphs, name, shape, settings), start_afresh)
 
     for epoch in range(run.epoch, settings.epochs):
         label = f"{name} epoch {epoch + 1}/{settings.epochs}"
         start, first_step = time.monotonic(), run.step
         order = Shuffle(corpus.train, derive_seed(settings.seed, "order", epoch))
-        rate = optimizer.param_groups[0]["lr"] = learning_rate(settings, epoch)
+        rate = learning_rate(settings, epoch)
+        set_learning_rate(optimizer, rate)
         model.train()
         with Interruption() as interruption:
             for step in progress(range(run.step, steps), label=label, unit="step", silent=rank() > 0):
@@ -101,7 +106,8 @@ def _pretrain(
             run.save()
         speed = (steps - first_step) * batch_size / (time.monotonic() - start)
         validation_loss, accuracy = validate(model, store, corpus, settings, device)
-        run.end_epoch(validation_loss, accuracy, rate)
+        dead = dead_channels(model.encoder, held_out_batches(store, corpus, device))
+        run.end_epoch(validation_loss, accuracy, rate, dead)
         tell(f"{label}: validation loss {validation_loss:.4f}, accuracy {accuracy:.3f}, {speed:.0f} molecules/s")
 
     if rank() == 0:
@@ -166,3 +172,12 @@ def validate(
         losses.append(float(loss))
         accuracies.append(float(accuracy))
     return float(np.mean(losses)), float(np.mean(accuracies))
+
+
+def held_out_batches(
+    store: GraphStore, corpus: CorpusSplit, device: torch.device, molecules: int = 2048
+) -> Iterator[GraphBatch]:
+    """The first `molecules` of those that are held out, as they are, in batches on `device`."""
+    for first in range(0, min(molecules, corpus.held_out), 512):
+        rows = corpus.to_hold_out(np.arange(first, min(first + 512, corpus.held_out)))
+        yield store.batch(rows).to(device)
