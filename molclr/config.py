@@ -51,6 +51,9 @@ Distinct = Annotated[list[Item], Field(min_length=1), AfterValidator(_without_re
 ModelName = Literal["MolCLR_GIN", "MolCLR_GCN", "GIN", "GCN", "RF", "SVM"]
 EncoderName = Literal["gin", "gcn"]
 ReleasedName = Literal["official-gin", "official-gcn"]
+ShippedName = Literal["molclr-gin"]
+DEFAULT_ENCODER: ShippedName = "molclr-gin"
+"""The encoder of commands and of Python where none is named; the workflow pre-trains and names its own."""
 
 
 class Section(BaseModel):

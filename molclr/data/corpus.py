@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from molclr.chem.seen import Seen, seen_atoms
+from molclr.data.store import GraphStore
 from molclr.errors import MolclrError
 from molclr.seeds import derive_seed
 from molclr.shuffle import Shuffle
@@ -33,3 +35,13 @@ class CorpusSplit:
     def to_hold_out(self, numbers: np.ndarray) -> np.ndarray:
         """Positions in the corpus, ascending int64, of the held-out molecules with these numbers, from 0 to `held_out` - 1."""
         return np.sort(self._order.at(numbers))
+
+
+def seen_in_store(store: GraphStore) -> Seen:
+    """What the molecules of a graph store have; their charges are not known."""
+    numbers, chirality = np.zeros(256, bool), False
+    for atoms in store.rows("atoms"):
+        numbers |= np.bincount(atoms[:, 0], minlength=256) > 0
+        chirality |= bool(atoms[:, 1].any())
+    directions = any(bool(bonds[:, 1].any()) for bonds in store.rows("bond_features"))
+    return seen_atoms(np.flatnonzero(numbers) + 1, chirality, directions)

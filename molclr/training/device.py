@@ -60,7 +60,8 @@ def flushing_subnormals() -> Iterator[None]:
     A trained network has weights that decayed to subnormal numbers (below 1.2e-38 in single precision), with which a CPU
     computes many times slower. The mode belongs to a thread, and a thread inherits it from the one that starts it. PyTorch's
     OpenMP workers keep the mode they began with, so they are dismissed here, and start anew with the next computation: some
-    10 ms on entering and on leaving. Where the OpenMP runtime cannot dismiss them (before OpenMP 5.0), only this thread changes its mode.
+    10 ms on entering and on leaving. Where the OpenMP runtime cannot dismiss them (before OpenMP 5.0), only this thread changes
+    its mode.
     """
     if getattr(_this_thread, "flushes", False):
         yield

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from molclr.batch import GraphBatch
+from molclr.chem.seen import Seen
 from molclr.config import EncoderName, EncoderShape, Finetune, ModelName
 from molclr.data.labelled import LabelledMolecules
 from molclr.data.splits import SUBSETS
@@ -24,7 +25,7 @@ from molclr.models.encoder import Encoder
 from molclr.models.heads import PredictionHead
 from molclr.progress import progress
 from molclr.seeds import derive_seed
-from molclr.training.checkpoint import copy_weights, load_encoder, load_weights, save_weights
+from molclr.training.checkpoint import copy_weights, load_encoder, load_weights, read_seen, save_weights
 from molclr.training.device import flushing_subnormals, mixed_precision, prepare
 
 EVALUATION_BATCH = 512
@@ -39,6 +40,8 @@ class Predictor(nn.Module):
 
     mean: Tensor
     scale: Tensor
+    seen: Seen | None = None
+    """What the corpus has shown to the encoder before fine-tuning, if that is known."""
 
     def __init__(self, encoder: Encoder, settings: Finetune, run: Run, labels: np.ndarray) -> None:
         """labels: float64 (n, targets) of the training molecules, NaN where missing; they decide `mean` and `scale`."""
@@ -115,9 +118,12 @@ def finetune(
     train, valid, test = (data.subsets[name] for name in SUBSETS)
     pretrained = isinstance(start, Path)
     torch.manual_seed(derive_seed(run.seed, "weights"))
-    encoder = (
-        load_encoder(start, settings.dropout)[0] if isinstance(start, Path) else Encoder(start, shape, settings.dropout)
-    )
+    seen = None
+    if isinstance(start, Path):
+        encoder, about = load_encoder(start, settings.dropout)
+        seen = about["seen"]
+    else:
+        encoder = Encoder(start, shape, settings.dropout)
     _check_name(run.model, encoder.name, pretrained)
     model = Predictor(encoder, settings, run, data.labels[train]).to(device)
     optimizer = adam(model, settings, pretrained)
@@ -149,6 +155,7 @@ def finetune(
             "finetune": settings.model_dump(),
             "run": dataclasses.asdict(run),
             "explicit_hydrogens": store.explicit_hydrogens,
+            "seen": seen and seen._asdict(),
         },
     )
     write_rows(folder / "history.csv", history)
@@ -171,12 +178,13 @@ def load_predictor(path: Path) -> tuple[Predictor, bool]:
     Raises MolclrError as `load_weights` does, and when the file holds something else.
     """
     weights, about = load_weights(path)
-    if about.keys() != {"encoder", "shape", "finetune", "run", "explicit_hydrogens"}:
+    if about.keys() != {"encoder", "shape", "finetune", "run", "explicit_hydrogens", "seen"}:
         raise MolclrError(f"'{path}' holds no fine-tuned model; give a model.safetensors of 'molclr finetune'.")
     run = Run(**about["run"])
     encoder = Encoder(about["encoder"], EncoderShape(**about["shape"]))
     model = Predictor(encoder, Finetune(**about["finetune"]), run, np.zeros((1, len(run.targets))))
     model.load_state_dict(weights)
+    model.seen = read_seen(about)
     return model, about["explicit_hydrogens"]
 
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from molclr.batch import GraphBatch
 from molclr.config import EncoderName, EncoderShape, Pretrain
-from molclr.data.corpus import CorpusSplit
+from molclr.data.corpus import CorpusSplit, seen_in_store
 from molclr.data.store import GraphStore
 from molclr.distributed import gather, process_group, processes, rank, share, sum_gradients, tell
 from molclr.errors import MolclrError
@@ -115,10 +115,12 @@ def _pretrain(
             "rule": corpus.RULE,
             "share": settings.validation_share,
             "seed": settings.seed,
+            "corpus": store.identity(),
         }
+        seen = seen_in_store(store)
         write_rows(folder / "history.csv", run.history)
-        save_encoder(folder / "encoder.safetensors", model.encoder, run.best, about_corpus)
-        save_encoder(folder / "last.safetensors", model.encoder, copy_weights(model.encoder), about_corpus)
+        save_encoder(folder / "encoder.safetensors", model.encoder, run.best, about_corpus, seen)
+        save_encoder(folder / "last.safetensors", model.encoder, copy_weights(model.encoder), about_corpus, seen)
         run.remove()
 
 

@@ -1,11 +1,19 @@
 import threading
+import warnings
 
 import pytest
 import torch
+from torch.nn.modules.module import register_module_forward_pre_hook
 
-from molclr.config import Compute
+import molclr
+from molclr.config import Compute, EncoderShape, Finetune, Pretrain
+from molclr.evaluation.runs import Run
 from molclr.training import device
 from molclr.training.device import flushing_subnormals, prepare
+from molclr.training.embed import write_embeddings
+from molclr.training.finetune import finetune
+from molclr.training.predict import predict
+from molclr.training.pretrain import pretrain
 
 MANY = 1 << 18
 """So many numbers that PyTorch shares them out among its threads."""
@@ -67,3 +75,38 @@ def test_without_a_runtime_that_dismisses_its_workers(monkeypatch):
     with flushing_subnormals():
         assert flushed()[0]
     assert not flushed()[0]
+
+
+def test_every_computation_flushes_and_restores(corpus, bbbp, tmp_path):
+    """Pre-training, fine-tuning, prediction and embedding, from the command line's functions or from Python."""
+    data, graphs = bbbp
+    shape, seen = EncoderShape(layers=2, width=16, feature=8), []
+    encoder, model = tmp_path / "encoder.safetensors", tmp_path / "run" / "model.safetensors"
+    (tmp_path / "new.csv").write_text("smiles\nCCO\n")
+    pretraining = Pretrain(epochs=1, batch_size=64, projection=8, device="cpu", threads=2)
+    run = Run("bbbp", "GIN", 0, "classification", "roc_auc", data.targets)
+    h = tmp_path / "h.parquet"
+    computations = [
+        lambda: pretrain(corpus[1], tmp_path, "gin", shape, pretraining),
+        lambda: finetune(data, graphs, tmp_path / "run", run, "gin", Finetune(epochs=1, device="cpu"), shape),
+        lambda: predict(tmp_path / "new.csv", model, tmp_path / "p.csv", Compute(device="cpu")),
+        lambda: write_embeddings(*corpus, h, encoder, Compute(device="cpu"), limit=10),
+        lambda: molclr.Encoder.load(encoder).embed(["CCO"]),
+    ]
+    hook = register_module_forward_pre_hook(lambda *_: seen.append(device._flushes()))
+    try:
+        for compute in computations:
+            seen.clear()
+            compute()
+            assert seen and all(seen)
+            assert not device._flushes()
+    finally:
+        hook.remove()
+
+
+def test_two_threads_give_the_same_bytes_twice(smiles):
+    encoder = molclr.Encoder.load()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        first, second = encoder.embed(smiles * 40), encoder.embed(smiles * 40)
+    assert first.tobytes() == second.tobytes()
