@@ -6,7 +6,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NoReturn, get_args
 
 from molclr import __version__, config
 from molclr.errors import MolclrError
@@ -34,6 +34,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 READ_ALIKE = {"benchmarks", "corpus", "embeddings", "library"}
 """Options that are only read, of which two may name the same file."""
+
+
+ENCODERS = (*get_args(config.ShippedName), *get_args(config.ReleasedName))
+NAMED = f"a file, or {', '.join(ENCODERS[:-1])} or {ENCODERS[-1]} (default: {config.DEFAULT_ENCODER})"
 
 
 def _check_paths(options: argparse.Namespace) -> None:
@@ -162,8 +166,8 @@ def build_parser() -> argparse.ArgumentParser:
     )
     _add_run(finetune)
     finetune.add_argument("--graphs", type=Path, required=True, help="graph store of the molecules")
-    start = finetune.add_mutually_exclusive_group(required=True)
-    start.add_argument("--encoder", help="pre-trained encoder to start from: a file, or official-gin or official-gcn")
+    start = finetune.add_mutually_exclusive_group()
+    start.add_argument("--encoder", default=config.DEFAULT_ENCODER, help=f"pre-trained encoder to start from: {NAMED}")
     start.add_argument("--from-scratch", metavar="NAME", help="a new encoder: gin, gcn or the path of your own class")
     _add_encoder_class(finetune)
     _add_settings(finetune, "--shape", config.EncoderShape)
@@ -193,7 +197,7 @@ def build_parser() -> argparse.ArgumentParser:
     embed = command(_embed, "the representation of molecules as a table")
     embed.add_argument("molecules", type=Path, help="molecule table")
     embed.add_argument("--graphs", type=Path, required=True, help="its graph store")
-    embed.add_argument("--encoder", required=True, help="pre-trained encoder: a file, or official-gin or official-gcn")
+    embed.add_argument("--encoder", default=config.DEFAULT_ENCODER, help=f"pre-trained encoder: {NAMED}")
     _add_encoder_class(embed)
     embed.add_argument("--output", type=_parquet, required=True, help="table row,smiles,embedding to write (Parquet)")
     embed.add_argument(
@@ -415,7 +419,7 @@ def _finetune(options: argparse.Namespace) -> None:
 
     data = read_labelled(options.molecules, options.split)
     run = Run(options.benchmark, options.model, options.seed, options.task, options.metric, data.targets)
-    start = encoder_file(options.encoder) if options.encoder else options.from_scratch
+    start = options.from_scratch or encoder_file(options.encoder)
     if options.trial is not None:
         settings = propose(settings, options.trial)
     _tell(finetune(data, options.graphs, options.folder, run, start, settings, shape, options.encoder_class))

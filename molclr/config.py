@@ -53,6 +53,9 @@ ModelName = Literal["MolCLR_GIN", "MolCLR_GCN", "GIN", "GCN", "RF", "SVM"]
 EncoderName = str
 """A key of the table in molclr/models/encoders.py, such as gin, or the path of the user's class, such as my_package.gat:GAT."""
 ReleasedName = Literal["official-gin", "official-gcn"]
+ShippedName = Literal["molclr-gin"]
+DEFAULT_ENCODER: ShippedName = "molclr-gin"
+"""The encoder of commands and of Python where none is named; the workflow pre-trains and names its own."""
 
 
 PRETRAINED = "MolCLR_"
@@ -187,7 +190,11 @@ class Pretrain(Compute):
         512, description="molecules in a step, on however many devices; negatives are 2 (B - 1)"
     )
     learning_rate: PositiveFloat = Field(5e-4, description="highest rate of Adam")
-    weight_decay: float = Field(1e-5, ge=0, description="L2 penalty of Adam")
+    weight_decay: float = Field(1e-5, ge=0, description="strength of the weight decay")
+    decay: Literal["l2", "decoupled"] = Field(
+        "decoupled",
+        description="decoupled: AdamW on the weight matrices; l2: a penalty in the gradient of all weights, the official one",
+    )
     warmup_epochs: Whole = Field(10, ge=0, description="epochs of warm-up before the cosine")
     warmup: Literal["linear", "flat"] = Field(
         "linear", description="linear: rising to the highest rate; flat: at that rate from the first, the official one"

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from molclr.batch import GraphBatch
+from molclr.chem.seen import Seen
 from molclr.config import EncoderName, EncoderShape, Finetune, ModelName, model_name
 from molclr.data.labelled import LabelledMolecules
 from molclr.data.splits import SUBSETS
@@ -30,10 +31,11 @@ from molclr.training.checkpoint import (
     load_encoder,
     load_state,
     load_weights,
+    read_seen,
     save_weights,
     stored_encoder,
 )
-from molclr.training.device import mixed_precision, prepare
+from molclr.training.device import flushing_subnormals, mixed_precision, prepare
 
 EVALUATION_BATCH = 512
 """Molecules at a time where nothing is learned; predictions do not depend on it but for rounding."""
@@ -47,6 +49,8 @@ class Predictor(nn.Module):
 
     mean: Tensor
     scale: Tensor
+    seen: Seen | None = None
+    """What the corpus has shown to the encoder before fine-tuning, if that is known."""
 
     def __init__(self, encoder: Encoder, settings: Finetune, run: Run, labels: np.ndarray) -> None:
         """labels: float64 (n, targets) of the training molecules, NaN where missing; they decide `mean` and `scale`."""
@@ -88,6 +92,7 @@ class Predictor(nn.Module):
         error = F.l1_loss if self.run.metric == "mae" else F.mse_loss
         return error(output, standardised, reduction="sum") / count
 
+    @flushing_subnormals()
     def predict(self, store: GraphStore, molecules: np.ndarray, device: torch.device) -> np.ndarray:
         """Probabilities of class 1, or values in the target's unit, of positions in the store: float (n, targets)."""
         self.eval()
@@ -100,6 +105,7 @@ class Predictor(nn.Module):
         return torch.cat(outputs).cpu().numpy()
 
 
+@flushing_subnormals()
 def finetune(
     data: LabelledMolecules,
     graphs: Path,
@@ -123,11 +129,12 @@ def finetune(
     train, valid, test = (data.subsets[name] for name in SUBSETS)
     pretrained = isinstance(start, Path)
     torch.manual_seed(derive_seed(run.seed, "weights"))
-    encoder = (
-        load_encoder(start, settings.dropout, encoder_class)[0]
-        if isinstance(start, Path)
-        else make_encoder(start, shape, settings.dropout)
-    )
+    seen = None
+    if isinstance(start, Path):
+        encoder, about = load_encoder(start, settings.dropout, encoder_class)
+        seen = about["seen"]
+    else:
+        encoder = make_encoder(start, shape, settings.dropout)
     _check_name(run.model, encoder.name, pretrained)
     model = Predictor(encoder, settings, run, data.labels[train]).to(device)
     optimizer = adam(model, settings, pretrained)
@@ -159,6 +166,7 @@ def finetune(
             "finetune": settings.model_dump(),
             "run": dataclasses.asdict(run),
             "explicit_hydrogens": store.explicit_hydrogens,
+            "seen": seen and seen._asdict(),
         },
     )
     write_rows(folder / "history.csv", history)
@@ -182,12 +190,13 @@ def load_predictor(path: Path, encoder_class: str | None = None) -> tuple[Predic
     holds something else.
     """
     weights, about = load_weights(path)
-    if about.keys() != {"encoder", "shape", "finetune", "run", "explicit_hydrogens"}:
+    if about.keys() != {"encoder", "shape", "finetune", "run", "explicit_hydrogens", "seen"}:
         raise MolclrError(f"'{path}' holds no fine-tuned model; give a model.safetensors of 'molclr finetune'.")
     run = Run(**about["run"])
     encoder = stored_encoder(about, path, 0.0, encoder_class)
     model = Predictor(encoder, Finetune(**about["finetune"]), run, np.zeros((1, len(run.targets))))
     load_state(model, weights, path)
+    model.seen = read_seen(about)
     return model, about["explicit_hydrogens"]
 
 
@@ -212,6 +221,7 @@ def adam(model: Predictor, settings: Finetune, pretrained: bool) -> torch.optim.
     return torch.optim.Adam(groups, weight_decay=settings.weight_decay, fused=True)
 
 
+@flushing_subnormals()
 def train_epoch(
     model: Predictor,
     optimizer: torch.optim.Optimizer,

@@ -1,6 +1,7 @@
 """Contrastive pre-training of an encoder on unlabelled molecules (paper, Fig. 1 and Methods)."""
 
 import time
+from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
@@ -8,8 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from molclr.batch import GraphBatch
 from molclr.config import EncoderName, EncoderShape, Pretrain
-from molclr.data.corpus import RULE, CorpusSplit, split_corpus
+from molclr.data.corpus import RULE, CorpusSplit, seen_in_store, split_corpus
 from molclr.data.store import GraphStore
 from molclr.distributed import process_group, processes, rank, tell
 from molclr.errors import MolclrError
@@ -17,9 +19,11 @@ from molclr.files import write_rows
 from molclr.models.augment import augmentation_steps
 from molclr.progress import progress
 from molclr.seeds import derive_seed
+from molclr.training.channels import dead_channels
 from molclr.training.checkpoint import copy_weights, save_encoder
 from molclr.training.contrast import Contrast, ContrastiveModel, can_be_captured, contrast_of
-from molclr.training.device import prepare
+from molclr.training.device import flushing_subnormals, prepare
+from molclr.training.optimizer import adam, rate_of
 from molclr.training.schedule import learning_rate
 from molclr.training.state import Interruption, TrainingState, alone_in, identity
 from molclr.training.step import CapturedStep, Step
@@ -28,6 +32,7 @@ STEPS_BETWEEN_LOOKS = 100
 """Steps after which the device is asked whether all was finite: it has to finish its work to answer."""
 
 
+@flushing_subnormals()
 def pretrain(
     graphs: Path, folder: Path, name: EncoderName, shape: EncoderShape, settings: Pretrain, start_afresh: bool = False
 ) -> None:
@@ -64,10 +69,9 @@ def _pretrain(
 
     torch.manual_seed(derive_seed(settings.seed, "weights"))
     model = ContrastiveModel(name, shape, settings).to(device)
-    on_gpu = device.type == "cuda"
-    optimizer = torch.optim.Adam(model.parameters(), weight_decay=settings.weight_decay, fused=True, capturable=on_gpu)
+    optimizer = adam(model, settings)
     run = TrainingState(folder, model, optimizer, identity(graphs, name, shape, settings), start_afresh)
-    rate = rate_of(optimizer, device)
+    rate = rate_of(optimizer)
     held_out = batches_to_hold_out(corpus, settings)
     all_batches = (batches_of_epoch(corpus, settings, epoch) for epoch in range(settings.epochs))
     contrast = contrast_of(model, store, settings, device, chain([held_out], all_batches))
@@ -98,7 +102,8 @@ def _pretrain(
             run.save()
         speed = (steps - first) * batch_size / (time.monotonic() - start)
         validation_loss, accuracy = validate(model, contrast, held_out, settings, device)
-        run.end_epoch(validation_loss, accuracy, learning_rate(settings, epoch))
+        dead = dead_channels(model.encoder, held_out_graphs(store, corpus, device))
+        run.end_epoch(validation_loss, accuracy, learning_rate(settings, epoch), dead)
         tell(f"{label}: validation loss {validation_loss:.4f}, accuracy {accuracy:.3f}, {speed:.0f} molecules/s")
 
     if rank() == 0:
@@ -106,10 +111,12 @@ def _pretrain(
             "rule": RULE,
             "share": settings.validation_share,
             "seed": settings.seed,
+            "corpus": store.identity(),
         }
+        seen = seen_in_store(store)
         write_rows(folder / "history.csv", run.history)
-        save_encoder(folder / "encoder.safetensors", model.encoder, run.best, about_corpus)
-        save_encoder(folder / "last.safetensors", model.encoder, copy_weights(model.encoder), about_corpus)
+        save_encoder(folder / "encoder.safetensors", model.encoder, run.best, about_corpus, seen)
+        save_encoder(folder / "last.safetensors", model.encoder, copy_weights(model.encoder), about_corpus, seen)
         run.remove()
 
 
@@ -133,14 +140,6 @@ def _full_batches(molecules: np.ndarray, batch_size: int) -> np.ndarray:
 def view_streams(settings: Pretrain, device: torch.device, *purpose: int | str) -> Tensor:
     """The seeds of the two views, int64 (2,), for example of ("views", epoch)."""
     return torch.tensor([derive_seed(settings.seed, *purpose, view) for view in range(2)], device=device)
-
-
-def rate_of(optimizer: torch.optim.Optimizer, device: torch.device) -> Tensor:
-    """The learning rate of all parameters as a tensor, (), which captured steps read anew in each replay."""
-    rate = torch.zeros((), device=device)
-    for group in optimizer.param_groups:
-        group["lr"] = rate
-    return rate
 
 
 def finite_loss(step: Step, rows: np.ndarray, where: str, first: int) -> float:
@@ -168,3 +167,11 @@ def validate(
     found = [torch.stack(contrast.loss(batch, streams)) for batch in contrast.batches(held_out)]
     loss, accuracy = torch.stack(found).double().mean(0).tolist()
     return loss, accuracy
+
+
+def held_out_graphs(
+    store: GraphStore, corpus: CorpusSplit, device: torch.device, molecules: int = 2048
+) -> Iterator[GraphBatch]:
+    """The first `molecules` of those that are held out, as they are, in batches on `device`."""
+    for first in range(0, min(molecules, len(corpus.held_out)), 512):
+        yield store.batch(corpus.held_out[first : min(first + 512, molecules)]).to(device)

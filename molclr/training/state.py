@@ -122,8 +122,11 @@ class TrainingState:
         self.previous.unlink(missing_ok=True)
         self.path.unlink(missing_ok=True)
 
-    def end_epoch(self, validation_loss: float, accuracy: float, rate: float) -> None:
-        """Record the epoch, keep the encoder if it is the best so far, and write history.csv and a checkpoint."""
+    def end_epoch(self, validation_loss: float, accuracy: float, rate: float, dead: list[float]) -> None:
+        """Record the epoch, keep the encoder if it is the best so far, and write history.csv and a checkpoint.
+
+        dead: the fraction of dead channels of each layer.
+        """
         if all(validation_loss < row["validation_loss"] for row in self.history):
             self.best = copy_weights(self.model.get_submodule("encoder"))
         self.history.append(
@@ -134,6 +137,7 @@ class TrainingState:
                 "validation_loss": validation_loss,
                 "contrastive_accuracy": accuracy,
                 "learning_rate": rate,
+                **{f"dead_channels_{layer}": fraction for layer, fraction in enumerate(dead, 1)},
             }
         )
         self.epoch, self.step, self.loss_sum = self.epoch + 1, 0, 0.0
