@@ -1,4 +1,4 @@
-"""Our scores beside the paper's, a panel a benchmark."""
+"""Our scores beside the paper's, one panel per benchmark."""
 
 from typing import Any
 
@@ -11,10 +11,9 @@ from matplotlib.patches import Patch
 
 from molclr.errors import MolclrError
 from molclr.evaluation.figures.style import COLOURS, INK, AnyPath, read_csv, save, styled
+from molclr.evaluation.metrics import find_label
 
 MOST_COLUMNS = 4
-CHANCE = 50.0
-"""ROC-AUC in % of a model that knows nothing: where its bars begin."""
 
 
 @styled
@@ -52,12 +51,12 @@ def benchmark_bars(classification_csv: AnyPath, regression_csv: AnyPath, png: An
 
 
 def _draw(axes: Axes, panel: pd.DataFrame) -> None:
-    """A benchmark: `panel` has a row a model, NaN where a model has no run. Our bar, and the paper's mark below it."""
+    """A benchmark: `panel` has one row per model, NaN where a model has no run. Our bar, and the paper's mark below it."""
     places = np.arange(len(panel))
     ours, papers = places - 0.13, places + 0.27
     known = panel.dropna(subset="metric").iloc[0]
-    classifies = known["metric"] == "ROC-AUC"
-    base = CHANCE if classifies else 0.0
+    metric = find_label(known["metric"])
+    base, highest = metric.factor * metric.chance, metric.factor * metric.range[1]
     colours = [COLOURS.get(model, "0.6") for model in panel.index]
     axes.barh(ours, panel["mean"] - base, left=base, height=0.5, color=colours)
     axes.errorbar(panel["mean"], ours, xerr=panel["std"], fmt="none", ecolor=INK, elinewidth=1, capsize=2)
@@ -68,10 +67,10 @@ def _draw(axes: Axes, panel: pd.DataFrame) -> None:
 
     lows = panel["mean"] - panel["std"].fillna(0)
     highs = [*(panel["mean"] + panel["std"].fillna(0)), *(panel["paper_mean"] + confirmed.fillna(0))]
-    axes.set_xlim(np.nanmin([base, *lows]), 100 if classifies else 1.05 * np.nanmax(highs))
+    axes.set_xlim(np.nanmin([base, *lows]), highest if np.isfinite(highest) else 1.05 * np.nanmax(highs))
     unit = f" ({known['unit']})" if isinstance(known["unit"], str) else ""
     axes.set_title(known["benchmark"])
-    axes.set_xlabel(f"{known['metric']}{unit}\n{'higher' if classifies else 'lower'} is better")
+    axes.set_xlabel(f"{known['metric']}{unit}\n{'higher' if metric.higher_is_better else 'lower'} is better")
     axes.set_yticks(places, panel.index)
     axes.set_ylim(len(panel) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0)
