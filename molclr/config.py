@@ -89,11 +89,6 @@ class Labels(Section):
         """The scheme of `split`, without its seed."""
         return self.split.partition("-")[0]
 
-    @property
-    def split_seed(self) -> int:
-        """The seed of `split`; 0 where it names none."""
-        return int(self.split.partition("-")[2] or 0)
-
     def unit_of(self, target: str) -> str:
         """Return the unit of `target`, empty if it has none."""
         return self.unit if isinstance(self.unit, str) else self.unit[target]
@@ -104,14 +99,14 @@ class OwnBenchmark(Labels):
 
     table: str = Field(description="path of the table: CSV with a header")
     smiles_column: str = Field("smiles", description="column with the SMILES")
-    split_column: str | None = Field(
-        None, description="column that says train, valid or test of each row, in place of `split`; null: none"
+    split_column: str = Field(
+        "subset", description="with `split: given` the column of the table that says train, valid or test of each row"
     )
 
     @model_validator(mode="after")
     def _one_split(self) -> "OwnBenchmark":
-        if self.split_column and "split" in self.model_fields_set:
-            raise ValueError("'split' and 'split_column' exclude each other; take one out")
+        if self.split_column != "subset" and self.split != "given":
+            raise ValueError("'split_column' is read only with 'split: given'; set that, or take 'split_column' out")
         return self
 
 

@@ -108,7 +108,9 @@ SCHEMES: dict[str, Callable[[Sequence[str], int], Subsets]] = {
 def find_scheme(name: str) -> Callable[[Sequence[str], int], Subsets]:
     """Return the scheme called `name`. Raises MolclrError if there is none."""
     if name not in SCHEMES:
-        raise MolclrError(f"There is no split scheme '{name}'; there are {', '.join(SCHEMES)}.")
+        raise MolclrError(
+            f"There is no split scheme '{name}'; there are {', '.join(SCHEMES)} (or given, for a table of one's own)."
+        )
     return SCHEMES[name]
 
 

@@ -37,6 +37,8 @@ def check_labels_of(key: str, benchmark: Labels) -> None:
         find_metric(benchmark.metric, benchmark.task)
     except MolclrError as error:
         raise MolclrError(f"'{key}.metric': {error}") from None
+    if benchmark.split == "given" and isinstance(benchmark, OwnBenchmark):
+        return
     try:
         find_scheme(benchmark.scheme)
     except MolclrError as error:

@@ -268,14 +268,15 @@ def _notes(table: pd.DataFrame, body: list[tuple[str, list[Cell]]]) -> list[str]
         notes.append(f"{mark} not significant: 0 is in the interval.")
     if (mark := VERDICT_MARKS["one seed"]) in used:
         notes.append(f"{mark} one seed: an interval for test molecules alone, which does not tell what is significant.")
-    meanings = {"†": "mean and standard deviation", "‡": "standard deviation"}
-    marks = [f"{mark} {what}" for mark, what in meanings.items() if mark in used]
-    if marks:
-        notes.append(f"{', '.join(marks)} not confirmed against a copy of the paper.")
-    notes.append(
-        "Our rows are those of the configuration that was run; the paper's are of 10 million molecules, and of settings searched"
-        " for each benchmark."
-    )
+    if PAPER_MARKS["unverified"] in used:
+        notes.append("† nobody could confirm this value of the paper; it may be wrong, and figures do not show it.")
+    if PAPER_MARKS["std unverified"] in used:
+        notes.append("‡ the mean is confirmed, the standard deviation is not.")
+    if any(label == "paper" for label, _ in body):
+        notes.append(
+            "Our rows are those of the configuration that was run; the paper's are of 10 million molecules, and of settings"
+            " searched for each benchmark."
+        )
     if "SVM" in set(table["model"]):
         notes.append(
             "SVM: nothing in it is random, so its standard deviation over seeds is 0 unless it learns from a sample."

@@ -114,11 +114,15 @@ def test_rows_and_columns_stand_in_the_papers_order(tables):
 
 
 def test_the_papers_row_carries_its_marks(tables):
+    rows, markdown, latex = tables([run("muv", model, 0, 0.7) for model in ("RF", "MolCLR_GCN")])
+    assert [cells(markdown, "*paper*", nth) for nth in range(2)] == [["63.2 ± 2.3 †"], ["84.0 ± 1.8 ‡"]]
+    assert "† nobody could confirm this value" in markdown and r"63.2 $\pm$ 2.3$^\dagger$" in latex
     rows, markdown, latex = tables([run("bbbp", model, 0, 0.7) for model in ("RF", "GCN", "MolCLR_GCN")])
-    assert [row["paper_check"] for row in rows] == ["unverified", "verified", "std unverified"]
-    assert [cells(markdown, "*paper*", nth) for nth in range(3)] == [["71.4 ± 0.0 †"], ["71.8 ± 0.9"], ["73.8 ± 0.2 ‡"]]
-    assert "† mean and standard deviation, ‡ standard deviation not confirmed" in markdown
-    assert r"71.4 $\pm$ 0.0$^\dagger$" in latex and r"73.8 $\pm$ 0.2$^\ddagger$" in latex
+    assert [row["paper_check"] for row in rows] == ["std unverified", "verified", "std unverified"]
+    assert [cells(markdown, "*paper*", nth) for nth in range(3)] == [["71.4 ± 0.0 ‡"], ["71.8 ± 0.9"], ["73.8 ± 0.2 ‡"]]
+    assert "‡ the mean is confirmed, the standard deviation is not." in markdown
+    assert r"71.4 $\pm$ 0.0$^\ddagger$" in latex and r"73.8 $\pm$ 0.2$^\ddagger$" in latex
+    assert "table 1" in rows[0]["paper_note"], "how the mean was confirmed"
 
 
 def test_marks_that_are_not_used_are_not_explained(tables):
@@ -279,6 +283,12 @@ def test_the_papers_tables_are_whole():
     assert len(paper) == 11 * 13
     assert not paper.duplicated(["method", "benchmark"]).any()
     assert set(paper["check"]) == {"verified", "std unverified", "unverified"}
+    assert (paper["check"] == "unverified").sum() == 46, "as the README says"
+    repeated = paper[
+        paper["method"].isin(["RF", "SVM", "MGCN", "D-MPNN", "MolCLR_GIN"])
+        & paper["benchmark"].isin(["BBBP", "Tox21", "ClinTox", "HIV", "BACE", "SIDER"])
+    ]
+    assert len(repeated) == 30 and "unverified" not in set(repeated["check"])
     ours = paper[(paper["method"] == "MolCLR_GIN") & (paper["benchmark"] == "ClinTox")].iloc[0]
     assert (ours["mean"], ours["std"], ours["check"]) == ("93.2", "1.7", "verified")
 

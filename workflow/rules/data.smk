@@ -57,9 +57,7 @@ def graphs_of(part):
 
 def split_of(part):
     """Path of its split; the scheme and its seed stand in the name."""
-    benchmark = benchmarks[BENCHMARK_OF[part]]
-    scheme = "given" if getattr(benchmark, "split_column", None) else benchmark.split
-    return f"data/splits/{TABLE_OF[part]}.{scheme}.csv"
+    return f"data/splits/{TABLE_OF[part]}.{benchmarks[BENCHMARK_OF[part]].split}.csv"
 
 
 def raw_of(table):
