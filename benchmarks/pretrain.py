@@ -18,14 +18,13 @@ import plain
 import torch
 
 from molclr.config import Augmentation, Compute, EncoderName, EncoderShape, Pretrain
-from molclr.data.corpus import CorpusSplit
+from molclr.data.corpus import split_corpus
 from molclr.data.pyg import to_pyg
 from molclr.data.store import GraphStore
-from molclr.models.augment import augment
+from molclr.models.augment import augment, view_keys
 from molclr.models.encoder import Encoder
 from molclr.models.nt_xent import nt_xent
 from molclr.seeds import derive_seed
-from molclr.shuffle import Shuffle
 from molclr.training.checkpoint import save_encoder
 from molclr.training.embed import embed, write_embeddings
 from molclr.training.pretrain import ContrastiveModel, contrastive_loss
@@ -99,8 +98,8 @@ def print_embedding(name: EncoderName, molecules: Path, graphs: Path, threads: i
 
 def print_data_side(store: GraphStore, rounds: int) -> None:
     """Views a second on one thread, each augmentation by itself; drawing a batch from the store is not counted."""
-    batch = store.batch(next(random_batches(store)))
-    generator = torch.Generator().manual_seed(0)
+    rows = next(random_batches(store))
+    batch, keys = store.batch(rows), view_keys(0, torch.from_numpy(rows))
     alone = {
         "atom masking, 25 %": Augmentation(composition="node", bond_deletion=0),
         "bond deletion, 25 %": Augmentation(composition="node", atom_masking=0),
@@ -108,7 +107,7 @@ def print_data_side(store: GraphStore, rounds: int) -> None:
         "subgraph removal, 25 %": Augmentation(composition="subgraph"),
         "mix": Augmentation(composition="mix"),
     }
-    work = {label: lambda settings=settings: augment(batch, settings, generator) for label, settings in alone.items()}
+    work = {label: lambda settings=settings: augment(batch, settings, keys) for label, settings in alone.items()}
     print("\n| augmentation, one thread | views/s |\n|---|---:|")
     for label, second in timed(work, 10 * rounds).items():
         print(f"| {label} | {BATCH / second:,.0f} |")
@@ -127,18 +126,18 @@ def timed(work: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, fl
 
 def random_batches(store: GraphStore) -> Iterator[np.ndarray]:
     """Positions of the molecules of batches, epoch after epoch, drawn as in pre-training."""
-    corpus = CorpusSplit(len(store), SETTINGS.validation_share, SETTINGS.seed)
+    corpus = split_corpus(len(store), SETTINGS.validation_share, SETTINGS.seed)
     for epoch in itertools.count():
-        order = Shuffle(corpus.train, derive_seed(SETTINGS.seed, "order", epoch))
-        for first in range(0, corpus.train - BATCH + 1, BATCH):
-            yield corpus.to_train_on(order.at(np.arange(first, first + BATCH)))
+        order = np.random.default_rng(derive_seed(SETTINGS.seed, "order", epoch)).permutation(corpus.train)
+        for first in range(0, len(order) - BATCH + 1, BATCH):
+            yield np.sort(order[first : first + BATCH])
 
 
 def two_views(store: GraphStore, molecules: np.ndarray, settings: Augmentation) -> None:
     """The data side of a step."""
-    batch, generator = store.batch(molecules), torch.Generator().manual_seed(0)
-    for _ in range(2):
-        augment(batch, settings, generator)
+    batch = store.batch(molecules)
+    for view in range(2):
+        augment(batch, settings, view_keys(view, torch.from_numpy(molecules)))
 
 
 def training_step(name: EncoderName, store: GraphStore, batches: Iterator[np.ndarray]) -> Callable[[], None]:
@@ -147,7 +146,7 @@ def training_step(name: EncoderName, store: GraphStore, batches: Iterator[np.nda
     optimizer = torch.optim.Adam(model.parameters(), weight_decay=SETTINGS.weight_decay, fused=True)
 
     def step() -> None:
-        loss, _ = contrastive_loss(model, store.batch(next(batches)), SETTINGS, CPU, seed=0)
+        loss, _ = contrastive_loss(model, store, next(batches), SETTINGS, CPU, streams=(0, 1))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

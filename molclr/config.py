@@ -173,16 +173,35 @@ class EncoderChoice(EncoderShape):
         return {"released": value, "gcn_normalization": False}
 
 
+def _is_a_composition(value: Any) -> Any:
+    """Reject what is neither the name of a preset nor a list of augmentations; whether each exists is known where they are."""
+    steps = value if isinstance(value, list) and value else [value]
+    as_wanted = all(
+        isinstance(step, dict)
+        and len(step) == 1
+        and all(isinstance(ratio, int | float) and 0 <= ratio < 1 for ratio in step.values())
+        for step in steps
+    )
+    if not (value in ("node", "subgraph", "mix") or as_wanted):
+        raise ValueError(
+            "input should be node, subgraph, mix or a list of augmentations with ratios from 0 to below 1, such as "
+            "[{subgraph_removal: 0.1}, {atom_masking: 0.25}]"
+        )
+    return value
+
+
 class Augmentation(Section):
     """How a view of a molecule is made (paper, Methods, 'Molecule graph augmentation')."""
 
-    composition: Literal["node", "subgraph", "mix"] = Field(
-        "node", description="node: masking and deletion; subgraph: removal; mix: removal, then masking and deletion"
+    composition: Annotated[str | list[dict[str, float]], BeforeValidator(_is_a_composition)] = Field(
+        "node",
+        description="node: masking and deletion; subgraph: removal; mix: removal, then masking and deletion; or a list of "
+        "augmentations with ratios, in order, which leaves the keys below without effect",
     )
-    atom_masking: Ratio = Field(0.25, description="share of a molecule's atoms that is masked")
-    bond_deletion: Ratio = Field(0.25, description="share of a molecule's bonds that is deleted")
+    atom_masking: Ratio = Field(0.25, description="fraction of a molecule's atoms that is masked")
+    bond_deletion: Ratio = Field(0.25, description="fraction of a molecule's bonds that is deleted")
     subgraph_removal: Ratio = Field(
-        0.25, description="share of atoms removed as one subgraph; in mix the largest share"
+        0.25, description="fraction of atoms removed as one subgraph; in mix the largest fraction"
     )
     subgraph_keeps_rings: bool = Field(
         True, description="subgraph: bonds that close rings stay if both atoms do; official: false"

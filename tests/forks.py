@@ -160,8 +160,8 @@ def differentiate(graphs, folder):
                 settings = SETTINGS.model_copy(update={"precision": precision})
                 torch.manual_seed(0)
                 model = ContrastiveModel(encoder, SHAPE if encoder == "gin" else wide, settings)
-                batch = GraphStore(graphs).batch(np.arange(40))  # 13, 13 and 14 molecules
-                loss, accuracy = contrastive_loss(model, batch, settings, torch.device("cpu"), seed=0)
+                store, rows = GraphStore(graphs), np.arange(40)  # 13, 13 and 14 molecules
+                loss, accuracy = contrastive_loss(model, store, rows, settings, torch.device("cpu"), streams=(0, 1))
                 loss.backward()
                 distributed.sum_gradients(model.parameters())
                 found = {"loss": loss.detach(), "accuracy": accuracy, **dict(model.named_buffers())}

@@ -12,7 +12,7 @@ FLOORS = [
         "files",
         "progress",
         "seeds",
-        "shuffle",
+        "imports",
         "hashing",
         "batch",
         "dependencies",

@@ -10,9 +10,8 @@ import os
 import shutil
 import weakref
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from itertools import repeat
 from pathlib import Path
 from typing import NamedTuple
 
@@ -115,6 +114,11 @@ class GraphStore:
         """The same molecules as a part, as `write_store` takes them."""
         return {**self._graphs(molecules), "smiles_crc": self.checksums(molecules)}
 
+    def parts(self, molecules: int) -> Iterator[dict[str, np.ndarray]]:
+        """The whole store in parts of so many consecutive molecules, without their checksums."""
+        for first in range(0, len(self), molecules):
+            yield self._graphs(np.arange(first, min(first + molecules, len(self))))
+
     def checksums(self, molecules: np.ndarray) -> np.ndarray:
         """`checksums` of the SMILES of which the graphs of `molecules` were made."""
         return self._rows("smiles_crc", molecules, np.ones_like(molecules))
@@ -174,23 +178,35 @@ def _take_rows(arrays: dict[str, np.ndarray], name: str, first: np.ndarray, coun
 
 def _read_offsets(file: int, sections: dict[str, Section], name: str, molecules: np.ndarray) -> np.ndarray:
     """Where molecules begin and end in an array in a file."""
-    size = ARRAYS[name].itemsize
-    return _read(file, name, sections[name].start + molecules * size, np.full(len(molecules), 2 * size)).T
+    size, start = ARRAYS[name].itemsize, sections[name].start
+    if len(molecules) and (np.diff(molecules) == 1).all():
+        offsets = _read(file, name, start + molecules[:1] * size, np.array([(len(molecules) + 1) * size]))
+        return np.stack([offsets[:-1], offsets[1:]])
+    return _read(file, name, start + molecules * size, np.full(len(molecules), 2 * size)).reshape(-1, 2).T
 
 
 def _read_rows(file: int, sections: dict[str, Section], name: str, first: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """Rows of an array in a file."""
     size = 2 * ARRAYS[name].itemsize
-    return _read(file, name, sections[name].start + first * size, counts * size)
+    return _read(file, name, sections[name].start + first * size, counts * size).reshape(-1, 2)
 
 
 def _read(file: int, name: str, places: np.ndarray, sizes: np.ndarray) -> np.ndarray:
-    """What stands at bytes of a file, one after the other in rows of two. Raises OSError if it has become shorter."""
-    sizes = sizes.tolist()
-    content = b"".join(map(os.pread, repeat(file), sizes, places.tolist()))
-    if len(content) != sum(sizes):
+    """The items at ranges of bytes of a file, one after the other. Raises OSError if the file has become shorter."""
+    begins = np.flatnonzero(np.concatenate([[True], places[1:] != places[:-1] + sizes[:-1]]))  # of adjacent ranges
+    places, sizes = (places[begins], np.add.reduceat(sizes, begins)) if len(places) else (places, sizes)
+    content = b"".join(_read_range(file, place, size) for place, size in zip(places.tolist(), sizes.tolist(), strict=True))
+    if len(content) != sizes.sum():
         raise OSError("A graph store became shorter while it was read.")
-    return np.frombuffer(content, ARRAYS[name]).reshape(-1, 2)
+    return np.frombuffer(content, ARRAYS[name])
+
+
+def _read_range(file: int, place: int, size: int) -> bytes:
+    """Bytes of a file; a single system call reads 2 GiB at most."""
+    content = os.pread(file, size, place)
+    while len(content) < size and (more := os.pread(file, size - len(content), place + len(content))):
+        content += more
+    return content
 
 
 def write_store(path: str | Path, parts: Iterable[dict[str, np.ndarray]], explicit_hydrogens: bool = False) -> None:

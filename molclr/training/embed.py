@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import torch
 
 from molclr.config import Compute
-from molclr.data.corpus import CorpusSplit
+from molclr.data.corpus import held_out_positions
 from molclr.data.molecules import OWN_COLUMNS, open_molecules
 from molclr.data.store import GraphStore, open_store_of
 from molclr.errors import MolclrError
@@ -50,17 +50,12 @@ def write_embeddings(
     table = open_molecules(molecules)
     count = table.metadata.num_rows
     model, about = load_encoder(encoder)
-    if held_out and about["held_out"] is None:
-        raise MolclrError(f"What pre-training of '{encoder}' held out is not known; embed without --held-out.")
+    positions = np.arange(count)
     if held_out:
-        if about["held_out"].get("rule") != CorpusSplit.RULE:
-            raise MolclrError(
-                f"'{encoder}' held out molecules by a former rule; pre-train anew, or embed without --held-out."
-            )
-        split = CorpusSplit(count, about["held_out"]["share"], about["held_out"]["seed"])
-        positions = split.to_hold_out(np.arange(split.held_out))
-    else:
-        positions = np.arange(count)
+        known = held_out_positions(count, about["held_out"] or {})
+        if known is None:
+            raise MolclrError(f"What pre-training of '{encoder}' held out is not known; embed without --held-out.")
+        positions = known
     if limit is not None and limit < len(positions):
         positions = positions[np.arange(limit) * len(positions) // limit]
     chosen = table.read(columns=list(OWN_COLUMNS)).take(positions)

@@ -1,6 +1,7 @@
 """Contrastive pre-training of an encoder on unlabelled molecules (paper, Fig. 1 and Methods)."""
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,18 +10,17 @@ from torch import Tensor, nn
 
 from molclr.batch import GraphBatch
 from molclr.config import EncoderName, EncoderShape, Pretrain
-from molclr.data.corpus import CorpusSplit
+from molclr.data.corpus import RULE, split_corpus
 from molclr.data.store import GraphStore
 from molclr.distributed import gather, process_group, processes, rank, share, sum_gradients, tell
 from molclr.errors import MolclrError
 from molclr.files import write_rows
-from molclr.models.augment import augment
+from molclr.models.augment import augment, augmentation_steps, view_keys
 from molclr.models.encoder import Encoder
 from molclr.models.heads import ProjectionHead
 from molclr.models.nt_xent import nt_xent
 from molclr.progress import progress
 from molclr.seeds import derive_seed
-from molclr.shuffle import Shuffle
 from molclr.training.checkpoint import copy_weights, save_encoder
 from molclr.training.device import mixed_precision, prepare
 from molclr.training.schedule import learning_rate
@@ -65,10 +65,11 @@ def _pretrain(
     device: torch.device,
 ) -> None:
     store = GraphStore(graphs)
-    corpus = CorpusSplit(len(store), settings.validation_share, settings.seed)
-    batch_size = min(settings.batch_size, corpus.train)
-    steps = corpus.train // batch_size
-    if processes() > min(batch_size, corpus.held_out):
+    corpus = split_corpus(len(store), settings.validation_share, settings.seed)
+    augmentation_steps(settings.augmentation)  # An unknown augmentation is told before anything is trained.
+    batch_size = min(settings.batch_size, len(corpus.train))
+    steps = len(corpus.train) // batch_size
+    if processes() > min(batch_size, len(corpus.held_out)):
         raise MolclrError(
             f"{processes()} processes have too few molecules in a batch; use fewer, or a larger batch_size."
         )
@@ -81,14 +82,15 @@ def _pretrain(
     for epoch in range(run.epoch, settings.epochs):
         label = f"{name} epoch {epoch + 1}/{settings.epochs}"
         start, first_step = time.monotonic(), run.step
-        order = Shuffle(corpus.train, derive_seed(settings.seed, "order", epoch))
+        order = np.random.default_rng(derive_seed(settings.seed, "order", epoch)).permutation(corpus.train)
+        streams = view_streams(settings, "views", epoch)
         rate = optimizer.param_groups[0]["lr"] = learning_rate(settings, epoch)
         model.train()
         with Interruption() as interruption:
             for step in progress(range(run.step, steps), label=label, unit="step", silent=rank() > 0):
-                rows = corpus.to_train_on(order.at(np.arange(step * batch_size, (step + 1) * batch_size)))
-                seed = derive_seed(settings.seed, "views", epoch, step)
-                loss, _ = contrastive_loss(model, store.batch(rows), settings, device, seed)
+                rows = np.sort(order[step * batch_size : (step + 1) * batch_size])
+                torch.manual_seed(derive_seed(settings.seed, "dropout", epoch, step, rank()))
+                loss, _ = contrastive_loss(model, store, rows, settings, device, streams)
                 optimizer.zero_grad()
                 loss.backward()
                 sum_gradients(model.parameters())
@@ -100,13 +102,13 @@ def _pretrain(
                 run.save_now_and_then(settings.checkpoint_seconds)
             run.save()
         speed = (steps - first_step) * batch_size / (time.monotonic() - start)
-        validation_loss, accuracy = validate(model, store, corpus, settings, device)
+        validation_loss, accuracy = validate(model, store, corpus.held_out, settings, device)
         run.end_epoch(validation_loss, accuracy, rate)
         tell(f"{label}: validation loss {validation_loss:.4f}, accuracy {accuracy:.3f}, {speed:.0f} molecules/s")
 
     if rank() == 0:
         about_corpus: dict[str, float | str] = {
-            "rule": corpus.RULE,
+            "rule": RULE,
             "share": settings.validation_share,
             "seed": settings.seed,
         }
@@ -116,21 +118,30 @@ def _pretrain(
         run.remove()
 
 
-def contrastive_loss(
-    model: ContrastiveModel, batch: GraphBatch, settings: Pretrain, device: torch.device, seed: int
-) -> tuple[Tensor, Tensor]:
-    """NT-Xent and contrastive accuracy of two views of `batch`; `seed` decides the views and dropout.
+def view_streams(settings: Pretrain, *purpose: int | str) -> list[int]:
+    """The seeds of the two views, for example of ("views", epoch)."""
+    return [derive_seed(settings.seed, *purpose, view) for view in range(2)]
 
-    The views go through the network one after the other: batch norm sees each by itself, as in the official code. Of several
-    processes, each makes the views of the whole batch, so that they are those of a single process, and embeds its share; all
-    contrast all.
+
+def contrastive_loss(
+    model: ContrastiveModel,
+    store: GraphStore,
+    rows: np.ndarray,
+    settings: Pretrain,
+    device: torch.device,
+    streams: Sequence[int],
+) -> tuple[Tensor, Tensor]:
+    """NT-Xent and contrastive accuracy of two views of the molecules `rows`, int64 (num_graphs,), of the store.
+
+    streams: the seeds of the views. The views go through the network one after the other: batch norm sees each by itself, as in
+    the official code. Each of several processes cuts out, augments and embeds its part of the rows; all contrast all.
     """
-    generator = torch.Generator().manual_seed(seed)
-    torch.manual_seed(derive_seed(seed, "dropout", rank()))
-    own = share(batch.num_graphs)
-    views = [augment(batch, settings.augmentation, generator).part(own).to(device) for _ in range(2)]
+    own = rows[share(len(rows))]
+    graphs = store.batch(own)
+    keys = [view_keys(stream, torch.from_numpy(own)) for stream in streams]
+    views = [augment(graphs, settings.augmentation, key).to(device) for key in keys]
     with mixed_precision(settings, device):
-        first, second = (gather(model(view).float(), batch.num_graphs) for view in views)
+        first, second = (gather(model(view).float(), len(rows)) for view in views)
     return nt_xent(first, second, settings.temperature)
 
 
@@ -150,19 +161,19 @@ def require_finite(loss: Tensor, model: nn.Module, where: str, rows: np.ndarray)
 
 @torch.no_grad()
 def validate(
-    model: ContrastiveModel, store: GraphStore, corpus: CorpusSplit, settings: Pretrain, device: torch.device
+    model: ContrastiveModel, store: GraphStore, held_out: np.ndarray, settings: Pretrain, device: torch.device
 ) -> tuple[float, float]:
-    """Mean loss and contrastive accuracy on the held-out molecules, with the same views in every epoch.
+    """Mean loss and contrastive accuracy on the molecules `held_out`, int64 (n,), with the same views in every epoch.
 
     The loss depends on the number of negatives, so an incomplete last batch is left out unless it is the only one.
     """
     model.eval()
-    size = min(settings.batch_size, corpus.held_out)
+    size = min(settings.batch_size, len(held_out))
+    streams = view_streams(settings, "validation views")
     losses, accuracies = [], []
-    for first in range(0, corpus.held_out - size + 1, size):
-        seed = derive_seed(settings.seed, "validation views", first)
-        rows = corpus.to_hold_out(np.arange(first, first + size))
-        loss, accuracy = contrastive_loss(model, store.batch(rows), settings, device, seed)
+    for first in range(0, len(held_out) - size + 1, size):
+        rows = np.sort(held_out[first : first + size])
+        loss, accuracy = contrastive_loss(model, store, rows, settings, device, streams)
         losses.append(float(loss))
         accuracies.append(float(accuracy))
     return float(np.mean(losses)), float(np.mean(accuracies))

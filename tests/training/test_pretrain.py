@@ -7,7 +7,7 @@ import torch
 from forks import SETTINGS, SHAPE, results_of
 
 from molclr.config import Pretrain
-from molclr.data.corpus import CorpusSplit
+from molclr.data.corpus import RULE, split_corpus
 from molclr.data.store import GraphStore
 from molclr.errors import MolclrError
 from molclr.training import pretrain as module
@@ -56,21 +56,16 @@ def test_the_best_encoder_is_the_one_with_the_lowest_validation_loss(corpus, tmp
 def test_held_out_molecules_are_never_trained_on(corpus, tmp_path, monkeypatch):
     seen = {True: set(), False: set()}
 
-    def spy(model, batch, *arguments):
-        seen[model.training].update(asked[-1])
-        return contrastive_loss(model, batch, *arguments)
+    def spy(model, store, rows, *arguments):
+        seen[model.training].update(rows.tolist())
+        return contrastive_loss(model, store, rows, *arguments)
 
-    def note(self, molecules):
-        asked.append(molecules.tolist())
-        return cut(self, molecules)
-
-    asked, contrastive_loss, cut = [], module.contrastive_loss, GraphStore.batch
+    contrastive_loss = module.contrastive_loss
     monkeypatch.setattr(module, "contrastive_loss", spy)
-    monkeypatch.setattr(GraphStore, "batch", note)
     pretrain(corpus[1], tmp_path, "gin", SHAPE, SETTINGS.model_copy(update={"epochs": 1}))
-    split = CorpusSplit(len(GraphStore(corpus[1])), SETTINGS.validation_share, SETTINGS.seed)
-    assert seen[True] <= set(split.to_train_on(np.arange(split.train))) and len(seen[True]) == split.train // 32 * 32
-    assert seen[False] == set(split.to_hold_out(np.arange(split.held_out)))
+    split = split_corpus(len(GraphStore(corpus[1])), SETTINGS.validation_share, SETTINGS.seed)
+    assert seen[True] <= set(split.train) and len(seen[True]) == len(split.train) // 32 * 32
+    assert seen[False] == set(split.held_out)
     assert not seen[True] & seen[False]
 
 
@@ -79,8 +74,8 @@ def test_the_two_views_of_a_molecule_differ(corpus, monkeypatch):
     model = module.ContrastiveModel("gin", SHAPE, SETTINGS)
     forward = model.forward
     monkeypatch.setattr(model, "forward", lambda view: views.append(view) or forward(view))
-    batch = GraphStore(corpus[1]).batch(np.arange(32))
-    module.contrastive_loss(model, batch, SETTINGS, torch.device("cpu"), seed=0)
+    store = GraphStore(corpus[1])
+    module.contrastive_loss(model, store, np.arange(32), SETTINGS, torch.device("cpu"), streams=(0, 1))
     first, second = views
     assert not torch.equal(first.x, second.x)
     assert not torch.equal(first.edge_index, second.edge_index)
@@ -92,19 +87,15 @@ def test_a_step_that_is_not_finite_stops_the_run_and_keeps_the_last_checkpoint(
 ):
     asked = []
 
-    def spoil(model, batch, *arguments):
-        loss, accuracy = contrastive_loss(model, batch, *arguments)
+    def spoil(model, store, rows, *arguments):
+        asked.append(rows.tolist())
+        loss, accuracy = contrastive_loss(model, store, rows, *arguments)
         if len(asked) == 13:  # epoch 2
             loss = loss * torch.nan if what == "loss" else loss + (loss - loss.detach()).abs().sqrt()
         return loss, accuracy
 
-    def note(self, molecules):
-        asked.append(molecules.tolist())
-        return cut(self, molecules)
-
-    contrastive_loss, cut = module.contrastive_loss, GraphStore.batch
+    contrastive_loss = module.contrastive_loss
     monkeypatch.setattr(module, "contrastive_loss", spoil)
-    monkeypatch.setattr(GraphStore, "batch", note)
     often = SETTINGS.model_copy(update={"checkpoint_seconds": 0.0})
     with pytest.raises(
         MolclrError, match=r"The loss is .* in epoch 2, step \d+; lower pretrain\.learning_rate"
@@ -161,7 +152,7 @@ def test_learning_rate_warms_up_and_falls():
 def test_an_encoder_comes_back_as_it_was(undisturbed, corpus):
     encoder, about = load_encoder(undisturbed / "encoder.safetensors")
     assert (encoder.name, encoder.shape) == ("gin", SHAPE)
-    assert about["held_out"] == {"rule": CorpusSplit.RULE, "share": 0.05, "seed": 0}
+    assert about["held_out"] == {"rule": RULE, "share": 0.05, "seed": 0}
     encoder.eval()
     with torch.no_grad():
         assert encoder(*GraphStore(corpus[1]).batch(np.arange(8))).shape == (8, 24)
