@@ -237,7 +237,11 @@ class Pretrain(Compute):
     warmup: Literal["linear", "flat"] = Field(
         "linear", description="linear: rising to the highest rate; flat: at that rate from the first, the official one"
     )
-    temperature: PositiveFloat = Field(0.1, description="temperature of NT-Xent")
+    loss: str = Field(
+        "nt_xent",
+        description="a name in molclr/models/nt_xent.py, or the path of one's own, such as my_package.losses:cross_view",
+    )
+    temperature: PositiveFloat = Field(0.1, description="temperature of the loss")
     projection: PositiveInt = Field(256, description="channels of z, on which the loss acts")
     dropout: Ratio = Field(0.0, description="dropout in the encoder")
     validation_share: Annotated[float, Field(gt=0, lt=1)] = Field(0.05, description="share of the corpus held out")

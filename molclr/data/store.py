@@ -195,7 +195,9 @@ def _read(file: int, name: str, places: np.ndarray, sizes: np.ndarray) -> np.nda
     """The items at ranges of bytes of a file, one after the other. Raises OSError if the file has become shorter."""
     begins = np.flatnonzero(np.concatenate([[True], places[1:] != places[:-1] + sizes[:-1]]))  # of adjacent ranges
     places, sizes = (places[begins], np.add.reduceat(sizes, begins)) if len(places) else (places, sizes)
-    content = b"".join(_read_range(file, place, size) for place, size in zip(places.tolist(), sizes.tolist(), strict=True))
+    content = b"".join(
+        _read_range(file, place, size) for place, size in zip(places.tolist(), sizes.tolist(), strict=True)
+    )
     if len(content) != sizes.sum():
         raise OSError("A graph store became shorter while it was read.")
     return np.frombuffer(content, ARRAYS[name])

@@ -64,7 +64,9 @@ class SlotBatch(NamedTuple):
 
     def to(self, device: torch.device) -> "SlotBatch":
         """The same batch on `device`."""
-        moved = (part.to(device, non_blocking=True) if isinstance(part, Tensor) else _move(part, device) for part in self)
+        moved = (
+            part.to(device, non_blocking=True) if isinstance(part, Tensor) else _move(part, device) for part in self
+        )
         return SlotBatch(*moved)
 
 
@@ -119,7 +121,9 @@ class SlotTables:
 
     def counts(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Atoms, bonds and wide atoms of each molecule: int64 (num_molecules,) each."""
-        atoms, bonds, wide = (first.diff().cpu().numpy() for first in (self.atom_first, self.bond_first, self.wide_first))
+        atoms, bonds, wide = (
+            first.diff().cpu().numpy() for first in (self.atom_first, self.bond_first, self.wide_first)
+        )
         return atoms, bonds, wide
 
     def batch(self, rows: Tensor, capacity: Capacity) -> SlotBatch:
@@ -146,7 +150,12 @@ class SlotTables:
             molecule=molecule,
             place=place,
             bonds=_slot_bonds(
-                own, self.offset[atom], self.kind[atom], self.bond[atom], molecule <= last, first_bond[molecule.clamp(max=last)]
+                own,
+                self.offset[atom],
+                self.kind[atom],
+                self.bond[atom],
+                molecule <= last,
+                first_bond[molecule.clamp(max=last)],
             ),
             wide=_slot_bonds(
                 torch.where(wide_inside, wide_own, 0),
@@ -258,7 +267,13 @@ def _links(encoder: Encoder, batch: SlotBatch, kept: Tensor, wide_kept: Tensor, 
     counts = _count_kinds(kind, weight, columns) + self_weight * ((columns == SELF_LOOP) | (columns == BOND_TYPES))
     counts = _add_rows(counts, wide_atom, _count_kinds(wide_kind, wide_weight, columns))
     return _Links(
-        neighbour, weight.to(dtype), wide_atom, wide_neighbour, wide_weight.to(dtype), self_weight.to(dtype), counts.to(dtype)
+        neighbour,
+        weight.to(dtype),
+        wide_atom,
+        wide_neighbour,
+        wide_weight.to(dtype),
+        self_weight.to(dtype),
+        counts.to(dtype),
     )
 
 
@@ -294,7 +309,9 @@ def _gcn(layer: GCNLayer, h: Tensor, links: _Links, dtype: torch.dtype) -> Tenso
     channels = _padding(layer.linear.in_features)
     own = F.linear(h, _pad(layer.linear.weight, channels, channels).to(dtype))
     bonds = links.bond_counts @ layer.bond_embedding.to(dtype)
-    return own * links.self_weight + _neighbour_sum(own, links) + bonds + F.pad(layer.linear.bias, (0, channels)).to(dtype)
+    return (
+        own * links.self_weight + _neighbour_sum(own, links) + bonds + F.pad(layer.linear.bias, (0, channels)).to(dtype)
+    )
 
 
 AGGREGATIONS = {GINLayer: _gin, GCNLayer: _gcn}
@@ -302,7 +319,9 @@ AGGREGATIONS = {GINLayer: _gin, GCNLayer: _gcn}
 
 
 def _neighbour_sum(h: Tensor, links: _Links) -> Tensor:
-    return _NeighbourSum.apply(h, links.neighbour, links.weight, links.wide_atom, links.wide_neighbour, links.wide_weight)
+    return _NeighbourSum.apply(
+        h, links.neighbour, links.weight, links.wide_atom, links.wide_neighbour, links.wide_weight
+    )
 
 
 class _NeighbourSum(torch.autograd.Function):
@@ -419,10 +438,15 @@ def _slot_bonds(
 
 def _slots_of(part: dict[str, np.ndarray], device: torch.device) -> dict[str, Tensor]:
     """The tables of one part of a graph store."""
-    atom_counts, bond_counts = (torch.from_numpy(part[f"{kind}_counts"].astype(np.int64)).to(device) for kind in ("atom", "bond"))
+    atom_counts, bond_counts = (
+        torch.from_numpy(part[f"{kind}_counts"].astype(np.int64)).to(device) for kind in ("atom", "bond")
+    )
     num_atoms, num_bonds = len(part["atoms"]), len(part["bonds"])
     molecule = torch.arange(len(atom_counts), device=device).repeat_interleave(bond_counts)
-    ends = torch.from_numpy(part["bonds"].astype(np.int64)).to(device) + (atom_counts.cumsum(0) - atom_counts)[molecule, None]
+    ends = (
+        torch.from_numpy(part["bonds"].astype(np.int64)).to(device)
+        + (atom_counts.cumsum(0) - atom_counts)[molecule, None]
+    )
     number = torch.arange(num_bonds, device=device) - (bond_counts.cumsum(0) - bond_counts)[molecule]
     features = torch.from_numpy(part["bond_features"].astype(np.int64)).to(device)
     kind = features[:, 0] * BOND_DIRECTIONS + features[:, 1]
@@ -439,7 +463,10 @@ def _slots_of(part: dict[str, np.ndarray], device: torch.device) -> dict[str, Te
     wide_row = wide.cumsum(0) - 1
     more = max(0, int(degree.max()) - SLOTS) if num_atoms else 0
     beyond = slot >= SLOTS
-    tables = {"atoms": torch.from_numpy(part["atoms"].astype(np.uint8)).to(device), "wide_atom": wide.nonzero().squeeze(1)}
+    tables = {
+        "atoms": torch.from_numpy(part["atoms"].astype(np.uint8)).to(device),
+        "wide_atom": wide.nonzero().squeeze(1),
+    }
     for name, value in values.items():
         main = torch.zeros(num_atoms, SLOTS, dtype=types[name], device=device)
         main[target[~beyond], slot[~beyond]] = value[~beyond].to(types[name])

@@ -14,7 +14,7 @@ from molclr.config import Pretrain
 from molclr.data.store import GraphStore
 from molclr.distributed import gather, processes, share
 from molclr.models.augment import augment, view_keys
-from molclr.models.nt_xent import nt_xent
+from molclr.models.nt_xent import find_loss
 from molclr.models.slot_views import slot_views
 from molclr.models.slots import SlotBatch, SlotTables, can_represent, capacity_of, represent, require_fit
 from molclr.training.device import mixed_precision
@@ -33,7 +33,7 @@ class Contrast(Protocol):
     """Where batches come from, and the loss of one.
 
     `batches` takes int64 (B,) positions of molecules for each batch and yields what `loss` takes for the part of this process.
-    `loss` returns NT-Xent and contrastive accuracy, both (), of the views with the keys `streams`, int64 (2,).
+    `loss` returns the contrastive loss and accuracy, both (), of the views with the keys `streams`, int64 (2,).
     """
 
     def batches(self, rows: Iterable[np.ndarray]) -> Iterator[Any]: ...  # noqa: D102
@@ -45,6 +45,7 @@ class PlainContrast:
 
     def __init__(self, model: nn.Module, store: GraphStore, settings: Pretrain, device: torch.device) -> None:
         self.model, self.store, self.settings, self.device = model, store, settings, device
+        self.contrast = find_loss(settings.loss)
 
     def batches(self, rows: Iterable[np.ndarray]) -> Iterator[tuple[GraphBatch, Tensor, int]]:
         """Graphs and positions of this process's part of each batch, and the size of the whole."""
@@ -59,7 +60,7 @@ class PlainContrast:
         views = [augment(graphs, self.settings.augmentation, key).to(self.device) for key in keys]
         with mixed_precision(self.settings, self.device):
             first, second = (gather(self.model(view).float(), size) for view in views)
-        return nt_xent(first, second, self.settings.temperature)
+        return self.contrast(first, second, self.settings.temperature)
 
 
 class SlotContrast:
@@ -72,6 +73,7 @@ class SlotContrast:
         self, model: nn.Module, store: GraphStore, settings: Pretrain, device: torch.device, compiled: bool = True
     ) -> None:
         self.model, self.settings, self.device = model, settings, device
+        self.contrast = find_loss(settings.loss)
         self.home = home_of(store, device)
         self.tables = SlotTables(store.parts(MOLECULES_AT_A_TIME), self.home)
         self.counts = self.tables.counts()
@@ -108,4 +110,4 @@ class SlotContrast:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.dtype == torch.bfloat16):
             z = self.model.projection(h.flatten(0, 1)).float().view(*h.shape[:2], -1)
         first, second = (gather(view, size) for view in z)
-        return nt_xent(first, second, self.settings.temperature)
+        return self.contrast(first, second, self.settings.temperature)

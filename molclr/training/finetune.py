@@ -32,7 +32,7 @@ EVALUATION_BATCH = 512
 """Molecules at a time where nothing is learned; predictions do not depend on it but for rounding."""
 
 
-LOSSES: dict[Loss, Callable[..., Tensor]] = {
+SUPERVISED_LOSSES: dict[Loss, Callable[..., Tensor]] = {
     "cross_entropy": F.binary_cross_entropy_with_logits,
     "squared_error": F.mse_loss,
     "absolute_error": F.l1_loss,
@@ -76,14 +76,14 @@ class Predictor(nn.Module):
         return output
 
     def loss(self, graphs: GraphBatch, labels: Tensor) -> Tensor:
-        """Mean over the known labels of the loss of the primary metric (LOSSES).
+        """Mean over the known labels of the loss of the primary metric (SUPERVISED_LOSSES).
 
         labels: float (num_graphs, targets), NaN where missing. Without any label the loss is 0.
         """
         known = ~labels.isnan()
         output = self(graphs)[known]
         standardised = ((labels - self.mean) / self.scale)[known]  # Classes stay as they are: mean 0, scale 1.
-        loss = LOSSES[find_metric(self.run.metric).loss]
+        loss = SUPERVISED_LOSSES[find_metric(self.run.metric).loss]
         return loss(output, standardised, reduction="sum") / max(1, len(output))
 
     def predict(self, store: GraphStore, molecules: np.ndarray, device: torch.device) -> np.ndarray:

@@ -18,7 +18,7 @@ from molclr.files import write_rows
 from molclr.models.augment import augment, augmentation_steps, view_keys
 from molclr.models.encoder import Encoder
 from molclr.models.heads import ProjectionHead
-from molclr.models.nt_xent import nt_xent
+from molclr.models.nt_xent import find_loss
 from molclr.progress import progress
 from molclr.seeds import derive_seed
 from molclr.training.checkpoint import copy_weights, save_encoder
@@ -131,7 +131,7 @@ def contrastive_loss(
     device: torch.device,
     streams: Sequence[int],
 ) -> tuple[Tensor, Tensor]:
-    """NT-Xent and contrastive accuracy of two views of the molecules `rows`, int64 (num_graphs,), of the store.
+    """The contrastive loss and accuracy of two views of the molecules `rows`, int64 (num_graphs,), of the store.
 
     streams: the seeds of the views. The views go through the network one after the other: batch norm sees each by itself, as in
     the official code. Each of several processes cuts out, augments and embeds its part of the rows; all contrast all.
@@ -142,7 +142,7 @@ def contrastive_loss(
     views = [augment(graphs, settings.augmentation, key).to(device) for key in keys]
     with mixed_precision(settings, device):
         first, second = (gather(model(view).float(), len(rows)) for view in views)
-    return nt_xent(first, second, settings.temperature)
+    return find_loss(settings.loss)(first, second, settings.temperature)
 
 
 def require_finite(loss: Tensor, model: nn.Module, where: str, rows: np.ndarray) -> None:
