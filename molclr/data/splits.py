@@ -115,7 +115,7 @@ def find_scheme(name: str) -> Callable[[Sequence[str], int], Subsets]:
 
 
 def read_split(path: str | PathLike[str]) -> dict[str, np.ndarray]:
-    """Raw row numbers of each subset: int64 arrays. Raises MolclrError if there is no such file or it is no split."""
+    """Raw row numbers of each subset: int64 arrays. Raises MolclrError if the file is missing or is not a split."""
     try:
         table = pd.read_csv(path, dtype={"row": np.int64})
     except FileNotFoundError:

@@ -62,6 +62,8 @@ def write_tables(
     benchmarks = {**load_catalogue().benchmarks, **own}
     table = summarise(list(runs.values()), benchmarks, differences(runs))
     wide = Wide.of(table, task)
+    if wide.body:
+        wide.notes.append(f"All metrics of these runs: {Path(output_scores).name}.")
     for frame, path in ((table, output_csv), (every_metric(list(runs.values()), benchmarks), output_scores)):
         with replacing(path) as temporary:
             frame.to_csv(temporary, index=False, float_format="%.6f", lineterminator="\n")
@@ -95,7 +97,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Wide:
-    """A table as in the paper: a column a benchmark, a row a method, and below each method the paper's own row."""
+    """A table as in the paper: one column per benchmark, one row per method, and below each method the paper's own row."""
 
     caption: str
     heads: list[list[str]]
