@@ -21,7 +21,7 @@ from molclr.data.catalogue import load_catalogue
 from molclr.data.labelled import LabelledMolecules, read_labelled
 from molclr.data.store import GraphStore
 from molclr.evaluation.runs import Run
-from molclr.models.encoder import Encoder
+from molclr.models.encoders import make_encoder
 from molclr.training.finetune import Predictor, adam, train_epoch
 
 BATCH_SIZE = Finetune().batch_size
@@ -74,7 +74,7 @@ def our_epochs(kind: EncoderName, name: str, data: LabelledMolecules, store: Gra
     benchmark = load_catalogue().benchmarks[name]
     run = Run(name, kind.upper(), 0, benchmark.task, benchmark.metric, data.targets)
     train = data.subsets["train"]
-    model = Predictor(Encoder(kind, SHAPE, settings.dropout), settings, run, data.labels[train])
+    model = Predictor(make_encoder(kind, SHAPE, settings.dropout), settings, run, data.labels[train])
     optimizer = adam(model, settings, pretrained=True)
     labels = torch.tensor(data.labels, dtype=torch.float32)
 

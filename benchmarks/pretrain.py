@@ -11,7 +11,6 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import get_args
 
 import numpy as np
 import plain
@@ -22,12 +21,13 @@ from molclr.data.corpus import split_corpus
 from molclr.data.pyg import to_pyg
 from molclr.data.store import GraphStore
 from molclr.models.augment import augment, view_keys
-from molclr.models.encoder import Encoder
+from molclr.models.encoders import ENCODERS, make_encoder
 from molclr.models.nt_xent import nt_xent
 from molclr.seeds import derive_seed
 from molclr.training.checkpoint import save_encoder
+from molclr.training.contrast import ContrastiveModel, PlainContrast
 from molclr.training.embed import embed, write_embeddings
-from molclr.training.pretrain import ContrastiveModel, contrastive_loss
+from molclr.training.step import Step
 
 SHAPE, SETTINGS, CPU = EncoderShape(), Pretrain(), torch.device("cpu")
 BATCH = SETTINGS.batch_size
@@ -52,7 +52,7 @@ def main() -> None:
         f"{SHAPE.layers} layers of {SHAPE.width}, h {SHAPE.feature}, z {SETTINGS.projection}, batches of {BATCH} of the "
         f"{len(store):,} molecules of {options.graphs}, threads: {options.threads}, PyTorch {torch.__version__}"
     )
-    for name in get_args(EncoderName):
+    for name in ENCODERS:
         print_encoder(name, store, options.rounds, options.without_torch_geometric)
         print_embedding(name, Path(options.molecules), Path(options.graphs), options.threads)
     torch.set_num_threads(1)
@@ -87,7 +87,7 @@ def print_encoder(name: EncoderName, store: GraphStore, rounds: int, without_tor
 
 def print_embedding(name: EncoderName, molecules: Path, graphs: Path, threads: int) -> None:
     """Molecules a second of `molclr embed`: from a molecule table and its graph store to a table of representations."""
-    count, encoder = min(8 * BATCH, len(GraphStore(graphs))), Encoder(name, SHAPE)
+    count, encoder = min(8 * BATCH, len(GraphStore(graphs))), make_encoder(name, SHAPE)
     with tempfile.TemporaryDirectory(prefix="molclr-") as folder:
         file = Path(folder, "encoder.safetensors")
         save_encoder(file, encoder, encoder.state_dict(), None)
@@ -144,14 +144,9 @@ def training_step(name: EncoderName, store: GraphStore, batches: Iterator[np.nda
     """A step as in molclr.training.pretrain."""
     model = ContrastiveModel(name, SHAPE, SETTINGS)
     optimizer = torch.optim.Adam(model.parameters(), weight_decay=SETTINGS.weight_decay, fused=True)
-
-    def step() -> None:
-        loss, _ = contrastive_loss(model, store, next(batches), SETTINGS, CPU, streams=(0, 1))
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-
-    return step
+    contrast = PlainContrast(model, store, SETTINGS, CPU)
+    step, streams = Step(model, optimizer, lambda batch: contrast.loss(batch, streams)[0]), torch.tensor([0, 1])
+    return lambda: step(next(contrast.batches([next(batches)])))
 
 
 def torch_geometric_step(name: EncoderName, store: GraphStore) -> Callable[[], None]:
@@ -173,7 +168,7 @@ def torch_geometric_step(name: EncoderName, store: GraphStore) -> Callable[[], N
 
 def inference(name: EncoderName, store: GraphStore, batches: Iterator[np.ndarray]) -> Callable[[], np.ndarray]:
     """Embed a batch, from the store to an array."""
-    encoder = Encoder(name, SHAPE)
+    encoder = make_encoder(name, SHAPE)
     return lambda: embed(store, encoder, next(batches), CPU)
 
 

@@ -146,7 +146,9 @@ def build_parser() -> argparse.ArgumentParser:
 
     pretrain = command(_pretrain, "contrastive pre-training on a graph store; a run that was cut off continues")
     pretrain.add_argument("graphs", type=Path, help="graph store of the corpus")
-    pretrain.add_argument("--encoder", choices=["gin", "gcn"], required=True, help="kind of message passing")
+    pretrain.add_argument(
+        "--encoder", required=True, help="gin, gcn or the path of your own class, such as my_package.gat:GAT"
+    )
     pretrain.add_argument("--folder", type=Path, required=True, help="folder for encoder, history and state")
     _add_settings(pretrain, "--shape", config.EncoderShape)
     _add_settings(pretrain, "--settings", config.Pretrain)
@@ -168,7 +170,8 @@ def build_parser() -> argparse.ArgumentParser:
     finetune.add_argument("--graphs", type=Path, required=True, help="graph store of the molecules")
     start = finetune.add_mutually_exclusive_group(required=True)
     start.add_argument("--encoder", help="pre-trained encoder to start from: a file, or official-gin or official-gcn")
-    start.add_argument("--from-scratch", choices=["gin", "gcn"], help="a new encoder of this kind")
+    start.add_argument("--from-scratch", metavar="NAME", help="a new encoder: gin, gcn or the path of your own class")
+    _add_encoder_class(finetune)
     _add_settings(finetune, "--shape", config.EncoderShape)
     _add_settings(finetune, "--settings", config.Finetune)
 
@@ -186,6 +189,7 @@ def build_parser() -> argparse.ArgumentParser:
     predict.add_argument("--smiles-column", default="smiles", help="column with the SMILES (default: smiles)")
     predict.add_argument("--processes", type=_positive, default=1, help="processes (default: 1)")
     _add_settings(predict, "--settings", config.Compute)
+    _add_encoder_class(predict)
 
     baseline = command(_baseline, "random forest or support vector machine on ECFP4 counts")
     _add_run(baseline)
@@ -196,6 +200,7 @@ def build_parser() -> argparse.ArgumentParser:
     embed.add_argument("molecules", type=Path, help="molecule table")
     embed.add_argument("--graphs", type=Path, required=True, help="its graph store")
     embed.add_argument("--encoder", required=True, help="pre-trained encoder: a file, or official-gin or official-gcn")
+    _add_encoder_class(embed)
     embed.add_argument("--output", type=_parquet, required=True, help="table row,smiles,embedding to write (Parquet)")
     embed.add_argument(
         "--held-out", action="store_true", help="only what pre-training held out of the table, its corpus"
@@ -283,6 +288,14 @@ def _add_settings(parser: argparse.ArgumentParser, option: str, section: type[co
         default="{}",
         metavar="YAML",
         help=f"keys of '{section.__name__}' in molclr/config.py, inline or the path of a YAML file (default: its defaults)",
+    )
+
+
+def _add_encoder_class(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--encoder-class",
+        metavar="PATH",
+        help="path of the class of an encoder of your own that is read from a file, such as my_package.gat:GAT; its code runs",
     )
 
 
@@ -417,7 +430,7 @@ def _finetune(options: argparse.Namespace) -> None:
     start = encoder_file(options.encoder) if options.encoder else options.from_scratch
     if options.trial is not None:
         settings = propose(settings, options.trial)
-    _tell(finetune(data, options.graphs, options.folder, run, start, settings, shape))
+    _tell(finetune(data, options.graphs, options.folder, run, start, settings, shape, options.encoder_class))
 
 
 def _predict(options: argparse.Namespace) -> None:
@@ -425,7 +438,13 @@ def _predict(options: argparse.Namespace) -> None:
     from molclr.training.predict import predict
 
     predicted, refused = predict(
-        options.table, options.model, options.output, compute, options.smiles_column, options.processes
+        options.table,
+        options.model,
+        options.output,
+        compute,
+        options.smiles_column,
+        options.processes,
+        options.encoder_class,
     )
     print(f"{predicted} molecules predicted, {refused} rows refused, see {options.output}", file=sys.stderr)
 
@@ -459,7 +478,14 @@ def _embed(options: argparse.Namespace) -> None:
 
     encoder = encoder_file(options.encoder)
     write_embeddings(
-        options.molecules, options.graphs, options.output, encoder, compute, options.held_out, options.limit
+        options.molecules,
+        options.graphs,
+        options.output,
+        encoder,
+        compute,
+        options.held_out,
+        options.limit,
+        options.encoder_class,
     )
 
 

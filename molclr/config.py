@@ -22,6 +22,7 @@ from pydantic import (
 )
 
 from molclr.errors import MolclrError
+from molclr.imports import is_dotted_path
 
 Ratio = Annotated[float, Field(ge=0, lt=1)]
 
@@ -52,8 +53,19 @@ Item = TypeVar("Item")
 Distinct = Annotated[list[Item], Field(min_length=1), AfterValidator(_without_repetition)]
 
 ModelName = Literal["MolCLR_GIN", "MolCLR_GCN", "GIN", "GCN", "RF", "SVM"]
-EncoderName = Literal["gin", "gcn"]
+EncoderName = str
+"""A key of the table in molclr/models/encoders.py, such as gin, or the path of the user's class, such as my_package.gat:GAT."""
 ReleasedName = Literal["official-gin", "official-gcn"]
+
+
+PRETRAINED = "MolCLR_"
+"""Begins the name of a model that starts from a pre-trained encoder."""
+
+
+def model_name(encoder: EncoderName, pretrained: bool) -> str:
+    """The name of a network in the tables: GIN for gin, GAT for my_package.gat:GAT; MolCLR_GIN and MolCLR_GAT if pre-trained."""
+    network = encoder.rpartition(":")[2] if is_dotted_path(encoder) else encoder.upper()
+    return f"{PRETRAINED}{network}" if pretrained else network
 
 
 class Section(BaseModel):
@@ -157,6 +169,12 @@ class EncoderShape(Section):
 class EncoderChoice(EncoderShape):
     """A shape, or instead of it the name of an encoder that the authors released: its shape, and no pre-training."""
 
+    name: str | None = Field(
+        None,
+        exclude=True,
+        description="an encoder beside gin and gcn: the path of your own class, such as my_package.gat:GAT, whose models are "
+        "MolCLR_GAT and GAT",
+    )
     released: ReleasedName | None = Field(
         None, exclude=True, description="weights of the authors: the name alone says it"
     )
@@ -171,6 +189,13 @@ class EncoderChoice(EncoderShape):
         if value not in get_args(ReleasedName):
             raise ValueError(f"input should be keys of a shape, or {' or '.join(get_args(ReleasedName))}")
         return {"released": value, "gcn_normalization": False}
+
+    @field_validator("name")
+    @classmethod
+    def _is_a_name(cls, name: str | None) -> str | None:
+        if name is not None and not (name.isidentifier() or is_dotted_path(name)):
+            raise ValueError("input should be the path of a class, such as my_package.gat:GAT")
+        return name
 
 
 def _is_a_composition(value: Any) -> Any:
@@ -307,7 +332,9 @@ class Config(OwnBenchmarks):
         description="one model for each target, on the molecules with its label and their split; official: true",
     )
     explicit_hydrogens: bool = Field(False, description="hydrogens of benchmarks as atoms; official: true")
-    models: Distinct[ModelName] = Field(description="rows of the tables, as the paper calls them")
+    models: Distinct[str] = Field(
+        description="rows of the tables, as the paper calls them; MolCLR_GAT and GAT for an encoder.name that ends in GAT"
+    )
     seeds: Distinct[Seed] = Field(default=[0, 1, 2], description="seeds of every model")
     seeds_of: dict[str, Distinct[Seed]] = Field({}, description="seeds of a benchmark, where they are not `seeds`")
     encoder: EncoderChoice = Field(
@@ -331,6 +358,22 @@ class Config(OwnBenchmarks):
         if folder.split("/")[1:2] == ["published"]:
             raise ValueError("no run writes into results/published")
         return folder
+
+    @model_validator(mode="after")
+    def _has_known_models(self) -> "Config":
+        own = self.encoder.name
+        known = [*get_args(ModelName), *([model_name(own, True), model_name(own, False)] if own else [])]
+        for model in self.models:
+            if model not in known:
+                raise ValueError(
+                    f"'models' has {model!r}, which is none of {', '.join(known)}; an encoder of your own needs encoder.name"
+                )
+        return self
+
+    def encoder_of(self, model: str) -> EncoderName:
+        """The encoder of a network: gin for MolCLR_GIN, GIN and gin; my_package.gat:GAT for MolCLR_GAT, GAT and gat."""
+        network, own = model.removeprefix(PRETRAINED).lower(), self.encoder.name
+        return own if own and model_name(own, False).lower() == network else network
 
     @model_validator(mode="after")
     def _suits_a_released_encoder(self) -> "Config":

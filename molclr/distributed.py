@@ -76,7 +76,12 @@ def gather(part: Tensor, items: int) -> Tensor:
 
     The gradient is that of this process's own rows, so every process has to compute the whole loss.
     """
-    return part if processes() == 1 else _Gather.apply(part, items)
+    return part if processes() == 1 else _gather(part, items)
+
+
+@torch.compiler.disable
+def _gather(part: Tensor, items: int) -> Tensor:
+    return _Gather.apply(part, items)
 
 
 class _Gather(torch.autograd.Function):
@@ -97,6 +102,22 @@ def sum_over_processes(tensor: Tensor) -> Tensor:
     if processes() > 1:
         dist.all_reduce(tensor)
     return tensor
+
+
+@torch.compiler.disable
+def all_sum(tensor: Tensor) -> Tensor:
+    """The sum of a tensor over all processes. Its gradient is the sum of theirs."""
+    return _AllSum.apply(tensor)
+
+
+class _AllSum(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, tensor: Tensor) -> Tensor:
+        return sum_over_processes(tensor.clone())
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        return sum_over_processes(gradient.clone())
 
 
 def sum_gradients(parameters: Iterable[nn.Parameter]) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from molclr.chem.smiles import RefusedMolecule, read_molecule
-from molclr.config import ReleasedName
+from molclr.config import ReleasedName, model_name
 from molclr.data.featurize import featurize_part
 from molclr.data.fetch import fetch, mirror_folder
 from molclr.data.store import GraphStore
@@ -31,17 +31,21 @@ class PretrainedEncoder:
         self.encoder, self.device = encoder, torch.device(device)
 
     @classmethod
-    def load(cls, path_or_name: str | Path, device: str | torch.device = "cpu") -> "PretrainedEncoder":
+    def load(
+        cls, path_or_name: str | Path, device: str | torch.device = "cpu", encoder_class: str | None = None
+    ) -> "PretrainedEncoder":
         """Load an encoder.safetensors, or by name ("official-gin", "official-gcn") one that the authors released.
 
-        A released one is fetched once, imported and kept in $XDG_CACHE_HOME/molclr (~/.cache/molclr). Raises MolclrError if
-        the file is missing or something else, or if no source of the released one answers.
+        A released one is fetched once, imported and kept in $XDG_CACHE_HOME/molclr (~/.cache/molclr). encoder_class: the path of
+        the class, such as "my_package.gat:GAT", for a file with an encoder of one's own; its code runs. Raises MolclrError if the
+        file is missing or something else, or if no source of the released one answers.
         """
-        return cls(load_encoder(encoder_file(path_or_name))[0], device)
+        return cls(load_encoder(encoder_file(path_or_name), encoder_class=encoder_class)[0], device)
 
     def __repr__(self) -> str:
         shape = self.encoder.shape
-        return f"<{self.encoder.name.upper()} of {shape.layers} x {shape.width}, h of {shape.feature} numbers>"
+        network = model_name(self.encoder.name, pretrained=False)
+        return f"<{network} of {shape.layers} x {shape.width}, h of {shape.feature} numbers>"
 
     def embed(self, smiles: Sequence[str], explicit_hydrogens: bool = False) -> np.ndarray:
         """The representation h of molecules: float32 (n, feature), in their order.

@@ -33,7 +33,21 @@ def test_the_configurations_are_valid(path):
         ({"pretrain": {"epochs": "many"}}, r"'pretrain\.epochs' is 'many'.*integer"),
         ({"pretrain": {"temperature": 0}}, r"'pretrain\.temperature' is 0.*greater than 0"),
         ({"pretrain": {"augmentation": {"atom_masking": 1.5}}}, r"'pretrain\.augmentation\.atom_masking' is 1\.5"),
-        ({"models": ["GAT"]}, r"'models\.0' is 'GAT'.*MolCLR_GIN"),
+        ({"models": ["GAT"]}, r"'models' has 'GAT', which is none of MolCLR_GIN"),
+        (
+            {"models": ["MolCLR_DMPNN"], "encoder": {"name": "mine.gat:GAT"}},
+            r"'models' has 'MolCLR_DMPNN'.*MolCLR_GAT, GAT; ",
+        ),
+        (
+            {"encoder": {"name": "mine/gat.py"}},
+            r"'encoder\.name' is 'mine/gat\.py': input should be the path of a class",
+        ),
+        (
+            {"pretrain": {"augmentation": {"composition": "nodes"}}},
+            r"'pretrain\.augmentation\.composition' is 'nodes': input should be node, subgraph, mix or a list",
+        ),
+        ({"pretrain": {"augmentation": {"composition": [{"atom_masking": 1.5}]}}}, r"input should be node, .*below 1"),
+        ({"pretrain": {"augmentation": {"composition": []}}}, r"input should be node, .*below 1"),
         ({"seeds": [0, 0]}, r"'seeds' is \[0, 0\].*twice"),
         ({"pretrain": {"epochs": 5.0}}, r"'pretrain\.epochs' is 5\.0.*integer"),
         ({"seeds": [True]}, r"'seeds\.0' is True.*integer"),
@@ -141,3 +155,21 @@ def test_every_key_is_described():
     for section in sections(Section):
         for name, field in section.model_fields.items():
             assert field.description, f"{section.__name__}.{name}"
+
+
+def test_an_encoder_of_ones_own_has_models_in_the_tables():
+    settings = parse_section(
+        Config,
+        SMALL | {"encoder": {"name": "mine.gat:GAT", "layers": 2}, "models": ["MolCLR_GAT", "GAT", "MolCLR_GIN", "RF"]},
+        "run.yaml",
+    )
+    assert [settings.encoder_of(name) for name in ("MolCLR_GAT", "GAT", "gat")] == ["mine.gat:GAT"] * 3
+    assert [settings.encoder_of(name) for name in ("MolCLR_GIN", "GCN", "gin")] == ["gin", "gcn", "gin"]
+    assert "name" not in settings.encoder.model_dump(), "a shape is what --shape takes"
+
+
+def test_augmentations_as_a_list():
+    steps = [{"subgraph_removal": 0.1}, {"mine.views:swap": 0.2}]
+    settings = parse_settings(Pretrain, f"{{augmentation: {{composition: {steps}}}}}")
+    assert settings.augmentation.composition == steps
+    assert parse_settings(Pretrain, settings.model_dump_json()) == settings

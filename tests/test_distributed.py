@@ -58,12 +58,18 @@ def differentiated(store, tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-    ("encoder", "precision", "tolerance"),
-    [("gin", "float32", 2e-4), ("gcn", "float32", 2e-4), ("gin", "bfloat16", 5e-2)],
+    ("encoder", "form", "tolerance"),
+    [
+        ("gin", "float32", 2e-4),
+        ("gcn", "float32", 2e-4),
+        ("gin", "bfloat16", 5e-2),
+        ("gin", "slots", 2e-4),
+        ("gcn", "slots", 2e-4),
+    ],
 )
-def test_three_processes_have_the_loss_and_gradients_of_one(differentiated, encoder, precision, tolerance):
+def test_three_processes_have_the_loss_and_gradients_of_one(differentiated, encoder, form, tolerance):
     def found(process):
-        return torch.load(differentiated / f"{encoder}-{precision}-{process}.pt", weights_only=True)
+        return torch.load(differentiated / f"{encoder}-{form}-{process}.pt", weights_only=True)
 
     alone, first, *others = found("0-of-1"), *(found(f"{number}-of-3") for number in range(3))
     assert len(alone) > 20 and first.keys() == alone.keys()
@@ -74,6 +80,17 @@ def test_three_processes_have_the_loss_and_gradients_of_one(differentiated, enco
         if not ("layers" in name and name.endswith(("mlp.2.bias", "linear.bias"))):
             difference = (first[name] - value).float().norm() / value.float().norm()
             assert difference < tolerance, f"{name}: {difference}"
+
+
+@pytest.mark.parametrize("processes", [2, 3])
+def test_several_processes_have_the_views_of_one(differentiated, processes):
+    def views(process):
+        return torch.load(differentiated / f"views-gin-float32-{process}.pt", weights_only=True)
+
+    parts = [views(f"{number}-of-{processes}") for number in range(processes)]
+    for name, whole in views("0-of-1").items():
+        assert all(0 < len(part[name]) < len(whole) for part in parts)
+        assert torch.equal(torch.cat([part[name] for part in parts]), whole), name
 
 
 def test_killed_and_continued_two_processes_end_in_the_same_bytes(by_two):

@@ -6,14 +6,14 @@ import molclr
 from molclr import representation
 from molclr.config import EncoderShape
 from molclr.errors import MolclrError
-from molclr.models.encoder import Encoder
+from molclr.models.encoders import make_encoder
 from molclr.training.checkpoint import save_encoder
 
 
 @pytest.fixture
 def path(tmp_path):
     torch.manual_seed(0)
-    encoder = Encoder("gin", EncoderShape(layers=2, width=8, feature=6))
+    encoder = make_encoder("gin", EncoderShape(layers=2, width=8, feature=6))
     save_encoder(tmp_path / "encoder.safetensors", encoder, encoder.state_dict(), {"share": 0.1, "seed": 0})
     return tmp_path / "encoder.safetensors"
 

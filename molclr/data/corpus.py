@@ -29,7 +29,7 @@ def split_corpus(molecules: int, fraction: float, seed: int) -> CorpusSplit:
     if molecules - held_out < 2:
         raise MolclrError(f"A corpus of {molecules} molecules is too small to pre-train on; give it at least 4.")
     order = hash64(hash64(np.array([derive_seed(seed, "held out")])) + np.arange(molecules)).argsort()
-    return CorpusSplit(np.sort(order[held_out:]), order[:held_out])
+    return CorpusSplit(np.sort(order[held_out:]), order[:held_out].copy())
 
 
 def held_out_positions(molecules: int, about: dict[str, Any]) -> np.ndarray | None:

@@ -92,6 +92,11 @@ class GraphStore:
     def __len__(self) -> int:
         return self._length
 
+    @property
+    def num_atoms(self) -> int:
+        """Atoms of all molecules."""
+        return int(self._offsets("atom_offsets", np.array([len(self) - 1]))[1, 0]) if len(self) else 0
+
     def batch(self, molecules: np.ndarray) -> GraphBatch:
         """Graphs of `molecules`, int64 (num_graphs,) positions in the store, side by side in that order.
 

@@ -11,13 +11,17 @@ import numpy as np
 import pandas as pd
 from scipy.stats import t as student_t
 
+from molclr.config import PRETRAINED
 from molclr.errors import MolclrError
 from molclr.evaluation.metrics import find_metric, why_undefined
 from molclr.evaluation.runs import RunMetrics, read_run
 from molclr.seeds import derive_seed
 
-PAIRS = {"MolCLR_GIN": "GIN", "MolCLR_GCN": "GCN"}
-"""Pre-trained model -> the same network from scratch."""
+
+def scratch_of(model: str) -> str:
+    """The same network from scratch, for the name of a pre-trained model: GIN for MolCLR_GIN; empty for any other model."""
+    return model.removeprefix(PRETRAINED) if model.startswith(PRETRAINED) else ""
+
 
 RESAMPLES = 2000
 CONFIDENCE = 0.95
@@ -64,14 +68,14 @@ def differences(runs: Mapping[Path, RunMetrics]) -> dict[tuple[str, str], Differ
     metrics = {run.benchmark: run.metric for run in runs.values()}
     found = {}
     for (benchmark, model), own in folders.items():
-        others = folders.get((benchmark, PAIRS.get(model, "")))
+        others = folders.get((benchmark, scratch_of(model)))
         if others:
             pretrained, scratch = (read_predictions(group, runs) for group in (own, others))
             if not np.array_equal(pretrained.rows, scratch.rows) or not np.array_equal(
                 pretrained.labels, scratch.labels, equal_nan=True
             ):
                 raise MolclrError(
-                    f"{model} and {PAIRS[model]} were tested on different molecules of {benchmark}; "
+                    f"{model} and {scratch_of(model)} were tested on different molecules of {benchmark}; "
                     "they cannot be compared. Run both on the same split."
                 )
             scored = all(any(runs[folder].test is not None for folder in group) for group in (own, others))

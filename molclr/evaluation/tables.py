@@ -17,7 +17,7 @@ from molclr.errors import MolclrError
 from molclr.evaluation.metrics import Task, find_label
 from molclr.evaluation.published import published
 from molclr.evaluation.runs import read_metrics
-from molclr.evaluation.statistics import CONFIDENCE, PAIRS, RESAMPLES, differences
+from molclr.evaluation.statistics import CONFIDENCE, RESAMPLES, differences, scratch_of
 from molclr.evaluation.summary import distinct, every_metric, order, summarise
 from molclr.files import replacing
 
@@ -137,7 +137,7 @@ class Wide:
                 body.append(("paper", from_paper))
             gains = [_gain_cell(*field) for field in zip(fields, places, strict=True)]
             if any(cell.text for cell in gains):
-                body.append((f"{model} minus {PAIRS[model]}", gains))
+                body.append((f"{model} minus {scratch_of(model)}", gains))
         seeds = f"{most} seeds" if fewest == most else f"{fewest} to {most} seeds"
         scores = f"mean ± standard deviation over {seeds}" if most > 1 else "one seed"
         caption = f"Test scores, {task}: {scores}. In bold: the best of our own rows."

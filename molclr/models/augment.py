@@ -190,21 +190,24 @@ def _function(name: str) -> AugmentationFunction:
     return AUGMENTATIONS[name]
 
 
-def lose(molecules: Molecules, settings: Augmentation, keys: Tensor) -> Lost:
-    """What the views with these keys, int64 (..., num_groups), lose: bool (..., num_atoms) and bool (..., num_bonds)."""
+def lose(molecules: Molecules, steps: list[tuple[AugmentationFunction, float]], keys: Tensor) -> Lost:
+    """What the views with these keys, int64 (..., num_groups), lose: bool (..., num_atoms) and bool (..., num_bonds).
+
+    steps: see `augmentation_steps`.
+    """
     device, views = keys.device, keys.shape[:-1]
     lost = Lost(
         torch.zeros(*views, len(molecules.atoms.group), dtype=torch.bool, device=device),
         torch.zeros(*views, len(molecules.bonds.group), dtype=torch.bool, device=device),
     )
-    for augmentation, ratio in augmentation_steps(settings):
+    for augmentation, ratio in steps:
         lost = augmentation(molecules, lost, ratio, keys)
     return lost
 
 
 def augment(graphs: GraphBatch, settings: Augmentation, keys: Tensor) -> GraphBatch:
     """The view of `graphs` that `keys`, int64 (num_graphs,), decide; see `view_keys`."""
-    return view(graphs, *lose(molecules_of(graphs), settings, keys))
+    return view(graphs, *lose(molecules_of(graphs), augmentation_steps(settings), keys))
 
 
 def molecules_of(graphs: GraphBatch) -> Molecules:

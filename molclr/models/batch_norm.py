@@ -56,7 +56,8 @@ class _WeightedBatchNorm(torch.autograd.Function):
         h, share, weight, mean, variance = ctx.saved_tensors
         scale = (variance + ctx.eps).rsqrt()
         # As if the statistics were constants ...
-        of_h, of_weight, of_bias = _gradients(gradient, h, weight, mean, variance, ctx.eps)
+        gradients = _gradients_on_cpu if h.device.type == "cpu" else _gradients
+        of_h, of_weight, of_bias = gradients(gradient, h, weight, mean, variance, ctx.eps)
         # ... and through them, where a row has its share: weight * scale * (every_bias + every_weight * scale * (h - mean)).
         every_weight, every_bias = sum_over_processes(torch.stack([of_weight, of_bias]))
         slope = weight * scale.square() * every_weight
@@ -68,12 +69,15 @@ def _gradients(
     gradient: Tensor, h: Tensor, weight: Tensor, mean: Tensor, variance: Tensor, eps: float
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Gradients of h, of the weight and of the bias where mean and variance, float (channels,), are constants."""
-    if (
-        h.device.type == "cpu"
-    ):  # PyTorch's own takes half the time of the formulas below, but on CUDA it wants to train.
-        return torch.ops.aten.native_batch_norm_backward(
-            gradient, h, weight, mean, variance, None, None, False, eps, [True, True, True]
-        )
     scale = (variance + eps).rsqrt()
     normalized = (h - mean) * scale
     return gradient * (weight * scale), (gradient * normalized).sum(dim=0), gradient.sum(dim=0)
+
+
+def _gradients_on_cpu(
+    gradient: Tensor, h: Tensor, weight: Tensor, mean: Tensor, variance: Tensor, eps: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    """What `_gradients` gives, in half the time. (On CUDA, PyTorch's function fails unless it computes the statistics.)"""
+    return torch.ops.aten.native_batch_norm_backward(
+        gradient, h, weight, mean, variance, None, None, False, eps, [True, True, True]
+    )

@@ -11,7 +11,9 @@ from torch import Tensor, nn
 from molclr.config import EncoderShape
 from molclr.errors import MolclrError
 from molclr.files import replacing
+from molclr.imports import is_dotted_path
 from molclr.models.encoder import Encoder
+from molclr.models.encoders import make_encoder
 
 METADATA_KEY = "molclr"
 """The one metadata entry, a JSON object: several would be written in any order."""
@@ -58,17 +60,45 @@ def save_encoder(
     save_weights(path, weights, about)
 
 
-def load_encoder(path: str | Path, dropout: float = 0.0) -> tuple[Encoder, dict[str, Any]]:
+def load_encoder(
+    path: str | Path, dropout: float = 0.0, encoder_class: str | None = None
+) -> tuple[Encoder, dict[str, Any]]:
     """Read a pre-trained encoder, and what `save_encoder` says about it.
 
-    Raises MolclrError as `load_weights` does, and when the file holds something else.
+    encoder_class: see `stored_encoder`. Raises MolclrError as `load_weights` does, and when the file holds something else.
     """
     weights, about = load_weights(path)
     if about.keys() != {"encoder", "shape", "held_out"}:
         raise MolclrError(f"'{path}' holds no encoder by itself; give a checkpoint of 'molclr pretrain'.")
-    encoder = Encoder(about["encoder"], EncoderShape(**about["shape"]), dropout)
-    encoder.load_state_dict(weights)
+    encoder = stored_encoder(about, path, dropout, encoder_class)
+    load_state(encoder, weights, path)
     return encoder, about
+
+
+def stored_encoder(about: dict[str, Any], path: str | Path, dropout: float, encoder_class: str | None) -> Encoder:
+    """A new encoder of the kind and shape that the header `about` of the file `path` names.
+
+    A file may come from anywhere, so the path of a class in it is not imported: the user has to give it too, as `encoder_class`.
+    Raises MolclrError if that is missing.
+    """
+    name = about["encoder"]
+    if is_dotted_path(name) and encoder_class is None:
+        raise MolclrError(
+            f"'{path}' holds an encoder of the class {name}, which is not part of MolCLR; if you trust that code, name it with "
+            f"--encoder-class {name} (in Python, encoder_class='{name}')."
+        )
+    return make_encoder(
+        encoder_class if is_dotted_path(name) and encoder_class else name, EncoderShape(**about["shape"]), dropout
+    )
+
+
+def load_state(module: nn.Module, weights: dict[str, Tensor], path: str | Path) -> None:
+    """Put the `weights` of the file `path` into a module. Raises MolclrError if they are not those of such a module."""
+    try:
+        module.load_state_dict(weights)
+    except RuntimeError as error:
+        reason = str(error).splitlines()[-1].strip()
+        raise MolclrError(f"'{path}' holds the weights of another network ({reason}).") from None
 
 
 def copy_weights(module: nn.Module) -> dict[str, Tensor]:

@@ -41,15 +41,17 @@ def write_embeddings(
     compute: Compute,
     held_out: bool = False,
     limit: int | None = None,
+    encoder_class: str | None = None,
 ) -> None:
     """Write `row`, `smiles` and `embedding`, float32 (feature,), of a molecule table.
 
     held_out: only what pre-training of this encoder held out of the table, its corpus. limit: at most so many, evenly
-    spaced. Raises MolclrError if the graphs are not those of the table.
+    spaced. encoder_class: see `molclr.training.checkpoint.stored_encoder`. Raises MolclrError if the graphs are not those of the
+    table.
     """
     table = open_molecules(molecules)
     count = table.metadata.num_rows
-    model, about = load_encoder(encoder)
+    model, about = load_encoder(encoder, encoder_class=encoder_class)
     positions = np.arange(count)
     if held_out:
         known = held_out_positions(count, about["held_out"] or {})

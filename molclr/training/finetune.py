@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from molclr.batch import GraphBatch
-from molclr.config import EncoderName, EncoderShape, Finetune, ModelName
+from molclr.config import EncoderName, EncoderShape, Finetune, ModelName, model_name
 from molclr.data.labelled import LabelledMolecules
 from molclr.data.splits import SUBSETS
 from molclr.data.store import GraphStore, open_store_of
@@ -22,10 +22,18 @@ from molclr.evaluation.metrics import Loss, better, check_labels, find_metric, s
 from molclr.evaluation.runs import Run, RunMetrics, write_run
 from molclr.files import write_rows
 from molclr.models.encoder import Encoder
+from molclr.models.encoders import make_encoder
 from molclr.models.heads import PredictionHead
 from molclr.progress import progress
 from molclr.seeds import derive_seed
-from molclr.training.checkpoint import copy_weights, load_encoder, load_weights, save_weights
+from molclr.training.checkpoint import (
+    copy_weights,
+    load_encoder,
+    load_state,
+    load_weights,
+    save_weights,
+    stored_encoder,
+)
 from molclr.training.device import mixed_precision, prepare
 
 EVALUATION_BATCH = 512
@@ -106,12 +114,14 @@ def finetune(
     start: Path | EncoderName,
     settings: Finetune,
     shape: EncoderShape,
+    encoder_class: str | None = None,
 ) -> RunMetrics:
     """Train an encoder and a new head, keep the epoch that is best on the validation molecules, predict the test molecules.
 
     `start` is the file of a pre-trained encoder, which then learns at a rate of its own, or the kind of a new encoder with
     this `shape`, at the rate that `new_encoder_rate` says. Leaves predictions.csv, metrics.json, history.csv and
     model.safetensors in `folder`. Without a validation score (one class only) the last epoch counts and a note says so.
+    encoder_class: the path of the class, if `start` is a file of an encoder of one's own.
     """
     device = prepare(settings)
     check_labels(run.task, data.labels, run.targets)
@@ -120,7 +130,9 @@ def finetune(
     pretrained = isinstance(start, Path)
     torch.manual_seed(derive_seed(run.seed, "weights"))
     encoder = (
-        load_encoder(start, settings.dropout)[0] if isinstance(start, Path) else Encoder(start, shape, settings.dropout)
+        load_encoder(start, settings.dropout, encoder_class)[0]
+        if isinstance(start, Path)
+        else make_encoder(start, shape, settings.dropout)
     )
     _check_name(run.model, encoder.name, pretrained)
     model = Predictor(encoder, settings, run, data.labels[train]).to(device)
@@ -169,28 +181,29 @@ def finetune(
     )
 
 
-def load_predictor(path: Path) -> tuple[Predictor, bool]:
+def load_predictor(path: Path, encoder_class: str | None = None) -> tuple[Predictor, bool]:
     """Read a fine-tuned model, and whether it learned from molecules with explicit hydrogens.
 
-    Raises MolclrError as `load_weights` does, and when the file holds something else.
+    encoder_class: see `molclr.training.checkpoint.stored_encoder`. Raises MolclrError as `load_weights` does, and when the file
+    holds something else.
     """
     weights, about = load_weights(path)
     if about.keys() != {"encoder", "shape", "finetune", "run", "explicit_hydrogens"}:
         raise MolclrError(f"'{path}' holds no fine-tuned model; give a model.safetensors of 'molclr finetune'.")
     run = Run(**about["run"])
-    encoder = Encoder(about["encoder"], EncoderShape(**about["shape"]))
+    encoder = stored_encoder(about, path, 0.0, encoder_class)
     model = Predictor(encoder, Finetune(**about["finetune"]), run, np.zeros((1, len(run.targets))))
-    model.load_state_dict(weights)
+    load_state(model, weights, path)
     return model, about["explicit_hydrogens"]
 
 
 def _check_name(model: str, kind: EncoderName, pretrained: bool) -> None:
     """Raise MolclrError if a model has the name under which the tables know another; any name of one's own is welcome."""
-    rightful = f"MolCLR_{kind.upper()}" if pretrained else kind.upper()
+    rightful = model_name(kind, pretrained)
     if model in get_args(ModelName) and model != rightful:
         start = "a pre-trained" if pretrained else "a new"
         raise MolclrError(
-            f"The model is called {model}, but it starts from {start} {kind.upper()}: that is {rightful}."
+            f"The model is called {model}, but it starts from {start} {model_name(kind, False)}: that is {rightful}."
         )
 
 

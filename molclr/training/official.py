@@ -11,6 +11,7 @@ from torch import Tensor
 from molclr.config import EncoderShape
 from molclr.errors import MolclrError
 from molclr.models.encoder import Encoder
+from molclr.models.encoders import make_encoder
 from molclr.training.checkpoint import save_encoder
 
 
@@ -60,7 +61,7 @@ def official_encoder(tensors: dict[str, Tensor], checkpoint: Path) -> Encoder:
         (feature,) = tensors["feat_lin.bias"].shape
         layers = sum(name.startswith("batch_norms.") and name.endswith(".bias") for name in tensors)
         shape = EncoderShape(layers=layers, width=width, feature=feature, gcn_normalization=False)
-        encoder = Encoder("gin" if "gnns.0.mlp.0.weight" in tensors else "gcn", shape)
+        encoder = make_encoder("gin" if "gnns.0.mlp.0.weight" in tensors else "gcn", shape)
         encoder.load_state_dict(_our_names(tensors, layers))
     except (KeyError, RuntimeError, ValueError) as error:
         reason = f"it has no {error.args[0]}" if isinstance(error, KeyError) else str(error).splitlines()[-1].strip()

@@ -17,20 +17,27 @@ from molclr.training.finetune import load_predictor
 
 
 def predict(
-    table: Path, model: Path, output: Path, compute: Compute, smiles_column: str = "smiles", processes: int = 1
+    table: Path,
+    model: Path,
+    output: Path,
+    compute: Compute,
+    smiles_column: str = "smiles",
+    processes: int = 1,
+    encoder_class: str | None = None,
 ) -> tuple[int, int]:
     """Predict the molecules of a CSV table with the model.safetensors of a fine-tuning; return how many, and refused rows.
 
     `output` (CSV) has every row of `table` in its order: `row` (from 0), `smiles` (canonical; as given where it is refused), a
     column a target with the probability of class 1 or a value in the target's unit, and `reason`. Where a row is refused there
-    is a reason and no prediction. Hydrogens are treated as in training. Raises MolclrError if the files are not what they
-    should be, or every row is refused.
+    is a reason and no prediction. Hydrogens are treated as in training. encoder_class: see
+    `molclr.training.checkpoint.stored_encoder`. Raises MolclrError if the files are not what they should be, or every row is
+    refused.
     """
     if output.resolve() in [
         model.with_name(name).resolve() for name in ("predictions.csv", "metrics.json", "history.csv")
     ]:
         raise MolclrError(f"'{output}' belongs to the run that made the model; name another file.")
-    predictor, explicit_hydrogens = load_predictor(model)
+    predictor, explicit_hydrogens = load_predictor(model, encoder_class)
     device = prepare(compute)
     output.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=output.parent, prefix=f".{output.stem}.") as folder:

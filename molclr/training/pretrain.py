@@ -1,43 +1,31 @@
 """Contrastive pre-training of an encoder on unlabelled molecules (paper, Fig. 1 and Methods)."""
 
 import time
-from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from molclr.batch import GraphBatch
 from molclr.config import EncoderName, EncoderShape, Pretrain
-from molclr.data.corpus import RULE, split_corpus
+from molclr.data.corpus import RULE, CorpusSplit, split_corpus
 from molclr.data.store import GraphStore
-from molclr.distributed import gather, process_group, processes, rank, share, sum_gradients, tell
+from molclr.distributed import process_group, processes, rank, tell
 from molclr.errors import MolclrError
 from molclr.files import write_rows
-from molclr.models.augment import augment, augmentation_steps, view_keys
-from molclr.models.encoder import Encoder
-from molclr.models.heads import ProjectionHead
-from molclr.models.nt_xent import find_loss
+from molclr.models.augment import augmentation_steps
 from molclr.progress import progress
 from molclr.seeds import derive_seed
 from molclr.training.checkpoint import copy_weights, save_encoder
-from molclr.training.device import mixed_precision, prepare
+from molclr.training.contrast import Contrast, ContrastiveModel, can_be_captured, contrast_of
+from molclr.training.device import prepare
 from molclr.training.schedule import learning_rate
 from molclr.training.state import Interruption, TrainingState, alone_in, identity
+from molclr.training.step import CapturedStep, Step
 
-
-class ContrastiveModel(nn.Module):
-    """Encoder and projection head: a batch of views to z, float (num_graphs, projection)."""
-
-    def __init__(self, name: EncoderName, shape: EncoderShape, settings: Pretrain) -> None:
-        super().__init__()
-        self.encoder = Encoder(name, shape, settings.dropout)
-        self.projection = ProjectionHead(shape.feature, settings.projection)
-
-    def forward(self, view: GraphBatch) -> Tensor:
-        """The projection z of one view of a batch."""
-        return self.projection(self.encoder(*view))
+STEPS_BETWEEN_LOOKS = 100
+"""Steps after which the device is asked whether all was finite: it has to finish its work to answer."""
 
 
 def pretrain(
@@ -76,34 +64,41 @@ def _pretrain(
 
     torch.manual_seed(derive_seed(settings.seed, "weights"))
     model = ContrastiveModel(name, shape, settings).to(device)
-    optimizer = torch.optim.Adam(model.parameters(), weight_decay=settings.weight_decay, fused=True)
+    on_gpu = device.type == "cuda"
+    optimizer = torch.optim.Adam(model.parameters(), weight_decay=settings.weight_decay, fused=True, capturable=on_gpu)
     run = TrainingState(folder, model, optimizer, identity(graphs, name, shape, settings), start_afresh)
+    rate = rate_of(optimizer, device)
+    held_out = batches_to_hold_out(corpus, settings)
+    all_batches = (batches_of_epoch(corpus, settings, epoch) for epoch in range(settings.epochs))
+    contrast = contrast_of(model, store, settings, device, chain([held_out], all_batches))
+    step = Step(model, optimizer, lambda batch, streams: contrast.loss(batch, streams)[0])
+    learn = CapturedStep(step, model) if can_be_captured(contrast) else step
 
     for epoch in range(run.epoch, settings.epochs):
         label = f"{name} epoch {epoch + 1}/{settings.epochs}"
-        start, first_step = time.monotonic(), run.step
-        order = np.random.default_rng(derive_seed(settings.seed, "order", epoch)).permutation(corpus.train)
-        streams = view_streams(settings, "views", epoch)
-        rate = optimizer.param_groups[0]["lr"] = learning_rate(settings, epoch)
+        rows = batches_of_epoch(corpus, settings, epoch)
+        streams = view_streams(settings, device, "views", epoch)
+        rate.fill_(learning_rate(settings, epoch))
+        start, first = time.monotonic(), run.step
+        step.begin(run.loss_sum)
         model.train()
         with Interruption() as interruption:
-            for step in progress(range(run.step, steps), label=label, unit="step", silent=rank() > 0):
-                rows = np.sort(order[step * batch_size : (step + 1) * batch_size])
-                torch.manual_seed(derive_seed(settings.seed, "dropout", epoch, step, rank()))
-                loss, _ = contrastive_loss(model, store, rows, settings, device, streams)
-                optimizer.zero_grad()
-                loss.backward()
-                sum_gradients(model.parameters())
-                require_finite(loss, model, f"epoch {epoch + 1}, step {step + 1}", rows)
-                optimizer.step()
-                run.end_step(float(loss.detach()))
+            for batch in progress(contrast.batches(rows[first:]), steps - first, label, "step", silent=rank() > 0):
+                torch.manual_seed(derive_seed(settings.seed, "dropout", epoch, run.step, rank()))
+                learn(batch, streams)
+                run.step += 1
                 if interruption.came_anywhere():
                     break
-                run.save_now_and_then(settings.checkpoint_seconds)
+                due = run.is_due(settings.checkpoint_seconds)
+                if due or run.step % STEPS_BETWEEN_LOOKS == 0:
+                    run.loss_sum = finite_loss(step, rows[first:], f"epoch {epoch + 1}", first)
+                if due:
+                    run.save()
+            run.loss_sum = finite_loss(step, rows[first:], f"epoch {epoch + 1}", first)
             run.save()
-        speed = (steps - first_step) * batch_size / (time.monotonic() - start)
-        validation_loss, accuracy = validate(model, store, corpus.held_out, settings, device)
-        run.end_epoch(validation_loss, accuracy, rate)
+        speed = (steps - first) * batch_size / (time.monotonic() - start)
+        validation_loss, accuracy = validate(model, contrast, held_out, settings, device)
+        run.end_epoch(validation_loss, accuracy, learning_rate(settings, epoch))
         tell(f"{label}: validation loss {validation_loss:.4f}, accuracy {accuracy:.3f}, {speed:.0f} molecules/s")
 
     if rank() == 0:
@@ -118,62 +113,58 @@ def _pretrain(
         run.remove()
 
 
-def view_streams(settings: Pretrain, *purpose: int | str) -> list[int]:
-    """The seeds of the two views, for example of ("views", epoch)."""
-    return [derive_seed(settings.seed, *purpose, view) for view in range(2)]
+def batches_of_epoch(corpus: CorpusSplit, settings: Pretrain, epoch: int) -> np.ndarray:
+    """Positions of the molecules to train on in each step: int64 (steps, B). What does not fill a batch is left out."""
+    order = np.random.default_rng(derive_seed(settings.seed, "order", epoch)).permutation(corpus.train)
+    return _full_batches(order, settings.batch_size)
 
 
-def contrastive_loss(
-    model: ContrastiveModel,
-    store: GraphStore,
-    rows: np.ndarray,
-    settings: Pretrain,
-    device: torch.device,
-    streams: Sequence[int],
-) -> tuple[Tensor, Tensor]:
-    """The contrastive loss and accuracy of two views of the molecules `rows`, int64 (num_graphs,), of the store.
+def batches_to_hold_out(corpus: CorpusSplit, settings: Pretrain) -> np.ndarray:
+    """Positions of held-out molecules: int64 (num_batches, B). The loss depends on the size of a batch, so all are full."""
+    return _full_batches(corpus.held_out, settings.batch_size)
 
-    streams: the seeds of the views. The views go through the network one after the other: batch norm sees each by itself, as in
-    the official code. Each of several processes cuts out, augments and embeds its part of the rows; all contrast all.
+
+def _full_batches(molecules: np.ndarray, batch_size: int) -> np.ndarray:
+    """Consecutive batches, or a single one of all molecules if they are too few."""
+    size = min(batch_size, len(molecules))
+    return molecules[: len(molecules) // size * size].reshape(-1, size)
+
+
+def view_streams(settings: Pretrain, device: torch.device, *purpose: int | str) -> Tensor:
+    """The seeds of the two views, int64 (2,), for example of ("views", epoch)."""
+    return torch.tensor([derive_seed(settings.seed, *purpose, view) for view in range(2)], device=device)
+
+
+def rate_of(optimizer: torch.optim.Optimizer, device: torch.device) -> Tensor:
+    """The learning rate of all parameters as a tensor, (), which captured steps read anew in each replay."""
+    rate = torch.zeros((), device=device)
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+    return rate
+
+
+def finite_loss(step: Step, rows: np.ndarray, where: str, first: int) -> float:
+    """Sum of the losses so far. Raises MolclrError if a loss or its gradient was not finite; no weight has changed since then.
+
+    rows: int64 (num_steps, B), positions in the store of each batch since the step `first` (from 0).
     """
-    own = rows[share(len(rows))]
-    graphs = store.batch(own)
-    keys = [view_keys(stream, torch.from_numpy(own)) for stream in streams]
-    views = [augment(graphs, settings.augmentation, key).to(device) for key in keys]
-    with mixed_precision(settings, device):
-        first, second = (gather(model(view).float(), len(rows)) for view in views)
-    return find_loss(settings.loss)(first, second, settings.temperature)
-
-
-def require_finite(loss: Tensor, model: nn.Module, where: str, rows: np.ndarray) -> None:
-    """Raise MolclrError, with the positions `rows` of the batch in the store, if the loss or its gradient is not finite.
-
-    The weights are then still those of before the step.
-    """
-    gradient = torch.nn.utils.get_total_norm([p.grad for p in model.parameters() if p.grad is not None])
-    if not (loss.isfinite() and gradient.isfinite()):
+    if float(step.failed):
+        number = int(step.good)
         raise MolclrError(
-            f"The loss is {float(loss.detach())} and the norm of its gradient {float(gradient)} in {where}; lower "
-            "pretrain.learning_rate or raise the temperature. The batch is these rows of the graph store: "
-            f"{', '.join(map(str, rows))}."
+            f"The loss or its gradient is not finite in {where}, step {first + number + 1}; lower pretrain.learning_rate or "
+            "raise the temperature. The weights are those before that step. Its batch is these rows of the graph store: "
+            f"{', '.join(map(str, rows[number]))}."
         )
+    return float(step.loss_sum)
 
 
 @torch.no_grad()
 def validate(
-    model: ContrastiveModel, store: GraphStore, held_out: np.ndarray, settings: Pretrain, device: torch.device
+    model: nn.Module, contrast: Contrast, held_out: np.ndarray, settings: Pretrain, device: torch.device
 ) -> tuple[float, float]:
-    """Mean loss and contrastive accuracy on the molecules `held_out`, int64 (n,), with the same views in every epoch.
-
-    The loss depends on the number of negatives, so an incomplete last batch is left out unless it is the only one.
-    """
+    """Mean loss and contrastive accuracy of the batches `held_out`, int64 (num_batches, B), with the same views in each epoch."""
     model.eval()
-    size = min(settings.batch_size, len(held_out))
-    streams = view_streams(settings, "validation views")
-    losses, accuracies = [], []
-    for first in range(0, len(held_out) - size + 1, size):
-        rows = np.sort(held_out[first : first + size])
-        loss, accuracy = contrastive_loss(model, store, rows, settings, device, streams)
-        losses.append(float(loss))
-        accuracies.append(float(accuracy))
-    return float(np.mean(losses)), float(np.mean(accuracies))
+    streams = view_streams(settings, device, "validation views")
+    found = [torch.stack(contrast.loss(batch, streams)) for batch in contrast.batches(held_out)]
+    loss, accuracy = torch.stack(found).double().mean(0).tolist()
+    return loss, accuracy

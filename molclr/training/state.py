@@ -90,10 +90,9 @@ class TrainingState:
             )
         tell(f"{problem}; beginning anew.")
 
-    def save_now_and_then(self, seconds: float) -> None:
-        """Write a checkpoint if the last one is `seconds` old."""
-        if time.monotonic() - self.saved_at >= seconds:
-            self.save()
+    def is_due(self, seconds: float) -> bool:
+        """Whether the last checkpoint is `seconds` old."""
+        return time.monotonic() - self.saved_at >= seconds
 
     def save(self) -> None:
         """Write a checkpoint, and keep the one before. Only the first process does: all have the same state."""
@@ -122,11 +121,6 @@ class TrainingState:
         """Delete the checkpoints of a run that is complete, the older one first."""
         self.previous.unlink(missing_ok=True)
         self.path.unlink(missing_ok=True)
-
-    def end_step(self, loss: float) -> None:
-        """Count a step."""
-        self.loss_sum += loss
-        self.step += 1
 
     def end_epoch(self, validation_loss: float, accuracy: float, rate: float) -> None:
         """Record the epoch, keep the encoder if it is the best so far, and write history.csv and a checkpoint."""

@@ -1,11 +1,12 @@
 """One step of training, on whatever device: forward, backward, and an update unless something is not finite."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from molclr.batch import map_tensors, tensors_in
 from molclr.distributed import sum_gradients
 
 WARM_UP = 3
@@ -43,16 +44,17 @@ class Step:
         self.loss_sum += torch.where(self.failed > 0, 0.0, loss.detach())
         self.good += self.failed == 0
 
-    def reset(self) -> None:
-        """Count from 0 again."""
-        for counter in (self.loss_sum, self.good, self.failed):
-            counter.zero_()
+    def begin(self, loss_sum: float) -> None:
+        """Count steps from 0, and losses from `loss_sum`."""
+        self.loss_sum.fill_(loss_sum)
+        self.good.zero_()
+        self.failed.zero_()
 
 
 class CapturedStep:
     """A `Step` that is recorded as a CUDA graph in its first call and replayed in all later ones.
 
-    A replay launches every kernel of the step at once. Inputs have to keep their shapes; they are copied to where the graph reads.
+    A replay launches every kernel of the step at once. Inputs keep their shapes; they are copied to where the graph reads.
     """
 
     def __init__(self, step: Step, model: nn.Module) -> None:
@@ -85,22 +87,3 @@ class CapturedStep:
         self.graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(self.graph):
             self.step(*self.inputs)
-
-
-def tensors_in(value: Any) -> Iterator[Tensor]:
-    """The tensors in nested tuples, in order."""
-    if isinstance(value, Tensor):
-        yield value
-    elif isinstance(value, tuple):
-        for part in value:
-            yield from tensors_in(part)
-
-
-def map_tensors(value: Any, function: Callable[[Tensor], Tensor]) -> Any:
-    """Nested tuples with `function` of every tensor in place of it."""
-    if isinstance(value, Tensor):
-        return function(value)
-    if isinstance(value, tuple):
-        parts = [map_tensors(part, function) for part in value]
-        return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
-    return value

@@ -18,6 +18,7 @@ from molclr.models.augment import (
     Lost,
     Molecules,
     augment,
+    augmentation_steps,
     choose,
     delete_bonds,
     lose,
@@ -308,11 +309,11 @@ def padded(graphs, atoms, bonds):
 def test_two_views_of_a_padded_batch_are_those_of_the_batch(many, settings):
     atoms, bonds = len(many.x), many.num_bonds
     keys = view_keys(torch.tensor([[3], [4]]), torch.arange(many.num_graphs + 1))
-    masked, deleted = lose(padded(many, atoms + 50, bonds + 70), settings, keys)
+    masked, deleted = lose(padded(many, atoms + 50, bonds + 70), augmentation_steps(settings), keys)
     assert masked.shape == (2, atoms + 50) and deleted.shape == (2, bonds + 70)
     assert not masked[:, atoms:].any() and not deleted[:, bonds:].any()
     for view, seed in enumerate((3, 4)):
-        ours = lose(molecules_of(many), settings, keys_of(many, seed))
+        ours = lose(molecules_of(many), augmentation_steps(settings), keys_of(many, seed))
         assert torch.equal(masked[view, :atoms], ours.masked)
         assert torch.equal(deleted[view, :bonds], ours.deleted)
 
@@ -334,7 +335,8 @@ def test_streams_and_molecules_have_keys_of_their_own():
 
 def test_views_stay_as_they_are(graphs):
     """Encoders in the making rely on it: a run that was begun goes on with the same views."""
-    masked, deleted = lose(molecules_of(graphs), Augmentation(composition="mix"), keys_of(graphs))
+    steps = augmentation_steps(Augmentation(composition="mix"))
+    masked, deleted = lose(molecules_of(graphs), steps, keys_of(graphs))
     assert [masked.nonzero().squeeze(1).tolist(), deleted.nonzero().squeeze(1).tolist()] == [
         [2, 6, 13, 16, 20, 22, 23, 28, 38, 40, 46, 54, 58, 59, 67, 69, 81, 84, 85, 86, 90, 91],
         [2, 7, 9, 13, 16, 17, 18, 19, 36, 39, 42, 43, 44, 49, 58, 74, 75, 76, 80, 81, 82],

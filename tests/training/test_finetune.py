@@ -19,7 +19,7 @@ from molclr.data.store import GraphStore
 from molclr.errors import MolclrError
 from molclr.evaluation.metrics import score
 from molclr.evaluation.runs import Run
-from molclr.models.encoder import Encoder
+from molclr.models.encoders import make_encoder
 from molclr.training.checkpoint import load_weights, save_encoder
 from molclr.training.embed import write_embeddings
 from molclr.training.finetune import Predictor, adam, finetune
@@ -142,7 +142,7 @@ def test_two_outputs_a_class_are_a_softmax(bbbp):
     _data, graphs = bbbp
     run = Run("x", "GIN", 0, "classification", "roc_auc", ["a", "b"])
     two = SETTINGS.model_copy(update={"class_outputs": 2})
-    model = Predictor(Encoder("gin", SHAPE), two, run, np.zeros((4, 2))).eval()
+    model = Predictor(make_encoder("gin", SHAPE), two, run, np.zeros((4, 2))).eval()
     batch = GraphStore(graphs).batch(np.arange(4))
     labels = torch.tensor([[0.0, 1.0], [1.0, torch.nan], [torch.nan, 0.0], [1.0, 1.0]])
     with torch.no_grad():
@@ -160,7 +160,7 @@ def test_two_outputs_a_class_are_a_softmax(bbbp):
 def test_targets_are_standardised_where_the_settings_say_so(standardize, mean):
     run = Run("freesolv", "GIN", 0, "regression", "rmse", ["a"])
     settings = SETTINGS.model_copy(update={"standardize": standardize})
-    model = Predictor(Encoder("gin", SHAPE), settings, run, np.array([[3.0], [5.0]]))
+    model = Predictor(make_encoder("gin", SHAPE), settings, run, np.array([[3.0], [5.0]]))
     assert model.mean.tolist() == [mean]
     assert model.scale.tolist() == pytest.approx([math.sqrt(2) if mean else 1.0])
 
@@ -198,7 +198,7 @@ def test_a_pretrained_encoder_is_where_training_starts(bbbp, corpus, tmp_path):
 def test_the_rate_of_the_encoder(pretrained, whose, rate):
     settings = SETTINGS.model_copy(update={"new_encoder_rate": whose, "encoder_learning_rate": 1e-4})
     run = Run("x", "mine", 0, "regression", "rmse", ["a"])
-    optimizer = adam(Predictor(Encoder("gin", SHAPE), settings, run, np.zeros((1, 1))), settings, pretrained)
+    optimizer = adam(Predictor(make_encoder("gin", SHAPE), settings, run, np.zeros((1, 1))), settings, pretrained)
     assert [group["lr"] for group in optimizer.param_groups] == [rate, 2e-3]
 
 
@@ -215,7 +215,7 @@ def test_a_missing_encoder_is_an_error_and_not_training_from_scratch(bbbp, tmp_p
 )
 def test_a_model_has_no_name_of_another(bbbp, tmp_path, model, pretrained, rightful):
     data, graphs = bbbp
-    encoder = Encoder("gin", SHAPE)
+    encoder = make_encoder("gin", SHAPE)
     save_encoder(tmp_path / "encoder.safetensors", encoder, encoder.state_dict(), None)
     start = tmp_path / "encoder.safetensors" if pretrained else "gin"
     run = Run("bbbp", model, 0, "classification", "roc_auc", data.targets)
@@ -252,7 +252,7 @@ def test_graphs_of_other_molecules_are_an_error(bbbp, tmp_path):
 
 def test_graphs_of_other_molecules_are_not_embedded(corpus, bbbp, tmp_path):
     """Nor are those of molecules in another order, of which one is looked at."""
-    encoder = Encoder("gin", SHAPE)
+    encoder = make_encoder("gin", SHAPE)
     save_encoder(tmp_path / "encoder.safetensors", encoder, encoder.state_dict(), None)
     table = pq.read_table(corpus[0])
     pq.write_table(table[::-1], tmp_path / "turned.parquet")
@@ -298,7 +298,7 @@ def test_missing_labels_do_not_touch_the_loss(bbbp):
     _data, graphs = bbbp
     run = Run("x", "GIN", 0, "regression", "rmse", ["a", "b"])
     labels = np.array([[1.0, 5.0], [3.0, np.nan], [5.0, np.nan], [7.0, 9.0]])
-    model = Predictor(Encoder("gin", SHAPE), SETTINGS, run, labels).eval()
+    model = Predictor(make_encoder("gin", SHAPE), SETTINGS, run, labels).eval()
     assert model.mean.tolist() == [4.0, 7.0]
     assert model.scale.tolist() == pytest.approx([math.sqrt(20 / 3), math.sqrt(8)])
     batch: GraphBatch = GraphStore(graphs).batch(np.arange(4))
@@ -324,7 +324,7 @@ def test_a_benchmark_without_a_positive(tmp_path, benchmark_files):
 
 
 def test_what_a_former_version_held_out_is_not_guessed(corpus, tmp_path):
-    encoder = Encoder("gin", SHAPE)
+    encoder = make_encoder("gin", SHAPE)
     save_encoder(tmp_path / "encoder.safetensors", encoder, encoder.state_dict(), {"share": 0.1, "seed": 3})
     arguments = *corpus, tmp_path / "h.parquet", tmp_path / "encoder.safetensors", Compute()
     with pytest.raises(MolclrError, match="held out is not known"):

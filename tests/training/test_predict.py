@@ -10,7 +10,7 @@ from molclr.data.featurize import featurize
 from molclr.data.labelled import read_labelled
 from molclr.errors import MolclrError
 from molclr.evaluation.runs import Run
-from molclr.models.encoder import Encoder
+from molclr.models.encoders import make_encoder
 from molclr.training.checkpoint import save_encoder
 from molclr.training.finetune import finetune
 from molclr.training.predict import predict
@@ -86,7 +86,7 @@ def test_classes_are_probabilities(bbbp, tmp_path):
 
 
 def test_what_is_no_model_or_no_table(trained, tmp_path):
-    encoder = Encoder("gin", SHAPE)
+    encoder = make_encoder("gin", SHAPE)
     save_encoder(tmp_path / "encoder.safetensors", encoder, encoder.state_dict(), None)
     table, output = FIXTURES / "freesolv.csv", tmp_path / "out" / "p.csv"
     with pytest.raises(MolclrError, match=r"encoder\.safetensors' holds no fine-tuned model; give a model"):

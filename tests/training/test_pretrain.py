@@ -12,6 +12,7 @@ from molclr.data.store import GraphStore
 from molclr.errors import MolclrError
 from molclr.training import pretrain as module
 from molclr.training.checkpoint import load_encoder, load_weights
+from molclr.training.contrast import ContrastiveModel, PlainContrast
 from molclr.training.pretrain import pretrain
 from molclr.training.schedule import learning_rate
 
@@ -56,12 +57,12 @@ def test_the_best_encoder_is_the_one_with_the_lowest_validation_loss(corpus, tmp
 def test_held_out_molecules_are_never_trained_on(corpus, tmp_path, monkeypatch):
     seen = {True: set(), False: set()}
 
-    def spy(model, store, rows, *arguments):
-        seen[model.training].update(rows.tolist())
-        return contrastive_loss(model, store, rows, *arguments)
+    def spy(self, batch, streams):
+        seen[self.model.training].update(batch[1].tolist())
+        return loss(self, batch, streams)
 
-    contrastive_loss = module.contrastive_loss
-    monkeypatch.setattr(module, "contrastive_loss", spy)
+    loss = PlainContrast.loss
+    monkeypatch.setattr(PlainContrast, "loss", spy)
     pretrain(corpus[1], tmp_path, "gin", SHAPE, SETTINGS.model_copy(update={"epochs": 1}))
     split = split_corpus(len(GraphStore(corpus[1])), SETTINGS.validation_share, SETTINGS.seed)
     assert seen[True] <= set(split.train) and len(seen[True]) == len(split.train) // 32 * 32
@@ -71,11 +72,12 @@ def test_held_out_molecules_are_never_trained_on(corpus, tmp_path, monkeypatch):
 
 def test_the_two_views_of_a_molecule_differ(corpus, monkeypatch):
     views = []
-    model = module.ContrastiveModel("gin", SHAPE, SETTINGS)
+    model = ContrastiveModel("gin", SHAPE, SETTINGS)
     forward = model.forward
     monkeypatch.setattr(model, "forward", lambda view: views.append(view) or forward(view))
-    store = GraphStore(corpus[1])
-    module.contrastive_loss(model, store, np.arange(32), SETTINGS, torch.device("cpu"), streams=(0, 1))
+    contrast = PlainContrast(model, GraphStore(corpus[1]), SETTINGS, torch.device("cpu"))
+    (batch,) = contrast.batches([np.arange(32)])
+    contrast.loss(batch, torch.tensor([0, 1]))
     first, second = views
     assert not torch.equal(first.x, second.x)
     assert not torch.equal(first.edge_index, second.edge_index)
@@ -87,19 +89,17 @@ def test_a_step_that_is_not_finite_stops_the_run_and_keeps_the_last_checkpoint(
 ):
     asked = []
 
-    def spoil(model, store, rows, *arguments):
-        asked.append(rows.tolist())
-        loss, accuracy = contrastive_loss(model, store, rows, *arguments)
+    def spoil(self, batch, streams):
+        asked.append(batch[1].tolist())
+        loss, accuracy = right(self, batch, streams)
         if len(asked) == 13:  # epoch 2
             loss = loss * torch.nan if what == "loss" else loss + (loss - loss.detach()).abs().sqrt()
         return loss, accuracy
 
-    contrastive_loss = module.contrastive_loss
-    monkeypatch.setattr(module, "contrastive_loss", spoil)
+    right = PlainContrast.loss
+    monkeypatch.setattr(PlainContrast, "loss", spoil)
     often = SETTINGS.model_copy(update={"checkpoint_seconds": 0.0})
-    with pytest.raises(
-        MolclrError, match=r"The loss is .* in epoch 2, step \d+; lower pretrain\.learning_rate"
-    ) as error:
+    with pytest.raises(MolclrError, match=r"not finite in epoch 2, step \d+; lower pretrain\.learning_rate") as error:
         pretrain(corpus[1], tmp_path, "gin", SHAPE, often)
     assert f"rows of the graph store: {', '.join(map(str, asked[12]))}." in str(error.value)
     assert not (tmp_path / "encoder.safetensors").exists()
@@ -110,7 +110,7 @@ def test_a_step_that_is_not_finite_stops_the_run_and_keeps_the_last_checkpoint(
 
 def test_a_learning_rate_that_is_too_high_is_an_error(corpus, tmp_path):
     wild = SETTINGS.model_copy(update={"learning_rate": 1e30, "warmup_epochs": 0})
-    with pytest.raises(MolclrError, match=r"The loss is .* in epoch \d+, step \d+"):
+    with pytest.raises(MolclrError, match=r"not finite in epoch \d+, step \d+"):
         pretrain(corpus[1], tmp_path, "gin", SHAPE, wild)
     assert not (tmp_path / "encoder.safetensors").exists()
 

@@ -13,6 +13,7 @@ from molclr import cli
 from molclr.errors import MolclrError
 from molclr.training import pretrain as module
 from molclr.training import state as state_module
+from molclr.training.contrast import PlainContrast
 from molclr.training.pretrain import pretrain
 from molclr.training.state import alone_in
 
@@ -36,11 +37,11 @@ def run_until(monkeypatch, graphs, folder, step, event, settings=OFTEN):
         steps += 1
         if steps == step:
             event()
-        return contrastive_loss(*arguments)
+        return loss(*arguments)
 
-    contrastive_loss = module.contrastive_loss
+    loss = PlainContrast.loss
     with monkeypatch.context() as patch:
-        patch.setattr(module, "contrastive_loss", counted)
+        patch.setattr(PlainContrast, "loss", counted)
         pretrain(graphs, folder, "gin", SHAPE, settings)
 
 
@@ -180,14 +181,14 @@ def test_a_full_disk_is_one_sentence_and_leaves_the_checkpoint(undisturbed, corp
 
 def run_until_full(patch, pretrain_, fill, *arguments):
     steps = iter(range(100))
-    contrastive_loss = module.contrastive_loss
+    loss = PlainContrast.loss
 
     def counted(*inner):
         if next(steps) == 4:
             fill()
-        return contrastive_loss(*inner)
+        return loss(*inner)
 
-    patch.setattr(module, "contrastive_loss", counted)
+    patch.setattr(PlainContrast, "loss", counted)
     pretrain_(*arguments)
 
 

@@ -35,7 +35,9 @@ def encoder_of(wildcards):
 def start_of(wildcards):
     """What a model starts from, as an option: a pre-trained encoder, or a new one of its kind."""
     encoder = encoder_of(wildcards)
-    return ["--encoder", encoder] if encoder else ["--from-scratch", wildcards.network.lower()]
+    if encoder:
+        return ["--encoder", encoder, *encoder_class(wildcards.network)]
+    return ["--from-scratch", settings.encoder_of(wildcards.network)]
 
 
 def task_of(wildcards):

@@ -14,7 +14,12 @@ CHECKPOINT_SECONDS = settings.pretrain.checkpoint_seconds
 
 
 wildcard_constraints:
-    encoder="gin|gcn",
+    encoder="|".join(["gin", "gcn", *STARTS]),
+
+
+def encoder_class(network):
+    """The class of a network's encoder, as an option, if it is the user's own."""
+    return ["--encoder-class", settings.encoder_of(network)] if ":" in settings.encoder_of(network) else []
 
 
 if RELEASED:
@@ -58,10 +63,11 @@ else:
             mem_mb=4000 * PROCESSES,
             runtime=7 * 24 * 60,
         params:
+            encoder=lambda wildcards: settings.encoder_of(wildcards.encoder),
             shape=settings.encoder.model_dump_json(),
             settings=settings.pretrain.model_dump_json(),
         shell:
-            "{MOLCLR} pretrain {input.graphs:q} --encoder {wildcards.encoder} --start-afresh --shape {params.shape:q}"
+            "{MOLCLR} pretrain {input.graphs:q} --encoder {params.encoder:q} --start-afresh --shape {params.shape:q}"
             " --settings {params.settings:q} --checkpoint-seconds {CHECKPOINT_SECONDS}"
             ' --folder "$(dirname {output.encoder:q})" 2> {log:q}'
 
@@ -85,8 +91,9 @@ rule embed:
     params:
         compute=settings.pretrain.model_dump_json(include={"device", "threads", "precision"}),
         limit=settings.figures.molecules,
+        encoder_class=lambda wildcards: encoder_class(wildcards.encoder),
     shell:
-        "molclr embed {input.molecules:q} --graphs {input.graphs:q} --encoder {input.encoder:q}"
+        "molclr embed {input.molecules:q} --graphs {input.graphs:q} --encoder {input.encoder:q} {params.encoder_class:q}"
         " --held-out --limit {params.limit} --settings {params.compute:q} --output {output.embeddings:q} 2> {log:q}"
 
 

@@ -4,21 +4,19 @@ import torch
 from torch import Tensor
 
 from molclr.batch import MASK
-from molclr.config import Augmentation
-from molclr.models.augment import UNREACHABLE, Items, Molecules, augmentation_steps, lose, view_keys
-from molclr.models.slots import SlotBatch
+from molclr.models.augment import UNREACHABLE, AugmentationFunction, Items, Molecules, lose, view_keys
+from molclr.models.fast.slots import SlotBatch
 
 
 def slot_views(
-    batch: SlotBatch, settings: Augmentation, streams: Tensor, max_atoms: int
+    batch: SlotBatch, steps: list[tuple[AugmentationFunction, float]], streams: Tensor, max_quota: int
 ) -> tuple[Tensor, Tensor, Tensor]:
     """One view of `batch` for each of `streams`, int64 (V,): x, kept and wide_kept, as `represent` takes them.
 
-    max_atoms: atoms of the largest molecule in the corpus.
+    steps: see `augmentation_steps`. max_quota: the largest number of atoms that one of them takes of a molecule.
     """
     keys = view_keys(streams[:, None], torch.cat([batch.rows, batch.rows.new_full((1,), -1)]))
-    deepest = max((ratio for _, ratio in augmentation_steps(settings)), default=0.0)
-    lost = lose(_molecules_of(batch, int(deepest * max_atoms)), settings, keys)
+    lost = lose(_molecules_of(batch, max_quota), steps, keys)
     x = torch.where(lost.masked[..., None], batch.atoms.new_tensor([MASK, 0]), batch.atoms)
     kept, wide_kept = (bonds.present & ~lost.deleted[:, bonds.bond] for bonds in (batch.bonds, batch.wide))
     return x, kept, wide_kept

@@ -3,10 +3,10 @@
 A GPU reaches its speed when no step asks it for a number and no kernel waits for memory. So each atom has a fixed number of
 slots for its neighbours, a batch is padded to a capacity that follows from the corpus, channels are padded to a multiple of
 `CHANNEL_MULTIPLE`, and message passing is a sum of gathers, which a compiler fuses with what surrounds it. Padding carries no
-weight, so nothing but rounding differs from `molclr.models.encoder`, the definition (tested in tests/models/test_slots.py).
+weight, so nothing but rounding differs from `molclr.models.encoder`, the definition (tested in tests/models/fast/test_slots.py).
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, cast
 
 import numpy as np
@@ -14,10 +14,22 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from molclr.errors import MolclrError
+from molclr.batch import map_tensors
+from molclr.distributed import all_sum, processes
 from molclr.models.batch_norm import BatchNorm
-from molclr.models.encoder import ATOM_TYPES, CHIRALITY_TAGS, Encoder, GCNLayer, GINLayer
-from molclr.models.neighbourhood import BOND_DIRECTIONS, BOND_TYPES, SELF_LOOP
+from molclr.models.encoder import (
+    ATOM_TYPES,
+    BOND_DIRECTIONS,
+    BOND_TYPES,
+    CHIRALITY_TAGS,
+    GCN,
+    GIN,
+    SELF_LOOP,
+    Encoder,
+    GCNLayer,
+    GINLayer,
+)
+from molclr.models.fast.encoder import FastGCN, FastGIN
 
 SLOTS = 4
 """Neighbours of an atom that have a slot in the main table; organic molecules hardly ever have an atom with more."""
@@ -64,14 +76,7 @@ class SlotBatch(NamedTuple):
 
     def to(self, device: torch.device) -> "SlotBatch":
         """The same batch on `device`."""
-        moved = (
-            part.to(device, non_blocking=True) if isinstance(part, Tensor) else _move(part, device) for part in self
-        )
-        return SlotBatch(*moved)
-
-
-def _move(bonds: SlotBonds, device: torch.device) -> SlotBonds:
-    return SlotBonds(*(tensor.to(device, non_blocking=True) for tensor in bonds))
+        return map_tensors(self, lambda tensor: tensor.to(device, non_blocking=True))
 
 
 class Capacity(NamedTuple):
@@ -119,12 +124,9 @@ class SlotTables:
     def __len__(self) -> int:
         return len(self.atom_first) - 1
 
-    def counts(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Atoms, bonds and wide atoms of each molecule: int64 (num_molecules,) each."""
-        atoms, bonds, wide = (
-            first.diff().cpu().numpy() for first in (self.atom_first, self.bond_first, self.wide_first)
-        )
-        return atoms, bonds, wide
+    def counts(self) -> np.ndarray:
+        """Atoms, bonds and wide atoms of each molecule: int64 (num_molecules, 3)."""
+        return torch.stack([self.atom_first, self.bond_first, self.wide_first]).diff().T.cpu().numpy()
 
     def batch(self, rows: Tensor, capacity: Capacity) -> SlotBatch:
         """The molecules at positions `rows`, int64 (B,), padded to `capacity`, which has to suffice; -1 is no molecule.
@@ -173,29 +175,27 @@ class SlotTables:
         )
 
 
-def capacity_of(counts: tuple[np.ndarray, np.ndarray, np.ndarray], batch_size: int) -> Capacity:
-    """Rows that suffice for a random batch of `batch_size` molecules with these counts of atoms, bonds and wide atoms.
+def capacity_of(counts: np.ndarray, batches: Iterable[np.ndarray]) -> Capacity:
+    """Rows that suffice for each of `batches`.
 
-    Six standard deviations above the mean, and the largest molecule on top for corpora with a few very large ones; never more
-    than the largest possible batch.
+    counts: int64 (num_molecules, 3), see `SlotTables.counts`. batches: int64 (num_batches, B), positions of their molecules.
     """
-    sizes = []
-    for count in counts:
-        likely = batch_size * count.mean() + 6 * count.std() * np.sqrt(batch_size) + count.max(initial=0)
-        most = min(likely, batch_size * count.max(initial=0))
-        sizes.append(int(-(-most // ROW_MULTIPLE) * ROW_MULTIPLE))
-    return Capacity(*sizes)
+    largest = np.zeros(3, np.int64)
+    for rows in batches:
+        largest = np.maximum(largest, counts[rows].sum(axis=1).max(axis=0, initial=0))
+    return Capacity(*(-(-largest // ROW_MULTIPLE) * ROW_MULTIPLE).tolist())
 
 
-def require_fit(counts: tuple[np.ndarray, np.ndarray, np.ndarray], rows: np.ndarray, capacity: Capacity) -> None:
-    """Raise MolclrError if the molecules at `rows` do not fit into a batch of `capacity`: nothing is ever cut off."""
-    for name, count, most in zip(Capacity._fields, counts, capacity, strict=True):
-        needed = int(count[rows].sum())
-        if needed > most:
-            raise MolclrError(
-                f"A batch of {len(rows)} molecules has {needed} rows of {name} and the capacity is {most}; use another seed or "
-                "a larger batch_size."
-            )
+def require_fit(counts: np.ndarray, rows: np.ndarray, capacity: Capacity) -> None:
+    """Raise ValueError if the molecules at `rows`, int64 (B,), need more than `capacity`: nothing is ever cut off."""
+    needed = Capacity(*counts[rows].sum(axis=0).tolist())
+    if any(rows > most for rows, most in zip(needed, capacity, strict=True)):
+        raise ValueError(f"A batch needs {needed} and has {capacity}.")
+
+
+def can_represent(encoder: nn.Module) -> bool:
+    """Whether `represent` computes what the encoder does: only GIN and GCN, no class derived from them."""
+    return type(encoder) in (GIN, GCN, FastGIN, FastGCN)
 
 
 def represent(
@@ -209,12 +209,13 @@ def represent(
     views, atoms = x.shape[:2]
     num_molecules = len(batch.rows)
     inside = batch.molecule < num_molecules
-    fraction = inside / batch.atom_counts.sum()
+    total = _over_processes(batch.atom_counts.sum())
+    fraction = inside / total
     links = _links(encoder, batch, kept, wide_kept, dtype)
     h = _embed_atoms(encoder, x, inside, dtype)
     for i, (layer, norm) in enumerate(zip(encoder.layers, encoder.norms, strict=True)):
-        h = AGGREGATIONS[type(layer)](cast(Any, layer), h, links, dtype)
-        h = _batch_norm(cast(BatchNorm, norm), h.view(views, atoms, -1), fraction, batch.atom_counts.sum())
+        h = AGGREGATIONS[type(layer)](layer, h, links, dtype)
+        h = _batch_norm(cast(BatchNorm, norm), h.view(views, atoms, -1), fraction, total)
         if i < len(encoder.layers) - 1:
             h = F.relu(h)
         h = F.dropout(h * inside[:, None], encoder.dropout, encoder.training and encoder.dropout > 0)
@@ -255,7 +256,7 @@ def _links(encoder: Encoder, batch: SlotBatch, kept: Tensor, wide_kept: Tensor, 
     wide_atom = (batch.wide.atom + shift[:, 0]).flatten()
     weight, wide_weight = kept.flatten(0, 1).float(), wide_kept.flatten(0, 1).float()
     self_weight = torch.ones_like(weight[:, :1])
-    if encoder.name == "gcn" and encoder.shape.gcn_normalization:
+    if isinstance(encoder, GCN) and encoder.shape.gcn_normalization:
         degree = weight.sum(1) + 1
         degree = _add_rows(degree, wide_atom, wide_weight.sum(1))
         scale = degree.rsqrt()
@@ -314,7 +315,7 @@ def _gcn(layer: GCNLayer, h: Tensor, links: _Links, dtype: torch.dtype) -> Tenso
     )
 
 
-AGGREGATIONS = {GINLayer: _gin, GCNLayer: _gcn}
+AGGREGATIONS: dict[type, Callable[..., Tensor]] = {GINLayer: _gin, GCNLayer: _gcn}
 """The layers that can be computed on slots."""
 
 
@@ -362,9 +363,9 @@ def _batch_norm(norm: BatchNorm, h: Tensor, fraction: Tensor, total: Tensor) -> 
     if not norm.training:
         mean, variance = F.pad(norm.running_mean, (0, padding)), F.pad(norm.running_var, (0, padding), value=1.0)
         return (h.float() - mean) * (variance + norm.eps).rsqrt() * weight + bias
-    mean = (h.float() * fraction[:, None]).sum(1, keepdim=True)
+    mean = _over_processes((h.float() * fraction[:, None]).sum(1, keepdim=True))
     centred = h.float() - mean
-    variance = (centred.square() * fraction[:, None]).sum(1, keepdim=True)
+    variance = _over_processes((centred.square() * fraction[:, None]).sum(1, keepdim=True))
     with torch.no_grad():
         unbiased = variance * (total / (total - 1))
         for view_mean, view_variance in zip(mean, unbiased, strict=True):
@@ -372,6 +373,11 @@ def _batch_norm(norm: BatchNorm, h: Tensor, fraction: Tensor, total: Tensor) -> 
             norm.running_var.lerp_(view_variance[0, : norm.num_features], norm.momentum)
         norm.num_batches_tracked += len(h)
     return centred * (variance + norm.eps).rsqrt() * weight + bias
+
+
+def _over_processes(tensor: Tensor) -> Tensor:
+    """The sum over all processes, each of which has a part of the batch."""
+    return tensor if processes() == 1 else all_sum(tensor)
 
 
 def _mean_pool(h: Tensor, atom_counts: Tensor, views: int, atoms: int) -> Tensor:
