@@ -22,6 +22,7 @@ from molclr.evaluation.benchmarks import choose_benchmarks
 from molclr.evaluation.runs import Run, write_run
 from molclr.evaluation.statistics import Predictions, difference
 from molclr.models.augment import augment, view_keys
+from molclr.models.encoders import make_encoder
 from molclr.training import finetune
 from molclr.training.pretrain import pretrain
 
@@ -200,9 +201,11 @@ def test_a_benchmark_by_its_commands(own):
         assert len(list(csv.DictReader(file))) == 4 * 4
 
 
-def test_an_encoder(graphs):
-    shape = EncoderShape(layers=2, width=16, feature=24)
-    encoder = run("An encoder")["GAT"](shape, 0.1)
+def test_an_encoder(graphs, package):
+    package("An encoder")
+    settings = parse_section(Config, NOTHING_ELSE | configuration("An encoder"), "own.yaml")
+    assert settings.encoder_of("MolCLR_GAT") == settings.encoder_of("GAT") == "my_package.gat:GAT"
+    encoder = make_encoder(settings.encoder.name, EncoderShape(layers=2, width=16, feature=24), dropout=0.1)
     h = encoder(*graphs)
     assert h.shape == (graphs.num_graphs, 24)
     h.sum().backward()
