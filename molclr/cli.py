@@ -32,6 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+TABLE_HELP = {"scores": "table of all metrics to write (CSV); the others show the primary one"}
 READ_ALIKE = {"benchmarks", "corpus", "embeddings", "library"}
 """Options that are only read, of which two may name the same file."""
 
@@ -86,11 +87,13 @@ def build_parser() -> argparse.ArgumentParser:
     fetch.add_argument("--mirror", type=Path, help="folder with copies of data sets (default: MOLCLR_MIRROR)")
 
     canonicalize = command(_canonicalize, "canonical SMILES of a raw table, refused rows apart with their reason")
-    canonicalize.add_argument("raw", type=Path, help="CSV table")
+    canonicalize.add_argument("raw", type=Path, help="CSV table, or .smi: lines that begin with a SMILES")
     canonicalize.add_argument("--molecules", type=_parquet, required=True, help="molecule table to write (Parquet)")
     canonicalize.add_argument("--rejected", type=Path, required=True, help="refused rows to write (CSV)")
     canonicalize.add_argument("--smiles-column", default="smiles", help="column with the SMILES (default: smiles)")
-    canonicalize.add_argument("--targets", nargs="+", help="columns with labels (default: all other columns)")
+    canonicalize.add_argument(
+        "--targets", nargs="*", help="columns with labels (default: all other columns; without a name: none)"
+    )
     canonicalize.add_argument(
         "--drop-first", action="store_true", help="refuse the first row, as the official code does"
     )
@@ -101,8 +104,11 @@ def build_parser() -> argparse.ArgumentParser:
 
     split = command(_split, "assign every molecule to train, valid or test, 80:10:10")
     split.add_argument("molecules", type=Path, help="molecule table")
-    split.add_argument("--scheme", choices=["scaffold", "random"], required=True, help="how to split")
-    split.add_argument("--seed", type=_natural, default=0, help="seed of the random scheme (default: 0)")
+    how = split.add_mutually_exclusive_group(required=True)
+    how.add_argument("--scheme", help="how to split: a name in molclr/data/splits.py, such as scaffold or random")
+    how.add_argument("--given", type=Path, metavar="CSV", help="the raw table, with a column that says it (--column)")
+    split.add_argument("--column", default="subset", help="its column with train, valid or test (default: subset)")
+    split.add_argument("--seed", type=_natural, default=0, help="seed of a random scheme (default: 0)")
     split.add_argument("--output", type=Path, required=True, help="CSV table row,subset to write")
 
     featurize = command(_featurize, "the graphs of a molecule table as flat arrays in one file")
@@ -212,11 +218,12 @@ def build_parser() -> argparse.ArgumentParser:
     neighbours.add_argument("--count", type=_positive, default=8, help="neighbours of each molecule (default: 8)")
     neighbours.add_argument("--output", type=Path, required=True, help="table to write (CSV), a row a pair")
 
-    table = command(_table, "mean and deviation over the seeds, with the paper's values")
+    table = command(_table, "mean and standard deviation over the seeds, with the paper's values")
     table.add_argument("metrics", nargs="*", type=Path, help="metrics.json of the runs")
     table.add_argument("--task", choices=["classification", "regression"], required=True, help="which runs to take")
-    for form in ("csv", "json", "markdown", "latex", "html"):
-        table.add_argument(f"--{form}", type=Path, required=True, help="table to write")
+    for form in ("csv", "scores", "json", "markdown", "latex", "html"):
+        table.add_argument(f"--{form}", type=Path, required=True, help=TABLE_HELP.get(form, "table to write"))
+    _add_settings(table, "--settings", config.OwnBenchmarks)
 
     predictions = command(_predictions, "what all runs predict for their test molecules, as one table")
     predictions.add_argument(
@@ -316,7 +323,9 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=_natural, required=True, help="seed of the run")
     parser.add_argument("--task", choices=["classification", "regression"], required=True, help="kind of labels")
     parser.add_argument(
-        "--metric", choices=["roc_auc", "rmse", "mae"], required=True, help="how predictions are scored"
+        "--metric",
+        required=True,
+        help="primary metric: a name in molclr/evaluation/metrics.py, such as roc_auc, pr_auc, rmse or mae",
     )
     parser.add_argument("--folder", type=Path, required=True, help="folder for predictions and metrics")
 
@@ -348,9 +357,12 @@ def _canonicalize(options: argparse.Namespace) -> None:
 
 
 def _split(options: argparse.Namespace) -> None:
-    from molclr.data.splits import write_split
+    from molclr.data.splits import write_given_split, write_split
 
-    write_split(options.molecules, options.output, options.scheme, options.seed)
+    if options.given:
+        write_given_split(options.molecules, options.output, options.given, options.column)
+    else:
+        write_split(options.molecules, options.output, options.scheme, options.seed)
 
 
 def _featurize(options: argparse.Namespace) -> None:
@@ -491,9 +503,9 @@ def _neighbours(options: argparse.Namespace) -> None:
 def _table(options: argparse.Namespace) -> None:
     from molclr.evaluation.tables import write_tables
 
-    write_tables(
-        options.metrics, options.task, options.csv, options.json, options.markdown, options.latex, options.html
-    )
+    own = config.parse_settings(config.OwnBenchmarks, options.settings).own_benchmarks
+    files = (options.csv, options.scores, options.json, options.markdown, options.latex, options.html)
+    write_tables(options.metrics, options.task, own, *files)
 
 
 def _predictions(options: argparse.Namespace) -> None:

@@ -73,6 +73,8 @@ def test_a_mistake_in_the_settings_names_the_key(tmp_path, capsys):
             "regression",
             "--csv",
             "OUT",
+            "--scores",
+            "OUT",
             "--json",
             "OUT",
             "--markdown",

@@ -3,6 +3,7 @@
 import dataclasses
 import math
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import get_args
 
@@ -18,7 +19,7 @@ from molclr.data.labelled import LabelledMolecules
 from molclr.data.splits import SUBSETS
 from molclr.data.store import GraphStore, open_store_of
 from molclr.errors import MolclrError
-from molclr.evaluation.metrics import better, check_labels, score
+from molclr.evaluation.metrics import Loss, better, check_labels, find_metric, score
 from molclr.evaluation.runs import Run, RunMetrics, write_run
 from molclr.files import write_rows
 from molclr.models.encoder import Encoder
@@ -39,6 +40,14 @@ from molclr.training.device import flushing_subnormals, mixed_precision, prepare
 
 EVALUATION_BATCH = 512
 """Molecules at a time where nothing is learned; predictions do not depend on it but for rounding."""
+
+
+SUPERVISED_LOSSES: dict[Loss, Callable[..., Tensor]] = {
+    "cross_entropy": F.binary_cross_entropy_with_logits,
+    "squared_error": F.mse_loss,
+    "absolute_error": F.l1_loss,
+}
+"""What a metric says that fine-tuning minimises: functions of outputs and labels, both (n,), and `reduction`."""
 
 
 class Predictor(nn.Module):
@@ -79,18 +88,15 @@ class Predictor(nn.Module):
         return output
 
     def loss(self, graphs: GraphBatch, labels: Tensor) -> Tensor:
-        """Mean over the labels that are there of the cross-entropy, the squared error (RMSE) or the absolute error (MAE).
+        """Mean over the known labels of the loss of the primary metric (SUPERVISED_LOSSES).
 
         labels: float (num_graphs, targets), NaN where missing. Without any label the loss is 0.
         """
         known = ~labels.isnan()
         output = self(graphs)[known]
-        count = max(1, len(output))
-        if self.run.task == "classification":
-            return F.binary_cross_entropy_with_logits(output, labels[known], reduction="sum") / count
-        standardised = ((labels - self.mean) / self.scale)[known]
-        error = F.l1_loss if self.run.metric == "mae" else F.mse_loss
-        return error(output, standardised, reduction="sum") / count
+        standardised = ((labels - self.mean) / self.scale)[known]  # Classes stay as they are: mean 0, scale 1.
+        loss = SUPERVISED_LOSSES[find_metric(self.run.metric).loss]
+        return loss(output, standardised, reduction="sum") / max(1, len(output))
 
     @flushing_subnormals()
     def predict(self, store: GraphStore, molecules: np.ndarray, device: torch.device) -> np.ndarray:

@@ -12,7 +12,7 @@ import yaml
 from dvc.utils.serialize import dump_yaml
 from paths import REPOSITORY
 
-from molclr.config import Config, Section
+from molclr.config import Config, Section, parse_section
 from workflow import provenance
 
 pytestmark = pytest.mark.workflow
@@ -21,9 +21,10 @@ CONFIG = "params.yaml"
 OTHER_VALUES = {
     "corpus": "{molecules: 301, exclude: molecules}",
     "benchmarks": "[bbbp, lipo, clintox]",
+    "own_benchmarks": "{mine: {table: %s, task: regression, metric: mae, targets: [freesolv], split: random-1}}",
     "benchmark_molecules": "121",
     "drop_first_row": "true",
-    "one_model_a_target": "true",
+    "single_task": "true",
     "explicit_hydrogens": "true",
     "search_trials": "2",
     "models": "[SVM, GCN, MolCLR_GCN]",
@@ -37,6 +38,16 @@ OTHER_VALUES = {
     "figures": "{neighbours: 3, property: tpsa}",
 }
 """For every key that dvc.yaml names, another value."""
+OWN_TABLE = "tests/fixtures/freesolv.csv"
+OTHER_VALUES["own_benchmarks"] %= OWN_TABLE
+BESIDE = {
+    "single_task": ["benchmarks=[clintox]"],  # has two targets
+    "own_benchmarks": [
+        "benchmarks=[mine]",
+        f"own_benchmarks={{mine: {{table: {OWN_TABLE}, task: regression, metric: rmse, targets: [freesolv]}}}}",
+    ],
+}
+"""For some of them, what both plans that are compared have."""
 
 
 @cache
@@ -80,8 +91,9 @@ def planned():
 
 def jobs_with_another(key):
     """The jobs with the other value of a key, and those without it."""
-    beside = ["benchmarks=[clintox]"] if key == "one_model_a_target" else []  # has two targets
-    return jobs(f"{key.partition('.')[0]}={OTHER_VALUES[key]}", *beside), jobs(*beside)
+    beside = BESIDE.get(key, [])
+    other = [value for value in beside if not value.startswith(f"{key}=")]
+    return jobs(f"{key.partition('.')[0]}={OTHER_VALUES[key]}", *other), jobs(*beside)
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +109,9 @@ def test_the_dependencies_of_a_stage_are_the_inputs_of_its_jobs(plans, name):
     expected = {
         folder_of(path, STAGES[stage_of(path)]) if stage_of(path) else os.path.normpath(path) for path in inputs
     }
-    stated = set(STAGES[name]["deps"])
+    expected -= {OWN_TABLE}  # Whoever has a table of one's own adds it to dvc.yaml.
+    own = parse_section(Config, yaml.safe_load((REPOSITORY / CONFIG).read_text()), CONFIG)
+    stated = set(STAGES[name]["deps"]) - {table.table for table in (*own.own_benchmarks.values(), own.corpus)}
     assert stated == expected, f"add to dvc.yaml: {expected - stated}; remove from it: {stated - expected}"
 
 
