@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from molclr.config import EncoderName, EncoderShape, Pretrain
-from molclr.dependencies import source_files
+from molclr.digest import code_digest
 from molclr.distributed import any_process, processes, rank, same_everywhere, tell, wait_for_all
 from molclr.errors import MolclrError
 from molclr.files import replacing, write_rows
@@ -161,7 +161,7 @@ def identity(graphs: Path, name: EncoderName, shape: EncoderShape, settings: Pre
     """What decides the weights of a run, but for the machine: two runs that agree in it may continue one another."""
     with graphs.open("rb") as file:
         corpus = hashlib.file_digest(file, "sha256").hexdigest()
-    code = hashlib.sha256(b"".join(Path(path).read_bytes() for path in source_files("training.pretrain"))).hexdigest()
+    code = code_digest("molclr.training.pretrain")
     made_of: dict[str, Any] = {"corpus": corpus, "code": code, "torch": str(torch.__version__), "encoder": name}
     made_of["processes"] = processes()  # Sums over them depend on it in the last digit.
     return made_of | shape.model_dump() | settings.model_dump(exclude={"device", "threads"})

@@ -207,7 +207,7 @@ def test_another_corpus_does_not_continue_a_run(unfinished, corpus, tmp_path_fac
 
 
 def test_other_code_does_not_continue_a_run(unfinished, corpus, monkeypatch):
-    monkeypatch.setattr(state_module, "source_files", lambda name: [__file__])
+    monkeypatch.setattr(state_module, "code_digest", lambda name: "another")
     with pytest.raises(MolclrError, match=r"state\.pt' has code = "):
         pretrain(corpus[1], unfinished, "gin", SHAPE, SETTINGS)
 

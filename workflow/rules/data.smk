@@ -85,8 +85,6 @@ wildcard_constraints:
 
 rule fetch:
     """Get a data set from the first of its sources that answers with the right bytes."""
-    input:
-        code=source_files("data.fetch"),
     output:
         table="data/raw/{dataset}.csv",
         source="data/raw/{dataset}.source.json",
@@ -98,6 +96,7 @@ rule fetch:
         mem_mb=1000,
         runtime=240,
     params:
+        code=code_digest("molclr.data.fetch"),
         entry=lambda wildcards: catalogue[wildcards.dataset].model_dump_json(
             include={"targets", "rows", "fingerprint", "sources"}
         ),
@@ -107,8 +106,6 @@ rule fetch:
 
 rule fetch_checkpoint:
     """Get an encoder that the authors released."""
-    input:
-        code=source_files("data.fetch"),
     output:
         checkpoint="data/raw/{checkpoint}.pth",
         source="data/raw/{checkpoint}.source.json",
@@ -120,6 +117,7 @@ rule fetch_checkpoint:
         mem_mb=1000,
         runtime=60,
     params:
+        code=code_digest("molclr.data.fetch"),
         entry=lambda wildcards: catalogue[wildcards.checkpoint].model_dump_json(include={"sources"}),
     shell:
         "molclr fetch {wildcards.checkpoint} --output {output.checkpoint:q} --source {output.source:q} 2> {log:q}"
@@ -129,7 +127,6 @@ rule canonicalize:
     """Canonical SMILES, one row a molecule; refused rows with their reason in a table of their own."""
     input:
         raw=lambda wildcards: f"data/raw/{RAW[wildcards.table]}.csv",
-        code=source_files("data.molecules"),
     output:
         molecules="data/molecules/{table}.parquet",
         rejected="data/molecules/{table}.rejected.csv",
@@ -144,6 +141,7 @@ rule canonicalize:
         mem_mb=2000,
         runtime=240,
     params:
+        code=code_digest("molclr.data.molecules"),
         selection=lambda wildcards: selection_of(wildcards.table),
     shell:
         "molclr canonicalize {input.raw:q} --molecules {output.molecules:q} --rejected {output.rejected:q}"
@@ -154,7 +152,6 @@ rule split:
     """Assign every molecule of a benchmark to train, valid or test."""
     input:
         molecules="data/molecules/{table}.parquet",
-        code=source_files("data.splits"),
     output:
         split="data/splits/{table}.{scheme}.csv",
     log:
@@ -165,6 +162,7 @@ rule split:
         mem_mb=1000,
         runtime=60,
     params:
+        code=code_digest("molclr.data.splits"),
         scheme=lambda wildcards: "--scheme random --seed 0" if wildcards.scheme == "random-0" else "--scheme scaffold",
     shell:
         "molclr split {input.molecules:q} {params.scheme} --output {output.split:q} 2> {log:q}"
@@ -177,7 +175,6 @@ if settings.corpus.exclude:
         input:
             corpus=f"data/molecules/{WHOLE_CORPUS}.parquet",
             benchmarks=audited,
-            code=source_files("data.leakage"),
         output:
             molecules=f"data/molecules/{CORPUS}.parquet",
             rejected=f"data/molecules/{CORPUS}.rejected.csv",
@@ -190,6 +187,7 @@ if settings.corpus.exclude:
             mem_mb=2000,
             runtime=240,
         params:
+            code=code_digest("molclr.data.leakage"),
             like=settings.corpus.exclude,
             benchmarks=audited_options,
         shell:
@@ -201,7 +199,6 @@ rule featurize:
     """The graphs of a molecule table as flat arrays in one file."""
     input:
         molecules="data/molecules/{table}.parquet",
-        code=source_files("data.featurize"),
     output:
         graphs="data/graphs/{table}{hydrogens}.safetensors",
     log:
@@ -215,6 +212,7 @@ rule featurize:
         mem_mb=1500,
         runtime=240,
     params:
+        code=code_digest("molclr.data.featurize"),
         options=lambda wildcards: "--explicit-hydrogens" if wildcards.hydrogens else "",
     shell:
         "molclr featurize {input.molecules:q} {params.options} --output {output.graphs:q} --processes {threads}"
@@ -233,13 +231,13 @@ if SHARDS > 1:
         wildcard_constraints:
             table=CORPUS,
         params:
+            code=code_digest("molclr.data.featurize"),
             options=f"--shard {{shard}}/{SHARDS}",
 
     rule gather:
         """The shards of the corpus as one store: the bytes that one job would have made."""
         input:
             shards=expand(f"data/graphs/.{CORPUS}.{{shard}}.safetensors", shard=range(1, SHARDS + 1)),
-            code=source_files("data.featurize"),
         output:
             graphs=f"data/graphs/{CORPUS}.safetensors",
         log:
@@ -249,6 +247,8 @@ if SHARDS > 1:
         resources:
             mem_mb=1500,
             runtime=240,
+        params:
+            code=code_digest("molclr.data.featurize"),
         shell:
             "molclr gather {input.shards:q} --output {output.graphs:q} 2> {log:q}"
 
@@ -262,4 +262,3 @@ rule all_data:
         f"data/graphs/{CORPUS}.safetensors",
         [graphs_of(part) for part in BENCHMARK_OF],
         [split_of(part) for part in BENCHMARK_OF],
-        definition=definition("data", "data/catalogue.yaml"),

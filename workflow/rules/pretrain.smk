@@ -23,7 +23,6 @@ if RELEASED:
         """The encoder that the authors released, in place of pre-training."""
         input:
             checkpoint=f"data/raw/{RELEASED}.pth",
-            code=source_files("training.official"),
         output:
             encoder=f"{RESULTS}/pretrain/{{encoder}}/encoder.safetensors",
         log:
@@ -33,6 +32,8 @@ if RELEASED:
         resources:
             mem_mb=2000,
             runtime=60,
+        params:
+            code=code_digest("molclr.training.official"),
         shell:
             "molclr import-official {input.checkpoint:q} --output {output.encoder:q} 2> {log:q}"
 
@@ -42,7 +43,6 @@ else:
         """Contrastive pre-training; a killed run continues from its checkpoint, which is no output and so survives."""
         input:
             graphs=f"data/graphs/{CORPUS}.safetensors",
-            code=source_files("training.pretrain"),
         output:
             encoder=f"{RESULTS}/pretrain/{{encoder}}/encoder.safetensors",
             last=f"{RESULTS}/pretrain/{{encoder}}/last.safetensors",
@@ -58,6 +58,7 @@ else:
             mem_mb=4000 * PROCESSES,
             runtime=7 * 24 * 60,
         params:
+            code=code_digest("molclr.training.pretrain"),
             shape=settings.encoder.model_dump_json(),
             settings=settings.pretrain.model_dump_json(),
         shell:
@@ -72,7 +73,6 @@ rule embed:
         molecules=f"data/molecules/{CORPUS}.parquet",
         graphs=f"data/graphs/{CORPUS}.safetensors",
         encoder=f"{RESULTS}/pretrain/{{encoder}}/encoder.safetensors",
-        code=source_files("training.embed"),
     output:
         embeddings=f"{RESULTS}/embeddings/{{encoder}}.parquet",
     log:
@@ -83,6 +83,7 @@ rule embed:
         mem_mb=2000,
         runtime=60,
     params:
+        code=code_digest("molclr.training.embed"),
         compute=settings.pretrain.model_dump_json(include={"device", "threads", "precision"}),
         limit=settings.figures.molecules,
     shell:
@@ -95,4 +96,3 @@ rule all_pretrain:
     input:
         expand(f"{RESULTS}/pretrain/{{encoder}}/encoder.safetensors", encoder=STARTS),
         expand(f"{RESULTS}/embeddings/{{encoder}}.parquet", encoder=ENCODERS),
-        definition=definition("pretrain"),
