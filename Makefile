@@ -9,7 +9,7 @@ all: install
 	$(BIN)/snakemake --cores all --quiet rules -- all
 	@$(BIN)/molclr show
 
-# A run that was made elsewhere: pulled, proved by hash, known to Snakemake. make restore ONLY="pretrain results": only that.
+# A run that was made elsewhere: pulled, verified by hash, known to Snakemake. make restore ONLY="pretrain results": only that.
 restore: install
 	@PATH="$(CURDIR)/$(BIN):$$PATH" python -m workflow.provenance restore $(ONLY)
 

@@ -2,6 +2,7 @@
 
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,8 +24,9 @@ from molclr.seeds import derive_seed
 from molclr.shuffle import Shuffle
 from molclr.training.checkpoint import copy_weights, save_encoder
 from molclr.training.device import mixed_precision, prepare
+from molclr.training.kept import identity, keep_finished, take_finished
 from molclr.training.schedule import learning_rate
-from molclr.training.state import Interruption, TrainingState, alone_in, identity
+from molclr.training.state import Interruption, TrainingState, alone_in, remove_checkpoints_of
 
 
 class ContrastiveModel(nn.Module):
@@ -41,18 +43,28 @@ class ContrastiveModel(nn.Module):
 
 
 def pretrain(
-    graphs: Path, folder: Path, name: EncoderName, shape: EncoderShape, settings: Pretrain, start_afresh: bool = False
+    graphs: Path,
+    folder: Path,
+    name: EncoderName,
+    shape: EncoderShape,
+    settings: Pretrain,
+    checkpoint_seconds: float = 300.0,
+    begin_anew: bool = False,
 ) -> None:
-    """Train on the graph store `graphs`; leave encoder.safetensors (best), last.safetensors and history.csv in `folder`.
+    """Train on the graph store `graphs`; leave encoder.safetensors (best), last.safetensors, history.csv, run.json in `folder`.
 
     A run that was cut off continues from folder/state.pt, on a CPU bit for bit as if it had not been. If that is of another
-    corpus, configuration or version of the code, it is an error, or given up if told to `start_afresh`. Called in each of
-    several processes that torchrun started, they train one model together. SIGTERM and Ctrl-C raise KeyboardInterrupt once a
-    checkpoint is written.
+    corpus, configuration or version of the code, it is an error; or it is kept in folder/kept if told to `begin_anew`. A finished
+    run is kept there too, and taken again if nothing differs. Called in each of several processes that torchrun started, they
+    train one model together. SIGTERM and Ctrl-C raise KeyboardInterrupt once a checkpoint is written.
     """
     device = prepare(settings)
     with process_group(device), alone_in(folder):
-        _pretrain(graphs, folder, name, shape, settings, start_afresh, device)
+        decided_by = identity(graphs, name, shape, settings, device)
+        if take_finished(folder, decided_by):
+            remove_checkpoints_of(folder, decided_by)
+        else:
+            _pretrain(graphs, folder, name, shape, settings, device, decided_by, checkpoint_seconds, begin_anew)
 
 
 def _pretrain(
@@ -61,8 +73,10 @@ def _pretrain(
     name: EncoderName,
     shape: EncoderShape,
     settings: Pretrain,
-    start_afresh: bool,
     device: torch.device,
+    decided_by: dict[str, Any],
+    checkpoint_seconds: float,
+    begin_anew: bool,
 ) -> None:
     store = GraphStore(graphs)
     corpus = CorpusSplit(len(store), settings.validation_share, settings.seed)
@@ -76,7 +90,7 @@ def _pretrain(
     torch.manual_seed(derive_seed(settings.seed, "weights"))
     model = ContrastiveModel(name, shape, settings).to(device)
     optimizer = torch.optim.Adam(model.parameters(), weight_decay=settings.weight_decay, fused=True)
-    run = TrainingState(folder, model, optimizer, identity(graphs, name, shape, settings), start_afresh)
+    run = TrainingState(folder, model, optimizer, decided_by, begin_anew)
 
     for epoch in range(run.epoch, settings.epochs):
         label = f"{name} epoch {epoch + 1}/{settings.epochs}"
@@ -97,7 +111,7 @@ def _pretrain(
                 run.end_step(float(loss.detach()))
                 if interruption.came_anywhere():
                     break
-                run.save_now_and_then(settings.checkpoint_seconds)
+                run.save_now_and_then(checkpoint_seconds)
             run.save()
         speed = (steps - first_step) * batch_size / (time.monotonic() - start)
         validation_loss, accuracy = validate(model, store, corpus, settings, device)
@@ -113,6 +127,7 @@ def _pretrain(
         write_rows(folder / "history.csv", run.history)
         save_encoder(folder / "encoder.safetensors", model.encoder, run.best, about_corpus)
         save_encoder(folder / "last.safetensors", model.encoder, copy_weights(model.encoder), about_corpus)
+        keep_finished(folder, decided_by)
         run.remove()
 
 

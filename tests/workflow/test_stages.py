@@ -122,7 +122,7 @@ def test_every_job_is_one_of_a_stage(plans):
 
 
 def test_every_key_that_decides_is_a_parameter():
-    assert {key.partition(".")[0] for key in OTHER_VALUES} == set(Config.model_fields) - {"results", "mirror"}
+    assert {key.partition(".")[0] for key in OTHER_VALUES} == set(Config.model_fields) - {"results", "mirror", "run"}
     assert set().union(*map(keys_of, STAGES)) == set(OTHER_VALUES)
 
 
@@ -137,13 +137,13 @@ def test_the_parameters_of_a_stage_are_those_of_its_jobs(key):
 
 
 def test_pre_training_takes_as_many_processes_as_gpus(planned):
-    """Neither they nor the time between checkpoints are parameters, which would make files anew that stay the same."""
+    """And begins anew only if told so. None of it is a parameter, which would run jobs again that make the same files."""
     job = next(job for job in planned["pretrain"] if "results/pretrain/gin/encoder.safetensors" in job)
-    changed = jobs("pretrain={gpus: 4, checkpoint_seconds: 60, temperature: 0.1, epochs: 2, warmup_epochs: 1}")
+    changed = jobs("run={pretrain_gpus: 4, checkpoint_seconds: 60, begin_anew: true}")
     before, after = planned["pretrain"][job][1], changed["pretrain"][job][1]
     assert before.startswith("molclr pretrain ") and " --checkpoint-seconds 300.0 " in before
     assert after.startswith("torchrun --standalone --nproc-per-node 4 -m molclr.cli pretrain ")
-    assert "molclr " + after.partition(" molclr.cli ")[2].replace("-seconds 60.0", "-seconds 300.0") == before
+    assert "molclr " + after.partition(" molclr.cli ")[2].replace("60.0 --begin-anew", "300.0") == before
 
 
 def test_every_parameter_of_dvc_yaml_stands_in_the_default_configuration():

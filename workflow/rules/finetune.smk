@@ -70,7 +70,7 @@ rule finetune:
         f"logs/{RESULTS}/runs/{{benchmark}}/{{network}}/seed-{{seed}}.tsv"
     threads: settings.finetune.threads
     resources:
-        gpu=settings.finetune.gpus,
+        gpu=settings.run.finetune_gpus,
         mem_mb=2000,
         runtime=24 * 60,
     params:
@@ -145,7 +145,7 @@ rule baseline:
         f"logs/{RESULTS}/runs/{{benchmark}}/{{baseline}}/seed-{{seed}}.log",
     benchmark:
         f"logs/{RESULTS}/runs/{{benchmark}}/{{baseline}}/seed-{{seed}}.tsv"
-    threads: settings.baselines.threads
+    threads: settings.run.forest_threads
     resources:
         mem_mb=4000,
         runtime=24 * 60,

@@ -7,10 +7,10 @@ STARTS = [name.removeprefix("MolCLR_").lower() for name in settings.models if na
 ENCODERS = [] if RELEASED else STARTS  # those that are pre-trained here
 
 
-# They decide nothing but the time, so they are no params.
-PROCESSES = max(1, settings.pretrain.gpus)
+# How jobs run changes no result, so it is not in params.
+PROCESSES = max(1, settings.run.pretrain_gpus)
 MOLCLR = f"torchrun --standalone --nproc-per-node {PROCESSES} -m molclr.cli" if PROCESSES > 1 else "molclr"
-CHECKPOINT_SECONDS = settings.pretrain.checkpoint_seconds
+CHECKPOINTS = f"--checkpoint-seconds {settings.run.checkpoint_seconds}" + " --begin-anew" * settings.run.begin_anew
 
 
 wildcard_constraints:
@@ -40,13 +40,14 @@ if RELEASED:
 else:
 
     rule pretrain:
-        """Contrastive pre-training; a killed run continues from its checkpoint, which is no output and so survives."""
+        """Contrastive pre-training; an unfinished run continues from its checkpoint, which is not an output and so survives."""
         input:
             graphs=f"data/graphs/{CORPUS}.safetensors",
         output:
             encoder=f"{RESULTS}/pretrain/{{encoder}}/encoder.safetensors",
             last=f"{RESULTS}/pretrain/{{encoder}}/last.safetensors",
             history=f"{RESULTS}/pretrain/{{encoder}}/history.csv",
+            record=f"{RESULTS}/pretrain/{{encoder}}/run.json",
         log:
             f"logs/{RESULTS}/pretrain/{{encoder}}.log",
         benchmark:
@@ -54,7 +55,7 @@ else:
         priority: 10  # the longest job begins first
         threads: settings.pretrain.threads * PROCESSES
         resources:
-            gpu=settings.pretrain.gpus,
+            gpu=settings.run.pretrain_gpus,
             mem_mb=4000 * PROCESSES,
             runtime=7 * 24 * 60,
         params:
@@ -62,8 +63,8 @@ else:
             shape=settings.encoder.model_dump_json(),
             settings=settings.pretrain.model_dump_json(),
         shell:
-            "{MOLCLR} pretrain {input.graphs:q} --encoder {wildcards.encoder} --start-afresh --shape {params.shape:q}"
-            " --settings {params.settings:q} --checkpoint-seconds {CHECKPOINT_SECONDS}"
+            "{MOLCLR} pretrain {input.graphs:q} --encoder {wildcards.encoder} --shape {params.shape:q}"
+            " --settings {params.settings:q} {CHECKPOINTS}"
             ' --folder "$(dirname {output.encoder:q})" 2> {log:q}'
 
 
