@@ -67,6 +67,7 @@ def take_finished(folder: Path, decided_by: dict[str, Any]) -> bool:
     if rank() == 0:
         for name in (*WEIGHTS_AND_HISTORY, RECORD):
             _link(kept / name, folder / name)
+            os.utime(folder / name)  # Snakemake compares time stamps with those of the inputs.
     return True
 
 

@@ -201,7 +201,9 @@ def run_until_full(patch, pretrain_, fill, *arguments):
 
 def test_another_configuration_does_not_continue_a_run(unfinished, corpus):
     other = SETTINGS.model_copy(update={"temperature": 0.5})
-    with pytest.raises(MolclrError, match=r"state\.pt' has temperature = 0\.1, now it is 0\.5; undo that change to continue it, or begin"):
+    with pytest.raises(
+        MolclrError, match=r"has temperature = 0\.1, now it is 0\.5; undo that change to continue it, or begin"
+    ):
         pretrain(corpus[1], unfinished, "gin", SHAPE, other)
     with pytest.raises(MolclrError, match="width = 16, now it is 8"):
         pretrain(corpus[1], unfinished, "gin", SHAPE.model_copy(update={"width": 8}), SETTINGS)
