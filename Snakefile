@@ -9,9 +9,10 @@ from snakemake.exceptions import WorkflowError
 
 from molclr.config import Config, parse_section
 from molclr.data.catalogue import load_catalogue
-from molclr.dependencies import package_file, source_files
+from molclr.digest import code_digest
 from molclr.errors import MolclrError
 from molclr.evaluation.benchmarks import choose_benchmarks
+from workflow.digests import renew
 
 if not workflow.configfiles:
 
@@ -41,9 +42,9 @@ if settings.mirror and not os.environ.get("MOLCLR_MIRROR"):
 report: "workflow/report/workflow.rst"
 
 
-def definition(stage, *package_files):
-    """Files that define the jobs of a stage: DVC asks for their bytes where Snakemake sees parameters and commands change."""
-    return [f"workflow/rules/{stage}.smk", *map(package_file, ["config.py", *package_files])]
+# A job runs again if the meaning of its code is another one: `code_digest` in its parameters says so to Snakemake, and
+# workflow/code.yaml, which this renews, to DVC.
+renew()
 
 
 include: "workflow/rules/data.smk"

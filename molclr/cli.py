@@ -157,10 +157,10 @@ def build_parser() -> argparse.ArgumentParser:
     _add_settings(pretrain, "--shape", config.EncoderShape)
     _add_settings(pretrain, "--settings", config.Pretrain)
     pretrain.add_argument(
-        "--start-afresh", action="store_true", help="give up an unfinished run of something else, or a damaged one"
+        "--begin-anew", action="store_true", help="keep an unfinished run of something else in FOLDER/kept, and begin"
     )
     pretrain.add_argument(
-        "--checkpoint-seconds", type=float, metavar="S", help="time between checkpoints (default: that of the settings)"
+        "--checkpoint-seconds", type=float, default=300.0, metavar="S", help="time between checkpoints (default: 300)"
     )
 
     official = command(_import_official, "an encoder that the authors of MolCLR released, as one of ours")
@@ -407,11 +407,10 @@ def _exclude(options: argparse.Namespace) -> None:
 def _pretrain(options: argparse.Namespace) -> None:
     shape = config.parse_settings(config.EncoderShape, options.shape, "--shape")
     settings = config.parse_settings(config.Pretrain, options.settings)
-    if options.checkpoint_seconds is not None:
-        settings = settings.model_copy(update={"checkpoint_seconds": options.checkpoint_seconds})
     from molclr.training.pretrain import pretrain
 
-    pretrain(options.graphs, options.folder, options.encoder, shape, settings, options.start_afresh)
+    often, anew = options.checkpoint_seconds, options.begin_anew
+    pretrain(options.graphs, options.folder, options.encoder, shape, settings, often, anew)
 
 
 def _import_official(options: argparse.Namespace) -> None:

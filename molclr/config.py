@@ -74,7 +74,7 @@ def model_name(encoder: EncoderName, pretrained: bool) -> str:
 class Section(BaseModel):
     """A part of the configuration: frozen, and unknown keys are errors.
 
-    Keys that cannot change a result are excluded from `model_dump`: what is dumped is what decides.
+    What `model_dump` gives of a section decides results, except of `Run`.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -242,7 +242,6 @@ class Compute(Section):
     device: str = Field("auto", description="auto: a GPU if there is one; cpu; cuda; cuda:0")
     threads: PositiveInt = Field(1, description="CPU threads of one job; sums of floats depend on it in the last digit")
     precision: Literal["float32", "bfloat16"] = Field("float32", description="bfloat16: mixed precision")
-    gpus: Whole = Field(0, ge=0, le=1, exclude=True, description="GPUs that a job of the workflow asks for")
 
     @field_validator("device")
     @classmethod
@@ -279,8 +278,6 @@ class Pretrain(Compute):
     validation_share: Annotated[float, Field(gt=0, lt=1)] = Field(0.05, description="share of the corpus held out")
     seed: Seed = Field(0, description="decides initial weights, batches and augmentations")
     augmentation: Augmentation = Field(default_factory=Augmentation, description="how views are made")
-    gpus: Whole = Field(0, ge=0, exclude=True, description="GPUs that the job asks for; above 1, a process for each")
-    checkpoint_seconds: float = Field(300.0, ge=0, exclude=True, description="time between checkpoints; 0: each step")
 
 
 class Finetune(Compute):
@@ -310,7 +307,6 @@ class Baselines(Section):
     """Random forest and support vector machine on ECFP4 counts."""
 
     trees: PositiveInt = Field(500, description="trees of the random forest")
-    threads: PositiveInt = Field(1, exclude=True, description="CPU threads of one forest")
     svm_training_limit: PositiveInt = Field(20000, description="training molecules beyond which the SVM takes a sample")
 
 
@@ -320,6 +316,20 @@ class Figures(Section):
     molecules: PositiveInt = Field(2000, description="held-out corpus molecules that are embedded")
     property: Literal["molecular_weight", "logp", "tpsa", "rings"] = Field("logp", description="colour of the t-SNE")
     neighbours: PositiveInt = Field(8, description="neighbours in the retrieval panel")
+
+
+class Run(Section):
+    """How jobs run. None of it changes a result, so neither parameters of a rule nor dvc.lock contain it."""
+
+    pretrain_gpus: Whole = Field(0, ge=0, description="GPUs that pre-training asks for; above 1, a process for each")
+    finetune_gpus: Whole = Field(0, ge=0, le=1, description="GPUs that a fine-tuning asks for")
+    forest_threads: PositiveInt = Field(1, description="CPU threads of a random forest or support vector machine")
+    checkpoint_seconds: float = Field(
+        300.0, ge=0, description="time between checkpoints of pre-training; 0: after each step"
+    )
+    begin_anew: bool = Field(
+        False, description="keep an unfinished pre-training of something else in kept/, and begin; false: an error"
+    )
 
 
 class Config(OwnBenchmarks):
@@ -354,6 +364,7 @@ class Config(OwnBenchmarks):
     )
     baselines: Baselines = Field(default_factory=Baselines, description="baselines")
     figures: Figures = Field(default_factory=Figures, description="figures")
+    run: Run = Field(default_factory=Run, description="how jobs run, which changes no result")
 
     @field_validator("results")
     @classmethod

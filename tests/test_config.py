@@ -2,7 +2,7 @@ import pytest
 import yaml
 from paths import REPOSITORY
 
-from molclr.config import Config, EncoderShape, OwnBenchmarks, Pretrain, Section, parse_section, parse_settings
+from molclr.config import Config, EncoderShape, OwnBenchmarks, Pretrain, Run, Section, parse_section, parse_settings
 from molclr.data.catalogue import load_catalogue
 from molclr.errors import MolclrError
 
@@ -141,9 +141,13 @@ def test_a_missing_key_is_named():
         parse_section(Config, {"benchmarks": ["bbbp"]}, "run.yaml")
 
 
-def test_what_decides_nothing_is_not_dumped():
-    settings = Pretrain(gpus=1, temperature=0.5).model_dump()
-    assert "gpus" not in settings and settings["temperature"] == 0.5
+def test_how_jobs_run_is_a_section_of_its_own():
+    """What no rule's parameters and no lock may contain."""
+    assert set(Run.model_fields) == {
+        *("pretrain_gpus", "finetune_gpus", "forest_threads", "checkpoint_seconds", "begin_anew"),
+    }
+    with pytest.raises(MolclrError, match=r"unknown key 'pretrain\.gpus'"):
+        parse_section(Config, SMALL | {"pretrain": {"gpus": 1}}, "run.yaml")
 
 
 def test_every_key_is_described():

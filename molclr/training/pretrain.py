@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,9 +24,10 @@ from molclr.training.channels import dead_channels
 from molclr.training.checkpoint import copy_weights, save_encoder
 from molclr.training.contrast import Contrast, ContrastiveModel, can_be_captured, contrast_of
 from molclr.training.device import flushing_subnormals, prepare
+from molclr.training.kept import identity, keep_finished, take_finished
 from molclr.training.optimizer import adam, rate_of
 from molclr.training.schedule import learning_rate
-from molclr.training.state import Interruption, TrainingState, alone_in, identity
+from molclr.training.state import Interruption, TrainingState, alone_in, remove_checkpoints_of
 from molclr.training.step import CapturedStep, Step
 
 STEPS_BETWEEN_LOOKS = 100
@@ -34,18 +36,28 @@ STEPS_BETWEEN_LOOKS = 100
 
 @flushing_subnormals()
 def pretrain(
-    graphs: Path, folder: Path, name: EncoderName, shape: EncoderShape, settings: Pretrain, start_afresh: bool = False
+    graphs: Path,
+    folder: Path,
+    name: EncoderName,
+    shape: EncoderShape,
+    settings: Pretrain,
+    checkpoint_seconds: float = 300.0,
+    begin_anew: bool = False,
 ) -> None:
-    """Train on the graph store `graphs`; leave encoder.safetensors (best), last.safetensors and history.csv in `folder`.
+    """Train on the graph store `graphs`; leave encoder.safetensors (best), last.safetensors, history.csv, run.json in `folder`.
 
     A run that was cut off continues from folder/state.pt, on a CPU bit for bit as if it had not been. If that is of another
-    corpus, configuration or version of the code, it is an error, or given up if told to `start_afresh`. Called in each of
-    several processes that torchrun started, they train one model together. SIGTERM and Ctrl-C raise KeyboardInterrupt once a
-    checkpoint is written.
+    corpus, configuration or version of the code, it is an error; or it is kept in folder/kept if told to `begin_anew`. A finished
+    run is kept there too, and taken again if nothing differs. Called in each of several processes that torchrun started, they
+    train one model together. SIGTERM and Ctrl-C raise KeyboardInterrupt once a checkpoint is written.
     """
     device = prepare(settings)
     with process_group(device), alone_in(folder):
-        _pretrain(graphs, folder, name, shape, settings, start_afresh, device)
+        decided_by = identity(graphs, name, shape, settings, device)
+        if take_finished(folder, decided_by):
+            remove_checkpoints_of(folder, decided_by)
+        else:
+            _pretrain(graphs, folder, name, shape, settings, device, decided_by, checkpoint_seconds, begin_anew)
 
 
 def _pretrain(
@@ -54,8 +66,10 @@ def _pretrain(
     name: EncoderName,
     shape: EncoderShape,
     settings: Pretrain,
-    start_afresh: bool,
     device: torch.device,
+    decided_by: dict[str, Any],
+    checkpoint_seconds: float,
+    begin_anew: bool,
 ) -> None:
     store = GraphStore(graphs)
     corpus = split_corpus(len(store), settings.validation_share, settings.seed)
@@ -70,7 +84,7 @@ def _pretrain(
     torch.manual_seed(derive_seed(settings.seed, "weights"))
     model = ContrastiveModel(name, shape, settings).to(device)
     optimizer = adam(model, settings)
-    run = TrainingState(folder, model, optimizer, identity(graphs, name, shape, settings), start_afresh)
+    run = TrainingState(folder, model, optimizer, decided_by, begin_anew)
     rate = rate_of(optimizer)
     held_out = batches_to_hold_out(corpus, settings)
     all_batches = (batches_of_epoch(corpus, settings, epoch) for epoch in range(settings.epochs))
@@ -93,7 +107,7 @@ def _pretrain(
                 run.step += 1
                 if interruption.came_anywhere():
                     break
-                due = run.is_due(settings.checkpoint_seconds)
+                due = run.is_due(checkpoint_seconds)
                 if due or run.step % STEPS_BETWEEN_LOOKS == 0:
                     run.loss_sum = finite_loss(step, rows[first:], f"epoch {epoch + 1}", first)
                 if due:
@@ -117,6 +131,7 @@ def _pretrain(
         write_rows(folder / "history.csv", run.history)
         save_encoder(folder / "encoder.safetensors", model.encoder, run.best, about_corpus, seen)
         save_encoder(folder / "last.safetensors", model.encoder, copy_weights(model.encoder), about_corpus, seen)
+        keep_finished(folder, decided_by)
         run.remove()
 
 

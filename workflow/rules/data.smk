@@ -114,8 +114,6 @@ wildcard_constraints:
 
 rule fetch:
     """Get a data set from the first of its sources that answers with the right bytes."""
-    input:
-        code=source_files("data.fetch"),
     output:
         table="data/raw/{dataset}.csv",
         source="data/raw/{dataset}.source.json",
@@ -127,6 +125,7 @@ rule fetch:
         mem_mb=1000,
         runtime=240,
     params:
+        code=code_digest("molclr.data.fetch"),
         entry=lambda wildcards: catalogue[wildcards.dataset].model_dump_json(
             include={"targets", "rows", "fingerprint", "sources"}
         ),
@@ -136,8 +135,6 @@ rule fetch:
 
 rule fetch_checkpoint:
     """Get an encoder that the authors released."""
-    input:
-        code=source_files("data.fetch"),
     output:
         checkpoint="data/raw/{checkpoint}.pth",
         source="data/raw/{checkpoint}.source.json",
@@ -149,6 +146,7 @@ rule fetch_checkpoint:
         mem_mb=1000,
         runtime=60,
     params:
+        code=code_digest("molclr.data.fetch"),
         entry=lambda wildcards: catalogue[wildcards.checkpoint].model_dump_json(include={"sources"}),
     shell:
         "molclr fetch {wildcards.checkpoint} --output {output.checkpoint:q} --source {output.source:q} 2> {log:q}"
@@ -158,7 +156,6 @@ rule canonicalize:
     """Canonical SMILES, one row per molecule; rejected rows with their reason in a table of their own."""
     input:
         raw=lambda wildcards: raw_of(wildcards.table),
-        code=source_files("data.molecules"),
     output:
         molecules="data/molecules/{table}.parquet",
         rejected="data/molecules/{table}.rejected.csv",
@@ -173,6 +170,7 @@ rule canonicalize:
         mem_mb=2000,
         runtime=240,
     params:
+        code=code_digest("molclr.data.molecules"),
         selection=lambda wildcards: selection_of(wildcards.table),
     shell:
         "molclr canonicalize {input.raw:q} --molecules {output.molecules:q} --rejected {output.rejected:q}"
@@ -184,7 +182,6 @@ rule split:
     input:
         molecules="data/molecules/{table}.parquet",
         given=lambda wildcards: raw_of(wildcards.table) if wildcards.scheme == "given" else [],
-        code=source_files("data.splits"),
     output:
         split="data/splits/{table}.{scheme}.csv",
     log:
@@ -195,6 +192,7 @@ rule split:
         mem_mb=1000,
         runtime=60,
     params:
+        code=code_digest("molclr.data.splits"),
         scheme=split_options,
     shell:
         "molclr split {input.molecules:q} {params.scheme:q} --output {output.split:q} 2> {log:q}"
@@ -207,7 +205,6 @@ if settings.corpus.exclude:
         input:
             corpus=f"data/molecules/{WHOLE_CORPUS}.parquet",
             benchmarks=audited,
-            code=source_files("data.leakage"),
         output:
             molecules=f"data/molecules/{CORPUS}.parquet",
             rejected=f"data/molecules/{CORPUS}.rejected.csv",
@@ -220,6 +217,7 @@ if settings.corpus.exclude:
             mem_mb=2000,
             runtime=240,
         params:
+            code=code_digest("molclr.data.leakage"),
             like=settings.corpus.exclude,
             benchmarks=audited_options,
         shell:
@@ -231,7 +229,6 @@ rule featurize:
     """The graphs of a molecule table as flat arrays in one file."""
     input:
         molecules="data/molecules/{table}.parquet",
-        code=source_files("data.featurize"),
     output:
         graphs="data/graphs/{table}{hydrogens}.safetensors",
     log:
@@ -245,6 +242,7 @@ rule featurize:
         mem_mb=1500,
         runtime=240,
     params:
+        code=code_digest("molclr.data.featurize"),
         options=lambda wildcards: "--explicit-hydrogens" if wildcards.hydrogens else "",
     shell:
         "molclr featurize {input.molecules:q} {params.options} --output {output.graphs:q} --processes {threads}"
@@ -263,13 +261,13 @@ if SHARDS > 1:
         wildcard_constraints:
             table=CORPUS,
         params:
+            code=code_digest("molclr.data.featurize"),
             options=f"--shard {{shard}}/{SHARDS}",
 
     rule gather:
         """The shards of the corpus as one store: the bytes that one job would have made."""
         input:
             shards=expand(f"data/graphs/.{CORPUS}.{{shard}}.safetensors", shard=range(1, SHARDS + 1)),
-            code=source_files("data.featurize"),
         output:
             graphs=f"data/graphs/{CORPUS}.safetensors",
         log:
@@ -279,6 +277,8 @@ if SHARDS > 1:
         resources:
             mem_mb=1500,
             runtime=240,
+        params:
+            code=code_digest("molclr.data.featurize"),
         shell:
             "molclr gather {input.shards:q} --output {output.graphs:q} 2> {log:q}"
 
@@ -292,4 +292,3 @@ rule all_data:
         f"data/graphs/{CORPUS}.safetensors",
         [graphs_of(part) for part in BENCHMARK_OF],
         [split_of(part) for part in BENCHMARK_OF],
-        definition=definition("data", "data/catalogue.yaml"),

@@ -46,9 +46,6 @@ rule table:
     input:
         metrics=lambda wildcards: runs_of(wildcards.task, "metrics.json"),
         predictions=lambda wildcards: runs_of(wildcards.task, "predictions.csv"),
-        published=package_file("evaluation/published.csv"),
-        catalogue=package_file("data/catalogue.yaml"),
-        code=source_files("evaluation.tables"),
     output:
         csv=report(
             f"{RESULTS}/tables/{{task}}.csv",
@@ -79,6 +76,7 @@ rule table:
         mem_mb=1000,
         runtime=60,
     params:
+        code=code_digest("molclr.evaluation.tables", "molclr/evaluation/published.csv", "molclr/data/catalogue.yaml"),
         metrics=lambda wildcards: metrics_of(wildcards.task),
         own=settings.model_dump_json(include={"own_benchmarks"}),
     shell:
@@ -92,7 +90,6 @@ rule predictions:
     input:
         metrics=[path for task in ("classification", "regression") for path in runs_of(task, "metrics.json")],
         predictions=[path for task in ("classification", "regression") for path in runs_of(task, "predictions.csv")],
-        code=source_files("evaluation.predictions"),
     output:
         table=f"{RESULTS}/tables/predictions.csv.gz",
     log:
@@ -103,6 +100,7 @@ rule predictions:
         mem_mb=2000,
         runtime=60,
     params:
+        code=code_digest("molclr.evaluation.predictions"),
         metrics=lambda wildcards: metrics_of("classification", "regression"),
     shell:
         "molclr predictions {params.metrics} --output {output.table:q} 2> {log:q}"
@@ -112,7 +110,6 @@ rule audit:
     """What is in the benchmarks: refused, repeated, contradicting, missing and undefined."""
     input:
         benchmarks=audited,
-        code=source_files("data.audit"),
     output:
         csv=report(
             f"{RESULTS}/tables/datasets.csv",
@@ -129,6 +126,7 @@ rule audit:
         mem_mb=2000,
         runtime=60,
     params:
+        code=code_digest("molclr.data.audit"),
         benchmarks=audited_options,
     shell:
         "molclr audit {params.benchmarks:q} --output {output.csv:q} --processes {threads} 2> {log:q}"
@@ -139,7 +137,6 @@ rule leakage:
     input:
         benchmarks=audited,
         corpus=f"data/molecules/{CORPUS}.parquet",
-        code=source_files("data.leakage"),
     output:
         csv=report(
             f"{RESULTS}/tables/leakage.csv",
@@ -157,6 +154,7 @@ rule leakage:
         mem_mb=2000,
         runtime=240,
     params:
+        code=code_digest("molclr.data.leakage"),
         benchmarks=audited_options,
     shell:
         "molclr leakage {params.benchmarks:q} --corpus {input.corpus:q} --output {output.csv:q}"
@@ -178,7 +176,6 @@ rule figure_benchmarks:
     input:
         classification=f"{RESULTS}/tables/classification.csv",
         regression=f"{RESULTS}/tables/regression.csv",
-        code=source_files("evaluation.figures.benchmarks"),
     output:
         **figure("benchmarks", {"figure": "benchmarks"}),
     log:
@@ -188,6 +185,8 @@ rule figure_benchmarks:
     resources:
         mem_mb=1000,
         runtime=60,
+    params:
+        code=code_digest("molclr.evaluation.figures.benchmarks"),
     shell:
         "molclr figure benchmarks {input.classification:q} {input.regression:q}"
         " --png {output.png:q} --svg {output.svg:q} 2> {log:q}"
@@ -197,7 +196,6 @@ rule figure_pretraining:
     """Loss, contrastive accuracy and learning rate over the epochs."""
     input:
         histories=expand(f"{RESULTS}/pretrain/{{encoder}}/history.csv", encoder=ENCODERS),
-        code=source_files("evaluation.figures.pretraining"),
     output:
         **figure("pretraining", {"figure": "pre-training"}),
     log:
@@ -207,6 +205,8 @@ rule figure_pretraining:
     resources:
         mem_mb=1000,
         runtime=60,
+    params:
+        code=code_digest("molclr.evaluation.figures.pretraining"),
     shell:
         "molclr figure pretraining {input.histories:q} --png {output.png:q} --svg {output.svg:q} 2> {log:q}"
 
@@ -215,7 +215,6 @@ rule figure_tsne:
     """The representation of held-out corpus molecules in two dimensions, coloured by a property."""
     input:
         embeddings=f"{RESULTS}/embeddings/{{encoder}}.parquet",
-        code=source_files("evaluation.figures.tsne"),
     output:
         **figure("tsne_{encoder}", {"figure": "t-SNE", "encoder": "{encoder}"}),
     log:
@@ -226,6 +225,7 @@ rule figure_tsne:
         mem_mb=2000,
         runtime=60,
     params:
+        code=code_digest("molclr.evaluation.figures.tsne"),
         property=settings.figures.property,
     shell:
         "molclr figure tsne {input.embeddings:q} --property {params.property}"
@@ -236,7 +236,6 @@ rule figure_retrieval:
     """A query molecule and its nearest neighbours in the representation."""
     input:
         embeddings=f"{RESULTS}/embeddings/{{encoder}}.parquet",
-        code=source_files("evaluation.figures.retrieval"),
     output:
         **figure("retrieval_{encoder}", {"figure": "retrieval", "encoder": "{encoder}"}),
     log:
@@ -247,6 +246,7 @@ rule figure_retrieval:
         mem_mb=1000,
         runtime=60,
     params:
+        code=code_digest("molclr.evaluation.figures.retrieval"),
         neighbours=settings.figures.neighbours,
     shell:
         "molclr figure retrieval {input.embeddings:q} --neighbours {params.neighbours}"
@@ -258,4 +258,3 @@ rule all_results:
     input:
         TABLES,
         FIGURES,
-        definition=definition("evaluate"),
