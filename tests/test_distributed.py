@@ -10,8 +10,8 @@ import torch
 from forks import SHAPE, SHORT, in_forks, results_of
 from paths import FIXTURES
 
+from molclr.data.canonicalize import canonicalize
 from molclr.data.featurize import featurize
-from molclr.data.molecules import canonicalize
 from molclr.data.store import GraphStore
 from molclr.distributed import gather, process_group, processes, rank, share, sum_over_processes
 
