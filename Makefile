@@ -2,16 +2,16 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: all install restore test lint format
+.PHONY: all install restore test lint format release-check
 .DELETE_ON_ERROR:
 
 all: install
 	$(BIN)/snakemake --cores all --quiet rules -- all
 	@$(BIN)/molclr show
 
-# A run that was made elsewhere: pulled, proved by hash, known to Snakemake. make restore ONLY="pretrain results": only that.
+# A run that was made elsewhere: pulled, verified by hash, known to Snakemake. make restore ONLY="pretrain results": only that.
 restore: install
-	@PATH="$(CURDIR)/$(BIN):$$PATH" python workflow/provenance.py restore $(ONLY)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" python -m workflow.provenance restore $(ONLY)
 
 install: .venv/installed
 
@@ -23,6 +23,10 @@ install: .venv/installed
 
 test: lint
 	$(BIN)/python -m pytest
+
+# Before a release: dvc.lock is that of this code and these parameters, so that clones can restore what it names.
+release-check: install
+	$(BIN)/python -m workflow.provenance check
 
 lint: install
 	$(BIN)/ruff check .

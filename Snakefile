@@ -9,8 +9,10 @@ from snakemake.exceptions import WorkflowError
 
 from molclr.config import Config, parse_section
 from molclr.data.catalogue import load_catalogue
-from molclr.dependencies import package_file, source_files
+from molclr.digest import code_digest
 from molclr.errors import MolclrError
+from molclr.evaluation.benchmarks import choose_benchmarks
+from workflow.digests import renew
 
 if not workflow.configfiles:
 
@@ -23,23 +25,11 @@ CONFIGURATION = " and ".join(
 catalogue = load_catalogue()
 
 
-def choose(key, names, known):
-    """The entries of the catalogue that a key of the configuration names."""
-    for name in names:
-        if name not in known:
-            raise WorkflowError(f"{CONFIGURATION}: '{key}' names '{name}'; the catalogue has {', '.join(known)}.")
-    return {name: known[name] for name in names}
-
-
 try:
     settings = parse_section(Config, config, CONFIGURATION)
+    benchmarks = choose_benchmarks(settings, CONFIGURATION)
 except MolclrError as error:
     raise WorkflowError(str(error)) from None
-benchmarks = choose("benchmarks", settings.benchmarks, catalogue.benchmarks)
-choose("seeds_of", settings.seeds_of, catalogue.benchmarks)
-if settings.finetune.standardize != "all":
-    choose("finetune.standardize", settings.finetune.standardize, catalogue.benchmarks)
-choose("corpus.name", [settings.corpus.name], catalogue.corpora)
 
 # The `molclr` command of the Python that runs Snakemake, also where its environment is not activated.
 os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
@@ -52,9 +42,9 @@ if settings.mirror and not os.environ.get("MOLCLR_MIRROR"):
 report: "workflow/report/workflow.rst"
 
 
-def definition(stage, *package_files):
-    """Files that define the jobs of a stage: DVC asks for their bytes where Snakemake sees parameters and commands change."""
-    return [f"workflow/rules/{stage}.smk", *map(package_file, ["config.py", *package_files])]
+# A job runs again if the meaning of its code is another one: `code_digest` in its parameters says so to Snakemake, and
+# workflow/code.yaml, which this renews, to DVC.
+renew()
 
 
 include: "workflow/rules/data.smk"

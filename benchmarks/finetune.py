@@ -2,10 +2,13 @@
 
 Needs the files of a benchmark, as `snakemake all_data` makes them. Chemprop is in no list of requirements: install it beside
 MolCLR (`pip install chemprop`) to compare. Both see the same training molecules with implicit hydrogens, in batches of the
-same size, with the same number of threads; epochs take turns, and the medians are compared.
+same size, with the same number of threads; epochs take turns, and the medians are compared. Trained encoders are timed beside
+new ones, also without flushing subnormal numbers, because what has starved in them makes a CPU slow. The released GCN is
+left out where it cannot be fetched.
 """
 
 import argparse
+import inspect
 import logging
 import statistics
 import time
@@ -20,8 +23,11 @@ from molclr.config import EncoderName, EncoderShape, Finetune
 from molclr.data.catalogue import load_catalogue
 from molclr.data.labelled import LabelledMolecules, read_labelled
 from molclr.data.store import GraphStore
+from molclr.errors import MolclrError
 from molclr.evaluation.runs import Run
 from molclr.models.encoders import make_encoder
+from molclr.representation import encoder_file
+from molclr.training.checkpoint import load_encoder
 from molclr.training.finetune import Predictor, adam, train_epoch
 
 BATCH_SIZE = Finetune().batch_size
@@ -50,37 +56,61 @@ def main() -> None:
         for kind in ("gin", "gcn")
         for precision in ("float32", "bfloat16")
     }
+    for trained in ("molclr-gin", "official-gcn"):
+        try:
+            start = encoder_file(trained)
+        except MolclrError as error:
+            print(error)
+            continue
+        contestants[f"{trained}, float32"] = our_epochs(start, name, data, store, Finetune())
+        contestants[f"{trained}, subnormal numbers kept"] = our_epochs(
+            start, name, data, store, Finetune(), flush=False
+        )
     try:
         contestants |= chemprop_epochs(name, data)
     except ImportError:
         print("chemprop is not installed, so there is nothing to compare with (pip install chemprop).")
 
     seconds: dict[str, list[float]] = {who: [] for who in contestants}
+    of_cpu: dict[str, list[float]] = {who: [] for who in contestants}
     for turn in range(options.epochs + 1):
         for who, epoch in contestants.items():
+            cpu = time.process_time()
             elapsed = epoch()
             if turn:  # The first epoch warms up.
                 seconds[who].append(elapsed)
+                of_cpu[who].append(time.process_time() - cpu)
     medians = {who: statistics.median(times) for who, times in seconds.items()}
     print(f"{name}, {len(data.subsets['train'])} molecules, batches of {BATCH_SIZE}, {options.threads} threads")
     chemprop = min((median for who, median in medians.items() if who.startswith("chemprop")), default=None)
     for who, median in medians.items():
         ratio = f", {median / chemprop:.2f} of chemprop" if chemprop else ""
-        print(f"{who}: {median:.2f} s an epoch (from {min(seconds[who]):.2f} to {max(seconds[who]):.2f}){ratio}")
+        spread = f"from {min(seconds[who]):.2f} to {max(seconds[who]):.2f}"
+        print(f"{who}: {median:.2f} s an epoch ({spread}), {statistics.median(of_cpu[who]):.2f} s of CPU{ratio}")
 
 
-def our_epochs(kind: EncoderName, name: str, data: LabelledMolecules, store: GraphStore, settings: Finetune) -> Epoch:
-    """What trains a full-size encoder with its head for another epoch."""
+def our_epochs(
+    start: EncoderName | Path,
+    name: str,
+    data: LabelledMolecules,
+    store: GraphStore,
+    settings: Finetune,
+    flush: bool = True,
+) -> Epoch:
+    """What trains a full-size encoder, new or from a file, with its head for another epoch."""
     benchmark = load_catalogue().benchmarks[name]
-    run = Run(name, kind.upper(), 0, benchmark.task, benchmark.metric, data.targets)
+    trained = isinstance(start, Path)
+    encoder = load_encoder(start, settings.dropout)[0] if trained else make_encoder(start, SHAPE, settings.dropout)
+    run = Run(name, encoder.name.upper(), 0, benchmark.task, benchmark.metric, data.targets)
     train = data.subsets["train"]
-    model = Predictor(make_encoder(kind, SHAPE, settings.dropout), settings, run, data.labels[train])
+    model = Predictor(encoder, settings, run, data.labels[train])
     optimizer = adam(model, settings, pretrained=True)
     labels = torch.tensor(data.labels, dtype=torch.float32)
+    train_once = train_epoch if flush else inspect.unwrap(train_epoch)
 
     def epoch() -> float:
         start = time.perf_counter()
-        train_epoch(model, optimizer, store, labels, train, settings, epoch=1)
+        train_once(model, optimizer, store, labels, train, settings, epoch=1)
         return time.perf_counter() - start
 
     return epoch

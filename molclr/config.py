@@ -6,7 +6,7 @@ A YAML file states only what differs from the defaults given here. A section, su
 
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, get_args
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
 import yaml
 from pydantic import (
@@ -16,6 +16,7 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -37,6 +38,8 @@ Whole = Annotated[int, BeforeValidator(_no_other_number)]
 PositiveInt = Annotated[Whole, Field(ge=1)]
 Seed = Annotated[Whole, Field(ge=0)]
 PositiveFloat = Annotated[float, Field(gt=0)]
+SplitName = Annotated[str, Field(pattern=r"^[a-z_]+(-\d+)?$")]
+"""A scheme, and the seed where it has one."""
 
 
 def _without_repetition(values: list) -> list:
@@ -53,6 +56,9 @@ ModelName = Literal["MolCLR_GIN", "MolCLR_GCN", "GIN", "GCN", "RF", "SVM"]
 EncoderName = str
 """A key of the table in molclr/models/encoders.py, such as gin, or the path of the user's class, such as my_package.gat:GAT."""
 ReleasedName = Literal["official-gin", "official-gcn"]
+ShippedName = Literal["molclr-gin"]
+DEFAULT_ENCODER: ShippedName = "molclr-gin"
+"""The encoder of commands and of Python where none is named; the workflow pre-trains and names its own."""
 
 
 PRETRAINED = "MolCLR_"
@@ -68,16 +74,83 @@ def model_name(encoder: EncoderName, pretrained: bool) -> str:
 class Section(BaseModel):
     """A part of the configuration: frozen, and unknown keys are errors.
 
-    Keys that cannot change a result are excluded from `model_dump`: what is dumped is what decides.
+    What `model_dump` gives of a section decides results, except of `Run`.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class Labels(Section):
+    """What the labels of a benchmark mean, and how it is split and scored."""
+
+    name: str = Field("", description="name in tables and figures")
+    task: Literal["classification", "regression"] = Field(description="kind of the labels")
+    metric: str = Field(description="primary metric: a name in molclr/evaluation/metrics.py")
+    split: SplitName = Field(
+        "scaffold", description="scheme in molclr/data/splits.py, and its seed: scaffold, random-0"
+    )
+    targets: tuple[str, ...] = Field(min_length=1, description="columns with labels, in order")
+    unit: str | dict[str, str] = Field("", description="unit of all targets, or target -> unit; empty: none")
+
+    @field_validator("unit")
+    @classmethod
+    def _unit_of_every_target(cls, unit: str | dict[str, str], info: ValidationInfo) -> str | dict[str, str]:
+        if isinstance(unit, dict) and set(unit) != set(info.data.get("targets", unit)):
+            raise ValueError("'unit' has to name every target and nothing else")
+        return unit
+
+    @property
+    def scheme(self) -> str:
+        """The scheme of `split`, without its seed."""
+        return self.split.partition("-")[0]
+
+    def unit_of(self, target: str) -> str:
+        """Return the unit of `target`, empty if it has none."""
+        return self.unit if isinstance(self.unit, str) else self.unit[target]
+
+
+class OwnBenchmark(Labels):
+    """A benchmark of one's own: a table of molecules with labels (CSV)."""
+
+    table: str = Field(description="path of the table: CSV with a header")
+    smiles_column: str = Field("smiles", description="column with the SMILES")
+    split_column: str = Field(
+        "subset", description="with `split: given` the column of the table that says train, valid or test of each row"
+    )
+
+    @model_validator(mode="after")
+    def _one_split(self) -> "OwnBenchmark":
+        if self.split_column != "subset" and self.split != "given":
+            raise ValueError("'split_column' is read only with 'split: given'; set that, or take 'split_column' out")
+        return self
+
+
+class OwnBenchmarks(Section):
+    """Benchmarks that the catalogue does not have."""
+
+    own_benchmarks: dict[str, OwnBenchmark] = Field({}, description="benchmarks of one's own, by name")
+
+    @field_validator("own_benchmarks")
+    @classmethod
+    def _named(cls, benchmarks: dict[str, OwnBenchmark]) -> dict[str, OwnBenchmark]:
+        for name in benchmarks:
+            if not re.fullmatch(r"[A-Za-z0-9_-]+(?<!-)", name) or re.search(r"-\d+$", name):
+                raise ValueError(
+                    f"'{name}' becomes the name of files; take letters, digits, - and _, and no number after the last -"
+                )
+        return {name: own.model_copy(update={"name": own.name or name}) for name, own in benchmarks.items()}
+
+
 class Corpus(Section):
     """The unlabelled molecules of pre-training."""
 
-    name: str = Field("zinc", description="a corpus of the catalogue: zinc or pubchem")
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")] = Field(
+        "zinc", description="a corpus of the catalogue, zinc or pubchem; or with `table` the name of one's own"
+    )
+    table: str | None = Field(
+        None, description="path of a corpus of one's own: CSV with a header, or .smi, lines that begin with a SMILES"
+    )
+    smiles_column: str = Field("smiles", description="column with the SMILES of that table")
     molecules: PositiveInt | None = Field(None, description="how many rows to take, evenly spaced; null: all")
     exclude: Literal["molecules", "scaffolds"] | None = Field(
         None,
@@ -169,7 +242,6 @@ class Compute(Section):
     device: str = Field("auto", description="auto: a GPU if there is one; cpu; cuda; cuda:0")
     threads: PositiveInt = Field(1, description="CPU threads of one job; sums of floats depend on it in the last digit")
     precision: Literal["float32", "bfloat16"] = Field("float32", description="bfloat16: mixed precision")
-    gpus: Whole = Field(0, ge=0, le=1, exclude=True, description="GPUs that a job of the workflow asks for")
 
     @field_validator("device")
     @classmethod
@@ -187,19 +259,25 @@ class Pretrain(Compute):
         512, description="molecules in a step, on however many devices; negatives are 2 (B - 1)"
     )
     learning_rate: PositiveFloat = Field(5e-4, description="highest rate of Adam")
-    weight_decay: float = Field(1e-5, ge=0, description="L2 penalty of Adam")
+    weight_decay: float = Field(1e-5, ge=0, description="strength of the weight decay")
+    decay: Literal["l2", "decoupled"] = Field(
+        "decoupled",
+        description="decoupled: AdamW on the weight matrices; l2: a penalty in the gradient of all weights, the official one",
+    )
     warmup_epochs: Whole = Field(10, ge=0, description="epochs of warm-up before the cosine")
     warmup: Literal["linear", "flat"] = Field(
         "linear", description="linear: rising to the highest rate; flat: at that rate from the first, the official one"
     )
-    temperature: PositiveFloat = Field(0.1, description="temperature of NT-Xent")
+    loss: str = Field(
+        "nt_xent",
+        description="a name in molclr/models/nt_xent.py, or the path of one's own, such as my_package.losses:cross_view",
+    )
+    temperature: PositiveFloat = Field(0.1, description="temperature of the loss")
     projection: PositiveInt = Field(256, description="channels of z, on which the loss acts")
     dropout: Ratio = Field(0.0, description="dropout in the encoder")
     validation_share: Annotated[float, Field(gt=0, lt=1)] = Field(0.05, description="share of the corpus held out")
     seed: Seed = Field(0, description="decides initial weights, batches and augmentations")
     augmentation: Augmentation = Field(default_factory=Augmentation, description="how views are made")
-    gpus: Whole = Field(0, ge=0, exclude=True, description="GPUs that the job asks for; above 1, a process for each")
-    checkpoint_seconds: float = Field(300.0, ge=0, exclude=True, description="time between checkpoints; 0: each step")
 
 
 class Finetune(Compute):
@@ -229,7 +307,6 @@ class Baselines(Section):
     """Random forest and support vector machine on ECFP4 counts."""
 
     trees: PositiveInt = Field(500, description="trees of the random forest")
-    threads: PositiveInt = Field(1, exclude=True, description="CPU threads of one forest")
     svm_training_limit: PositiveInt = Field(20000, description="training molecules beyond which the SVM takes a sample")
 
 
@@ -241,7 +318,21 @@ class Figures(Section):
     neighbours: PositiveInt = Field(8, description="neighbours in the retrieval panel")
 
 
-class Config(Section):
+class Run(Section):
+    """How jobs run. None of it changes a result, so neither parameters of a rule nor dvc.lock contain it."""
+
+    pretrain_gpus: Whole = Field(0, ge=0, description="GPUs that pre-training asks for; above 1, a process for each")
+    finetune_gpus: Whole = Field(0, ge=0, le=1, description="GPUs that a fine-tuning asks for")
+    forest_threads: PositiveInt = Field(1, description="CPU threads of a random forest or support vector machine")
+    checkpoint_seconds: float = Field(
+        300.0, ge=0, description="time between checkpoints of pre-training; 0: after each step"
+    )
+    begin_anew: bool = Field(
+        False, description="keep an unfinished pre-training of something else in kept/, and begin; false: an error"
+    )
+
+
+class Config(OwnBenchmarks):
     """A whole run of the workflow."""
 
     results: str = Field(
@@ -250,12 +341,12 @@ class Config(Section):
     )
     mirror: str | None = Field(None, description="folder with copies of data sets; MOLCLR_MIRROR goes before it")
     corpus: Corpus = Field(default_factory=Corpus, description="molecules to pre-train on")
-    benchmarks: Distinct[str] = Field(description="benchmarks of the catalogue")
+    benchmarks: Distinct[str] = Field(description="benchmarks of the catalogue or of `own_benchmarks`")
     benchmark_molecules: PositiveInt | None = Field(None, description="rows to take of each benchmark; null: all")
     drop_first_row: bool = Field(False, description="leave out the first row of each benchmark; official: true")
-    one_model_a_target: bool = Field(
+    single_task: bool = Field(
         False,
-        description="of several targets a model each, on the molecules with its label and their split; official: true",
+        description="one model for each target, on the molecules with its label and their split; official: true",
     )
     explicit_hydrogens: bool = Field(False, description="hydrogens of benchmarks as atoms; official: true")
     models: Distinct[str] = Field(
@@ -273,6 +364,7 @@ class Config(Section):
     )
     baselines: Baselines = Field(default_factory=Baselines, description="baselines")
     figures: Figures = Field(default_factory=Figures, description="figures")
+    run: Run = Field(default_factory=Run, description="how jobs run, which changes no result")
 
     @field_validator("results")
     @classmethod
@@ -357,7 +449,10 @@ def parse_settings(section: type[AnySection], text: str, option: str = "--settin
 def _fields_beside(section: type[Section], location: tuple[str | int, ...]) -> list[str]:
     """Names of the fields that stand where the unknown key `location` does."""
     for part in location[:-1]:
-        annotation = section.model_fields[str(part)].annotation
+        field = section.model_fields.get(str(part))  # None: the key of a dict, such as the name of a benchmark
+        annotation = field.annotation if field else None
+        if get_origin(annotation) is dict:
+            annotation = get_args(annotation)[1]
         if isinstance(annotation, type) and issubclass(annotation, Section):
             section = annotation
     return list(section.model_fields)

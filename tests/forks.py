@@ -22,19 +22,20 @@ SHAPE = EncoderShape(layers=2, width=16, feature=24)
 SETTINGS = Pretrain(epochs=3, batch_size=32, warmup_epochs=1, projection=16, learning_rate=2e-3)
 SHORT = SETTINGS.model_copy(update={"epochs": 1})
 FORMS = (("gin", "float32"), ("gcn", "float32"), ("gin", "bfloat16"), ("gin", "slots"), ("gcn", "slots"))
-RESULTS = ("encoder.safetensors", "last.safetensors", "history.csv")
+RESULTS = ("encoder.safetensors", "last.safetensors", "history.csv", "run.json")
 
 
 def results_of(folder):
     """The bytes of everything that a finished run leaves."""
-    assert sorted(path.name for path in folder.iterdir()) == sorted(RESULTS)
+    assert {path.name for path in folder.iterdir()} - {"kept"} == set(RESULTS)
     return [(folder / name).read_bytes() for name in RESULTS]
 
 
 def in_forks(*arguments):
-    """Run this file; return what it prints."""
+    """Run this file, with the code beside it; return what it prints."""
     command = [sys.executable, __file__, *map(str, arguments)]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent.parent)}
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
     assert result.returncode == 0, result.stdout + result.stderr
     return json.loads(result.stdout.splitlines()[-1])
 
@@ -64,7 +65,7 @@ def training(graphs, folder, settings=SETTINGS, killed_at_call=None):
     def work():
         if killed_at_call is not None:
             die_at_call(killed_at_call)
-        pretrain(graphs, folder, "gin", SHAPE, settings.model_copy(update={"checkpoint_seconds": 0.0}))
+        pretrain(graphs, folder, "gin", SHAPE, settings, checkpoint_seconds=0.0)
 
     return work
 

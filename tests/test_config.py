@@ -2,11 +2,12 @@ import pytest
 import yaml
 from paths import REPOSITORY
 
-from molclr.config import Config, EncoderShape, Pretrain, Section, parse_section, parse_settings
+from molclr.config import Config, EncoderShape, OwnBenchmarks, Pretrain, Run, Section, parse_section, parse_settings
 from molclr.data.catalogue import load_catalogue
 from molclr.errors import MolclrError
 
 SMALL = {"benchmarks": ["bbbp"], "models": ["GIN"]}
+OWN = {"table": "own/solubility.csv", "task": "regression", "metric": "rmse", "targets": ["logS"]}
 
 
 @pytest.mark.parametrize("path", sorted((REPOSITORY / "config").glob("*.yaml")), ids=lambda path: path.name)
@@ -54,12 +55,38 @@ def test_the_configurations_are_valid(path):
         ({"results": ""}, r"'results' is '': input should be results or a folder in it"),
         ({"results": "results/published/x"}, r"no run writes into results/published"),
         ({"benchmarks": None}, r"'benchmarks' is None"),
+        (
+            {"own_benchmarks": {"a": OWN | {"metrik": 1}}},
+            r"unknown key 'own_benchmarks\.a\.metrik'; known here .*metric",
+        ),
+        ({"own_benchmarks": {"a": {**OWN, "task": "ranking"}}}, r"'own_benchmarks\.a\.task' is 'ranking'"),
+        ({"own_benchmarks": {"a": {**OWN, "targets": []}}}, r"'own_benchmarks\.a\.targets' is \[\]"),
+        ({"own_benchmarks": {"a": {**OWN, "split": "random 3"}}}, r"'own_benchmarks\.a\.split' is 'random 3'"),
+        ({"own_benchmarks": {"a": {**OWN, "unit": {"b": "g"}}}}, r"'own_benchmarks\.a\.unit'.* name every target"),
+        (
+            {"own_benchmarks": {"a": {**OWN, "split_column": "fold"}}},
+            r"'own_benchmarks\.a': 'split_column' is read only",
+        ),
+        ({"own_benchmarks": {"a": {"table": "a.csv"}}}, r"the key 'own_benchmarks\.a\.task' is missing"),
+        ({"own_benchmarks": {"a/b": OWN}}, r"'own_benchmarks': 'a/b' becomes the name of files"),
+        ({"own_benchmarks": {"bbbp-120": OWN}}, r"no number after the last -"),
+        ({"corpus": {"name": "my corpus"}}, r"'corpus\.name' is 'my corpus'"),
     ],
 )
 def test_a_mistake_is_one_sentence_that_names_the_key(values, message):
     with pytest.raises(MolclrError, match=message) as error:
         parse_section(Config, SMALL | values, "run.yaml")
     assert "\n" not in str(error.value)
+
+
+def test_a_benchmark_of_ones_own_survives_the_command_line():
+    settings = parse_section(
+        Config, SMALL | {"own_benchmarks": {"solubility": {**OWN, "split": "random-3"}}}, "run.yaml"
+    )
+    own = settings.own_benchmarks["solubility"]
+    assert (own.name, own.scheme, own.unit_of("logS")) == ("solubility", "random", "")
+    text = settings.model_dump_json(include={"own_benchmarks"})
+    assert parse_settings(OwnBenchmarks, text).own_benchmarks == settings.own_benchmarks
 
 
 def test_numbers_as_the_command_line_writes_them():
@@ -114,9 +141,13 @@ def test_a_missing_key_is_named():
         parse_section(Config, {"benchmarks": ["bbbp"]}, "run.yaml")
 
 
-def test_what_decides_nothing_is_not_dumped():
-    settings = Pretrain(gpus=1, temperature=0.5).model_dump()
-    assert "gpus" not in settings and settings["temperature"] == 0.5
+def test_how_jobs_run_is_a_section_of_its_own():
+    """What no rule's parameters and no lock may contain."""
+    assert set(Run.model_fields) == {
+        *("pretrain_gpus", "finetune_gpus", "forest_threads", "checkpoint_seconds", "begin_anew"),
+    }
+    with pytest.raises(MolclrError, match=r"unknown key 'pretrain\.gpus'"):
+        parse_section(Config, SMALL | {"pretrain": {"gpus": 1}}, "run.yaml")
 
 
 def test_every_key_is_described():

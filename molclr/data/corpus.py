@@ -5,6 +5,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from molclr.chem.seen import Seen, seen_atoms
+from molclr.data.store import GraphStore
 from molclr.errors import MolclrError
 from molclr.hashing import hash64
 from molclr.seeds import derive_seed
@@ -70,3 +72,13 @@ def _feistel(count: int, molecules: int, seed: int) -> np.ndarray:
     while len(beyond := np.flatnonzero(numbers >= molecules)):
         numbers[beyond] = permuted(numbers[beyond])
     return numbers
+
+
+def seen_in_store(store: GraphStore) -> Seen:
+    """What the molecules of a graph store have; their charges are not known."""
+    numbers, chirality = np.zeros(256, bool), False
+    for atoms in store.rows("atoms"):
+        numbers |= np.bincount(atoms[:, 0], minlength=256) > 0
+        chirality |= bool(atoms[:, 1].any())
+    directions = any(bool(bonds[:, 1].any()) for bonds in store.rows("bond_features"))
+    return seen_atoms(np.flatnonzero(numbers) + 1, chirality, directions)

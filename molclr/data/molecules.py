@@ -72,7 +72,7 @@ def canonicalize(
     smiles_column: str = "smiles",
     targets: Sequence[str] | None = None,
 ) -> tuple[int, int]:
-    """Write the molecule table of a CSV file, and the rows refused with their reasons; return how many of each.
+    """Write the molecule table of a CSV or .smi file, and the rejected rows with their reasons; return how many of each.
 
     `output_parquet` has, in the file's order, `row` int64 (number of the raw row), `smiles` (canonical) and a float64
     column a target, NaN where the label is missing (empty or "nan"). `rejected_csv` has `row,smiles,reason`.
@@ -169,6 +169,20 @@ def read_refusals(path: str | PathLike[str]) -> pd.DataFrame:
     return table
 
 
+def read_column(raw_csv: str | PathLike[str], column: str) -> list[str]:
+    """The text of a column in every row of a CSV file; empty where a row is too short.
+
+    Raises MolclrError if there is no such file or no such column.
+    """
+    records = _records(Path(raw_csv))
+    header = next(records, [])
+    if header.count(column) != 1:
+        trouble = "several columns" if column in header else "no column"
+        raise MolclrError(f"'{raw_csv}' has {trouble} '{column}'; its columns are: {', '.join(header)[:200]}.")
+    place = header.index(column)
+    return [fields[place] if place < len(fields) else "" for fields in records]
+
+
 def target_columns(path: str | PathLike[str]) -> list[str]:
     """Names of a molecule table's targets."""
     return [name for name in pq.read_schema(path).names if name not in OWN_COLUMNS]
@@ -209,9 +223,16 @@ class FirstRows:
 
 
 def _records(path: Path) -> Iterator[list[str]]:
-    """Header and rows of a CSV file; blank lines are none, nor are lines of spaces, as with pandas."""
+    """Header and rows of a CSV file; blank lines are none, nor are lines of spaces, as with pandas.
+
+    Lines of a .smi file are the SMILES and, after spaces, a name that is left out; it has no header.
+    """
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
+            if path.suffix == ".smi":
+                yield ["smiles"]
+                yield from ([line.split()[0]] for line in file if not line.isspace())
+                return
             reader = csv.reader(file, strict=True)  # Otherwise a quote that ends nowhere takes the rest of the file.
             yield from (fields for fields in reader if fields and not (len(fields) == 1 and fields[0].isspace()))
     except FileNotFoundError:

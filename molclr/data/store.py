@@ -4,6 +4,7 @@ The file is in the safetensors format (a JSON header, then raw arrays), so nothi
 its own bytes, and nothing is mapped into memory: after an epoch in random order all of it would count as resident.
 """
 
+import hashlib
 import json
 import math
 import os
@@ -127,6 +128,22 @@ class GraphStore:
     def checksums(self, molecules: np.ndarray) -> np.ndarray:
         """`checksums` of the SMILES of which the graphs of `molecules` were made."""
         return self._rows("smiles_crc", molecules, np.ones_like(molecules))
+
+    def rows(self, name: str, at_a_time: int = 1 << 20) -> Iterator[np.ndarray]:
+        """All rows of the array `name` (see ARRAYS; but not offsets), in order, some at a time: (n, 2)."""
+        total = len(self)
+        if name != "smiles_crc" and total:
+            kind = "atom" if name == "atoms" else "bond"
+            total = int(self._offsets(f"{kind}_offsets", np.array([total - 1]))[1, 0])
+        for first in range(0, total, at_a_time):
+            yield self._rows(name, np.array([first]), np.array([min(at_a_time, total - first)]))
+
+    def identity(self) -> str:
+        """A digest of its molecules and their order, by their checksums."""
+        digest = hashlib.sha256()
+        for part in self.rows("smiles_crc"):
+            digest.update(part.tobytes())
+        return digest.hexdigest()
 
     def _graphs(self, molecules: np.ndarray) -> dict[str, np.ndarray]:
         """A part but for its checksums."""

@@ -36,7 +36,7 @@ def read_embeddings(path: str | PathLike[str], at_least: int) -> Embeddings:
     try:
         table = pq.read_table(path, columns=["row", "smiles", "embedding"])
     except (FileNotFoundError, pa.ArrowInvalid):
-        raise MolclrError(f"'{path}' is no table of embeddings; 'molclr embed' makes one.") from None
+        raise MolclrError(f"'{path}' is not a table of embeddings; 'molclr embed' makes one.") from None
     vectors = table["embedding"].combine_chunks()
     if not _are_vectors(vectors):
         raise MolclrError(f"The embeddings in '{path}' are not vectors of one length; 'molclr embed' makes such.")

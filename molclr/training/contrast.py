@@ -19,7 +19,7 @@ from molclr.models.encoders import make_encoder
 from molclr.models.fast.slot_views import slot_views
 from molclr.models.fast.slots import SlotBatch, SlotTables, can_represent, capacity_of, represent, require_fit
 from molclr.models.heads import ProjectionHead
-from molclr.models.nt_xent import nt_xent
+from molclr.models.nt_xent import find_loss
 from molclr.training.device import mixed_precision
 
 MOLECULES_AT_A_TIME = 250_000
@@ -52,7 +52,7 @@ class Contrast(Protocol):
         """For the positions of molecules in each batch, int64 (B,): what `loss` takes, of this process's part of it."""
 
     def loss(self, batch: Any, streams: Tensor) -> tuple[Tensor, Tensor]:
-        """NT-Xent and contrastive accuracy, both (), of the views that `streams`, int64 (2,), decide."""
+        """Contrastive loss and accuracy, both (), of the views that `streams`, int64 (2,), decide."""
 
 
 class PlainContrast:
@@ -60,6 +60,7 @@ class PlainContrast:
 
     def __init__(self, model: ContrastiveModel, store: GraphStore, settings: Pretrain, device: torch.device) -> None:
         self.model, self.store, self.settings, self.device = model, store, settings, device
+        self.contrast = find_loss(settings.loss)
 
     def batches(self, rows: Iterable[np.ndarray]) -> Iterator[tuple[GraphBatch, Tensor, int]]:
         """Graphs and positions of this process's part of each batch, and the size of the whole."""
@@ -74,7 +75,7 @@ class PlainContrast:
         views = [augment(graphs, self.settings.augmentation, key).to(self.device) for key in keys]
         with mixed_precision(self.settings, self.device):
             first, second = (gather(self.model(view).float(), size) for view in views)
-        return nt_xent(first, second, self.settings.temperature)
+        return self.contrast(first, second, self.settings.temperature)
 
 
 class SlotContrast:
@@ -99,6 +100,7 @@ class SlotContrast:
         corpus lies; None for `device` if it has the memory. compiled: by torch.compile.
         """
         self.model, self.settings, self.device = model, settings, device
+        self.contrast = find_loss(settings.loss)
         self.home = home or home_of(store, device)
         self.tables = SlotTables(store.parts(MOLECULES_AT_A_TIME), self.home)
         self.counts = self.tables.counts()
@@ -137,7 +139,7 @@ class SlotContrast:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.dtype == torch.bfloat16):
             z = self.model.projection(h.flatten(0, 1)).float().view(*h.shape[:2], -1)
         first, second = (gather(view, size) for view in z)
-        return nt_xent(first, second, self.settings.temperature)
+        return self.contrast(first, second, self.settings.temperature)
 
 
 def contrast_of(

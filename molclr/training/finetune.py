@@ -3,6 +3,7 @@
 import dataclasses
 import math
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import get_args
 
@@ -12,12 +13,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from molclr.batch import GraphBatch
+from molclr.chem.seen import Seen
 from molclr.config import EncoderName, EncoderShape, Finetune, ModelName, model_name
 from molclr.data.labelled import LabelledMolecules
 from molclr.data.splits import SUBSETS
 from molclr.data.store import GraphStore, open_store_of
 from molclr.errors import MolclrError
-from molclr.evaluation.metrics import better, check_labels, score
+from molclr.evaluation.metrics import Loss, better, check_labels, find_metric, score
 from molclr.evaluation.runs import Run, RunMetrics, write_run
 from molclr.files import write_rows
 from molclr.models.encoder import Encoder
@@ -30,13 +32,22 @@ from molclr.training.checkpoint import (
     load_encoder,
     load_state,
     load_weights,
+    read_seen,
     save_weights,
     stored_encoder,
 )
-from molclr.training.device import mixed_precision, prepare
+from molclr.training.device import flushing_subnormals, mixed_precision, prepare
 
 EVALUATION_BATCH = 512
 """Molecules at a time where nothing is learned; predictions do not depend on it but for rounding."""
+
+
+SUPERVISED_LOSSES: dict[Loss, Callable[..., Tensor]] = {
+    "cross_entropy": F.binary_cross_entropy_with_logits,
+    "squared_error": F.mse_loss,
+    "absolute_error": F.l1_loss,
+}
+"""What a metric says that fine-tuning minimises: functions of outputs and labels, both (n,), and `reduction`."""
 
 
 class Predictor(nn.Module):
@@ -47,6 +58,8 @@ class Predictor(nn.Module):
 
     mean: Tensor
     scale: Tensor
+    seen: Seen | None = None
+    """What the corpus has shown to the encoder before fine-tuning, if that is known."""
 
     def __init__(self, encoder: Encoder, settings: Finetune, run: Run, labels: np.ndarray) -> None:
         """labels: float64 (n, targets) of the training molecules, NaN where missing; they decide `mean` and `scale`."""
@@ -75,19 +88,17 @@ class Predictor(nn.Module):
         return output
 
     def loss(self, graphs: GraphBatch, labels: Tensor) -> Tensor:
-        """Mean over the labels that are there of the cross-entropy, the squared error (RMSE) or the absolute error (MAE).
+        """Mean over the known labels of the loss of the primary metric (SUPERVISED_LOSSES).
 
         labels: float (num_graphs, targets), NaN where missing. Without any label the loss is 0.
         """
         known = ~labels.isnan()
         output = self(graphs)[known]
-        count = max(1, len(output))
-        if self.run.task == "classification":
-            return F.binary_cross_entropy_with_logits(output, labels[known], reduction="sum") / count
-        standardised = ((labels - self.mean) / self.scale)[known]
-        error = F.l1_loss if self.run.metric == "mae" else F.mse_loss
-        return error(output, standardised, reduction="sum") / count
+        standardised = ((labels - self.mean) / self.scale)[known]  # Classes stay as they are: mean 0, scale 1.
+        loss = SUPERVISED_LOSSES[find_metric(self.run.metric).loss]
+        return loss(output, standardised, reduction="sum") / max(1, len(output))
 
+    @flushing_subnormals()
     def predict(self, store: GraphStore, molecules: np.ndarray, device: torch.device) -> np.ndarray:
         """Probabilities of class 1, or values in the target's unit, of positions in the store: float (n, targets)."""
         self.eval()
@@ -100,6 +111,7 @@ class Predictor(nn.Module):
         return torch.cat(outputs).cpu().numpy()
 
 
+@flushing_subnormals()
 def finetune(
     data: LabelledMolecules,
     graphs: Path,
@@ -123,11 +135,12 @@ def finetune(
     train, valid, test = (data.subsets[name] for name in SUBSETS)
     pretrained = isinstance(start, Path)
     torch.manual_seed(derive_seed(run.seed, "weights"))
-    encoder = (
-        load_encoder(start, settings.dropout, encoder_class)[0]
-        if isinstance(start, Path)
-        else make_encoder(start, shape, settings.dropout)
-    )
+    seen = None
+    if isinstance(start, Path):
+        encoder, about = load_encoder(start, settings.dropout, encoder_class)
+        seen = about["seen"]
+    else:
+        encoder = make_encoder(start, shape, settings.dropout)
     _check_name(run.model, encoder.name, pretrained)
     model = Predictor(encoder, settings, run, data.labels[train]).to(device)
     optimizer = adam(model, settings, pretrained)
@@ -159,6 +172,7 @@ def finetune(
             "finetune": settings.model_dump(),
             "run": dataclasses.asdict(run),
             "explicit_hydrogens": store.explicit_hydrogens,
+            "seen": seen and seen._asdict(),
         },
     )
     write_rows(folder / "history.csv", history)
@@ -182,12 +196,13 @@ def load_predictor(path: Path, encoder_class: str | None = None) -> tuple[Predic
     holds something else.
     """
     weights, about = load_weights(path)
-    if about.keys() != {"encoder", "shape", "finetune", "run", "explicit_hydrogens"}:
+    if about.keys() != {"encoder", "shape", "finetune", "run", "explicit_hydrogens", "seen"}:
         raise MolclrError(f"'{path}' holds no fine-tuned model; give a model.safetensors of 'molclr finetune'.")
     run = Run(**about["run"])
     encoder = stored_encoder(about, path, 0.0, encoder_class)
     model = Predictor(encoder, Finetune(**about["finetune"]), run, np.zeros((1, len(run.targets))))
     load_state(model, weights, path)
+    model.seen = read_seen(about)
     return model, about["explicit_hydrogens"]
 
 
@@ -212,6 +227,7 @@ def adam(model: Predictor, settings: Finetune, pretrained: bool) -> torch.optim.
     return torch.optim.Adam(groups, weight_decay=settings.weight_decay, fused=True)
 
 
+@flushing_subnormals()
 def train_epoch(
     model: Predictor,
     optimizer: torch.optim.Optimizer,

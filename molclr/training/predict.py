@@ -6,10 +6,12 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import pandas as pd
 
+from molclr.chem.seen import warn_of_unseen
 from molclr.config import Compute
 from molclr.data.featurize import featurize
 from molclr.data.molecules import canonicalize, read_molecules, read_refusals
 from molclr.data.store import GraphStore
+from molclr.distributed import tell
 from molclr.errors import MolclrError
 from molclr.files import replacing
 from molclr.training.device import prepare
@@ -30,8 +32,8 @@ def predict(
     `output` (CSV) has every row of `table` in its order: `row` (from 0), `smiles` (canonical; as given where it is refused), a
     column a target with the probability of class 1 or a value in the target's unit, and `reason`. Where a row is refused there
     is a reason and no prediction. Hydrogens are treated as in training. encoder_class: see
-    `molclr.training.checkpoint.stored_encoder`. Raises MolclrError if the files are not what they should be, or every row is
-    refused.
+    `molclr.training.checkpoint.stored_encoder`. Tells on standard error how many molecules have what the encoder never saw in
+    pre-training. Raises MolclrError if the files are not what they should be, or every row is refused.
     """
     if output.resolve() in [
         model.with_name(name).resolve() for name in ("predictions.csv", "metrics.json", "history.csv")
@@ -46,6 +48,8 @@ def predict(
         featurize(molecules, graphs, explicit_hydrogens, processes)
         accepted, refused = read_molecules(molecules), read_refusals(rejected)
         values = predictor.to(device).predict(GraphStore(graphs), np.arange(len(accepted)), device)
+    if warning := warn_of_unseen(predictor.seen, accepted["smiles"].tolist(), explicit_hydrogens):
+        tell(f"molclr: warning: {warning}")
     targets = list(predictor.run.targets)
     predicted = accepted.join(pd.DataFrame(values, columns=targets))
     rows = pd.concat([predicted, refused]).sort_values("row")[["row", "smiles", *targets, "reason"]]

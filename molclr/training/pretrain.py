@@ -1,15 +1,18 @@
 """Contrastive pre-training of an encoder on unlabelled molecules (paper, Fig. 1 and Methods)."""
 
 import time
+from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from molclr.batch import GraphBatch
 from molclr.config import EncoderName, EncoderShape, Pretrain
-from molclr.data.corpus import RULE, CorpusSplit, split_corpus
+from molclr.data.corpus import RULE, CorpusSplit, seen_in_store, split_corpus
 from molclr.data.store import GraphStore
 from molclr.distributed import process_group, processes, rank, tell
 from molclr.errors import MolclrError
@@ -17,30 +20,44 @@ from molclr.files import write_rows
 from molclr.models.augment import augmentation_steps
 from molclr.progress import progress
 from molclr.seeds import derive_seed
+from molclr.training.channels import dead_channels
 from molclr.training.checkpoint import copy_weights, save_encoder
 from molclr.training.contrast import Contrast, ContrastiveModel, can_be_captured, contrast_of
-from molclr.training.device import prepare
+from molclr.training.device import flushing_subnormals, prepare
+from molclr.training.kept import identity, keep_finished, take_finished
+from molclr.training.optimizer import adam, rate_of
 from molclr.training.schedule import learning_rate
-from molclr.training.state import Interruption, TrainingState, alone_in, identity
+from molclr.training.state import Interruption, TrainingState, alone_in, remove_checkpoints_of
 from molclr.training.step import CapturedStep, Step
 
 STEPS_BETWEEN_LOOKS = 100
 """Steps after which the device is asked whether all was finite: it has to finish its work to answer."""
 
 
+@flushing_subnormals()
 def pretrain(
-    graphs: Path, folder: Path, name: EncoderName, shape: EncoderShape, settings: Pretrain, start_afresh: bool = False
+    graphs: Path,
+    folder: Path,
+    name: EncoderName,
+    shape: EncoderShape,
+    settings: Pretrain,
+    checkpoint_seconds: float = 300.0,
+    begin_anew: bool = False,
 ) -> None:
-    """Train on the graph store `graphs`; leave encoder.safetensors (best), last.safetensors and history.csv in `folder`.
+    """Train on the graph store `graphs`; leave encoder.safetensors (best), last.safetensors, history.csv, run.json in `folder`.
 
     A run that was cut off continues from folder/state.pt, on a CPU bit for bit as if it had not been. If that is of another
-    corpus, configuration or version of the code, it is an error, or given up if told to `start_afresh`. Called in each of
-    several processes that torchrun started, they train one model together. SIGTERM and Ctrl-C raise KeyboardInterrupt once a
-    checkpoint is written.
+    corpus, configuration or version of the code, it is an error; or it is kept in folder/kept if told to `begin_anew`. A finished
+    run is kept there too, and taken again if nothing differs. Called in each of several processes that torchrun started, they
+    train one model together. SIGTERM and Ctrl-C raise KeyboardInterrupt once a checkpoint is written.
     """
     device = prepare(settings)
     with process_group(device), alone_in(folder):
-        _pretrain(graphs, folder, name, shape, settings, start_afresh, device)
+        decided_by = identity(graphs, name, shape, settings, device)
+        if take_finished(folder, decided_by):
+            remove_checkpoints_of(folder, decided_by)
+        else:
+            _pretrain(graphs, folder, name, shape, settings, device, decided_by, checkpoint_seconds, begin_anew)
 
 
 def _pretrain(
@@ -49,8 +66,10 @@ def _pretrain(
     name: EncoderName,
     shape: EncoderShape,
     settings: Pretrain,
-    start_afresh: bool,
     device: torch.device,
+    decided_by: dict[str, Any],
+    checkpoint_seconds: float,
+    begin_anew: bool,
 ) -> None:
     store = GraphStore(graphs)
     corpus = split_corpus(len(store), settings.validation_share, settings.seed)
@@ -64,10 +83,9 @@ def _pretrain(
 
     torch.manual_seed(derive_seed(settings.seed, "weights"))
     model = ContrastiveModel(name, shape, settings).to(device)
-    on_gpu = device.type == "cuda"
-    optimizer = torch.optim.Adam(model.parameters(), weight_decay=settings.weight_decay, fused=True, capturable=on_gpu)
-    run = TrainingState(folder, model, optimizer, identity(graphs, name, shape, settings), start_afresh)
-    rate = rate_of(optimizer, device)
+    optimizer = adam(model, settings)
+    run = TrainingState(folder, model, optimizer, decided_by, begin_anew)
+    rate = rate_of(optimizer)
     held_out = batches_to_hold_out(corpus, settings)
     all_batches = (batches_of_epoch(corpus, settings, epoch) for epoch in range(settings.epochs))
     contrast = contrast_of(model, store, settings, device, chain([held_out], all_batches))
@@ -89,7 +107,7 @@ def _pretrain(
                 run.step += 1
                 if interruption.came_anywhere():
                     break
-                due = run.is_due(settings.checkpoint_seconds)
+                due = run.is_due(checkpoint_seconds)
                 if due or run.step % STEPS_BETWEEN_LOOKS == 0:
                     run.loss_sum = finite_loss(step, rows[first:], f"epoch {epoch + 1}", first)
                 if due:
@@ -98,7 +116,8 @@ def _pretrain(
             run.save()
         speed = (steps - first) * batch_size / (time.monotonic() - start)
         validation_loss, accuracy = validate(model, contrast, held_out, settings, device)
-        run.end_epoch(validation_loss, accuracy, learning_rate(settings, epoch))
+        dead = dead_channels(model.encoder, held_out_graphs(store, corpus, device))
+        run.end_epoch(validation_loss, accuracy, learning_rate(settings, epoch), dead)
         tell(f"{label}: validation loss {validation_loss:.4f}, accuracy {accuracy:.3f}, {speed:.0f} molecules/s")
 
     if rank() == 0:
@@ -106,10 +125,13 @@ def _pretrain(
             "rule": RULE,
             "share": settings.validation_share,
             "seed": settings.seed,
+            "corpus": store.identity(),
         }
+        seen = seen_in_store(store)
         write_rows(folder / "history.csv", run.history)
-        save_encoder(folder / "encoder.safetensors", model.encoder, run.best, about_corpus)
-        save_encoder(folder / "last.safetensors", model.encoder, copy_weights(model.encoder), about_corpus)
+        save_encoder(folder / "encoder.safetensors", model.encoder, run.best, about_corpus, seen)
+        save_encoder(folder / "last.safetensors", model.encoder, copy_weights(model.encoder), about_corpus, seen)
+        keep_finished(folder, decided_by)
         run.remove()
 
 
@@ -133,14 +155,6 @@ def _full_batches(molecules: np.ndarray, batch_size: int) -> np.ndarray:
 def view_streams(settings: Pretrain, device: torch.device, *purpose: int | str) -> Tensor:
     """The seeds of the two views, int64 (2,), for example of ("views", epoch)."""
     return torch.tensor([derive_seed(settings.seed, *purpose, view) for view in range(2)], device=device)
-
-
-def rate_of(optimizer: torch.optim.Optimizer, device: torch.device) -> Tensor:
-    """The learning rate of all parameters as a tensor, (), which captured steps read anew in each replay."""
-    rate = torch.zeros((), device=device)
-    for group in optimizer.param_groups:
-        group["lr"] = rate
-    return rate
 
 
 def finite_loss(step: Step, rows: np.ndarray, where: str, first: int) -> float:
@@ -168,3 +182,11 @@ def validate(
     found = [torch.stack(contrast.loss(batch, streams)) for batch in contrast.batches(held_out)]
     loss, accuracy = torch.stack(found).double().mean(0).tolist()
     return loss, accuracy
+
+
+def held_out_graphs(
+    store: GraphStore, corpus: CorpusSplit, device: torch.device, molecules: int = 2048
+) -> Iterator[GraphBatch]:
+    """The first `molecules` of those that are held out, as they are, in batches on `device`."""
+    for first in range(0, min(molecules, len(corpus.held_out)), 512):
+        yield store.batch(corpus.held_out[first : min(first + 512, molecules)]).to(device)

@@ -21,15 +21,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from molclr.config import EncoderName, EncoderShape, Pretrain
-from molclr.dependencies import source_files
-from molclr.distributed import any_process, processes, rank, same_everywhere, tell, wait_for_all
+from molclr.distributed import any_process, rank, same_everywhere, tell, wait_for_all
 from molclr.errors import MolclrError
 from molclr.files import replacing, write_rows
 from molclr.training.checkpoint import copy_weights
+from molclr.training.kept import difference, keep_unfinished, place_of_unfinished
 
 DIGEST_BYTES = hashlib.sha256().digest_size
-WRITTEN = ("state", "encoder", "last", "history")
+WRITTEN = ("state", "encoder", "last", "history", "run")
 """Stems of the files in a folder of pre-training."""
 
 
@@ -42,24 +41,27 @@ class TrainingState:
         model: nn.Module,
         optimizer: torch.optim.Optimizer,
         identity: dict[str, Any],
-        start_afresh: bool,
+        begin_anew: bool,
     ) -> None:
         """Begin at the first step, or where the state in `folder` says if it is of the same `identity`.
 
-        If it is not, or both files are damaged, raises MolclrError, or begins anew if told to `start_afresh`.
+        If it is not, or both files are damaged, raises MolclrError; or keeps them in folder/kept if told to `begin_anew`.
         """
         self.path, self.previous = folder / "state.pt", folder / "state.previous.pt"
-        self.model, self.optimizer, self.identity, self.start_afresh = model, optimizer, identity, start_afresh
+        self.model, self.optimizer, self.identity = model, optimizer, identity
         self.epoch, self.step, self.loss_sum = 0, 0, 0.0
         self.history: list[dict[str, float]] = []
         self.best: dict[str, Tensor] = {}
         self.path_is_good = False
-        self._load()
+        self.given_up: Path | None = None
+        self._load(begin_anew)
         if not (same_everywhere(self.epoch) and same_everywhere(self.step)):
             raise MolclrError(f"Not every process sees the files in '{folder}'; give a folder that all of them share.")
+        if self.given_up and rank() == 0:  # all have read it
+            keep_unfinished((self.path, self.previous), self.given_up)
         self.saved_at = time.monotonic()
 
-    def _load(self) -> None:
+    def _load(self, begin_anew: bool) -> None:
         """Continue from the last checkpoint that is whole, if there is one."""
         state = _read(self.path)
         self.path_is_good = state is not None
@@ -67,28 +69,31 @@ class TrainingState:
             problem = f"The checkpoint '{self.path}' is {'damaged' if self.path.exists() else 'missing'}"
             state = _read(self.previous)
             if state is None:
-                self._begin_anew(f"{problem}, and there is no whole one before it")
+                self._give_up(f"{problem}, and there is no whole one before it; restore a copy of it", None, begin_anew)
             else:
                 tell(f"{problem}; continuing from the one before, '{self.previous.name}'.")
         if state is None:
             return
-        if difference := _difference(state["identity"], self.identity):
-            self._begin_anew(
-                f"The unfinished run in '{self.path}' has {difference}", "undo the change to continue it, or "
-            )
+        if differing := difference(state["identity"], self.identity):
+            problem = f"The unfinished run in '{self.path}' has {differing}; undo that change to continue it"
+            self._give_up(problem, state["identity"], begin_anew)
             return
         self.epoch, self.step, self.loss_sum = state["epoch"], state["step"], state["loss_sum"]
         self.history, self.best = state["history"], state["best"]
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
 
-    def _begin_anew(self, problem: str, else_what: str = "") -> None:
-        """Say so; or raise MolclrError if nobody said that this is all right."""
-        if not self.start_afresh:
+    def _give_up(self, problem: str, decided_by: dict[str, Any] | None, begin_anew: bool) -> None:
+        """Decide where the checkpoints will be kept; or raise MolclrError if nobody said so."""
+        checkpoints = (self.path, self.previous)
+        place = place_of_unfinished(checkpoints, decided_by)
+        if not begin_anew:
             raise MolclrError(
-                f"{problem}; {else_what}delete it and '{self.previous.name}' (or give --start-afresh) to begin anew."
+                f"{problem}, or begin anew with --begin-anew (in the workflow: --config 'run={{begin_anew: true}}'), which keeps "
+                f"it in '{place}'."
             )
-        tell(f"{problem}; beginning anew.")
+        tell(f"{problem.partition(';')[0]}; it is kept in '{place}', and a new one begins.")
+        self.given_up, self.path_is_good = place, False
 
     def is_due(self, seconds: float) -> bool:
         """Whether the last checkpoint is `seconds` old."""
@@ -122,8 +127,11 @@ class TrainingState:
         self.previous.unlink(missing_ok=True)
         self.path.unlink(missing_ok=True)
 
-    def end_epoch(self, validation_loss: float, accuracy: float, rate: float) -> None:
-        """Record the epoch, keep the encoder if it is the best so far, and write history.csv and a checkpoint."""
+    def end_epoch(self, validation_loss: float, accuracy: float, rate: float, dead: list[float]) -> None:
+        """Record the epoch, keep the encoder if it is the best so far, and write history.csv and a checkpoint.
+
+        dead: the fraction of dead channels of each layer.
+        """
         if all(validation_loss < row["validation_loss"] for row in self.history):
             self.best = copy_weights(self.model.get_submodule("encoder"))
         self.history.append(
@@ -134,6 +142,7 @@ class TrainingState:
                 "validation_loss": validation_loss,
                 "contrastive_accuracy": accuracy,
                 "learning_rate": rate,
+                **{f"dead_channels_{layer}": fraction for layer, fraction in enumerate(dead, 1)},
             }
         )
         self.epoch, self.step, self.loss_sum = self.epoch + 1, 0, 0.0
@@ -151,20 +160,12 @@ def _read(path: Path) -> dict[str, Any] | None:
     return torch.load(io.BytesIO(archive), weights_only=True, map_location="cpu")
 
 
-def identity(graphs: Path, name: EncoderName, shape: EncoderShape, settings: Pretrain) -> dict[str, Any]:
-    """What decides the weights of a run, but for the machine: two runs that agree in it may continue one another."""
-    with graphs.open("rb") as file:
-        corpus = hashlib.file_digest(file, "sha256").hexdigest()
-    code = hashlib.sha256(b"".join(Path(path).read_bytes() for path in source_files("training.pretrain"))).hexdigest()
-    made_of: dict[str, Any] = {"corpus": corpus, "code": code, "torch": str(torch.__version__), "encoder": name}
-    made_of["processes"] = processes()  # Sums over them depend on it in the last digit.
-    return made_of | shape.model_dump() | settings.model_dump(exclude={"device", "threads"})
-
-
-def _difference(before: dict[str, Any], now: dict[str, Any]) -> str:
-    """The first key in which two identities differ, in words; empty if there is none."""
-    differing = (key for key in now if before.get(key) != now[key])
-    return next((f"{key} = {before.get(key)}, now it is {now[key]}" for key in differing), "")
+def remove_checkpoints_of(folder: Path, identity: dict[str, Any]) -> None:
+    """Delete the checkpoints of a run that is complete, after it was killed when it would have done so itself."""
+    for path in (folder / "state.previous.pt", folder / "state.pt"):
+        state = _read(path)
+        if rank() == 0 and state is not None and state["identity"] == identity:
+            path.unlink()
 
 
 @contextmanager

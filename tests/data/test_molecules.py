@@ -212,3 +212,11 @@ def test_the_first_row_and_rows_without_labels_are_refused_when_asked(tmp_path):
     assert rejected == ['0,C,"the first row, which the official code does not read"', "2,CCC,it has no label"]
     canonicalize(raw, tmp_path / "m.parquet", tmp_path / "r.csv", targets=["a"], labelled=True)
     assert read_molecules(tmp_path / "m.parquet")["row"].tolist() == [0, 3]
+
+
+def test_lines_that_begin_with_a_smiles(tmp_path):
+    (tmp_path / "corpus.smi").write_text("CCO ethanol 1\n\nOCC\tagain\nC1CC, ring\nC\n")
+    output, rejected = tmp_path / "table.parquet", tmp_path / "rejected.csv"
+    assert canonicalize(tmp_path / "corpus.smi", output, rejected, targets=[], unique=True) == (2, 2)
+    assert read_molecules(output)["row"].tolist() == [0, 3]
+    assert [(row, smiles) for row, smiles, _ in read_rejected(rejected)] == [(1, "OCC"), (2, "C1CC,")]

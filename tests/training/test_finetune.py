@@ -11,6 +11,7 @@ import torch
 from paths import FIXTURES
 
 from molclr.batch import GraphBatch
+from molclr.chem.seen import seen_in
 from molclr.config import Compute, EncoderShape, Finetune, Pretrain
 from molclr.data.corpus import split_corpus
 from molclr.data.labelled import read_labelled
@@ -20,7 +21,7 @@ from molclr.errors import MolclrError
 from molclr.evaluation.metrics import score
 from molclr.evaluation.runs import Run
 from molclr.models.encoders import make_encoder
-from molclr.training.checkpoint import load_weights, save_encoder
+from molclr.training.checkpoint import load_encoder, load_weights, save_encoder
 from molclr.training.embed import write_embeddings
 from molclr.training.finetune import Predictor, adam, finetune
 from molclr.training.pretrain import pretrain
@@ -331,6 +332,22 @@ def test_what_a_former_version_held_out_is_not_guessed(corpus, tmp_path):
         write_embeddings(*arguments, held_out=True)
     assert not (tmp_path / "h.parquet").exists()
     write_embeddings(*arguments)
+
+
+def test_what_is_known_of_the_corpus_stands_in_the_encoder(corpus, bbbp, tmp_path):
+    pretrain(corpus[1], tmp_path, "gcn", SHAPE, Pretrain(**ONE_EPOCH, validation_share=0.1))
+    _, about = load_encoder(tmp_path / "encoder.safetensors")
+    assert about["held_out"]["corpus"] == GraphStore(corpus[1]).identity() != GraphStore(bbbp[1]).identity()
+    assert about["seen"] == seen_in(pq.read_table(corpus[0])["smiles"].to_pylist())._replace(charges=None)
+
+
+def test_nothing_is_held_out_of_another_corpus(corpus, benchmark_files, tmp_path):
+    pretrain(corpus[1], tmp_path, "gcn", SHAPE, Pretrain(**ONE_EPOCH, validation_share=0.1))
+    molecules, _, graphs = benchmark_files(FIXTURES / "bbbp.csv", "bbbp")
+    arguments = molecules, graphs, tmp_path / "h.parquet", tmp_path / "encoder.safetensors", Compute()
+    with pytest.raises(MolclrError, match=r"bbbp\.safetensors' is not the corpus of .*embed without --held-out"):
+        write_embeddings(*arguments, held_out=True)
+    assert not (tmp_path / "h.parquet").exists()
 
 
 def test_embeddings_of_held_out_molecules(corpus, tmp_path):

@@ -4,7 +4,7 @@ import itertools
 import numpy as np
 import pytest
 import torch
-from forks import SETTINGS, SHAPE, results_of
+from forks import RESULTS, SETTINGS, SHAPE, results_of
 
 from molclr.config import Pretrain
 from molclr.data.corpus import RULE, split_corpus
@@ -34,11 +34,7 @@ def test_it_learns_and_leaves_what_it_promises(undisturbed):
     assert [row["epoch"] for row in history] == ["1", "2", "3"]
     assert float(history[-1]["train_loss"]) < float(history[0]["train_loss"])
     assert set(history[0]) >= {"step", "validation_loss", "contrastive_accuracy", "learning_rate"}
-    assert sorted(path.name for path in undisturbed.iterdir()) == [
-        "encoder.safetensors",
-        "history.csv",
-        "last.safetensors",
-    ]
+    assert {path.name for path in undisturbed.iterdir()} == {*RESULTS, "kept"}
 
 
 @pytest.mark.parametrize(("losses", "best"), [([2.0, 1.0, 3.0], 2), ([3.0, 2.0, 1.0], 3), ([1.0, 1.0, 2.0], 1)])
@@ -98,9 +94,8 @@ def test_a_step_that_is_not_finite_stops_the_run_and_keeps_the_last_checkpoint(
 
     right = PlainContrast.loss
     monkeypatch.setattr(PlainContrast, "loss", spoil)
-    often = SETTINGS.model_copy(update={"checkpoint_seconds": 0.0})
     with pytest.raises(MolclrError, match=r"not finite in epoch 2, step \d+; lower pretrain\.learning_rate") as error:
-        pretrain(corpus[1], tmp_path, "gin", SHAPE, often)
+        pretrain(corpus[1], tmp_path, "gin", SHAPE, SETTINGS, checkpoint_seconds=0.0)
     assert f"rows of the graph store: {', '.join(map(str, asked[12]))}." in str(error.value)
     assert not (tmp_path / "encoder.safetensors").exists()
     monkeypatch.undo()
@@ -152,7 +147,8 @@ def test_learning_rate_warms_up_and_falls():
 def test_an_encoder_comes_back_as_it_was(undisturbed, corpus):
     encoder, about = load_encoder(undisturbed / "encoder.safetensors")
     assert (encoder.name, encoder.shape) == ("gin", SHAPE)
-    assert about["held_out"] == {"rule": RULE, "share": 0.05, "seed": 0}
+    corpus_identity = GraphStore(corpus[1]).identity()
+    assert about["held_out"] == {"rule": RULE, "share": 0.05, "seed": 0, "corpus": corpus_identity}
     encoder.eval()
     with torch.no_grad():
         assert encoder(*GraphStore(corpus[1]).batch(np.arange(8))).shape == (8, 24)

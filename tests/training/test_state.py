@@ -1,5 +1,7 @@
+import json
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -7,18 +9,19 @@ import time
 from threading import Thread
 
 import pytest
-from forks import SETTINGS, SHAPE, in_forks, results_of
+from forks import RESULTS, SETTINGS, SHAPE, in_forks, results_of
 
 from molclr import cli
+from molclr.digest import code_digest
 from molclr.errors import MolclrError
+from molclr.training import kept as kept_module
 from molclr.training import pretrain as module
 from molclr.training import state as state_module
 from molclr.training.contrast import PlainContrast
 from molclr.training.pretrain import pretrain
 from molclr.training.state import alone_in
 
-OFTEN = SETTINGS.model_copy(update={"checkpoint_seconds": 0.0})
-NEVER = SETTINGS.model_copy(update={"checkpoint_seconds": 1e9})
+OFTEN, NEVER = 0.0, 1e9  # seconds between checkpoints
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +31,7 @@ def undisturbed(corpus, tmp_path_factory):
     return folder
 
 
-def run_until(monkeypatch, graphs, folder, step, event, settings=OFTEN):
+def run_until(monkeypatch, graphs, folder, step, event, seconds=OFTEN):
     """Pre-train, and let `event` happen in the step of that number, from 1, counted over all epochs."""
     steps = 0
 
@@ -42,7 +45,7 @@ def run_until(monkeypatch, graphs, folder, step, event, settings=OFTEN):
     loss = PlainContrast.loss
     with monkeypatch.context() as patch:
         patch.setattr(PlainContrast, "loss", counted)
-        pretrain(graphs, folder, "gin", SHAPE, settings)
+        pretrain(graphs, folder, "gin", SHAPE, SETTINGS, checkpoint_seconds=seconds)
 
 
 def interrupt():
@@ -58,11 +61,11 @@ def unfinished(corpus, tmp_path, monkeypatch):
     return tmp_path
 
 
-@pytest.mark.parametrize("settings", [OFTEN, NEVER], ids=["often", "never"])
+@pytest.mark.parametrize("seconds", [OFTEN, NEVER], ids=["often", "never"])
 @pytest.mark.parametrize("step", [1, 2, 9, 10, 14, 20])
-def test_a_run_that_was_cut_off_ends_in_the_same_bytes(undisturbed, corpus, tmp_path, monkeypatch, step, settings):
+def test_a_run_that_was_cut_off_ends_in_the_same_bytes(undisturbed, corpus, tmp_path, monkeypatch, step, seconds):
     with pytest.raises(KeyboardInterrupt):
-        run_until(monkeypatch, corpus[1], tmp_path, step, interrupt, settings)
+        run_until(monkeypatch, corpus[1], tmp_path, step, interrupt, seconds)
     pretrain(corpus[1], tmp_path, "gin", SHAPE, SETTINGS)
     assert results_of(tmp_path) == results_of(undisturbed)
 
@@ -143,13 +146,18 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(undisturbed, unfinish
     assert results_of(unfinished) == results_of(undisturbed)
 
 
-def test_two_damaged_checkpoints_are_an_error_unless_told_to_start_afresh(undisturbed, unfinished, corpus, capsys):
+def test_two_damaged_checkpoints_are_an_error_unless_told_to_begin_anew(undisturbed, unfinished, corpus, capsys):
     for name in ("state.pt", "state.previous.pt"):
         damage(unfinished / name, "truncated")
-    with pytest.raises(MolclrError, match=r"state\.pt' is damaged, and there is no whole one before it; delete it"):
+    before = [(unfinished / name).read_bytes() for name in ("state.pt", "state.previous.pt")]
+    with pytest.raises(
+        MolclrError, match=r"state\.pt' is damaged, and there is no whole one before it; restore a copy"
+    ):
         pretrain(corpus[1], unfinished, "gin", SHAPE, SETTINGS)
-    pretrain(corpus[1], unfinished, "gin", SHAPE, SETTINGS, start_afresh=True)
-    assert "beginning anew" in capsys.readouterr().err
+    pretrain(corpus[1], unfinished, "gin", SHAPE, SETTINGS, begin_anew=True)
+    (kept,) = (unfinished / "kept").glob("unfinished-damaged-*")
+    assert f"it is kept in '{kept}', and a new one begins" in capsys.readouterr().err
+    assert [(kept / name).read_bytes() for name in ("state.pt", "state.previous.pt")] == before
     assert results_of(unfinished) == results_of(undisturbed)
 
 
@@ -194,7 +202,9 @@ def run_until_full(patch, pretrain_, fill, *arguments):
 
 def test_another_configuration_does_not_continue_a_run(unfinished, corpus):
     other = SETTINGS.model_copy(update={"temperature": 0.5})
-    with pytest.raises(MolclrError, match=r"state\.pt' has temperature = 0\.1, now it is 0\.5; undo the change"):
+    with pytest.raises(
+        MolclrError, match=r"has temperature = 0\.1, now it is 0\.5; undo that change to continue it, or begin"
+    ):
         pretrain(corpus[1], unfinished, "gin", SHAPE, other)
     with pytest.raises(MolclrError, match="width = 16, now it is 8"):
         pretrain(corpus[1], unfinished, "gin", SHAPE.model_copy(update={"width": 8}), SETTINGS)
@@ -208,24 +218,86 @@ def test_another_corpus_does_not_continue_a_run(unfinished, corpus, tmp_path_fac
 
 
 def test_other_code_does_not_continue_a_run(unfinished, corpus, monkeypatch):
-    monkeypatch.setattr(state_module, "source_files", lambda name: [__file__])
+    monkeypatch.setattr(kept_module, "code_digest", lambda name: "another")
     with pytest.raises(MolclrError, match=r"state\.pt' has code = "):
         pretrain(corpus[1], unfinished, "gin", SHAPE, SETTINGS)
 
 
 def test_another_number_of_processes_does_not_continue_a_run(unfinished, corpus, monkeypatch):
-    monkeypatch.setattr(state_module, "processes", lambda: 2)
+    monkeypatch.setattr(kept_module, "processes", lambda: 2)
     with pytest.raises(MolclrError, match=r"state\.pt' has processes = 1, now it is 2"):
         pretrain(corpus[1], unfinished, "gin", SHAPE, SETTINGS)
 
 
-def test_told_so_it_begins_anew(unfinished, corpus, tmp_path_factory, capsys):
+def test_told_so_it_begins_anew_and_keeps_the_unfinished_run(undisturbed, unfinished, corpus, tmp_path_factory, capsys):
+    """Which continues once its checkpoints are moved back."""
     other = SETTINGS.model_copy(update={"temperature": 0.5})
-    pretrain(corpus[1], unfinished, "gin", SHAPE, other, start_afresh=True)
-    assert "temperature = 0.1, now it is 0.5; beginning anew" in capsys.readouterr().err
+    pretrain(corpus[1], unfinished, "gin", SHAPE, other, begin_anew=True)
+    (kept,) = (unfinished / "kept").glob("unfinished-*")
+    assert f"temperature = 0.1, now it is 0.5; it is kept in '{kept}', and a new one begins" in capsys.readouterr().err
     fresh = tmp_path_factory.mktemp("fresh")
     pretrain(corpus[1], fresh, "gin", SHAPE, other)
     assert results_of(unfinished) == results_of(fresh)
+    assert {path.name for path in kept.iterdir()} == {"state.pt", "state.previous.pt"}
+    for path in kept.iterdir():
+        path.rename(unfinished / path.name)
+    pretrain(corpus[1], unfinished, "gin", SHAPE, SETTINGS)
+    assert results_of(unfinished) == results_of(undisturbed)
+
+
+@pytest.fixture
+def finished(undisturbed, tmp_path):
+    """A copy of a folder with a finished run, and of it the folder where that is kept."""
+    shutil.copytree(undisturbed, tmp_path, dirs_exist_ok=True)
+    (kept,) = (tmp_path / "kept").iterdir()
+    return tmp_path, kept
+
+
+def forbid_training(monkeypatch):
+    monkeypatch.setattr(module, "contrastive_loss", lambda *_: pytest.fail("it trains"))
+
+
+def test_a_finished_run_outlives_the_next_and_is_taken_again(undisturbed, corpus, finished, monkeypatch, capsys):
+    """Also when Snakemake has deleted the outputs before the job."""
+    folder, kept = finished
+    for name in RESULTS:
+        (folder / name).unlink()
+    pretrain(corpus[1], folder, "gin", SHAPE, SETTINGS.model_copy(update={"epochs": 1}))
+    assert results_of(folder) != results_of(undisturbed)
+    assert len(list((folder / "kept").iterdir())) == 2
+    with monkeypatch.context() as patch:
+        forbid_training(patch)
+        pretrain(corpus[1], folder, "gin", SHAPE, SETTINGS)
+    assert f"Nothing differs from the finished run in '{kept}': its files are taken" in capsys.readouterr().err
+    assert results_of(folder) == results_of(undisturbed)
+
+
+def test_a_finished_run_on_other_threads_is_not_taken(corpus, finished, monkeypatch):
+    """They decide the last digits, and are parameters of the workflow's rule."""
+    forbid_training(monkeypatch)
+    with pytest.raises(pytest.fail.Exception, match="it trains"):
+        pretrain(corpus[1], finished[0], "gin", SHAPE, SETTINGS.model_copy(update={"threads": 2}))
+
+
+def test_a_damaged_copy_of_a_finished_run_is_not_taken(undisturbed, corpus, finished, capsys):
+    folder, kept = finished
+    damage(kept / "encoder.safetensors", "one bit")
+    pretrain(corpus[1], folder, "gin", SHAPE, SETTINGS)
+    assert f"The finished run in '{kept}' is damaged, so this one begins" in capsys.readouterr().err
+    assert results_of(folder) == results_of(kept) == results_of(undisturbed)
+
+
+def test_a_run_names_what_decided_it(undisturbed):
+    identity = json.loads((undisturbed / "run.json").read_text())["identity"]
+    assert identity["code"] == code_digest("molclr.training.pretrain")
+    assert (identity["threads"], identity["device"], identity["processes"]) == (1, "cpu", 1)
+    assert identity["temperature"] == SETTINGS.temperature and identity["width"] == SHAPE.width
+    assert not {"gpus", "checkpoint_seconds", "results"} & identity.keys()
+
+
+def test_an_unfinished_run_continues_on_other_threads(unfinished, corpus):
+    pretrain(corpus[1], unfinished, "gin", SHAPE, SETTINGS.model_copy(update={"threads": 2}))
+    assert json.loads((unfinished / "run.json").read_text())["identity"]["threads"] == 2
 
 
 def test_one_process_at_a_time_trains_in_a_folder(tmp_path, capsys):

@@ -20,7 +20,7 @@ GRAPHS = "data/graphs/freesolv-120.safetensors"
 PROFILE = ["--workflow-profile", "profiles/slurm", "--default-resources", "slurm_partition=main"]
 # No data base that remembers jobs. After every look that finds nothing new Snakemake waits 10 s longer: the first is late enough.
 STATES = ["--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "10"]
-CONFIGURATION = ["--configfile", "config/test.yaml", "--config", "pretrain={gpus: 1}"]
+CONFIGURATION = ["--configfile", "config/test.yaml", "--config", "run={pretrain_gpus: 1}"]
 
 
 def snakemake(folder, environment, *targets):

@@ -1,4 +1,4 @@
-"""dvc.yaml says of each stage what the Snakemake rules say, and dvc.lock what the files of this repository say."""
+"""dvc.yaml says of each stage what the Snakemake rules say."""
 
 import os
 import re
@@ -9,21 +9,22 @@ from pathlib import Path
 
 import pytest
 import yaml
-from dvc.utils.serialize import dump_yaml
 from paths import REPOSITORY
 
-from molclr.config import Config, Section
-from workflow import provenance
+from molclr.config import Config, parse_section
+from workflow import digests, provenance
 
 pytestmark = pytest.mark.workflow
-STAGES = yaml.safe_load((REPOSITORY / "dvc.yaml").read_text())["stages"]
+ALL_STAGES = yaml.safe_load((REPOSITORY / "dvc.yaml").read_text())["stages"]
+STAGES = {name: stage for name, stage in ALL_STAGES.items() if name != "code"}
 CONFIG = "params.yaml"
 OTHER_VALUES = {
     "corpus": "{molecules: 301, exclude: molecules}",
     "benchmarks": "[bbbp, lipo, clintox]",
+    "own_benchmarks": "{mine: {table: %s, task: regression, metric: mae, targets: [freesolv], split: random-1}}",
     "benchmark_molecules": "121",
     "drop_first_row": "true",
-    "one_model_a_target": "true",
+    "single_task": "true",
     "explicit_hydrogens": "true",
     "search_trials": "2",
     "models": "[SVM, GCN, MolCLR_GCN]",
@@ -37,6 +38,16 @@ OTHER_VALUES = {
     "figures": "{neighbours: 3, property: tpsa}",
 }
 """For every key that dvc.yaml names, another value."""
+OWN_TABLE = "tests/fixtures/freesolv.csv"
+OTHER_VALUES["own_benchmarks"] %= OWN_TABLE
+BESIDE = {
+    "single_task": ["benchmarks=[clintox]"],  # has two targets
+    "own_benchmarks": [
+        "benchmarks=[mine]",
+        f"own_benchmarks={{mine: {{table: {OWN_TABLE}, task: regression, metric: rmse, targets: [freesolv]}}}}",
+    ],
+}
+"""For some of them, what both plans that are compared have."""
 
 
 @cache
@@ -66,11 +77,15 @@ def stage_of(path):
 
 
 def folder_of(path, stage):
-    return next((str(folder) for folder in provenance.folders(stage) if Path(path).is_relative_to(folder)), None)
+    return next((folder for folder in folders(stage) if Path(path).is_relative_to(folder)), None)
+
+
+def folders(stage):
+    return [folder for out in stage["outs"] for folder in out]
 
 
 def keys_of(stage):
-    return {key for entry in STAGES[stage]["params"] for key in entry[CONFIG]}
+    return {key for entry in STAGES[stage]["params"] for key in entry.get(CONFIG, [])}
 
 
 @pytest.fixture(scope="module")
@@ -80,8 +95,9 @@ def planned():
 
 def jobs_with_another(key):
     """The jobs with the other value of a key, and those without it."""
-    beside = ["benchmarks=[clintox]"] if key == "one_model_a_target" else []  # has two targets
-    return jobs(f"{key.partition('.')[0]}={OTHER_VALUES[key]}", *beside), jobs(*beside)
+    beside = BESIDE.get(key, [])
+    other = [value for value in beside if not value.startswith(f"{key}=")]
+    return jobs(f"{key.partition('.')[0]}={OTHER_VALUES[key]}", *other), jobs(*beside)
 
 
 @pytest.fixture(scope="module")
@@ -92,12 +108,14 @@ def plans(planned):
 
 @pytest.mark.parametrize("name", STAGES)
 def test_the_dependencies_of_a_stage_are_the_inputs_of_its_jobs(plans, name):
-    """Of all that they can be: DVC has to know code that only another configuration runs."""
+    """Of all that they can be: another configuration may read other files."""
     inputs = {path for plan in plans for inputs, _ in plan[name].values() for path in inputs if stage_of(path) != name}
     expected = {
         folder_of(path, STAGES[stage_of(path)]) if stage_of(path) else os.path.normpath(path) for path in inputs
     }
-    stated = set(STAGES[name]["deps"])
+    expected -= {OWN_TABLE}  # Whoever has a table of one's own adds it to dvc.yaml.
+    own = parse_section(Config, yaml.safe_load((REPOSITORY / CONFIG).read_text()), CONFIG)
+    stated = set(STAGES[name].get("deps", [])) - {table.table for table in (*own.own_benchmarks.values(), own.corpus)}
     assert stated == expected, f"add to dvc.yaml: {expected - stated}; remove from it: {stated - expected}"
 
 
@@ -106,7 +124,7 @@ def test_the_folders_of_a_stage_are_made_by_its_jobs(planned, name):
     made = {
         folder_of(path, STAGES[name]) for outputs in planned[name] if isinstance(outputs, tuple) for path in outputs
     }
-    assert made == {str(folder) for folder in provenance.folders(STAGES[name])}
+    assert made == set(folders(STAGES[name]))
 
 
 def test_every_job_is_one_of_a_stage(plans):
@@ -118,7 +136,7 @@ def test_every_job_is_one_of_a_stage(plans):
 
 
 def test_every_key_that_decides_is_a_parameter():
-    assert {key.partition(".")[0] for key in OTHER_VALUES} == set(Config.model_fields) - {"results", "mirror"}
+    assert {key.partition(".")[0] for key in OTHER_VALUES} == set(Config.model_fields) - {"results", "mirror", "run"}
     assert set().union(*map(keys_of, STAGES)) == set(OTHER_VALUES)
 
 
@@ -133,13 +151,13 @@ def test_the_parameters_of_a_stage_are_those_of_its_jobs(key):
 
 
 def test_pre_training_takes_as_many_processes_as_gpus(planned):
-    """Neither they nor the time between checkpoints are parameters, which would make files anew that stay the same."""
+    """And begins anew only if told so. None of it is a parameter, which would run jobs again that make the same files."""
     job = next(job for job in planned["pretrain"] if "results/pretrain/gin/encoder.safetensors" in job)
-    changed = jobs("pretrain={gpus: 4, checkpoint_seconds: 60, temperature: 0.1, epochs: 2, warmup_epochs: 1}")
+    changed = jobs("run={pretrain_gpus: 4, checkpoint_seconds: 60, begin_anew: true}")
     before, after = planned["pretrain"][job][1], changed["pretrain"][job][1]
     assert before.startswith("molclr pretrain ") and " --checkpoint-seconds 300.0 " in before
     assert after.startswith("torchrun --standalone --nproc-per-node 4 -m molclr.cli pretrain ")
-    assert "molclr " + after.partition(" molclr.cli ")[2].replace("-seconds 60.0", "-seconds 300.0") == before
+    assert "molclr " + after.partition(" molclr.cli ")[2].replace("60.0 --begin-anew", "300.0") == before
 
 
 def test_every_parameter_of_dvc_yaml_stands_in_the_default_configuration():
@@ -151,32 +169,6 @@ def test_every_parameter_of_dvc_yaml_stands_in_the_default_configuration():
         assert section in values and (not name or name in values[section]), key
 
 
-def test_keys_that_decide_nothing_are_those_that_no_rule_has_as_parameters():
-    sections = {key: field.annotation for key, field in Config.model_fields.items()}
-    excluded = {
-        f"{key}.{name}"
-        for key, section in sections.items()
-        if isinstance(section, type) and issubclass(section, Section)
-        for name, field in section.model_fields.items()
-        if field.exclude
-    }
-    assert excluded - {"encoder.released"} == provenance.DECIDES_NOTHING
-
-
-def test_restore_compares_parameters_as_dvc_reads_them(monkeypatch, tmp_path):
-    """And lets those that decide nothing be what they are."""
-    stage = {"cmd": "true", "params": [{"config.yaml": ["pretrain"]}], "deps": [], "outs": []}
-    lock = stage | {"params": {"config.yaml": {"pretrain": {"learning_rate": 1e-5, "gpus": 0}}}}
-    monkeypatch.chdir(tmp_path)
-    dump_yaml("dvc.yaml", {"stages": {"pretrain": stage}})
-    dump_yaml("dvc.lock", {"stages": {"pretrain": lock}})
-    Path("config.yaml").write_text("pretrain: {learning_rate: 1e-5, gpus: 1}")
-    assert provenance.differences("pretrain") == []
-    Path("config.yaml").write_text("pretrain: {learning_rate: 1e-4, gpus: 0}")
-    (difference,) = provenance.differences("pretrain")
-    assert difference == "pretrain: pretrain.learning_rate in config.yaml is 0.0001, was 1e-05"
-
-
 def test_snakemake_and_dvc_read_one_configuration(monkeypatch, tmp_path):
     """An editor that replaces the link would have DVC record parameters that Snakemake did not have."""
     monkeypatch.chdir(tmp_path)
@@ -184,18 +176,28 @@ def test_snakemake_and_dvc_read_one_configuration(monkeypatch, tmp_path):
     Path("config").mkdir()
     link = Path("config/config.yaml")
     link.symlink_to("../params.yaml")
-    provenance.refuse_another_configuration()
+    provenance.require_one_configuration()
     link.unlink()
     for replaced in (False, True):
         if replaced:
             link.write_text("seeds: [0]")
-        with pytest.raises(provenance.Refusal, match=r"no link to params\.yaml"):
-            provenance.refuse_another_configuration()
+        with pytest.raises(provenance.ProvenanceError, match=r"not a link to params\.yaml"):
+            provenance.require_one_configuration()
 
 
-def test_the_lock_is_that_of_this_code_and_these_parameters(monkeypatch):
-    """Otherwise no clone could restore what it names."""
-    monkeypatch.chdir(REPOSITORY)
-    assert list(provenance.read_stages("dvc.lock")) == list(STAGES)
-    found = [line for name in STAGES for line in provenance.differences(name)]
-    assert found == [], "run `dvc repro` and commit dvc.lock"
+def test_the_stages_of_dvc_are_known_where_snakemake_is_run_for_them():
+    """Their folders and rules, too; and the digests of their code are parameters."""
+    assert {name: folders(stage) for name, stage in STAGES.items()} == provenance.STAGES
+    assert list(digests.RULES_OF) == list(STAGES)
+    for name, stage in STAGES.items():
+        assert {"workflow/code.yaml": [name]} in stage["params"]
+        assert stage["cmd"] == f"python -m workflow.provenance snakemake all_{name}"
+    written = {path.name for path in (REPOSITORY / "workflow/rules").iterdir()}
+    assert written == {f"{name}.smk" for name in digests.RULES_OF.values()}
+
+
+def test_the_code_is_looked_at_before_anything_else():
+    """In DVC's order of stages: whatever a digest is made of is a dependency, and its file is what the others depend on."""
+    stage = ALL_STAGES["code"]
+    assert next(iter(ALL_STAGES)) == "code" and [*stage["outs"][0]] == ["workflow/code.yaml"]
+    assert set(stage["deps"]) == {"Snakefile", "molclr", "workflow/digests.py", "workflow/rules"}

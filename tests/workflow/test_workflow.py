@@ -23,6 +23,7 @@ pytestmark = [pytest.mark.workflow, pytest.mark.network]
 OUTPUTS = {
     "tables/predictions.csv.gz",
     *(f"tables/{name}.csv" for name in ("datasets", "leakage", "leakage_molecules")),
+    *(f"tables/{task}_scores.csv" for task in ("classification", "regression")),
     *(
         f"tables/{task}.{form}"
         for task in ("classification", "regression")
@@ -113,10 +114,10 @@ def test_a_parameter_decides_pre_training_and_what_follows(finished):
 
 @pytest.mark.parametrize(
     "option",
-    ["pretrain={gpus: 4}", "pretrain={checkpoint_seconds: 60}", "finetune={gpus: 1}", "baselines={threads: 2}"],
+    ["{pretrain_gpus: 4, finetune_gpus: 1}", "{checkpoint_seconds: 60, begin_anew: true}", "{forest_threads: 2}"],
 )
 def test_what_decides_nothing_re_runs_nothing(finished, option):
-    assert planned(finished, "--config", option) == {}
+    assert planned(finished, "--config", f"run={option}") == {}
 
 
 def test_a_figure_decides_nothing_but_figures(finished, edit):

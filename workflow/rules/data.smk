@@ -10,7 +10,7 @@ def table_name(name, molecules):
 def parts_of(name):
     """What is learned at a time of a benchmark: all its targets, or each by itself under a name of its own."""
     targets = benchmarks[name].targets
-    if settings.one_model_a_target and len(targets) > 1:
+    if settings.single_task and len(targets) > 1:
         return {f"{name}.target-{number}": target for number, target in enumerate(targets, 1)}
     return {name: None}
 
@@ -18,9 +18,22 @@ def parts_of(name):
 WHOLE_CORPUS = table_name(settings.corpus.name, settings.corpus.molecules)
 CORPUS = WHOLE_CORPUS + (f".without-test-{settings.corpus.exclude}" if settings.corpus.exclude else "")
 MOLECULES_PER_SHARD = 1_000_000
-CORPUS_ROWS = settings.corpus.molecules or catalogue[settings.corpus.name].rows or 10_000_000
+OWN_CORPUS = {settings.corpus.name: settings.corpus} if settings.corpus.table else {}
+# Tables of one's own -> what the configuration says of them.
+OWN = OWN_CORPUS | {name: own for name, own in settings.own_benchmarks.items() if name in benchmarks}
+
+
+def corpus_rows():
+    """About how many rows are taken of the corpus; of one's own, a line is some 50 bytes."""
+    if settings.corpus.molecules:
+        return settings.corpus.molecules
+    if settings.corpus.table:
+        return max(1, os.path.getsize(settings.corpus.table) // 50)
+    return catalogue[settings.corpus.name].rows or 10_000_000
+
+
 # Jobs that share the featurizing of the corpus. No key: Snakemake would make the store anew, and pre-train again, for another value.
-SHARDS = math.ceil(CORPUS_ROWS / MOLECULES_PER_SHARD)
+SHARDS = math.ceil(corpus_rows() / MOLECULES_PER_SHARD)
 BENCHMARK_OF = {part: name for name in benchmarks for part in parts_of(name)}
 TABLE_OF = {
     part: table_name(part, settings.benchmark_molecules) + (".drop-first" if settings.drop_first_row else "")
@@ -29,7 +42,7 @@ TABLE_OF = {
 RAW = {WHOLE_CORPUS: settings.corpus.name} | {TABLE_OF[part]: name for part, name in BENCHMARK_OF.items()}
 LIMITS = dict.fromkeys(TABLE_OF.values(), settings.benchmark_molecules) | {WHOLE_CORPUS: settings.corpus.molecules}
 TARGETS = {TABLE_OF[part]: target for name in benchmarks for part, target in parts_of(name).items()}
-SCHEMES = {"scaffold": "scaffold", "random": "random-0"}
+FETCHED = sorted({*RAW.values()} - {*OWN})
 
 
 def molecules_of(part):
@@ -43,8 +56,21 @@ def graphs_of(part):
 
 
 def split_of(part):
-    """Path of its split; the scheme stands in the name."""
-    return f"data/splits/{TABLE_OF[part]}.{SCHEMES[benchmarks[BENCHMARK_OF[part]].split]}.csv"
+    """Path of its split; the scheme and its seed stand in the name."""
+    return f"data/splits/{TABLE_OF[part]}.{benchmarks[BENCHMARK_OF[part]].split}.csv"
+
+
+def raw_of(table):
+    """Path of the raw table that a molecule table is made of."""
+    return OWN[RAW[table]].table if RAW[table] in OWN else f"data/raw/{RAW[table]}.csv"
+
+
+def split_options(wildcards, input):
+    """How a table is split, as options."""
+    if wildcards.scheme == "given":
+        return ["--given", input.given, "--column", OWN[RAW[wildcards.table]].split_column]
+    scheme, _, seed = wildcards.scheme.partition("-")
+    return ["--scheme", scheme, *(["--seed", seed] if seed else [])]
 
 
 def audited(wildcards=None):
@@ -64,29 +90,30 @@ def audited_options(wildcards, input):
 
 def selection_of(table):
     """What goes into a molecule table, as options."""
+    own = OWN.get(RAW[table])
     options = ["--limit", LIMITS[table]] if LIMITS[table] else []
+    if own:
+        options += ["--smiles-column", own.smiles_column]
     if table == WHOLE_CORPUS:
-        return [*options, "--unique"]
+        return [*options, "--unique", *(["--targets"] if own else [])]
     if settings.drop_first_row:
         options.append("--drop-first")
     if TARGETS[table]:
-        options += ["--targets", TARGETS[table], "--labelled"]
-    return options
+        return [*options, "--labelled", "--targets", TARGETS[table]]
+    return [*options, "--targets", *own.targets] if own else options
 
 
 wildcard_constraints:
-    dataset="|".join(sorted(set(RAW.values()))),
+    dataset="|".join(FETCHED) or "none",
     checkpoint="|".join(catalogue.checkpoints),
     table="|".join([*RAW, CORPUS]),
     hydrogens=r"|\.hydrogens",
     shard=r"\d+",
-    scheme="|".join(SCHEMES.values()),
+    scheme=r"[a-z_]+(-\d+)?",
 
 
 rule fetch:
     """Get a data set from the first of its sources that answers with the right bytes."""
-    input:
-        code=source_files("data.fetch"),
     output:
         table="data/raw/{dataset}.csv",
         source="data/raw/{dataset}.source.json",
@@ -98,6 +125,7 @@ rule fetch:
         mem_mb=1000,
         runtime=240,
     params:
+        code=code_digest("molclr.data.fetch"),
         entry=lambda wildcards: catalogue[wildcards.dataset].model_dump_json(
             include={"targets", "rows", "fingerprint", "sources"}
         ),
@@ -107,8 +135,6 @@ rule fetch:
 
 rule fetch_checkpoint:
     """Get an encoder that the authors released."""
-    input:
-        code=source_files("data.fetch"),
     output:
         checkpoint="data/raw/{checkpoint}.pth",
         source="data/raw/{checkpoint}.source.json",
@@ -120,16 +146,16 @@ rule fetch_checkpoint:
         mem_mb=1000,
         runtime=60,
     params:
+        code=code_digest("molclr.data.fetch"),
         entry=lambda wildcards: catalogue[wildcards.checkpoint].model_dump_json(include={"sources"}),
     shell:
         "molclr fetch {wildcards.checkpoint} --output {output.checkpoint:q} --source {output.source:q} 2> {log:q}"
 
 
 rule canonicalize:
-    """Canonical SMILES, one row a molecule; refused rows with their reason in a table of their own."""
+    """Canonical SMILES, one row per molecule; rejected rows with their reason in a table of their own."""
     input:
-        raw=lambda wildcards: f"data/raw/{RAW[wildcards.table]}.csv",
-        code=source_files("data.molecules"),
+        raw=lambda wildcards: raw_of(wildcards.table),
     output:
         molecules="data/molecules/{table}.parquet",
         rejected="data/molecules/{table}.rejected.csv",
@@ -144,6 +170,7 @@ rule canonicalize:
         mem_mb=2000,
         runtime=240,
     params:
+        code=code_digest("molclr.data.molecules"),
         selection=lambda wildcards: selection_of(wildcards.table),
     shell:
         "molclr canonicalize {input.raw:q} --molecules {output.molecules:q} --rejected {output.rejected:q}"
@@ -154,7 +181,7 @@ rule split:
     """Assign every molecule of a benchmark to train, valid or test."""
     input:
         molecules="data/molecules/{table}.parquet",
-        code=source_files("data.splits"),
+        given=lambda wildcards: raw_of(wildcards.table) if wildcards.scheme == "given" else [],
     output:
         split="data/splits/{table}.{scheme}.csv",
     log:
@@ -165,9 +192,10 @@ rule split:
         mem_mb=1000,
         runtime=60,
     params:
-        scheme=lambda wildcards: "--scheme random --seed 0" if wildcards.scheme == "random-0" else "--scheme scaffold",
+        code=code_digest("molclr.data.splits"),
+        scheme=split_options,
     shell:
-        "molclr split {input.molecules:q} {params.scheme} --output {output.split:q} 2> {log:q}"
+        "molclr split {input.molecules:q} {params.scheme:q} --output {output.split:q} 2> {log:q}"
 
 
 if settings.corpus.exclude:
@@ -177,7 +205,6 @@ if settings.corpus.exclude:
         input:
             corpus=f"data/molecules/{WHOLE_CORPUS}.parquet",
             benchmarks=audited,
-            code=source_files("data.leakage"),
         output:
             molecules=f"data/molecules/{CORPUS}.parquet",
             rejected=f"data/molecules/{CORPUS}.rejected.csv",
@@ -190,6 +217,7 @@ if settings.corpus.exclude:
             mem_mb=2000,
             runtime=240,
         params:
+            code=code_digest("molclr.data.leakage"),
             like=settings.corpus.exclude,
             benchmarks=audited_options,
         shell:
@@ -201,7 +229,6 @@ rule featurize:
     """The graphs of a molecule table as flat arrays in one file."""
     input:
         molecules="data/molecules/{table}.parquet",
-        code=source_files("data.featurize"),
     output:
         graphs="data/graphs/{table}{hydrogens}.safetensors",
     log:
@@ -215,6 +242,7 @@ rule featurize:
         mem_mb=1500,
         runtime=240,
     params:
+        code=code_digest("molclr.data.featurize"),
         options=lambda wildcards: "--explicit-hydrogens" if wildcards.hydrogens else "",
     shell:
         "molclr featurize {input.molecules:q} {params.options} --output {output.graphs:q} --processes {threads}"
@@ -233,13 +261,13 @@ if SHARDS > 1:
         wildcard_constraints:
             table=CORPUS,
         params:
+            code=code_digest("molclr.data.featurize"),
             options=f"--shard {{shard}}/{SHARDS}",
 
     rule gather:
         """The shards of the corpus as one store: the bytes that one job would have made."""
         input:
             shards=expand(f"data/graphs/.{CORPUS}.{{shard}}.safetensors", shard=range(1, SHARDS + 1)),
-            code=source_files("data.featurize"),
         output:
             graphs=f"data/graphs/{CORPUS}.safetensors",
         log:
@@ -249,6 +277,8 @@ if SHARDS > 1:
         resources:
             mem_mb=1500,
             runtime=240,
+        params:
+            code=code_digest("molclr.data.featurize"),
         shell:
             "molclr gather {input.shards:q} --output {output.graphs:q} 2> {log:q}"
 
@@ -256,10 +286,9 @@ if SHARDS > 1:
 rule all_data:
     """Everything up to training: what the stage `data` of dvc.yaml makes."""
     input:
-        expand("data/raw/{dataset}.source.json", dataset=sorted(set(RAW.values()))),
+        expand("data/raw/{dataset}.source.json", dataset=FETCHED),
         expand("data/raw/{checkpoint}.pth", checkpoint=settings.encoder.released or []),
         expand("data/molecules/{table}.rejected.csv", table=[*RAW, CORPUS]),
         f"data/graphs/{CORPUS}.safetensors",
         [graphs_of(part) for part in BENCHMARK_OF],
         [split_of(part) for part in BENCHMARK_OF],
-        definition=definition("data", "data/catalogue.yaml"),

@@ -27,6 +27,7 @@ TABLES = expand(
     task=["classification", "regression"],
     format=["csv", "json", "md", "tex", "html"],
 )
+TABLES += expand(f"{RESULTS}/tables/{{task}}_scores.csv", task=["classification", "regression"])
 TABLES += [f"{RESULTS}/tables/predictions.csv.gz", f"{RESULTS}/tables/datasets.csv"]
 if ENCODERS:
     TABLES.append(f"{RESULTS}/tables/leakage.csv")
@@ -41,13 +42,10 @@ wildcard_constraints:
 
 
 rule table:
-    """Mean and deviation over the seeds, a row a benchmark and model, with the paper's value beside it."""
+    """Mean and standard deviation over the seeds, one row per benchmark and model, with the paper's value beside it."""
     input:
         metrics=lambda wildcards: runs_of(wildcards.task, "metrics.json"),
         predictions=lambda wildcards: runs_of(wildcards.task, "predictions.csv"),
-        published=package_file("evaluation/published.csv"),
-        catalogue=package_file("data/catalogue.yaml"),
-        code=source_files("evaluation.tables"),
     output:
         csv=report(
             f"{RESULTS}/tables/{{task}}.csv",
@@ -61,6 +59,12 @@ rule table:
             category="Tables",
             labels={"table": "{task}", "format": "page"},
         ),
+        scores=report(
+            f"{RESULTS}/tables/{{task}}_scores.csv",
+            caption="../report/scores.rst",
+            category="Tables",
+            labels={"table": "{task}, all metrics", "format": "CSV"},
+        ),
         json=f"{RESULTS}/tables/{{task}}.json",
         markdown=f"{RESULTS}/tables/{{task}}.md",
         latex=f"{RESULTS}/tables/{{task}}.tex",
@@ -72,10 +76,12 @@ rule table:
         mem_mb=1000,
         runtime=60,
     params:
+        code=code_digest("molclr.evaluation.tables", "molclr/evaluation/published.csv", "molclr/data/catalogue.yaml"),
         metrics=lambda wildcards: metrics_of(wildcards.task),
+        own=settings.model_dump_json(include={"own_benchmarks"}),
     shell:
-        "molclr table --task {wildcards.task} --csv {output.csv:q} --json {output.json:q}"
-        " --markdown {output.markdown:q} --latex {output.latex:q} --html {output.html:q}"
+        "molclr table --task {wildcards.task} --csv {output.csv:q} --scores {output.scores:q} --json {output.json:q}"
+        " --settings {params.own:q} --markdown {output.markdown:q} --latex {output.latex:q} --html {output.html:q}"
         " {params.metrics} 2> {log:q}"
 
 
@@ -84,7 +90,6 @@ rule predictions:
     input:
         metrics=[path for task in ("classification", "regression") for path in runs_of(task, "metrics.json")],
         predictions=[path for task in ("classification", "regression") for path in runs_of(task, "predictions.csv")],
-        code=source_files("evaluation.predictions"),
     output:
         table=f"{RESULTS}/tables/predictions.csv.gz",
     log:
@@ -95,6 +100,7 @@ rule predictions:
         mem_mb=2000,
         runtime=60,
     params:
+        code=code_digest("molclr.evaluation.predictions"),
         metrics=lambda wildcards: metrics_of("classification", "regression"),
     shell:
         "molclr predictions {params.metrics} --output {output.table:q} 2> {log:q}"
@@ -104,7 +110,6 @@ rule audit:
     """What is in the benchmarks: refused, repeated, contradicting, missing and undefined."""
     input:
         benchmarks=audited,
-        code=source_files("data.audit"),
     output:
         csv=report(
             f"{RESULTS}/tables/datasets.csv",
@@ -121,6 +126,7 @@ rule audit:
         mem_mb=2000,
         runtime=60,
     params:
+        code=code_digest("molclr.data.audit"),
         benchmarks=audited_options,
     shell:
         "molclr audit {params.benchmarks:q} --output {output.csv:q} --processes {threads} 2> {log:q}"
@@ -131,7 +137,6 @@ rule leakage:
     input:
         benchmarks=audited,
         corpus=f"data/molecules/{CORPUS}.parquet",
-        code=source_files("data.leakage"),
     output:
         csv=report(
             f"{RESULTS}/tables/leakage.csv",
@@ -149,6 +154,7 @@ rule leakage:
         mem_mb=2000,
         runtime=240,
     params:
+        code=code_digest("molclr.data.leakage"),
         benchmarks=audited_options,
     shell:
         "molclr leakage {params.benchmarks:q} --corpus {input.corpus:q} --output {output.csv:q}"
@@ -170,7 +176,6 @@ rule figure_benchmarks:
     input:
         classification=f"{RESULTS}/tables/classification.csv",
         regression=f"{RESULTS}/tables/regression.csv",
-        code=source_files("evaluation.figures.benchmarks"),
     output:
         **figure("benchmarks", {"figure": "benchmarks"}),
     log:
@@ -180,6 +185,8 @@ rule figure_benchmarks:
     resources:
         mem_mb=1000,
         runtime=60,
+    params:
+        code=code_digest("molclr.evaluation.figures.benchmarks"),
     shell:
         "molclr figure benchmarks {input.classification:q} {input.regression:q}"
         " --png {output.png:q} --svg {output.svg:q} 2> {log:q}"
@@ -189,7 +196,6 @@ rule figure_pretraining:
     """Loss, contrastive accuracy and learning rate over the epochs."""
     input:
         histories=expand(f"{RESULTS}/pretrain/{{encoder}}/history.csv", encoder=ENCODERS),
-        code=source_files("evaluation.figures.pretraining"),
     output:
         **figure("pretraining", {"figure": "pre-training"}),
     log:
@@ -199,6 +205,8 @@ rule figure_pretraining:
     resources:
         mem_mb=1000,
         runtime=60,
+    params:
+        code=code_digest("molclr.evaluation.figures.pretraining"),
     shell:
         "molclr figure pretraining {input.histories:q} --png {output.png:q} --svg {output.svg:q} 2> {log:q}"
 
@@ -207,7 +215,6 @@ rule figure_tsne:
     """The representation of held-out corpus molecules in two dimensions, coloured by a property."""
     input:
         embeddings=f"{RESULTS}/embeddings/{{encoder}}.parquet",
-        code=source_files("evaluation.figures.tsne"),
     output:
         **figure("tsne_{encoder}", {"figure": "t-SNE", "encoder": "{encoder}"}),
     log:
@@ -218,6 +225,7 @@ rule figure_tsne:
         mem_mb=2000,
         runtime=60,
     params:
+        code=code_digest("molclr.evaluation.figures.tsne"),
         property=settings.figures.property,
     shell:
         "molclr figure tsne {input.embeddings:q} --property {params.property}"
@@ -228,7 +236,6 @@ rule figure_retrieval:
     """A query molecule and its nearest neighbours in the representation."""
     input:
         embeddings=f"{RESULTS}/embeddings/{{encoder}}.parquet",
-        code=source_files("evaluation.figures.retrieval"),
     output:
         **figure("retrieval_{encoder}", {"figure": "retrieval", "encoder": "{encoder}"}),
     log:
@@ -239,6 +246,7 @@ rule figure_retrieval:
         mem_mb=1000,
         runtime=60,
     params:
+        code=code_digest("molclr.evaluation.figures.retrieval"),
         neighbours=settings.figures.neighbours,
     shell:
         "molclr figure retrieval {input.embeddings:q} --neighbours {params.neighbours}"
@@ -250,4 +258,3 @@ rule all_results:
     input:
         TABLES,
         FIGURES,
-        definition=definition("evaluate"),

@@ -61,7 +61,6 @@ rule finetune:
         split=lambda wildcards: split_of(wildcards.benchmark),
         encoder=encoder_of,
         chosen=search_of,
-        code=source_files("training.finetune"),
     output:
         predictions=f"{RESULTS}/runs/{{benchmark}}/{{network}}/seed-{{seed}}/predictions.csv",
         metrics=f"{RESULTS}/runs/{{benchmark}}/{{network}}/seed-{{seed}}/metrics.json",
@@ -73,10 +72,11 @@ rule finetune:
         f"logs/{RESULTS}/runs/{{benchmark}}/{{network}}/seed-{{seed}}.tsv"
     threads: settings.finetune.threads
     resources:
-        gpu=settings.finetune.gpus,
+        gpu=settings.run.finetune_gpus,
         mem_mb=2000,
         runtime=24 * 60,
     params:
+        code=code_digest("molclr.training.finetune"),
         task=task_of,
         start=start_of,
         shape=settings.encoder.model_dump_json(),
@@ -95,7 +95,6 @@ use rule finetune as trial with:
         graphs=lambda wildcards: graphs_of(wildcards.benchmark),
         split=lambda wildcards: split_of(wildcards.benchmark),
         encoder=encoder_of,
-        code=source_files("training.finetune", "training.search"),
     output:
         metrics=f"{RESULTS}/runs/{{benchmark}}/{{network}}/search/trial-{{trial}}/metrics.json",
         model=f"{RESULTS}/runs/{{benchmark}}/{{network}}/search/trial-{{trial}}/model.safetensors",
@@ -104,6 +103,7 @@ use rule finetune as trial with:
     benchmark:
         f"logs/{RESULTS}/runs/{{benchmark}}/{{network}}/search/trial-{{trial}}.tsv"
     params:
+        code=code_digest("molclr.training.finetune", "molclr.training.search"),
         task=task_of,
         start=start_of,
         shape=settings.encoder.model_dump_json(),
@@ -118,7 +118,6 @@ rule choose:
             f"{RESULTS}/runs/{{{{benchmark}}}}/{{{{network}}}}/search/trial-{{trial}}/metrics.json",
             trial=range(settings.search_trials or 0),
         ),
-        code=source_files("training.search"),
     output:
         chosen=f"{RESULTS}/runs/{{benchmark}}/{{network}}/search/chosen.yaml",
         trials=f"{RESULTS}/runs/{{benchmark}}/{{network}}/search/trials.csv",
@@ -130,6 +129,7 @@ rule choose:
         mem_mb=1000,
         runtime=60,
     params:
+        code=code_digest("molclr.training.search"),
         folders=lambda wildcards, input: [os.path.dirname(path) for path in input.metrics],
     shell:
         "molclr choose {params.folders:q} --chosen {output.chosen:q} --trials {output.trials:q} 2> {log:q}"
@@ -140,7 +140,6 @@ rule baseline:
     input:
         molecules=lambda wildcards: molecules_of(wildcards.benchmark),
         split=lambda wildcards: split_of(wildcards.benchmark),
-        code=source_files("training.baselines"),
     output:
         predictions=f"{RESULTS}/runs/{{benchmark}}/{{baseline}}/seed-{{seed}}/predictions.csv",
         metrics=f"{RESULTS}/runs/{{benchmark}}/{{baseline}}/seed-{{seed}}/metrics.json",
@@ -148,11 +147,12 @@ rule baseline:
         f"logs/{RESULTS}/runs/{{benchmark}}/{{baseline}}/seed-{{seed}}.log",
     benchmark:
         f"logs/{RESULTS}/runs/{{benchmark}}/{{baseline}}/seed-{{seed}}.tsv"
-    threads: settings.baselines.threads
+    threads: settings.run.forest_threads
     resources:
         mem_mb=4000,
         runtime=24 * 60,
     params:
+        code=code_digest("molclr.training.baselines"),
         task=task_of,
         settings=settings.baselines.model_dump_json(),
     shell:
@@ -166,4 +166,3 @@ rule all_finetune:
     """Every supervised run: what the stage `finetune` of dvc.yaml makes."""
     input:
         expand("{run}/metrics.json", run=RUNS),
-        definition=definition("finetune", "data/catalogue.yaml"),

@@ -7,10 +7,10 @@ STARTS = [name.removeprefix("MolCLR_").lower() for name in settings.models if na
 ENCODERS = [] if RELEASED else STARTS  # those that are pre-trained here
 
 
-# They decide nothing but the time, so they are no params.
-PROCESSES = max(1, settings.pretrain.gpus)
+# How jobs run changes no result, so it is not in params.
+PROCESSES = max(1, settings.run.pretrain_gpus)
 MOLCLR = f"torchrun --standalone --nproc-per-node {PROCESSES} -m molclr.cli" if PROCESSES > 1 else "molclr"
-CHECKPOINT_SECONDS = settings.pretrain.checkpoint_seconds
+CHECKPOINTS = f"--checkpoint-seconds {settings.run.checkpoint_seconds}" + " --begin-anew" * settings.run.begin_anew
 
 
 wildcard_constraints:
@@ -28,7 +28,6 @@ if RELEASED:
         """The encoder that the authors released, in place of pre-training."""
         input:
             checkpoint=f"data/raw/{RELEASED}.pth",
-            code=source_files("training.official"),
         output:
             encoder=f"{RESULTS}/pretrain/{{encoder}}/encoder.safetensors",
         log:
@@ -38,20 +37,22 @@ if RELEASED:
         resources:
             mem_mb=2000,
             runtime=60,
+        params:
+            code=code_digest("molclr.training.official"),
         shell:
             "molclr import-official {input.checkpoint:q} --output {output.encoder:q} 2> {log:q}"
 
 else:
 
     rule pretrain:
-        """Contrastive pre-training; a killed run continues from its checkpoint, which is no output and so survives."""
+        """Contrastive pre-training; an unfinished run continues from its checkpoint, which is not an output and so survives."""
         input:
             graphs=f"data/graphs/{CORPUS}.safetensors",
-            code=source_files("training.pretrain"),
         output:
             encoder=f"{RESULTS}/pretrain/{{encoder}}/encoder.safetensors",
             last=f"{RESULTS}/pretrain/{{encoder}}/last.safetensors",
             history=f"{RESULTS}/pretrain/{{encoder}}/history.csv",
+            record=f"{RESULTS}/pretrain/{{encoder}}/run.json",
         log:
             f"logs/{RESULTS}/pretrain/{{encoder}}.log",
         benchmark:
@@ -59,16 +60,17 @@ else:
         priority: 10  # the longest job begins first
         threads: settings.pretrain.threads * PROCESSES
         resources:
-            gpu=settings.pretrain.gpus,
+            gpu=settings.run.pretrain_gpus,
             mem_mb=4000 * PROCESSES,
             runtime=7 * 24 * 60,
         params:
+            code=code_digest("molclr.training.pretrain"),
             encoder=lambda wildcards: settings.encoder_of(wildcards.encoder),
             shape=settings.encoder.model_dump_json(),
             settings=settings.pretrain.model_dump_json(),
         shell:
-            "{MOLCLR} pretrain {input.graphs:q} --encoder {params.encoder:q} --start-afresh --shape {params.shape:q}"
-            " --settings {params.settings:q} --checkpoint-seconds {CHECKPOINT_SECONDS}"
+            "{MOLCLR} pretrain {input.graphs:q} --encoder {params.encoder:q} --shape {params.shape:q}"
+            " --settings {params.settings:q} {CHECKPOINTS}"
             ' --folder "$(dirname {output.encoder:q})" 2> {log:q}'
 
 
@@ -78,7 +80,6 @@ rule embed:
         molecules=f"data/molecules/{CORPUS}.parquet",
         graphs=f"data/graphs/{CORPUS}.safetensors",
         encoder=f"{RESULTS}/pretrain/{{encoder}}/encoder.safetensors",
-        code=source_files("training.embed"),
     output:
         embeddings=f"{RESULTS}/embeddings/{{encoder}}.parquet",
     log:
@@ -89,6 +90,7 @@ rule embed:
         mem_mb=2000,
         runtime=60,
     params:
+        code=code_digest("molclr.training.embed"),
         compute=settings.pretrain.model_dump_json(include={"device", "threads", "precision"}),
         limit=settings.figures.molecules,
         encoder_class=lambda wildcards: encoder_class(wildcards.encoder),
@@ -102,4 +104,3 @@ rule all_pretrain:
     input:
         expand(f"{RESULTS}/pretrain/{{encoder}}/encoder.safetensors", encoder=STARTS),
         expand(f"{RESULTS}/embeddings/{{encoder}}.parquet", encoder=ENCODERS),
-        definition=definition("pretrain"),

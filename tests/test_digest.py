@@ -1,0 +1,155 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from paths import REPOSITORY
+
+from molclr import digest
+from molclr.digest import PACKAGE, bytes_digest, code_digest, modules_behind
+from molclr.errors import MolclrError
+
+INTERPRETERS = [Path(sys.executable)] + [
+    path
+    for version in ("3.11", "3.12", "3.13")
+    for path in sorted(Path.home().glob(f".pyenv/versions/{version}.*/bin/python"))[:1]
+]
+MODULES = sorted(
+    ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__")
+    for path in PACKAGE.rglob("*.py")
+)
+CODE = '''
+"""A module."""
+import math
+
+
+def area(radius: float, name="circle", *rest, **options):
+    """What it covers."""
+    if radius < 0:
+        pass
+    text = f"{name!r:>{10}} " "of " f"{radius=} {{}}"
+    return [math.pi * radius**2, "a", "b", 1, 1.0, True, None, b"x", "\\U0001fae8"], text
+'''
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """Write the modules of a package that raises an error when it is run; Python can import it."""
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def write(**modules):
+        (tmp_path / "mine").mkdir(exist_ok=True)
+        for name, code in ({"__init__": ""} | modules).items():
+            (tmp_path / f"mine/{name}.py").write_text(f"{code}\nraise RuntimeError\n")
+
+    return write
+
+
+def meaning(code):
+    return "".join(digest._meaning(digest.ast.parse(code)))
+
+
+@pytest.mark.parametrize("python", INTERPRETERS, ids=lambda path: path.parts[-3])
+def test_every_version_of_python_has_the_same_digests(python):
+    """Of every module, and of f-strings and characters that versions cut or print differently; without other packages."""
+    program = (
+        "import ast, json, sys; from molclr import digest; names, code = json.load(sys.stdin);"
+        "print(json.dumps([*map(digest.code_digest, names), ''.join(digest._meaning(ast.parse(code)))]))"
+    )
+    given = json.dumps([MODULES, CODE])
+    result = subprocess.run([python, "-c", program], input=given, cwd=REPOSITORY, text=True, capture_output=True)
+    assert result.returncode == 0, result.stderr
+    assert json.loads(result.stdout) == [*map(code_digest, MODULES), meaning(CODE)]
+
+
+def test_it_needs_the_standard_library_alone():
+    command = [
+        sys.executable,
+        "-I",
+        "-S",
+        "-c",
+        f"import sys; sys.path.insert(0, {str(REPOSITORY)!r}); import molclr.digest",
+    ]
+    subprocess.run(command, check=True)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ('"""A module."""', '"""Another text."""\n# and a comment'),
+        ('    """What it covers."""\n', ""),
+        ("import math", "import math\n'''What it is.'''"),
+        ("        pass", '        """Nothing to do."""'),
+        ('"of "', "'of '"),
+        ('"of " f"{', '"o" "f " f"{'),
+        ("radius: float, name", "\n    radius: float,\n    name"),
+        ('"a", "b"', '"a",\n        "b"'),
+        ("radius**2", "(radius ** 2)"),
+    ],
+)
+def test_layout_and_prose_do_not_count(before, after):
+    assert before in CODE
+    assert meaning(CODE.replace(before, after)) == meaning(CODE)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("radius**2", "radius**3"),
+        ('"a", "b"', '"ab"'),
+        ('"a", "b"', '"b", "a"'),
+        ("1, 1.0, True", "1, 1, True"),
+        ("1, 1.0, True", "True, 1.0, 1"),
+        ('b"x"', '"x"'),
+        ("{name!r", "{name!s"),
+        (">{10}", "<{10}"),
+        ("*rest", "*others"),
+        ("radius < 0", "radius <= 0"),
+        ('"of "', '"off"'),
+        ("import math", "import cmath as math"),
+    ],
+)
+def test_every_change_of_meaning_counts(before, after):
+    assert before in CODE
+    assert meaning(CODE.replace(before, after)) != meaning(CODE)
+
+
+def test_a_module_of_ones_own_is_read_and_not_run(package):
+    package(gat="from .layers import attention\nimport json", layers="from mine import scale", scale="SCALE = 1")
+    assert modules_behind("mine.gat") == ["mine", "mine.gat", "mine.layers", "mine.scale"]
+    before = code_digest("molclr.training.pretrain", "mine.gat")
+    package(scale="SCALE = 1  # of a head")
+    assert code_digest("molclr.training.pretrain", "mine.gat") == before
+    package(scale="SCALE = 2")
+    assert code_digest("molclr.training.pretrain", "mine.gat") != before
+    assert "mine" not in sys.modules
+
+
+def test_what_is_not_there_is_named(package):
+    package(broken="def")
+    with pytest.raises(MolclrError, match=r"no module 'mine\.magic' with Python code"):
+        code_digest("mine.magic")
+    with pytest.raises(MolclrError, match=r"no module 'nobodys\.magic'"):
+        code_digest("nobodys.magic")
+    with pytest.raises(MolclrError, match=r"code of 'mine\.broken' is not Python \(.*, line 1\)"):
+        code_digest("mine.broken")
+    with pytest.raises(MolclrError, match=r"no file '.*magic\.csv'"):
+        code_digest("molclr/data/magic.csv")
+
+
+def test_a_data_file_counts_with_its_bytes():
+    digests = {code_digest("molclr.seeds", *files) for files in ([], ["molclr/data/catalogue.yaml"])}
+    assert len(digests) == 2
+    assert bytes_digest(b"a") != bytes_digest(b"b")
+
+
+def test_what_decides_pre_training():
+    modules = set(modules_behind("molclr.training.pretrain"))
+    assert {"molclr.models.augment", "molclr.models.nt_xent", "molclr.data.store"} <= modules
+    assert not {"molclr.config", "molclr.cli", "molclr.training.finetune"} & modules
+    assert not [name for name in modules if "evaluation" in name]
+
+
+def test_what_decides_a_table_knows_no_training():
+    assert not [name for name in modules_behind("molclr.evaluation.tables") if "training" in name or "models" in name]

@@ -1,0 +1,107 @@
+"""Writes workflow/code.yaml, digests of the code behind every rule, which DVC reads as parameters:
+
+    python -m workflow.digests
+
+The Snakefile does this whenever it is read, and the stage `code` of dvc.yaml before all others. Code that only another
+configuration runs is in it too: it does not depend on the configuration.
+"""
+
+import re
+import tokenize
+from collections.abc import Iterator
+from io import StringIO
+from pathlib import Path
+
+import yaml
+
+from molclr.digest import bytes_digest, code_digest
+from molclr.files import replacing
+
+REPOSITORY = Path(__file__).parent.parent
+CODE = REPOSITORY / "workflow/code.yaml"
+RULES_OF = {"data": "data", "pretrain": "pretrain", "finetune": "finetune", "results": "evaluate"}
+"""Stages of dvc.yaml, in order, and the file in workflow/rules with the rules of each."""
+ALSO_DECIDES = ("molclr.config", "molclr/data/catalogue.yaml")
+"""Defaults and descriptions of data sets: Snakemake sees them in parameters and commands, DVC does not."""
+LAYOUT = {tokenize.COMMENT, tokenize.NL, tokenize.ENCODING, tokenize.ENDMARKER}
+DOCUMENTED = ("rule", "checkpoint", "use", "def", "class")
+"""Keywords of the lines below which a text in three quotation marks is a docstring."""
+
+
+def renew() -> None:
+    """Write workflow/code.yaml if it is not current."""
+    text = code_yaml()
+    if not CODE.exists() or CODE.read_text() != text:
+        with replacing(CODE) as temporary:
+            temporary.write_text(text)
+
+
+def code_yaml() -> str:
+    """The text of workflow/code.yaml: for each stage a digest for each rule, and one of the rules themselves."""
+    stages: dict[str, dict[str, str]] = {}
+    texts = [meaning_of_rules((REPOSITORY / "Snakefile").read_text())]
+    for stage, name in RULES_OF.items():
+        path = REPOSITORY / f"workflow/rules/{name}.smk"
+        texts.append(meaning_of_rules(path.read_text()))  # Later files use names of earlier ones.
+        own = {"rules": bytes_digest("\n".join([*texts, code_digest(*ALSO_DECIDES)]).encode())}
+        stages[stage] = own | {rule: code_digest(*names) for rule, names in code_of_rules(path)}
+    return f"# Made by `python -m workflow.digests`; do not edit.\n{yaml.safe_dump(stages, sort_keys=False)}"
+
+
+def code_of_rules(path: Path) -> Iterator[tuple[str, list[str]]]:
+    """Each rule of a file with the names in its parameter `code=code_digest(...)`."""
+    rule = ""
+    for line in path.read_text().splitlines():
+        if header := re.match(r" *(?:rule|use rule \w+ as) (\w+)", line):
+            rule = header[1]
+        elif call := re.match(r" *code=code_digest\((.*)\),$", line):
+            yield rule, re.findall(r'"(.*?)"', call[1])
+
+
+def meaning_of_rules(text: str) -> str:
+    """The tokens of a Snakefile, one in a line, without comments, docstrings and blank lines.
+
+    F-strings are single tokens, as they were before Python 3.12.
+    """
+    found: list[str] = []
+    line: list[str] = []
+    opening = ":"  # The first token of the last line that was not a docstring; a file may have one too.
+    for kind, token in _tokens(text):
+        if kind not in LAYOUT:
+            line.append(tokenize.tok_name[kind] if not token.strip() else token)
+        if kind == tokenize.NEWLINE:
+            statement = [part for part in line if part not in ("INDENT", "DEDENT", "NEWLINE")]
+            is_docstring = len(statement) == 1 and statement[0].startswith(('"""', "'''"))
+            if is_docstring and opening in (":", *DOCUMENTED):
+                line = [part for part in line if part in ("INDENT", "DEDENT")]
+            found += line
+            opening, line = statement[0], []
+    return "\n".join(found + line)
+
+
+def _tokens(text: str) -> Iterator[tuple[int, str]]:
+    """Kind and text of every token; of an f-string, whatever is in it, as it stands in the source."""
+    lines = text.splitlines(keepends=True)
+    start_kind, end_kind = getattr(tokenize, "FSTRING_START", None), getattr(tokenize, "FSTRING_END", None)
+    depth, start = 0, (0, 0)
+    for token in tokenize.generate_tokens(StringIO(text).readline):
+        if token.type == start_kind:
+            start = start if depth else token.start
+            depth += 1
+        if not depth:
+            yield token.type, token.string
+        elif token.type == end_kind:
+            depth -= 1
+            if not depth:
+                yield tokenize.STRING, _between(lines, start, token.end)
+
+
+def _between(lines: list[str], start: tuple[int, int], end: tuple[int, int]) -> str:
+    """The source between two positions, lines counted from 1."""
+    found = lines[start[0] - 1 : end[0]]
+    found[-1] = found[-1][: end[1]]
+    return "".join(found)[start[1] :]
+
+
+if __name__ == "__main__":
+    renew()
