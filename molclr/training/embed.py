@@ -28,9 +28,9 @@ BATCH = 512
 
 @flushing_subnormals()
 def embed(store: GraphStore, encoder: Encoder, molecules: np.ndarray, device: torch.device) -> np.ndarray:
-    """Representation h of the molecules at positions `molecules`, int64 (n,), of the store: float32 (n, feature)."""
+    """Representation h of the molecules at positions `molecules`, int64 (n,), of the store: float32 (n, embedding_dim)."""
     encoder.to(device).eval()
-    parts = [np.empty((0, encoder.shape.feature), np.float32)]
+    parts = [np.empty((0, encoder.shape.embedding_dim), np.float32)]
     with torch.no_grad():
         for first in progress(range(0, len(molecules), BATCH), label="embed", unit="batch"):
             parts.append(encoder(*store.batch(molecules[first : first + BATCH]).to(device)).cpu().numpy())
@@ -47,7 +47,7 @@ def write_embeddings(
     limit: int | None = None,
     encoder_class: str | None = None,
 ) -> None:
-    """Write `row`, `smiles` and `embedding`, float32 (feature,), of a molecule table.
+    """Write `row`, `smiles` and `embedding`, float32 (embedding_dim,), of a molecule table.
 
     held_out: only what pre-training of this encoder held out of the table, its corpus. limit: at most so many, evenly
     spaced. encoder_class: see `molclr.training.checkpoint.stored_encoder`. Tells on standard error how many molecules have what
