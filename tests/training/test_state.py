@@ -254,7 +254,7 @@ def finished(undisturbed, tmp_path):
 
 
 def forbid_training(monkeypatch):
-    monkeypatch.setattr(module, "contrastive_loss", lambda *_: pytest.fail("it trains"))
+    monkeypatch.setattr(module, "contrast_of", lambda *_: pytest.fail("it trains"))
 
 
 def test_a_finished_run_outlives_the_next_and_is_taken_again(undisturbed, corpus, finished, monkeypatch, capsys):
