@@ -162,8 +162,8 @@ class EncoderShape(Section):
     """Shape of the graph neural network (paper, Methods; official config.yaml)."""
 
     layers: PositiveInt = Field(5, description="message-passing layers")
-    width: PositiveInt = Field(300, description="channels of an atom's vector")
-    feature: PositiveInt = Field(512, description="channels of the representation h")
+    hidden_dim: PositiveInt = Field(300, description="channels of an atom's vector")
+    embedding_dim: PositiveInt = Field(512, description="channels of the representation h")
     gcn_normalization: bool = Field(
         True, description="GCN: edges weighted by the degrees of their atoms (Kipf & Welling, 2017); official: false"
     )
@@ -275,7 +275,9 @@ class Pretrain(Compute):
     temperature: PositiveFloat = Field(0.1, description="temperature of the loss")
     projection: PositiveInt = Field(256, description="channels of z, on which the loss acts")
     dropout: Ratio = Field(0.0, description="dropout in the encoder")
-    validation_share: Annotated[float, Field(gt=0, lt=1)] = Field(0.05, description="share of the corpus held out")
+    validation_fraction: Annotated[float, Field(gt=0, lt=1)] = Field(
+        0.05, description="fraction of the corpus held out"
+    )
     seed: Seed = Field(0, description="decides initial weights, batches and augmentations")
     augmentation: Augmentation = Field(default_factory=Augmentation, description="how views are made")
 
@@ -293,7 +295,7 @@ class Finetune(Compute):
     )
     weight_decay: float = Field(1e-6, ge=0, description="L2 penalty of Adam")
     dropout: Ratio = Field(0.3, description="dropout in the encoder")
-    head_layers: PositiveInt = Field(2, description="hidden layers of the head, of half the feature's width")
+    head_layers: PositiveInt = Field(2, description="hidden layers of the head, of half as many channels as h")
     activation: Literal["softplus", "relu"] = Field("softplus", description="activation in the head")
     class_outputs: Annotated[Whole, Field(ge=1, le=2)] = Field(
         1, description="outputs a classified target: 1, with a sigmoid; official: 2, with a softmax"

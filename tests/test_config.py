@@ -119,7 +119,7 @@ def test_a_released_encoder_by_name():
         Config, SMALL | {"models": ["GCN", "MolCLR_GCN"], "encoder": "official-gcn"}, "run.yaml"
     )
     assert configuration.encoder.released == "official-gcn"
-    shape = EncoderShape(layers=5, width=300, feature=512, gcn_normalization=False)
+    shape = EncoderShape(layers=5, hidden_dim=300, embedding_dim=512, gcn_normalization=False)
     assert configuration.encoder.model_dump_json() == shape.model_dump_json()
     with pytest.raises(
         MolclrError, match="the encoder official-gcn is that of MolCLR_GCN; take MolCLR_GIN out of 'models'"

@@ -27,7 +27,7 @@ class ContrastiveModel(nn.Module):
     def __init__(self, name: EncoderName, shape: EncoderShape, settings: Pretrain) -> None:
         super().__init__()
         self.encoder = make_encoder(name, shape, settings.dropout)
-        self.projection = ProjectionHead(shape.feature, settings.projection)
+        self.projection = ProjectionHead(shape.embedding_dim, settings.projection)
 
     def forward(self, view: GraphBatch) -> Tensor:
         """The projection z of one view of a batch."""

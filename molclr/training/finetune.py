@@ -69,7 +69,7 @@ class Predictor(nn.Module):
         targets = len(run.targets)
         self.class_outputs = settings.class_outputs if run.task == "classification" else 1
         outputs = targets * self.class_outputs
-        self.head = PredictionHead(encoder.shape.feature, outputs, settings.head_layers, settings.activation)
+        self.head = PredictionHead(encoder.shape.embedding_dim, outputs, settings.head_layers, settings.activation)
         mean, scale = np.zeros(targets), np.ones(targets)
         if run.task == "regression" and (settings.standardize == "all" or run.benchmark in settings.standardize):
             with warnings.catch_warnings():

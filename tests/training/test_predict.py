@@ -18,7 +18,7 @@ from molclr.training.embed import write_embeddings
 from molclr.training.finetune import finetune
 from molclr.training.predict import predict
 
-SHAPE = EncoderShape(layers=2, width=16, feature=24)
+SHAPE = EncoderShape(layers=2, hidden_dim=16, embedding_dim=24)
 SETTINGS = Finetune(epochs=2)
 
 

@@ -203,7 +203,7 @@ def can_represent(encoder: nn.Module) -> bool:
 def represent(
     encoder: Encoder, batch: SlotBatch, x: Tensor, kept: Tensor, wide_kept: Tensor, dtype: torch.dtype
 ) -> Tensor:
-    """Representation h of V views of a batch: float (V, B, feature), computed in `dtype`.
+    """Representation h of V views of a batch: float (V, B, embedding_dim), computed in `dtype`.
 
     x: int64 (V, A, 2), atoms of each view. kept: bool (V, A, SLOTS) and wide_kept: bool (V, E, d), the bonds that a view has.
     Batch norm takes each view by itself. In training, running statistics are updated with one view after the other.
