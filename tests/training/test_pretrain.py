@@ -161,7 +161,8 @@ def test_learning_rate_warms_up_and_falls():
 def test_an_encoder_comes_back_as_it_was(undisturbed, corpus):
     encoder, about = load_encoder(undisturbed / "encoder.safetensors")
     assert (encoder.name, encoder.shape) == ("gin", SHAPE)
-    assert about["held_out"] == {"rule": CorpusSplit.RULE, "share": 0.05, "seed": 0}
+    identity = GraphStore(corpus[1]).identity()
+    assert about["held_out"] == {"rule": CorpusSplit.RULE, "share": 0.05, "seed": 0, "corpus": identity}
     encoder.eval()
     with torch.no_grad():
         assert encoder(*GraphStore(corpus[1]).batch(np.arange(8))).shape == (8, 24)
