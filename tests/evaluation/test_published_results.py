@@ -16,6 +16,7 @@ MEASURES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
 def test_the_published_tables_are_those_of_the_published_predictions(folder):
     expected = pd.concat(map(pd.read_csv, folder.glob("*.csv"))).set_index(["benchmark", "model"])
