@@ -118,6 +118,7 @@ def test_a_store_that_fails_leaves_nothing(smiles, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_featurize_gives_the_same_bytes_with_any_number_of_processes_and_shards(smiles, tmp_path, monkeypatch):
     monkeypatch.setattr("molclr.data.featurize.MOLECULES_PER_PART", 4)
     pq.write_table(pa.table({"row": list(range(len(smiles))), "smiles": smiles}), tmp_path / "molecules.parquet")
