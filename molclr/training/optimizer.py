@@ -37,9 +37,15 @@ def _form(model: nn.Module) -> dict:
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    """Let all groups of parameters learn at `rate`; a rate that is a tensor, as on a GPU, stays the same tensor."""
+    """Let all groups of parameters learn at `rate`.
+
+    On a GPU the rate is a tensor there, and stays the same one; only one that came from a checkpoint on the CPU is replaced.
+    """
     for group in optimizer.param_groups:
-        if isinstance(group["lr"], torch.Tensor):
+        device = group["params"][0].device
+        if device.type == "cpu":
+            group["lr"] = rate
+        elif isinstance(group["lr"], torch.Tensor) and group["lr"].device == device:
             group["lr"].fill_(rate)
         else:
-            group["lr"] = rate
+            group["lr"] = torch.tensor(rate, device=device)

@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -86,7 +88,14 @@ def test_every_group_learns_at_the_rate(decay):
     *_, optimizer = trained("gin", decay, steps=0)
     set_learning_rate(optimizer, 0.25)
     assert {group["lr"] for group in optimizer.param_groups} == {0.25}
-    rate = torch.zeros(())
-    optimizer.param_groups[0]["lr"] = rate
+
+
+def test_off_the_cpu_the_rate_is_a_tensor_that_stays():
+    """A captured step reads it there; `meta` stands for a GPU."""
+    from_checkpoint = {"params": [torch.zeros(1, device="meta")], "lr": torch.zeros(())}
+    optimizer = SimpleNamespace(param_groups=[from_checkpoint])
     set_learning_rate(optimizer, 0.5)
-    assert optimizer.param_groups[0]["lr"] is rate and float(rate) == 0.5
+    rate = from_checkpoint["lr"]
+    assert rate.device.type == "meta"
+    set_learning_rate(optimizer, 0.25)
+    assert from_checkpoint["lr"] is rate
