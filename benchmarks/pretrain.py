@@ -49,8 +49,8 @@ def main() -> None:
     if len(store) < 2 * BATCH:
         parser.error(f"{options.graphs} has fewer than {2 * BATCH} molecules")
     print(
-        f"{SHAPE.layers} layers of {SHAPE.width}, h {SHAPE.feature}, z {SETTINGS.projection}, batches of {BATCH} of the "
-        f"{len(store):,} molecules of {options.graphs}, threads: {options.threads}, PyTorch {torch.__version__}"
+        f"{SHAPE.layers} layers of {SHAPE.hidden_dim}, h {SHAPE.embedding_dim}, z {SETTINGS.projection}, batches of {BATCH} of "
+        f"the {len(store):,} molecules of {options.graphs}, threads: {options.threads}, PyTorch {torch.__version__}"
     )
     for name in ENCODERS:
         print_encoder(name, store, options.rounds, options.without_torch_geometric)
@@ -126,7 +126,7 @@ def timed(work: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, fl
 
 def random_batches(store: GraphStore) -> Iterator[np.ndarray]:
     """Positions of the molecules of batches, epoch after epoch, drawn as in pre-training."""
-    corpus = split_corpus(len(store), SETTINGS.validation_share, SETTINGS.seed)
+    corpus = split_corpus(len(store), SETTINGS.validation_fraction, SETTINGS.seed)
     for epoch in itertools.count():
         order = np.random.default_rng(derive_seed(SETTINGS.seed, "order", epoch)).permutation(corpus.train)
         for first in range(0, len(order) - BATCH + 1, BATCH):

@@ -36,21 +36,6 @@ class GraphBatch(NamedTuple):
         x, edge_index, edge_attr, batch = (tensor.to(device, non_blocking=True) for tensor in self[:4])
         return GraphBatch(x, edge_index, edge_attr, batch, self.num_graphs)
 
-    def part(self, molecules: slice) -> "GraphBatch":
-        """The consecutive `molecules` (of step 1) as a batch of their own."""
-        first, last, _ = molecules.indices(self.num_graphs)
-        if last - first == self.num_graphs:
-            return self
-        begin, end = torch.searchsorted(self.batch, torch.tensor([first, last])).tolist()
-        inside = (self.edge_index[0] >= begin) & (self.edge_index[0] < end)
-        return GraphBatch(
-            x=self.x[begin:end],
-            edge_index=self.edge_index[:, inside] - begin,
-            edge_attr=self.edge_attr[inside],
-            batch=self.batch[begin:end] - first,
-            num_graphs=last - first,
-        )
-
 
 def tensors_in(value: Any) -> Iterator[Tensor]:
     """The tensors in nested tuples, in order."""

@@ -162,8 +162,8 @@ class EncoderShape(Section):
     """Shape of the graph neural network (paper, Methods; official config.yaml)."""
 
     layers: PositiveInt = Field(5, description="message-passing layers")
-    width: PositiveInt = Field(300, description="channels of an atom's vector")
-    feature: PositiveInt = Field(512, description="channels of the representation h")
+    hidden_dim: PositiveInt = Field(300, description="channels of an atom's vector")
+    embedding_dim: PositiveInt = Field(512, description="channels of the representation h")
     gcn_normalization: bool = Field(
         True, description="GCN: edges weighted by the degrees of their atoms (Kipf & Welling, 2017); official: false"
     )
@@ -275,7 +275,9 @@ class Pretrain(Compute):
     temperature: PositiveFloat = Field(0.1, description="temperature of the loss")
     projection: PositiveInt = Field(256, description="channels of z, on which the loss acts")
     dropout: Ratio = Field(0.0, description="dropout in the encoder")
-    validation_share: Annotated[float, Field(gt=0, lt=1)] = Field(0.05, description="share of the corpus held out")
+    validation_fraction: Annotated[float, Field(gt=0, lt=1)] = Field(
+        0.05, description="fraction of the corpus held out"
+    )
     seed: Seed = Field(0, description="decides initial weights, batches and augmentations")
     augmentation: Augmentation = Field(default_factory=Augmentation, description="how views are made")
 
@@ -299,7 +301,7 @@ class Finetune(Compute):
     )
     weight_decay: float = Field(1e-6, ge=0, description="L2 penalty of Adam")
     dropout: Ratio = Field(0.3, description="dropout in the encoder")
-    head_layers: PositiveInt = Field(2, description="hidden layers of the head, of half the feature's width")
+    head_layers: PositiveInt = Field(2, description="hidden layers of the head, of half as many channels as h")
     activation: Literal["softplus", "relu"] = Field("softplus", description="activation in the head")
     class_outputs: Annotated[Whole, Field(ge=1, le=2)] = Field(
         1, description="outputs a classified target: 1, with a sigmoid; official: 2, with a softmax"
@@ -436,7 +438,10 @@ def parse_section(section: type[AnySection], values: Any, source: str) -> AnySec
 
 
 def parse_settings(section: type[AnySection], text: str, option: str = "--settings") -> AnySection:
-    """Validate an argument of `option`: inline YAML (or JSON), or the path of a YAML file with this section's keys."""
+    """Validate an argument of `option`: inline YAML (or JSON), or the path of a YAML file.
+
+    The file has the keys of this section, or is a configuration of the workflow that has this section.
+    """
     source = option
     if text.endswith((".yaml", ".yml")):
         path = Path(text)
@@ -449,7 +454,17 @@ def parse_settings(section: type[AnySection], text: str, option: str = "--settin
         values = text
     if not isinstance(values, dict | None):
         raise MolclrError(f"{source}: this has no keys of YAML; write {{key: value}}, or name a YAML file.")
+    name = _name_in_configuration(section)
+    if values and name in values and set(values) <= set(Config.model_fields):
+        source, values = f"{source}, {name}", values[name]
     return parse_section(section, values, source)
+
+
+def _name_in_configuration(section: type[Section]) -> str | None:
+    """Key of a configuration under which a section stands, if there is one and no other of its kind."""
+    kinds = {name: field.annotation for name, field in Config.model_fields.items()}
+    names = [name for name, kind in kinds.items() if isinstance(kind, type) and issubclass(kind, section)]
+    return names[0] if len(names) == 1 else None
 
 
 def _fields_beside(section: type[Section], location: tuple[str | int, ...]) -> list[str]:

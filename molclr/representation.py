@@ -54,10 +54,10 @@ class PretrainedEncoder:
     def __repr__(self) -> str:
         shape = self.encoder.shape
         network = model_name(self.encoder.name, pretrained=False)
-        return f"<{network} of {shape.layers} x {shape.width}, h of {shape.feature} numbers>"
+        return f"<{network} of {shape.layers} x {shape.hidden_dim}, h of {shape.embedding_dim} numbers>"
 
     def embed(self, smiles: Sequence[str], explicit_hydrogens: bool = False) -> np.ndarray:
-        """The representation h of molecules: float32 (n, feature), in their order, the same for every spelling of a molecule.
+        """The representation h of molecules, in their order: float32 (n, embedding_dim), the same for every spelling of one.
 
         Warns once (UserWarning) with the number of molecules that have what the encoder has never seen.
 
@@ -67,7 +67,7 @@ class PretrainedEncoder:
         """
         if isinstance(smiles, str):
             raise MolclrError(f"'{smiles}' is one SMILES, not a list of them; give ['{smiles}'].")
-        parts = [np.empty((0, self.encoder.shape.feature), np.float32)]
+        parts = [np.empty((0, self.encoder.shape.embedding_dim), np.float32)]
         canonical = _canonical(list(smiles))
         if warning := warn_of_unseen(self.seen, canonical, explicit_hydrogens):
             warnings.warn(warning, stacklevel=2)

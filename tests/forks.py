@@ -18,7 +18,7 @@ from pathlib import Path
 
 from molclr.config import EncoderShape, Pretrain
 
-SHAPE = EncoderShape(layers=2, width=16, feature=24)
+SHAPE = EncoderShape(layers=2, hidden_dim=16, embedding_dim=24)
 SETTINGS = Pretrain(epochs=3, batch_size=32, warmup_epochs=1, projection=16, learning_rate=2e-3)
 SHORT = SETTINGS.model_copy(update={"epochs": 1})
 FORMS = (("gin", "float32"), ("gcn", "float32"), ("gin", "bfloat16"), ("gin", "slots"), ("gcn", "slots"))
@@ -154,7 +154,7 @@ def differentiate(store_path, folder):
     from molclr.training.contrast import ContrastiveModel, PlainContrast, SlotContrast
     from molclr.training.graphs import SlotGraphs
 
-    wide = SHAPE.model_copy(update={"width": NARROW})  # its rows stand for several atoms
+    wide = SHAPE.model_copy(update={"hidden_dim": NARROW})  # its rows stand for several atoms
 
     def work():
         torch.set_num_threads(1)

@@ -10,13 +10,14 @@ class GAT(nn.Module):
 
     def __init__(self, shape, dropout):
         super().__init__()
-        self.atoms, self.chirality = nn.Embedding(119, shape.width), nn.Embedding(3, shape.width)
-        self.bonds = nn.Embedding(4 * 3, shape.width)
+        self.atoms, self.chirality = nn.Embedding(119, shape.hidden_dim), nn.Embedding(3, shape.hidden_dim)
+        self.bonds = nn.Embedding(4 * 3, shape.hidden_dim)
         self.layers = nn.ModuleList(
-            GATConv(shape.width, shape.width, edge_dim=shape.width, dropout=dropout) for _ in range(shape.layers)
+            GATConv(shape.hidden_dim, shape.hidden_dim, edge_dim=shape.hidden_dim, dropout=dropout)
+            for _ in range(shape.layers)
         )
-        self.norms = nn.ModuleList(nn.BatchNorm1d(shape.width) for _ in range(shape.layers))
-        self.readout = nn.Linear(shape.width, shape.feature)
+        self.norms = nn.ModuleList(nn.BatchNorm1d(shape.hidden_dim) for _ in range(shape.layers))
+        self.readout = nn.Linear(shape.hidden_dim, shape.embedding_dim)
 
     def forward(self, x, edge_index, edge_attr, batch, num_graphs):
         h = self.atoms(x[:, 0]) + self.chirality(x[:, 1])

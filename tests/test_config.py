@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 import yaml
 from paths import REPOSITORY
@@ -114,12 +116,22 @@ def test_settings_come_inline_or_from_a_file(tmp_path):
         parse_settings(Pretrain, "epochs=3")
 
 
+def test_settings_are_taken_out_of_a_configuration():
+    path = str(REPOSITORY / "config" / "encoders.yaml")
+    whole = parse_section(Config, yaml.safe_load(Path(path).read_text()), path)
+    assert parse_settings(Pretrain, path) == whole.pretrain
+    shape = parse_settings(EncoderShape, path, "--shape")
+    assert shape.model_dump() == whole.encoder.model_dump() == EncoderShape().model_dump()
+    with pytest.raises(MolclrError, match=r"--settings: unknown key 'pretrain'"):
+        parse_settings(Pretrain, "{pretrain: {epochs: 3}, epochs: 2}")
+
+
 def test_a_released_encoder_by_name():
     configuration = parse_section(
         Config, SMALL | {"models": ["GCN", "MolCLR_GCN"], "encoder": "official-gcn"}, "run.yaml"
     )
     assert configuration.encoder.released == "official-gcn"
-    shape = EncoderShape(layers=5, width=300, feature=512, gcn_normalization=False)
+    shape = EncoderShape(layers=5, hidden_dim=300, embedding_dim=512, gcn_normalization=False)
     assert configuration.encoder.model_dump_json() == shape.model_dump_json()
     with pytest.raises(
         MolclrError, match="the encoder official-gcn is that of MolCLR_GCN; take MolCLR_GIN out of 'models'"

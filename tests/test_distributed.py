@@ -4,15 +4,13 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from forks import SHAPE, SHORT, in_forks, results_of
 from paths import FIXTURES
 
+from molclr.data.canonicalize import canonicalize
 from molclr.data.featurize import featurize
-from molclr.data.molecules import canonicalize
-from molclr.data.store import GraphStore
 from molclr.distributed import gather, process_group, processes, rank, share, sum_over_processes
 
 
@@ -38,15 +36,6 @@ def test_a_process_by_itself_has_all():
         assert (processes(), rank(), share(7)) == (1, 0, slice(0, 7))
         z = torch.ones(7, 2)
         assert gather(z, 7) is z and sum_over_processes(z) is z
-
-
-def test_a_part_of_a_batch_is_the_batch_of_that_part(store):
-    graphs = GraphStore(store)
-    whole = graphs.batch(np.arange(10, 20))
-    for part in (slice(0, 3), slice(3, 7), slice(7, 10), slice(0, 10)):
-        expected = graphs.batch(np.arange(10, 20)[part])
-        for ours, theirs in zip(whole.part(part), expected, strict=True):
-            assert torch.equal(torch.as_tensor(ours), torch.as_tensor(theirs))
 
 
 @pytest.fixture(scope="module")
@@ -93,10 +82,12 @@ def test_several_processes_have_the_views_of_one(differentiated, processes):
         assert torch.equal(torch.cat([part[name] for part in parts]), whole), name
 
 
+@pytest.mark.slow
 def test_killed_and_continued_two_processes_end_in_the_same_bytes(by_two):
     assert results_of(by_two / "killed") == results_of(by_two / "undisturbed")
 
 
+@pytest.mark.slow
 def test_torchrun_starts_processes_stops_them_and_continues(store, by_two, tmp_path):
     settings = ["--shape", SHAPE.model_dump_json(), "--settings", SHORT.model_dump_json()]
     torchrun = [Path(sys.executable).with_name("torchrun"), "--standalone", "--nproc-per-node", "2", "-m", "molclr.cli"]

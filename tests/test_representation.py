@@ -17,8 +17,8 @@ from molclr.training.checkpoint import save_encoder
 @pytest.fixture
 def path(tmp_path):
     torch.manual_seed(0)
-    encoder = make_encoder("gin", EncoderShape(layers=2, width=8, feature=6))
-    save_encoder(tmp_path / "encoder.safetensors", encoder, encoder.state_dict(), {"share": 0.1, "seed": 0})
+    encoder = make_encoder("gin", EncoderShape(layers=2, hidden_dim=8, embedding_dim=6))
+    save_encoder(tmp_path / "encoder.safetensors", encoder, encoder.state_dict(), {"fraction": 0.1, "seed": 0})
     return tmp_path / "encoder.safetensors"
 
 

@@ -37,13 +37,13 @@ def split_corpus(molecules: int, fraction: float, seed: int) -> CorpusSplit:
 def held_out_positions(molecules: int, about: dict[str, Any]) -> np.ndarray | None:
     """Positions, int64 (m,), ascending, that an encoder's pre-training held out of a corpus of that many molecules.
 
-    about: `rule`, `share` and `seed` as the header of a checkpoint has them. None for a rule that is not known.
+    about: `rule`, `fraction` and `seed` as the header of a checkpoint has them. None for a rule that is not known.
     """
     rule = about.get("rule")
     if rule == RULE:
-        return np.sort(split_corpus(molecules, about["share"], about["seed"]).held_out)
+        return np.sort(split_corpus(molecules, about["fraction"], about["seed"]).held_out)
     if rule == "Feistel":
-        count = _held_out_count(molecules, about["share"])
+        count = _held_out_count(molecules, about["fraction"])
         return np.sort(_feistel(count, molecules, derive_seed(about["seed"], "held out")))
     return None
 

@@ -75,13 +75,13 @@ class Encoder(nn.Module):
         """dropout: fraction of an atom's channels that is set to zero behind each layer in training."""
         super().__init__()
         self.shape, self.dropout = shape, dropout
-        self.atom_embedding = nn.Embedding(ATOM_TYPES, shape.width)
-        self.chirality_embedding = nn.Embedding(CHIRALITY_TAGS, shape.width)
+        self.atom_embedding = nn.Embedding(ATOM_TYPES, shape.hidden_dim)
+        self.chirality_embedding = nn.Embedding(CHIRALITY_TAGS, shape.hidden_dim)
         nn.init.xavier_uniform_(self.atom_embedding.weight)
         nn.init.xavier_uniform_(self.chirality_embedding.weight)
         self.layers = nn.ModuleList(self.make_layer() for _ in range(shape.layers))
-        self.norms = nn.ModuleList(BatchNorm(shape.width) for _ in range(shape.layers))
-        self.readout = nn.Linear(shape.width, shape.feature)
+        self.norms = nn.ModuleList(BatchNorm(shape.hidden_dim) for _ in range(shape.layers))
+        self.readout = nn.Linear(shape.hidden_dim, shape.embedding_dim)
 
     def make_layer(self) -> nn.Module:
         """One layer of message passing."""
@@ -90,7 +90,7 @@ class Encoder(nn.Module):
     def forward(
         self, x: Tensor, edge_index: Tensor, edge_attr: Tensor, batch: Tensor, num_graphs: int | None = None
     ) -> Tensor:
-        """Embed a batch of graphs: h, float (num_graphs, feature).
+        """Embed a batch of graphs: h, float (num_graphs, embedding_dim).
 
         Every bond has to be there in both directions. Without `num_graphs` the last atom's molecule is the last.
         """
@@ -113,7 +113,7 @@ class GIN(Encoder):
 
     def make_layer(self) -> nn.Module:
         """One layer of message passing."""
-        return GINLayer(self.shape.width)
+        return GINLayer(self.shape.hidden_dim)
 
 
 class GCN(Encoder):
@@ -123,7 +123,7 @@ class GCN(Encoder):
 
     def make_layer(self) -> nn.Module:
         """One layer of message passing."""
-        return GCNLayer(self.shape.width, self.shape.gcn_normalization)
+        return GCNLayer(self.shape.hidden_dim, self.shape.gcn_normalization)
 
 
 def _bond_embedding(channels: int) -> nn.Parameter:

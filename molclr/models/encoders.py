@@ -14,7 +14,7 @@ ENCODERS: dict[str, Callable[[EncoderShape, float], nn.Module]] = {"gin": FastGI
 """Name -> class, or any function, that makes an encoder of a shape and a dropout.
 
 An encoder is a module that takes x, edge_index, edge_attr, batch and num_graphs of a `molclr.batch.GraphBatch` and returns h,
-float (num_graphs, feature).
+float (num_graphs, embedding_dim).
 """
 
 

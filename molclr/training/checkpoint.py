@@ -21,6 +21,8 @@ METADATA_KEY = "molclr"
 """The one metadata entry, a JSON object: several would be written in any order."""
 FORMAT = 1
 """Version of what the metadata say. 0: files without a version; they lack `seen`."""
+RENAMED = {"width": "hidden_dim", "feature": "embedding_dim", "share": "fraction"}
+"""Keys of `shape` and `held_out` in earlier files."""
 
 
 def save_weights(path: str | Path, weights: dict[str, Tensor], metadata: dict[str, Any]) -> None:
@@ -64,6 +66,9 @@ def _of_this_format(metadata: dict[str, Any], path: str | Path) -> dict[str, Any
             f"'{path}' is a checkpoint of format {version}, and MolCLR {__version__} reads formats up to {FORMAT}; update MolCLR "
             "('pip install --upgrade molclr')."
         )
+    for part in ("shape", "held_out"):
+        if metadata.get(part):
+            metadata[part] = {RENAMED.get(key, key): value for key, value in metadata[part].items()}
     return metadata if version == FORMAT else metadata | {"seen": None}
 
 
@@ -76,7 +81,7 @@ def save_encoder(
 ) -> None:
     """Write `weights` of `encoder` with its name and shape and what is known of its corpus.
 
-    held_out: `corpus` (`GraphStore.identity`), and the rule, share and seed that say which of its molecules were held out.
+    held_out: `corpus` (`GraphStore.identity`), and the rule, fraction and seed that say which of its molecules were held out.
     seen: what its molecules have. Both are None where that is not known.
     """
     about = {"encoder": encoder.name, "shape": encoder.shape.model_dump(), "held_out": held_out}

@@ -29,11 +29,11 @@ BATCH = 512
 
 @flushing_subnormals()
 def embed(store: GraphStore, encoder: Encoder, molecules: np.ndarray, device: torch.device) -> np.ndarray:
-    """Representation h of the molecules at positions `molecules`, int64 (n,), of the store: float32 (n, feature)."""
+    """Representation h of the molecules at positions `molecules`, int64 (n,), of the store: float32 (n, embedding_dim)."""
     encoder.to(device).eval()
     graphs, batches = graphs_on(device, store, molecules, encoder), in_batches(np.arange(len(molecules)), BATCH)
     handles = graphs.handles(batches, graphs.capacity([batches]))
-    parts = [np.empty((0, encoder.shape.feature), np.float32)]
+    parts = [np.empty((0, encoder.shape.embedding_dim), np.float32)]
     with torch.no_grad():
         for handle in progress(handles, len(batches), "embed", "batch"):
             parts.append(graphs.represent(encoder, handle).cpu().numpy())
@@ -50,7 +50,7 @@ def write_embeddings(
     limit: int | None = None,
     encoder_class: str | None = None,
 ) -> None:
-    """Write `row`, `smiles` and `embedding`, float32 (feature,), of a molecule table.
+    """Write `row`, `smiles` and `embedding`, float32 (embedding_dim,), of a molecule table.
 
     held_out: only what pre-training of this encoder held out of the table, its corpus. limit: at most so many, evenly
     spaced. encoder_class: see `molclr.training.checkpoint.stored_encoder`. Tells on standard error how many molecules have what

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from molclr.chem.seen import Seen
 from molclr.config import EncoderName, EncoderShape, Finetune, ModelName, model_name
 from molclr.data.labelled import LabelledMolecules
-from molclr.data.splits import SUBSETS
 from molclr.data.store import open_store_of
+from molclr.data.subsets import SUBSETS
 from molclr.errors import MolclrError
 from molclr.evaluation.metrics import Loss, better, check_labels, find_metric, score
 from molclr.evaluation.runs import Run, RunMetrics, write_run
@@ -69,7 +69,7 @@ class Predictor(nn.Module):
         targets = len(run.targets)
         self.class_outputs = settings.class_outputs if run.task == "classification" else 1
         outputs = targets * self.class_outputs
-        self.head = PredictionHead(encoder.shape.feature, outputs, settings.head_layers, settings.activation)
+        self.head = PredictionHead(encoder.shape.embedding_dim, outputs, settings.head_layers, settings.activation)
         mean, scale = np.zeros(targets), np.ones(targets)
         if run.task == "regression" and (settings.standardize == "all" or run.benchmark in settings.standardize):
             with warnings.catch_warnings():

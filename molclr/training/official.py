@@ -57,10 +57,10 @@ def official_encoder(tensors: dict[str, Tensor], checkpoint: Path) -> Encoder:
             wanted = torch.int64 if name.endswith("num_batches_tracked") else torch.float32
             if tensor.dtype != wanted or not tensor.numel() or not tensor.isfinite().all():
                 raise ValueError(f"{name} does not hold finite numbers in single precision")
-        (width,) = tensors["batch_norms.0.bias"].shape
-        (feature,) = tensors["feat_lin.bias"].shape
+        (hidden_dim,) = tensors["batch_norms.0.bias"].shape
+        (embedding_dim,) = tensors["feat_lin.bias"].shape
         layers = sum(name.startswith("batch_norms.") and name.endswith(".bias") for name in tensors)
-        shape = EncoderShape(layers=layers, width=width, feature=feature, gcn_normalization=False)
+        shape = EncoderShape(layers=layers, hidden_dim=hidden_dim, embedding_dim=embedding_dim, gcn_normalization=False)
         encoder = make_encoder("gin" if "gnns.0.mlp.0.weight" in tensors else "gcn", shape)
         encoder.load_state_dict(_our_names(tensors, layers))
     except (KeyError, RuntimeError, ValueError) as error:

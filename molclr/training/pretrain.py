@@ -72,7 +72,7 @@ def _pretrain(
     begin_anew: bool,
 ) -> None:
     store = GraphStore(graphs)
-    corpus = split_corpus(len(store), settings.validation_share, settings.seed)
+    corpus = split_corpus(len(store), settings.validation_fraction, settings.seed)
     augmentation_steps(settings.augmentation)  # An unknown augmentation is told before anything is trained.
     batch_size = min(settings.batch_size, len(corpus.train))
     steps = len(corpus.train) // batch_size
@@ -123,7 +123,7 @@ def _pretrain(
     if rank() == 0:
         about_corpus: dict[str, float | str] = {
             "rule": RULE,
-            "share": settings.validation_share,
+            "fraction": settings.validation_fraction,
             "seed": settings.seed,
             "corpus": store.identity(),
         }

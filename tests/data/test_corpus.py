@@ -27,16 +27,16 @@ def test_held_out_molecules_are_from_everywhere_and_in_a_random_order():
 def test_the_split_is_the_one_that_encoders_were_made_with(rule, positions):
     """Another split needs another name of its rule."""
     assert RULE == "hash"
-    found = held_out_positions(1000, {"rule": rule, "share": 0.005, "seed": 0})
+    found = held_out_positions(1000, {"rule": rule, "fraction": 0.005, "seed": 0})
     assert found.tolist() == positions
 
 
 def test_the_former_rule_held_out_each_position_once():
-    found = held_out_positions(1009, {"rule": "Feistel", "share": 1.0, "seed": 3})
+    found = held_out_positions(1009, {"rule": "Feistel", "fraction": 1.0, "seed": 3})
     assert found.tolist() == list(range(1009))
 
 
-@pytest.mark.parametrize("about", [{}, {"rule": "dice", "share": 0.1, "seed": 0}, {"share": 0.1, "seed": 0}])
+@pytest.mark.parametrize("about", [{}, {"rule": "dice", "fraction": 0.1, "seed": 0}, {"fraction": 0.1, "seed": 0}])
 def test_what_another_rule_held_out_is_not_guessed(about):
     assert held_out_positions(1000, about) is None
 

@@ -14,8 +14,8 @@ from paths import FIXTURES, REPOSITORY
 from molclr.cli import main
 from molclr.config import Augmentation, Config, EncoderShape, Pretrain, parse_section
 from molclr.data import splits
+from molclr.data.canonicalize import canonicalize
 from molclr.data.featurize import featurize
-from molclr.data.molecules import canonicalize
 from molclr.data.splits import write_split
 from molclr.evaluation import metrics
 from molclr.evaluation.benchmarks import choose_benchmarks
@@ -134,7 +134,7 @@ def test_a_corpus_and_a_loss_of_pre_training(own, package):
     assert counts == (80, 0)
     featurize("mine.parquet", "mine.safetensors")
     short = settings.pretrain.model_copy(update={"epochs": 1, "batch_size": 32, "projection": 8})
-    shape = EncoderShape(layers=1, width=8, feature=8)
+    shape = EncoderShape(layers=1, hidden_dim=8, embedding_dim=8)
     losses = {}
     for loss in ("nt_xent", short.loss):
         pretrain(own / "mine.safetensors", own / loss, "gin", shape, short.model_copy(update={"loss": loss}))
@@ -201,7 +201,7 @@ def test_a_benchmark_by_its_commands(own):
         assert main(["featurize", f"{name}.parquet", "--output", f"{name}.safetensors"]) == 0
         run_options = ["--split", f"{name}.split.csv", "--benchmark", name, "--task", benchmark.task, "--seed", "0"]
         run_options += ["--metric", benchmark.metric]
-        shape = ["--shape", "{layers: 1, width: 8, feature: 8}", "--settings", "{epochs: 1}"]
+        shape = ["--shape", "{layers: 1, hidden_dim: 8, embedding_dim: 8}", "--settings", "{epochs: 1}"]
         scratch = ["--graphs", f"{name}.safetensors", "--model", "GIN", "--from-scratch", "gin", *shape]
         forest = ["--model", "RF", "--settings", "{trees: 5}"]
         for command, options in (("finetune", scratch), ("baseline", forest)):
@@ -231,7 +231,7 @@ def test_an_encoder(graphs, package):
     package("An encoder")
     settings = parse_section(Config, NOTHING_ELSE | configuration("An encoder"), "own.yaml")
     assert settings.encoder_of("MolCLR_GAT") == settings.encoder_of("GAT") == "my_package.gat:GAT"
-    encoder = make_encoder(settings.encoder.name, EncoderShape(layers=2, width=16, feature=24), dropout=0.1)
+    encoder = make_encoder(settings.encoder.name, EncoderShape(layers=2, hidden_dim=16, embedding_dim=24), dropout=0.1)
     h = encoder(*graphs)
     assert h.shape == (graphs.num_graphs, 24)
     h.sum().backward()

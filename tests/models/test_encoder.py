@@ -21,7 +21,7 @@ from molclr.models.fast.encoder import FastGCN, FastGIN, dropout
 from molclr.models.heads import PredictionHead, ProjectionHead
 from molclr.models.nt_xent import nt_xent
 
-SMALL = EncoderShape(layers=3, width=32, feature=48)
+SMALL = EncoderShape(layers=3, hidden_dim=32, embedding_dim=48)
 
 
 @pytest.fixture
@@ -163,7 +163,7 @@ def test_the_fast_forms_give_what_the_definition_gives(name, normalize, training
     for form in FORMS if ratio == 0 or not training else FORMS[1:]:
         use_form(monkeypatch, form)
         torch.manual_seed(0)
-        shape = EncoderShape(layers=5, width=12, feature=7, gcn_normalization=normalize)
+        shape = EncoderShape(layers=5, hidden_dim=12, embedding_dim=7, gcn_normalization=normalize)
         encoder = make_encoder(name, shape, ratio).double().train(training)
         for norm in encoder.norms:
             nn.init.normal_(norm.weight)
@@ -179,7 +179,7 @@ def test_the_fast_forms_give_what_the_definition_gives(name, normalize, training
 
 def test_equal_atoms_are_computed_once_in_wide_encoders(graphs):
     rows = []
-    encoder = make_encoder("gin", EncoderShape(layers=4, width=256, feature=8), dropout=0.5)
+    encoder = make_encoder("gin", EncoderShape(layers=4, hidden_dim=256, embedding_dim=8), dropout=0.5)
     for layer in encoder.layers:
         layer.mlp[2].register_forward_hook(lambda module, inputs, output: rows.append(len(output)))
     with torch.no_grad():
@@ -196,7 +196,7 @@ def test_gradients_are_the_same_to_the_last_bit_on_several_threads(ratio):
     torch.set_num_threads(2)
     try:
         graphs = GraphStore.of(featurize_part(["CCCCCCCCCCCCO", "c1ccccc1CCN"] * 40)).batch(np.arange(80))
-        encoder = make_encoder("gin", EncoderShape(layers=2, width=128, feature=8), ratio)
+        encoder = make_encoder("gin", EncoderShape(layers=2, hidden_dim=128, embedding_dim=8), ratio)
         found = []
         for _ in range(5):
             torch.manual_seed(0)
@@ -228,7 +228,7 @@ def test_stereochemistry_is_seen(tmp_path):
 
 
 def test_shapes_are_configurable(graphs):
-    encoder = make_encoder("gcn", EncoderShape(layers=2, width=10, feature=20))
+    encoder = make_encoder("gcn", EncoderShape(layers=2, hidden_dim=10, embedding_dim=20))
     h = encoder(*graphs)
     assert h.shape == (graphs.num_graphs, 20)
     assert ProjectionHead(20, 7)(h).shape == (graphs.num_graphs, 7)
@@ -257,7 +257,7 @@ def test_dropout_is_unbiased_and_decided_by_the_seed(ratio):
 def test_a_new_gcn_begins_as_glorot_and_bengio_say():
     """As torch-geometric's GCNConv and the official code do: the bounds are those of nn.init.xavier_uniform_."""
     torch.manual_seed(0)
-    for layer in make_encoder("gcn", EncoderShape(layers=2, width=300)).layers:
+    for layer in make_encoder("gcn", EncoderShape(layers=2, hidden_dim=300)).layers:
         assert 0.099 < layer.linear.weight.abs().max() <= 0.1
         assert not layer.linear.bias.any()
 

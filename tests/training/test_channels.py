@@ -20,7 +20,7 @@ def batches(smiles):
 @pytest.mark.parametrize("kind", ["gin", "gcn"])
 def test_channels_that_do_not_vary_are_counted(kind, width, batches):
     torch.manual_seed(0)
-    encoder = make_encoder(kind, EncoderShape(layers=3, width=width, feature=8)).train()
+    encoder = make_encoder(kind, EncoderShape(layers=3, hidden_dim=width, embedding_dim=8)).train()
     with torch.no_grad():
         for _ in range(30):
             encoder(*batches[1])  # batch norm learns its statistics

@@ -30,7 +30,7 @@ def test_an_encoder_from_before_there_were_versions(kind):
     h = molclr.Encoder.load(path).embed(values["smiles"].tolist())
     np.testing.assert_allclose(h, values[kind], atol=1e-6)
     _, about = load_encoder(path)
-    assert about["held_out"] == {"rule": "Feistel", "share": 0.05, "seed": 0}
+    assert about["held_out"] == {"rule": "Feistel", "fraction": 0.05, "seed": 0}
     assert about["seen"] is None
 
 
@@ -46,7 +46,7 @@ def test_a_model_from_before_there_were_versions():
 
 def test_a_file_says_its_version_and_what_it_is_given(tmp_path):
     seen = Seen(["C", "O"], chirality=True, bond_directions=False, charges=None)
-    encoder = make_encoder("gin", EncoderShape(layers=1, width=4, feature=2))
+    encoder = make_encoder("gin", EncoderShape(layers=1, hidden_dim=4, embedding_dim=2))
     save_encoder(tmp_path / "a.safetensors", encoder, encoder.state_dict(), {"corpus": "abc"}, seen)
     with (tmp_path / "a.safetensors").open("rb") as file:
         header = json.loads(file.read(int.from_bytes(file.read(8), "little")))

@@ -80,7 +80,7 @@ def test_without_a_runtime_that_dismisses_its_workers(monkeypatch):
 def test_every_computation_flushes_and_restores(corpus, bbbp, tmp_path):
     """Pre-training, fine-tuning, prediction and embedding, from the command line's functions or from Python."""
     data, graphs = bbbp
-    shape, seen = EncoderShape(layers=2, width=16, feature=8), []
+    shape, seen = EncoderShape(layers=2, hidden_dim=16, embedding_dim=8), []
     encoder, model = tmp_path / "encoder.safetensors", tmp_path / "run" / "model.safetensors"
     (tmp_path / "new.csv").write_text("smiles\nCCO\n")
     pretraining = Pretrain(epochs=1, batch_size=64, projection=8, device="cpu", threads=2)

@@ -13,9 +13,9 @@ from paths import FIXTURES
 from molclr.batch import GraphBatch
 from molclr.chem.seen import seen_in
 from molclr.config import Compute, EncoderShape, Finetune, Pretrain
+from molclr.data.canonicalize import canonicalize
 from molclr.data.corpus import split_corpus
 from molclr.data.labelled import read_labelled
-from molclr.data.molecules import canonicalize
 from molclr.data.store import GraphStore
 from molclr.errors import MolclrError
 from molclr.evaluation.metrics import score
@@ -27,7 +27,7 @@ from molclr.training.finetune import Predictor, adam, finetune
 from molclr.training.graphs import PlainGraphs
 from molclr.training.pretrain import pretrain
 
-SHAPE = EncoderShape(layers=2, width=16, feature=24)
+SHAPE = EncoderShape(layers=2, hidden_dim=16, embedding_dim=24)
 SETTINGS = Finetune(epochs=3, batch_size=32, head_learning_rate=2e-3)
 ONE_EPOCH = {"epochs": 1, "batch_size": 32, "projection": 8, "warmup_epochs": 0}
 FILES = ("predictions.csv", "metrics.json", "history.csv", "model.safetensors")
@@ -327,7 +327,7 @@ def test_a_benchmark_without_a_positive(tmp_path, benchmark_files):
 
 def test_what_a_former_version_held_out_is_not_guessed(corpus, tmp_path):
     encoder = make_encoder("gin", SHAPE)
-    save_encoder(tmp_path / "encoder.safetensors", encoder, encoder.state_dict(), {"share": 0.1, "seed": 3})
+    save_encoder(tmp_path / "encoder.safetensors", encoder, encoder.state_dict(), {"fraction": 0.1, "seed": 3})
     arguments = *corpus, tmp_path / "h.parquet", tmp_path / "encoder.safetensors", Compute()
     with pytest.raises(MolclrError, match="held out is not known"):
         write_embeddings(*arguments, held_out=True)
@@ -336,14 +336,14 @@ def test_what_a_former_version_held_out_is_not_guessed(corpus, tmp_path):
 
 
 def test_what_is_known_of_the_corpus_stands_in_the_encoder(corpus, bbbp, tmp_path):
-    pretrain(corpus[1], tmp_path, "gcn", SHAPE, Pretrain(**ONE_EPOCH, validation_share=0.1))
+    pretrain(corpus[1], tmp_path, "gcn", SHAPE, Pretrain(**ONE_EPOCH, validation_fraction=0.1))
     _, about = load_encoder(tmp_path / "encoder.safetensors")
     assert about["held_out"]["corpus"] == GraphStore(corpus[1]).identity() != GraphStore(bbbp[1]).identity()
     assert about["seen"] == seen_in(pq.read_table(corpus[0])["smiles"].to_pylist())._replace(charges=None)
 
 
 def test_nothing_is_held_out_of_another_corpus(corpus, benchmark_files, tmp_path):
-    pretrain(corpus[1], tmp_path, "gcn", SHAPE, Pretrain(**ONE_EPOCH, validation_share=0.1))
+    pretrain(corpus[1], tmp_path, "gcn", SHAPE, Pretrain(**ONE_EPOCH, validation_fraction=0.1))
     molecules, _, graphs = benchmark_files(FIXTURES / "bbbp.csv", "bbbp")
     arguments = molecules, graphs, tmp_path / "h.parquet", tmp_path / "encoder.safetensors", Compute()
     with pytest.raises(MolclrError, match=r"bbbp\.safetensors' is not the corpus of .*embed without --held-out"):
@@ -352,7 +352,7 @@ def test_nothing_is_held_out_of_another_corpus(corpus, benchmark_files, tmp_path
 
 
 def test_embeddings_of_held_out_molecules(corpus, tmp_path):
-    pretrain(corpus[1], tmp_path, "gcn", SHAPE, Pretrain(**ONE_EPOCH, validation_share=0.1, seed=3))
+    pretrain(corpus[1], tmp_path, "gcn", SHAPE, Pretrain(**ONE_EPOCH, validation_fraction=0.1, seed=3))
     encoder = tmp_path / "encoder.safetensors"
     write_embeddings(*corpus, tmp_path / "all.parquet", encoder, Compute())
     write_embeddings(*corpus, tmp_path / "some.parquet", encoder, Compute(), held_out=True)

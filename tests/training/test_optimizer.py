@@ -8,7 +8,7 @@ from molclr.data.store import GraphStore
 from molclr.training.optimizer import adam, rate_of
 from molclr.training.pretrain import ContrastiveModel
 
-SHAPE = EncoderShape(layers=2, width=16, feature=8)
+SHAPE = EncoderShape(layers=2, hidden_dim=16, embedding_dim=8)
 CARBON, IODINE = 5, 52
 
 

@@ -53,7 +53,7 @@ def test_it_is_pretrained_and_embeds(pretrained, corpus, tmp_path, capsys):
     assert f"encoder of the class {GAT}" in (told := capsys.readouterr().err) and f"--encoder-class {GAT}" in told
     assert not os.path.exists(output)
     assert main([*embed, output, "--held-out", "--encoder-class", GAT]) == 0
-    assert pq.read_table(output)["embedding"].type.list_size == SHAPE.feature
+    assert pq.read_table(output)["embedding"].type.list_size == SHAPE.embedding_dim
 
 
 def test_it_is_fine_tuned_and_predicts(pretrained, finetune, tmp_path, capsys):

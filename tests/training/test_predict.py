@@ -7,9 +7,9 @@ from paths import FIXTURES
 from molclr.chem.seen import Seen
 from molclr.cli import main
 from molclr.config import Compute, EncoderShape, Finetune
+from molclr.data.canonicalize import canonicalize
 from molclr.data.featurize import featurize
 from molclr.data.labelled import read_labelled
-from molclr.data.molecules import canonicalize
 from molclr.errors import MolclrError
 from molclr.evaluation.runs import Run
 from molclr.models.encoders import make_encoder
@@ -18,7 +18,7 @@ from molclr.training.embed import write_embeddings
 from molclr.training.finetune import finetune
 from molclr.training.predict import predict
 
-SHAPE = EncoderShape(layers=2, width=16, feature=24)
+SHAPE = EncoderShape(layers=2, hidden_dim=16, embedding_dim=24)
 SETTINGS = Finetune(epochs=2)
 
 

@@ -60,7 +60,7 @@ def test_held_out_molecules_are_never_trained_on(corpus, tmp_path, monkeypatch):
     loss = PlainContrast.loss
     monkeypatch.setattr(PlainContrast, "loss", spy)
     pretrain(corpus[1], tmp_path, "gin", SHAPE, SETTINGS.model_copy(update={"epochs": 1}))
-    split = split_corpus(len(GraphStore(corpus[1])), SETTINGS.validation_share, SETTINGS.seed)
+    split = split_corpus(len(GraphStore(corpus[1])), SETTINGS.validation_fraction, SETTINGS.seed)
     assert seen[True] <= set(split.train) and len(seen[True]) == len(split.train) // 32 * 32
     assert seen[False] == set(split.held_out)
     assert not seen[True] & seen[False]
@@ -148,7 +148,7 @@ def test_an_encoder_comes_back_as_it_was(undisturbed, corpus):
     encoder, about = load_encoder(undisturbed / "encoder.safetensors")
     assert (encoder.name, encoder.shape) == ("gin", SHAPE)
     corpus_identity = GraphStore(corpus[1]).identity()
-    assert about["held_out"] == {"rule": RULE, "share": 0.05, "seed": 0, "corpus": corpus_identity}
+    assert about["held_out"] == {"rule": RULE, "fraction": 0.05, "seed": 0, "corpus": corpus_identity}
     encoder.eval()
     with torch.no_grad():
         assert encoder(*GraphStore(corpus[1]).batch(np.arange(8))).shape == (8, 24)

@@ -70,16 +70,19 @@ def test_a_run_that_was_cut_off_ends_in_the_same_bytes(undisturbed, corpus, tmp_
     assert results_of(tmp_path) == results_of(undisturbed)
 
 
+@pytest.mark.slow
 def test_killed_at_random_moments_it_ends_in_the_same_bytes(undisturbed, corpus, tmp_path):
     assert in_forks("kill_at_random_moments", corpus[1], tmp_path, 0, 12) == {"kills": 12}
     assert results_of(tmp_path / "killed") == results_of(tmp_path / "undisturbed") == results_of(undisturbed)
 
 
+@pytest.mark.slow
 def test_killed_while_it_writes_it_ends_in_the_same_bytes(undisturbed, corpus, tmp_path):
     assert in_forks("kill_in_writes", corpus[1], tmp_path, 0)["kills"] >= 10
     assert results_of(tmp_path / "killed") == results_of(undisturbed)
 
 
+@pytest.mark.slow
 def test_the_command_ends_in_the_same_bytes_after_a_kill_and_a_termination(undisturbed, corpus, tmp_path):
     shape, settings = SHAPE.model_dump_json(), SETTINGS.model_dump_json()
     command = [sys.executable, "-m", "molclr.cli", "pretrain", corpus[1], "--encoder", "gin", "--folder", tmp_path]
@@ -206,8 +209,8 @@ def test_another_configuration_does_not_continue_a_run(unfinished, corpus):
         MolclrError, match=r"has temperature = 0\.1, now it is 0\.5; undo that change to continue it, or begin"
     ):
         pretrain(corpus[1], unfinished, "gin", SHAPE, other)
-    with pytest.raises(MolclrError, match="width = 16, now it is 8"):
-        pretrain(corpus[1], unfinished, "gin", SHAPE.model_copy(update={"width": 8}), SETTINGS)
+    with pytest.raises(MolclrError, match="hidden_dim = 16, now it is 8"):
+        pretrain(corpus[1], unfinished, "gin", SHAPE.model_copy(update={"hidden_dim": 8}), SETTINGS)
 
 
 def test_another_corpus_does_not_continue_a_run(unfinished, corpus, tmp_path_factory):
@@ -254,7 +257,7 @@ def finished(undisturbed, tmp_path):
 
 
 def forbid_training(monkeypatch):
-    monkeypatch.setattr(module, "contrastive_loss", lambda *_: pytest.fail("it trains"))
+    monkeypatch.setattr(module, "contrast_of", lambda *_: pytest.fail("it trains"))
 
 
 def test_a_finished_run_outlives_the_next_and_is_taken_again(undisturbed, corpus, finished, monkeypatch, capsys):
@@ -291,7 +294,7 @@ def test_a_run_names_what_decided_it(undisturbed):
     identity = json.loads((undisturbed / "run.json").read_text())["identity"]
     assert identity["code"] == code_digest("molclr.training.pretrain")
     assert (identity["threads"], identity["device"], identity["processes"]) == (1, "cpu", 1)
-    assert identity["temperature"] == SETTINGS.temperature and identity["width"] == SHAPE.width
+    assert identity["temperature"] == SETTINGS.temperature and identity["hidden_dim"] == SHAPE.hidden_dim
     assert not {"gpus", "checkpoint_seconds", "results"} & identity.keys()
 
 

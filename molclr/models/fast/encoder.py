@@ -19,7 +19,7 @@ NARROW = 128
 
 
 def gin_layer(layer: GINLayer, h: Tensor, aggregation: Aggregation) -> Tensor:
-    """GINLayer. h: float (rows before, width) of `aggregation`. Returns float (rows after, width)."""
+    """GINLayer. h: float (rows before, hidden_dim) of `aggregation`. Returns float (rows after, hidden_dim)."""
     first, second = cast(nn.Linear, layer.mlp[0]), layer.mlp[2]
     if aggregation.widens:  # A product commutes with the sum; it is cheaper with fewer rows.
         bonds = aggregation.bond_counts @ F.linear(layer.bond_embedding, first.weight)
@@ -30,7 +30,7 @@ def gin_layer(layer: GINLayer, h: Tensor, aggregation: Aggregation) -> Tensor:
 
 
 def gcn_layer(layer: GCNLayer, h: Tensor, aggregation: Aggregation) -> Tensor:
-    """GCNLayer. h: float (rows before, width) of `aggregation`. Returns float (rows after, width)."""
+    """GCNLayer. h: float (rows before, hidden_dim) of `aggregation`. Returns float (rows after, hidden_dim)."""
     bonds = aggregation.bond_counts @ layer.bond_embedding + layer.linear.bias
     return aggregation.sum(F.linear(h, layer.linear.weight), bonds)
 
@@ -55,7 +55,7 @@ class FastEncoder(Encoder):
         normalize = any(getattr(layer, "normalize", False) for layer in self.layers)
         edges = Edges(x, edge_index, edge_attr, normalize, self.readout.weight.dtype)
         dropping = self.training and self.dropout > 0
-        shared = 0 if self.shape.width < NARROW else 1 if dropping else len(self.layers)
+        shared = 0 if self.shape.hidden_dim < NARROW else 1 if dropping else len(self.layers)
         passes = aggregations(edges, len(self.layers), shared)
         atoms = x[passes[0].before.first]
         h = self.atom_embedding(atoms[:, 0]) + self.chirality_embedding(atoms[:, 1])

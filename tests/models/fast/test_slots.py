@@ -70,9 +70,9 @@ def test_a_batch_has_the_atoms_and_bonds_of_its_molecules(store, tables):
 @pytest.mark.parametrize(("name", "normalized"), [("gin", True), ("gcn", True), ("gcn", False)])
 def test_the_networks_are_those_of_the_definition(store, tables, name, normalized, training):
     torch.manual_seed(0)
-    ours = make_encoder(name, EncoderShape(layers=3, width=50, feature=20, gcn_normalization=normalized)).train(
-        training
-    )
+    ours = make_encoder(
+        name, EncoderShape(layers=3, hidden_dim=50, embedding_dim=20, gcn_normalization=normalized)
+    ).train(training)
     theirs = copy.deepcopy(ours)
     rows = np.arange(len(store))[::-1].copy()
     batch = padded(tables, rows)
@@ -88,7 +88,7 @@ def test_the_networks_are_those_of_the_definition(store, tables, name, normalize
 
 
 def test_a_place_without_a_molecule_changes_no_other(store, tables):
-    encoder = make_encoder("gin", EncoderShape(layers=2, width=20, feature=8))
+    encoder = make_encoder("gin", EncoderShape(layers=2, hidden_dim=20, embedding_dim=8))
     rows = np.arange(10)
     without = padded(tables, rows)
     with_gap = tables.batch(torch.tensor([*rows[:5], -1, *rows[5:]]), capacity_of(tables.counts(), [rows[None]]))
