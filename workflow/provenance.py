@@ -179,12 +179,12 @@ def require_nothing(differing: Iterable[str]) -> None:
 
 
 def require_own_tables() -> None:
-    """Raise ProvenanceError if the configuration names a table of one's own whose changes DVC would not see."""
+    """Raise MolclrError if the configuration names a table of one's own whose changes DVC would not see."""
     values = yaml.safe_load(CONFIG.read_text())
     named = [*(values.get("own_benchmarks") or {}).values(), values.get("corpus") or {}]
     known = yaml.safe_load(Path("dvc.yaml").read_text())["stages"]["data"].get("deps", [])
     if unseen := sorted({own["table"] for own in named if own.get("table")} - {*known}):
-        raise ProvenanceError(
+        raise MolclrError(
             f"DVC would not see a change of these tables of {CONFIG}:{as_lines(unseen)}\nAdd them to 'deps' of the stage 'data' "
             "in dvc.yaml."
         )
