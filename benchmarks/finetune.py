@@ -16,6 +16,7 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import torch
 from rdkit import rdBase
 
@@ -28,7 +29,8 @@ from molclr.evaluation.runs import Run
 from molclr.models.encoders import make_encoder
 from molclr.representation import encoder_file
 from molclr.training.checkpoint import load_encoder
-from molclr.training.finetune import Predictor, adam, train_epoch
+from molclr.training.finetune import Predictor, Supervision, adam
+from molclr.training.graphs import PlainGraphs
 
 BATCH_SIZE = Finetune().batch_size
 SHAPE = EncoderShape()
@@ -104,13 +106,13 @@ def our_epochs(
     run = Run(name, encoder.name.upper(), 0, benchmark.task, benchmark.metric, data.targets)
     train = data.subsets["train"]
     model = Predictor(encoder, settings, run, data.labels[train])
-    optimizer = adam(model, settings, pretrained=True)
-    labels = torch.tensor(data.labels, dtype=torch.float32)
-    train_once = train_epoch if flush else inspect.unwrap(train_epoch)
+    graphs = PlainGraphs(store, np.arange(len(store)), torch.device("cpu"))
+    supervision = Supervision(model, graphs, data.labels, train, settings, adam(model, settings, pretrained=True))
+    train_once = Supervision.epoch if flush else inspect.unwrap(Supervision.epoch)
 
     def epoch() -> float:
         start = time.perf_counter()
-        train_once(model, optimizer, store, labels, train, settings, epoch=1)
+        train_once(supervision, 1)
         return time.perf_counter() - start
 
     return epoch

@@ -146,7 +146,7 @@ def training_step(name: EncoderName, store: GraphStore, batches: Iterator[np.nda
     optimizer = torch.optim.Adam(model.parameters(), weight_decay=SETTINGS.weight_decay, fused=True)
     contrast = PlainContrast(model, store, SETTINGS, CPU)
     step, streams = Step(model, optimizer, lambda batch: contrast.loss(batch, streams)[0]), torch.tensor([0, 1])
-    return lambda: step(next(contrast.batches([next(batches)])))
+    return lambda: step(next(contrast.batches(next(batches)[None])))
 
 
 def torch_geometric_step(name: EncoderName, store: GraphStore) -> Callable[[], None]:

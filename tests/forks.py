@@ -143,7 +143,7 @@ def fork_together(work, number):
     return [fork(partial(started, rank)) for rank in range(number)]
 
 
-def differentiate(graphs, folder):
+def differentiate(store_path, folder):
     """Loss, gradients and statistics of one batch, by one process and by three; a file for each process."""
     import numpy as np
     import torch
@@ -152,6 +152,7 @@ def differentiate(graphs, folder):
     from molclr.data.store import GraphStore
     from molclr.models.fast.encoder import NARROW
     from molclr.training.contrast import ContrastiveModel, PlainContrast, SlotContrast
+    from molclr.training.graphs import SlotGraphs
 
     wide = SHAPE.model_copy(update={"hidden_dim": NARROW})  # its rows stand for several atoms
 
@@ -170,12 +171,13 @@ def differentiate(graphs, folder):
                 model = ContrastiveModel(encoder, SHAPE if encoder == "gin" else wide, settings)
                 views = []
                 model.register_forward_pre_hook(lambda module, inputs, views=views: views.append(inputs[0]))
-                store, rows, cpu = GraphStore(graphs), np.arange(40), torch.device("cpu")  # 13, 13 and 14 molecules
+                store, rows, cpu = GraphStore(store_path), np.arange(40), torch.device("cpu")  # 13, 13 and 14 molecules
                 if form == "slots":
-                    contrast = SlotContrast(model, store, settings, cpu, [rows[None]], compiled=False)
+                    graphs = SlotGraphs(store, np.arange(len(store)), cpu)
+                    contrast = SlotContrast(model, graphs, settings, [rows[None]], compiled=False)
                 else:
                     contrast = PlainContrast(model, store, settings, cpu)
-                (batch,) = contrast.batches([rows])
+                (batch,) = contrast.batches(rows[None])
                 loss, accuracy = contrast.loss(batch, torch.tensor([0, 1]))
                 loss.backward()
                 distributed.sum_gradients(model.parameters())

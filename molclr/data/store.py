@@ -120,10 +120,10 @@ class GraphStore:
         """The same molecules as a part, as `write_store` takes them."""
         return {**self._graphs(molecules), "smiles_crc": self.checksums(molecules)}
 
-    def parts(self, molecules: int) -> Iterator[dict[str, np.ndarray]]:
-        """The whole store in parts of so many consecutive molecules, without their checksums."""
-        for first in range(0, len(self), molecules):
-            yield self._graphs(np.arange(first, min(first + molecules, len(self))))
+    def parts(self, molecules: np.ndarray, size: int) -> Iterator[dict[str, np.ndarray]]:
+        """The same molecules in parts of `size`, without their checksums."""
+        for first in range(0, len(molecules), size):
+            yield self._graphs(molecules[first : first + size])
 
     def checksums(self, molecules: np.ndarray) -> np.ndarray:
         """`checksums` of the SMILES of which the graphs of `molecules` were made."""

@@ -38,6 +38,8 @@ def prepare(settings: Compute) -> torch.device:
         # Where a deterministic kernel exists; PyTorch warns of the sums that have none.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True, warn_only=True)
+        # Otherwise each new tensor costs a kernel.
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     return device
 
 
@@ -46,6 +48,11 @@ def mixed_precision(settings: Compute, device: torch.device) -> contextlib.Abstr
     if settings.precision == "float32":
         return contextlib.nullcontext()
     return torch.autocast(device.type, torch.bfloat16)
+
+
+def dtype_of(settings: Compute) -> torch.dtype:
+    """The type in which products are computed."""
+    return torch.float32 if settings.precision == "float32" else torch.bfloat16
 
 
 _this_thread = threading.local()

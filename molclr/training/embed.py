@@ -22,6 +22,7 @@ from molclr.models.encoder import Encoder
 from molclr.progress import progress
 from molclr.training.checkpoint import load_encoder
 from molclr.training.device import flushing_subnormals, prepare
+from molclr.training.graphs import graphs_on, in_batches
 
 BATCH = 512
 
@@ -30,11 +31,13 @@ BATCH = 512
 def embed(store: GraphStore, encoder: Encoder, molecules: np.ndarray, device: torch.device) -> np.ndarray:
     """Representation h of the molecules at positions `molecules`, int64 (n,), of the store: float32 (n, embedding_dim)."""
     encoder.to(device).eval()
+    graphs, batches = graphs_on(device, store, molecules, encoder), in_batches(np.arange(len(molecules)), BATCH)
+    handles = graphs.handles(batches, graphs.capacity([batches]))
     parts = [np.empty((0, encoder.shape.embedding_dim), np.float32)]
     with torch.no_grad():
-        for first in progress(range(0, len(molecules), BATCH), label="embed", unit="batch"):
-            parts.append(encoder(*store.batch(molecules[first : first + BATCH]).to(device)).cpu().numpy())
-    return np.concatenate(parts)
+        for handle in progress(handles, len(batches), "embed", "batch"):
+            parts.append(graphs.represent(encoder, handle).cpu().numpy())
+    return np.concatenate(parts)[: len(molecules)]
 
 
 def write_embeddings(

@@ -5,19 +5,18 @@ import math
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from molclr.batch import GraphBatch
 from molclr.chem.seen import Seen
 from molclr.config import EncoderName, EncoderShape, Finetune, ModelName, model_name
 from molclr.data.labelled import LabelledMolecules
 from molclr.data.splits import SUBSETS
-from molclr.data.store import GraphStore, open_store_of
+from molclr.data.store import open_store_of
 from molclr.errors import MolclrError
 from molclr.evaluation.metrics import Loss, better, check_labels, find_metric, score
 from molclr.evaluation.runs import Run, RunMetrics, write_run
@@ -36,7 +35,9 @@ from molclr.training.checkpoint import (
     save_weights,
     stored_encoder,
 )
-from molclr.training.device import flushing_subnormals, mixed_precision, prepare
+from molclr.training.device import dtype_of, flushing_subnormals, mixed_precision, prepare
+from molclr.training.graphs import Graphs, SlotGraphs, graphs_on, in_batches
+from molclr.training.step import CapturedStep, Step
 
 EVALUATION_BATCH = 512
 """Molecules at a time where nothing is learned; predictions do not depend on it but for rounding."""
@@ -51,7 +52,7 @@ SUPERVISED_LOSSES: dict[Loss, Callable[..., Tensor]] = {
 
 
 class Predictor(nn.Module):
-    """Encoder and prediction head: a batch of graphs to one output a target.
+    """Encoder and prediction head, which makes one output per target of a representation.
 
     Outputs are logits of class 1, or values that `mean` and `scale`, float (targets,), bring into the target's unit.
     """
@@ -80,35 +81,33 @@ class Predictor(nn.Module):
         self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32))
         self.register_buffer("scale", torch.tensor(np.where(scale > 0, scale, 1), dtype=torch.float32))
 
-    def forward(self, graphs: GraphBatch) -> Tensor:
-        """Logits of class 1 or standardised values, float (num_graphs, targets)."""
-        output = self.head(self.encoder(*graphs)).float()
+    def forward(self, h: Tensor) -> Tensor:
+        """Logits of class 1 or standardised values, float (num_graphs, targets), of representations h."""
+        output = self.head(h).float()
         if self.class_outputs == 2:  # Softmax over two is the sigmoid of their difference, the cross-entropies too.
             return output[:, 1::2] - output[:, 0::2]
         return output
 
-    def loss(self, graphs: GraphBatch, labels: Tensor) -> Tensor:
+    def loss(self, h: Tensor, labels: Tensor) -> Tensor:
         """Mean over the known labels of the loss of the primary metric (SUPERVISED_LOSSES).
 
         labels: float (num_graphs, targets), NaN where missing. Without any label the loss is 0.
         """
         known = ~labels.isnan()
-        output = self(graphs)[known]
-        standardised = ((labels - self.mean) / self.scale)[known]  # Classes stay as they are: mean 0, scale 1.
-        loss = SUPERVISED_LOSSES[find_metric(self.run.metric).loss]
-        return loss(output, standardised, reduction="sum") / max(1, len(output))
+        standardised = torch.where(known, (labels - self.mean) / self.scale, 0)  # Classes: mean 0, scale 1.
+        losses = SUPERVISED_LOSSES[find_metric(self.run.metric).loss](self(h), standardised, reduction="none")
+        return torch.where(known, losses, 0).sum() / known.sum().clamp(min=1)
 
     @flushing_subnormals()
-    def predict(self, store: GraphStore, molecules: np.ndarray, device: torch.device) -> np.ndarray:
-        """Probabilities of class 1, or values in the target's unit, of positions in the store: float (n, targets)."""
+    @torch.no_grad()
+    def predict(self, graphs: Graphs, molecules: np.ndarray) -> np.ndarray:
+        """Probabilities of class 1, or values in the target's unit, of places in `graphs`: float (n, targets)."""
         self.eval()
-        outputs = []
-        with torch.no_grad():
-            for first in range(0, len(molecules), EVALUATION_BATCH):
-                output = self(store.batch(molecules[first : first + EVALUATION_BATCH]).to(device))
-                classes = self.run.task == "classification"
-                outputs.append(output.sigmoid() if classes else output * self.scale + self.mean)
-        return torch.cat(outputs).cpu().numpy()
+        batches, outputs = in_batches(molecules, EVALUATION_BATCH), []
+        for handle in graphs.handles(batches, graphs.capacity([batches])):
+            output = self(graphs.represent(self.encoder, handle))
+            outputs.append(output.sigmoid() if self.run.task == "classification" else output * self.scale + self.mean)
+        return torch.cat(outputs)[: len(molecules)].cpu().numpy()
 
 
 @flushing_subnormals()
@@ -143,17 +142,19 @@ def finetune(
         encoder = make_encoder(start, shape, settings.dropout)
     _check_name(run.model, encoder.name, pretrained)
     model = Predictor(encoder, settings, run, data.labels[train]).to(device)
-    optimizer = adam(model, settings, pretrained)
-    labels = torch.tensor(data.labels, dtype=torch.float32)
+    graphs_here = graphs_on(device, store, np.arange(len(store)), encoder)
+    learn = Supervision(model, graphs_here, data.labels, train, settings, adam(model, settings, pretrained))
     best_epoch, best_score, best_weights = 0, math.nan, copy_weights(model)
     history = []
 
     label = f"{run.benchmark}, {run.model}, seed {run.seed}"
     for epoch in progress(range(1, settings.epochs + 1), label=label, unit="epoch"):
-        loss = train_epoch(model, optimizer, store, labels, train, settings, epoch)
+        loss = learn.epoch(epoch)
         if not math.isfinite(loss):
-            raise MolclrError(f"The loss is {loss} in epoch {epoch} of {folder}; lower the learning rates of finetune.")
-        predictions = model.predict(store, valid, device)
+            raise MolclrError(
+                f"The loss or its gradient is not finite in epoch {epoch} of {folder}; lower the learning rates of finetune."
+            )
+        predictions = model.predict(graphs_here, valid)
         # Targets of different units are weighed as the loss weighs them: in their own scale.
         scale = model.scale.cpu().numpy() if len(run.targets) > 1 else 1.0
         validation = score(run.metric, data.labels[valid] / scale, predictions / scale, run.targets).value
@@ -176,7 +177,7 @@ def finetune(
         },
     )
     write_rows(folder / "history.csv", history)
-    predictions = model.predict(store, test, device)
+    predictions = model.predict(graphs_here, test)
     return write_run(
         folder,
         run,
@@ -224,35 +225,52 @@ def adam(model: Predictor, settings: Finetune, pretrained: bool) -> torch.optim.
         {"params": model.encoder.parameters(), "lr": encoder_rate},
         {"params": model.head.parameters(), "lr": settings.head_learning_rate},
     ]
-    return torch.optim.Adam(groups, weight_decay=settings.weight_decay, fused=True)
+    capturable = model.mean.device.type == "cuda"
+    return torch.optim.Adam(groups, weight_decay=settings.weight_decay, fused=True, capturable=capturable)
 
 
-@flushing_subnormals()
-def train_epoch(
-    model: Predictor,
-    optimizer: torch.optim.Optimizer,
-    store: GraphStore,
-    labels: Tensor,
-    molecules: np.ndarray,
-    settings: Finetune,
-    epoch: int,
-) -> float:
-    """Pass once over `molecules`, positions in the store, in an order that seed and epoch decide; return the mean loss.
+class Supervision:
+    """Teaches a model the labels of molecules, one pass over them at a time."""
 
-    labels: float (len(store), targets), NaN where missing.
-    """
-    device = model.mean.device
-    torch.manual_seed(derive_seed(model.run.seed, "dropout", epoch))
-    order = np.random.default_rng(derive_seed(model.run.seed, "order", epoch)).permutation(molecules)
-    # Equal batches, at least of the wanted size: batch norm cannot learn from a last batch of one molecule.
-    batches = np.array_split(order, max(1, len(order) // settings.batch_size))
-    model.train()
-    loss_sum = 0.0
-    for batch in batches:
-        with mixed_precision(settings, device):
-            loss = model.loss(store.batch(batch).to(device), labels[batch].to(device))
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        loss_sum += float(loss.detach())
-    return loss_sum / len(batches)
+    def __init__(
+        self,
+        model: Predictor,
+        graphs: Graphs,
+        labels: np.ndarray,
+        molecules: np.ndarray,
+        settings: Finetune,
+        optimizer: torch.optim.Optimizer,
+    ) -> None:
+        """labels: float64 (n, targets) of all of `graphs`, NaN where missing. molecules: int64, places of those to learn from."""
+        self.model, self.graphs, self.molecules, self.settings = model, graphs, molecules, settings
+        none = np.full((1, labels.shape[1]), np.nan)  # the labels of what is no molecule, -1
+        self.labels = torch.tensor(np.concatenate([labels, none]), dtype=torch.float32, device=model.mean.device)
+        self.capacity = graphs.capacity(self.batches(epoch) for epoch in range(1, settings.epochs + 1))
+        self.step = Step(model, optimizer, self._loss)
+        captured = isinstance(graphs, SlotGraphs) and graphs.device.type == "cuda"
+        self.learn = CapturedStep(self.step, model) if captured else self.step
+
+    def batches(self, epoch: int) -> np.ndarray:
+        """Places of the molecules of each step, int64 (steps, B), in an order that seed and epoch decide; -1 is no molecule.
+
+        Batches differ by one molecule at most and have at least the wanted size: batch norm cannot learn from a single one.
+        """
+        order = np.random.default_rng(derive_seed(self.model.run.seed, "order", epoch)).permutation(self.molecules)
+        parts = np.array_split(order, max(1, len(order) // self.settings.batch_size))
+        return np.stack([np.pad(part, (0, len(parts[0]) - len(part)), constant_values=-1) for part in parts])
+
+    @flushing_subnormals()
+    def epoch(self, epoch: int) -> float:
+        """Pass once over the molecules; return the mean loss, NaN if a step was not finite."""
+        torch.manual_seed(derive_seed(self.model.run.seed, "dropout", epoch))
+        batches = self.batches(epoch)
+        self.model.train()
+        self.step.begin(0.0)
+        for batch, handle in zip(batches, self.graphs.handles(batches, self.capacity), strict=True):
+            self.learn(handle, self.labels[self.graphs.rows(batch)])
+        return math.nan if float(self.step.failed) else float(self.step.loss_sum) / len(batches)
+
+    def _loss(self, handle: Any, labels: Tensor) -> Tensor:
+        with mixed_precision(self.settings, labels.device):
+            h = self.graphs.represent(self.model.encoder, handle, dtype_of(self.settings))
+            return self.model.loss(h, labels)

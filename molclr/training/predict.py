@@ -16,6 +16,7 @@ from molclr.errors import MolclrError
 from molclr.files import replacing
 from molclr.training.device import prepare
 from molclr.training.finetune import load_predictor
+from molclr.training.graphs import graphs_on
 
 
 def predict(
@@ -47,7 +48,9 @@ def predict(
         canonicalize(table, molecules, rejected, smiles_column=smiles_column, targets=[], processes=processes)
         featurize(molecules, graphs, explicit_hydrogens, processes)
         accepted, refused = read_molecules(molecules), read_refusals(rejected)
-        values = predictor.to(device).predict(GraphStore(graphs), np.arange(len(accepted)), device)
+        molecules_here = np.arange(len(accepted))
+        here = graphs_on(device, GraphStore(graphs), molecules_here, predictor.to(device).encoder)
+        values = predictor.predict(here, molecules_here)
     if warning := warn_of_unseen(predictor.seen, accepted["smiles"].tolist(), explicit_hydrogens):
         tell(f"molclr: warning: {warning}")
     targets = list(predictor.run.targets)

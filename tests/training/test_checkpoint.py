@@ -17,6 +17,7 @@ from molclr.models.encoders import make_encoder
 from molclr.training import checkpoint
 from molclr.training.checkpoint import load_encoder, load_weights, save_encoder, save_weights
 from molclr.training.finetune import load_predictor
+from molclr.training.graphs import PlainGraphs
 
 BEFORE_VERSIONS = GOLDEN / "checkpoints"
 """Files of the software from before checkpoints had a version, and what it computed with them."""
@@ -38,7 +39,8 @@ def test_a_model_from_before_there_were_versions():
     model, explicit_hydrogens = load_predictor(BEFORE_VERSIONS / "gcn.model.safetensors")
     assert not explicit_hydrogens and model.run.targets == ["a", "b"] and model.seen is None
     store = GraphStore.of(featurize_part(values["smiles"].tolist()))
-    predictions = model.predict(store, np.arange(len(store)), torch.device("cpu"))
+    molecules = np.arange(len(store))
+    predictions = model.predict(PlainGraphs(store, molecules, torch.device("cpu")), molecules)
     np.testing.assert_allclose(predictions, values["model"], atol=1e-5)
 
 

@@ -9,11 +9,16 @@ from forks import SETTINGS, SHAPE
 
 from molclr.config import Augmentation
 from molclr.data.store import GraphStore
-from molclr.training.contrast import ContrastiveModel, PlainContrast, SlotContrast, contrast_of, prefetched
+from molclr.training.contrast import ContrastiveModel, PlainContrast, SlotContrast, contrast_of
+from molclr.training.graphs import SlotGraphs, prefetched
 from molclr.training.step import Step
 
 CPU, ELSEWHERE = torch.device("cpu"), torch.device("cpu", 0)
 """Where two devices differ, a corpus is streamed from one to the other."""
+
+
+def slots_of(store, home=CPU):
+    return SlotGraphs(store, np.arange(len(store)), CPU, home=home)
 
 
 def losses_of(contrast, model, batches):
@@ -38,8 +43,8 @@ def test_plain_graphs_and_slots_teach_the_same(corpus, name, composition):
         losses_of(contrast, model, batches)
         for contrast, model in (
             (PlainContrast(models[0], store, settings, CPU), models[0]),
-            (SlotContrast(models[1], store, settings, CPU, [batches], home=CPU, compiled=False), models[1]),
-            (SlotContrast(models[2], store, settings, CPU, [batches], home=ELSEWHERE, compiled=False), models[2]),
+            (SlotContrast(models[1], slots_of(store), settings, [batches], compiled=False), models[1]),
+            (SlotContrast(models[2], slots_of(store, ELSEWHERE), settings, [batches], compiled=False), models[2]),
         )
     )
     assert slots[0][0] == pytest.approx(plain[0][0], rel=1e-5)
@@ -57,8 +62,8 @@ def test_compiled_slots_are_the_same_and_compiled_once(corpus):
     model, store = ContrastiveModel("gin", SHAPE.model_copy(update={"layers": 1}), SETTINGS), GraphStore(corpus[1])
     batches = np.arange(64).reshape(2, 32)
     other = copy.deepcopy(model)
-    eager, _ = losses_of(SlotContrast(model, store, SETTINGS, CPU, [batches], compiled=False), model, batches)
-    contrast = SlotContrast(other, store, SETTINGS, CPU, [batches], compiled=False)
+    eager, _ = losses_of(SlotContrast(model, slots_of(store), SETTINGS, [batches], compiled=False), model, batches)
+    contrast = SlotContrast(other, slots_of(store), SETTINGS, [batches], compiled=False)
     contrast._loss = torch.compile(contrast._eager_loss, dynamic=False, fullgraph=True, backend="aot_eager")
     with torch._dynamo.config.patch(error_on_recompile=True):
         compiled, _ = losses_of(contrast, other, batches)

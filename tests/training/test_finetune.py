@@ -24,6 +24,7 @@ from molclr.models.encoders import make_encoder
 from molclr.training.checkpoint import load_encoder, load_weights, save_encoder
 from molclr.training.embed import write_embeddings
 from molclr.training.finetune import Predictor, adam, finetune
+from molclr.training.graphs import PlainGraphs
 from molclr.training.pretrain import pretrain
 
 SHAPE = EncoderShape(layers=2, hidden_dim=16, embedding_dim=24)
@@ -150,11 +151,10 @@ def test_two_outputs_a_class_are_a_softmax(bbbp):
         outputs = model.head(model.encoder(*batch)).view(4, 2, 2)
         known = ~labels.isnan()
         expected = torch.nn.functional.cross_entropy(outputs[known], labels[known].long())
-        torch.testing.assert_close(model.loss(batch, labels), expected)
+        torch.testing.assert_close(model.loss(model.encoder(*batch), labels), expected)
         probabilities = outputs.softmax(dim=2)[..., 1].numpy()
-    np.testing.assert_allclose(
-        model.predict(GraphStore(graphs), np.arange(4), torch.device("cpu")), probabilities, rtol=1e-5
-    )
+    here = PlainGraphs(GraphStore(graphs), np.arange(4), torch.device("cpu"))
+    np.testing.assert_allclose(model.predict(here, np.arange(4)), probabilities, rtol=1e-5)
 
 
 @pytest.mark.parametrize(("standardize", "mean"), [("all", 4.0), (["freesolv"], 4.0), (["qm7", "qm9"], 0.0), ([], 0.0)])
@@ -304,14 +304,15 @@ def test_missing_labels_do_not_touch_the_loss(bbbp):
     assert model.scale.tolist() == pytest.approx([math.sqrt(20 / 3), math.sqrt(8)])
     batch: GraphBatch = GraphStore(graphs).batch(np.arange(4))
     with torch.no_grad():
-        output = model(batch)
+        h = model.encoder(*batch)
+        output = model(h)
         expected = (
             ((output[:, 0] - (torch.tensor(labels[:, 0]) - 4) / math.sqrt(20 / 3)) ** 2).sum()
             + (output[0, 1] + math.sqrt(0.5)) ** 2
             + (output[3, 1] - math.sqrt(0.5)) ** 2
         ) / 6
-        assert float(model.loss(batch, torch.tensor(labels).float())) == pytest.approx(float(expected), rel=1e-5)
-        assert float(model.loss(batch, torch.full((4, 2), torch.nan))) == 0
+        assert float(model.loss(h, torch.tensor(labels).float())) == pytest.approx(float(expected), rel=1e-5)
+        assert float(model.loss(h, torch.full((4, 2), torch.nan))) == 0
 
 
 def test_a_benchmark_without_a_positive(tmp_path, benchmark_files):

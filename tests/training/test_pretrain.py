@@ -72,7 +72,7 @@ def test_the_two_views_of_a_molecule_differ(corpus, monkeypatch):
     forward = model.forward
     monkeypatch.setattr(model, "forward", lambda view: views.append(view) or forward(view))
     contrast = PlainContrast(model, GraphStore(corpus[1]), SETTINGS, torch.device("cpu"))
-    (batch,) = contrast.batches([np.arange(32)])
+    (batch,) = contrast.batches(np.arange(32)[None])
     contrast.loss(batch, torch.tensor([0, 1]))
     first, second = views
     assert not torch.equal(first.x, second.x)

@@ -178,17 +178,19 @@ class SlotTables:
 def capacity_of(counts: np.ndarray, batches: Iterable[np.ndarray]) -> Capacity:
     """Rows that suffice for each of `batches`.
 
-    counts: int64 (num_molecules, 3), see `SlotTables.counts`. batches: int64 (num_batches, B), positions of their molecules.
+    counts: int64 (num_molecules, 3), see `SlotTables.counts`. batches: int64 (num_batches, B), positions of their molecules; -1
+    is no molecule.
     """
     largest = np.zeros(3, np.int64)
     for rows in batches:
-        largest = np.maximum(largest, counts[rows].sum(axis=1).max(axis=0, initial=0))
+        present = (rows >= 0)[..., None]
+        largest = np.maximum(largest, (counts[rows] * present).sum(axis=1).max(axis=0, initial=0))
     return Capacity(*(-(-largest // ROW_MULTIPLE) * ROW_MULTIPLE).tolist())
 
 
 def require_fit(counts: np.ndarray, rows: np.ndarray, capacity: Capacity) -> None:
     """Raise ValueError if the molecules at `rows`, int64 (B,), need more than `capacity`: nothing is ever cut off."""
-    needed = Capacity(*counts[rows].sum(axis=0).tolist())
+    needed = Capacity(*counts[rows[rows >= 0]].sum(axis=0).tolist())
     if any(rows > most for rows, most in zip(needed, capacity, strict=True)):
         raise ValueError(f"A batch needs {needed} and has {capacity}.")
 

@@ -41,7 +41,7 @@ def store(smiles):
 @pytest.fixture(scope="module")
 def tables(store):
     """Made of three parts, of which the last has no highly connected atom."""
-    return SlotTables(store.parts(12), CPU)
+    return SlotTables(store.parts(np.arange(len(store)), 12), CPU)
 
 
 def padded(tables, rows):
