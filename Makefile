@@ -1,8 +1,11 @@
-# make all: the default run, from nothing to tables and figures.  make test: lint and tests.  Both set up what they need.
+# make all: the default run, from nothing to tables and figures.  make check: lint, types and quick tests, in a minute.
+# make test: all tests too, in ten minutes.  Each sets up what it needs.
 PYTHON ?= python3
 BIN := .venv/bin
+# As many processes as cores, up to four; of a thread each, unless a test says otherwise.
+PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadgroup
 
-.PHONY: all install restore test lint format release-check
+.PHONY: all install restore check test lint format release-check
 .DELETE_ON_ERROR:
 
 all: install
@@ -21,8 +24,11 @@ install: .venv/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
+check: lint
+	$(PYTEST) -m "not workflow and not slow"
+
 test: lint
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 # Before a release: dvc.lock is that of this code and these parameters, so that clones can restore what it names.
 release-check: install

@@ -21,10 +21,12 @@ import torch
 from rdkit import Chem
 
 from molclr.chem.smiles import canonicalize_all
+from molclr.data.canonicalize import ROWS_PER_PART
 from molclr.data.corpus import split_corpus
 from molclr.data.featurize import featurize_part
 from molclr.data.leakage import liken, likenesses
-from molclr.data.molecules import ROWS_PER_PART, FirstRows, open_molecules
+from molclr.data.molecules import open_molecules
+from molclr.data.repeats import FirstRows
 from molclr.data.store import GraphStore, write_store
 from molclr.parallel import ordered_map
 from molclr.seeds import derive_seed

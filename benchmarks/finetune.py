@@ -43,6 +43,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("benchmark", nargs="?", default="bbbp", help="benchmark of the catalogue (default: bbbp)")
     parser.add_argument("--data", type=Path, default=Path("data"), help="folder of its files (default: data)")
+    parser.add_argument("--graphs", type=Path, help="graph store of its molecules (default: that in the folder)")
+    parser.add_argument("--only", default="", help="time only the networks with this in their name")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads (default: 1)")
     parser.add_argument("--epochs", type=int, default=5, help="epochs to take the median of (default: 5)")
     options = parser.parse_args()
@@ -52,7 +54,7 @@ def main() -> None:
     scheme = load_catalogue().benchmarks[name].split
     split = folder / "splits" / f"{name}.{'random-0' if scheme == 'random' else scheme}.csv"
     data = read_labelled(folder / "molecules" / f"{name}.parquet", split)
-    store = GraphStore(folder / "graphs" / f"{name}.safetensors")
+    store = GraphStore(options.graphs or folder / "graphs" / f"{name}.safetensors")
     contestants = {
         f"{kind.upper()}, {precision}": our_epochs(kind, name, data, store, Finetune(precision=precision))
         for kind in ("gin", "gcn")
@@ -73,6 +75,7 @@ def main() -> None:
     except ImportError:
         print("chemprop is not installed, so there is nothing to compare with (pip install chemprop).")
 
+    contestants = {who: epoch for who, epoch in contestants.items() if options.only in who}
     seconds: dict[str, list[float]] = {who: [] for who in contestants}
     of_cpu: dict[str, list[float]] = {who: [] for who in contestants}
     for turn in range(options.epochs + 1):

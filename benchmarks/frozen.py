@@ -8,9 +8,12 @@ them; splits are those of the catalogue.
 
 import argparse
 import warnings
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
+from scipy.sparse import csr_matrix, issparse
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -25,6 +28,8 @@ from molclr.representation import PretrainedEncoder
 COSTS = (0.1, 1.0, 10.0, 100.0)
 """Values of C that the validation molecules choose from."""
 ECFP = "ECFP4 counts"
+Features: TypeAlias = np.ndarray | csr_matrix
+"""A row a molecule."""
 
 
 def main() -> None:
@@ -38,15 +43,16 @@ def main() -> None:
 
     warnings.filterwarnings("ignore", message=".*never saw in pre-training")
     representations = {name: PretrainedEncoder.load(name) for name in options.encoders}
-    print(f"{'benchmark':10} {'metric':8} {'representation':30} {'validation':>10} {'test':>8}")
+    width = max(map(len, (*representations, ECFP, "representation")))
+    print(f"{'benchmark':10} {'metric':8} {'representation':{width}} {'validation':>10} {'test':>8}")
     for name in options.benchmarks:
         benchmark = load_catalogue().benchmarks[name]
         data = read(options.data, name, benchmark.split)
         features = {who: encoder.embed(data.smiles) for who, encoder in representations.items()}
-        features[ECFP] = np.log1p(ecfp4_counts(data.smiles))
+        features[ECFP] = csr_matrix(np.log1p(ecfp4_counts(data.smiles)))
         for who, x in features.items():
-            valid, test = probe(x, who == ECFP, data, benchmark)
-            print(f"{name:10} {benchmark.metric:8} {who[-30:]:30} {valid:>10.3f} {test:>8.3f}", flush=True)
+            valid, test = probe(x, data, benchmark)
+            print(f"{name:10} {benchmark.metric:8} {who:{width}} {valid:>10.3f} {test:>8.3f}", flush=True)
 
 
 def read(folder: Path, name: str, scheme: str) -> LabelledMolecules:
@@ -55,8 +61,8 @@ def read(folder: Path, name: str, scheme: str) -> LabelledMolecules:
     return read_labelled(folder / "molecules" / f"{name}.parquet", split)
 
 
-def probe(x: np.ndarray, counts: bool, data: LabelledMolecules, benchmark: Benchmark) -> tuple[float, float]:
-    """Scores of the validation and the test molecules. x: float (n, features) of all molecules; counts: of a fingerprint."""
+def probe(x: Features, data: LabelledMolecules, benchmark: Benchmark) -> tuple[float, float]:
+    """Scores of the validation and the test molecules. x: float (n, features) of all molecules."""
     train, valid, test = (data.subsets[name] for name in ("train", "valid", "test"))
     predictions = np.zeros_like(data.labels)
     for target in range(len(data.targets)):
@@ -64,7 +70,7 @@ def probe(x: np.ndarray, counts: bool, data: LabelledMolecules, benchmark: Bench
         known = train[~np.isnan(labels[train])]
         best = np.nan
         for cost in COSTS:
-            guess = fitted(x[known], labels[known], counts, benchmark.task, cost)(x)
+            guess = fitted(x[known], labels[known], benchmark.task, cost)(x)
             value = score(benchmark.metric, labels[valid, None], guess[valid, None], ["target"]).value
             if better(benchmark.metric, value, best) or np.isnan(best):
                 best, predictions[:, target] = value, guess
@@ -74,9 +80,9 @@ def probe(x: np.ndarray, counts: bool, data: LabelledMolecules, benchmark: Bench
     return values[0], values[1]
 
 
-def fitted(x: np.ndarray, labels: np.ndarray, counts: bool, task: str, cost: float):
+def fitted(x: Features, labels: np.ndarray, task: str, cost: float) -> Callable[[Features], np.ndarray]:
     """A support vector machine as a function from features to margins, or to values in the target's unit."""
-    scaler = "passthrough" if counts else StandardScaler()
+    scaler = "passthrough" if issparse(x) else StandardScaler()  # Counts have a scale in common.
     if task == "classification":
         return make_pipeline(scaler, SVC(C=cost, cache_size=500)).fit(x, labels).decision_function
     machine = TransformedTargetRegressor(SVR(C=cost, cache_size=500), transformer=StandardScaler())

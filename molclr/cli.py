@@ -337,7 +337,7 @@ def _fetch(options: argparse.Namespace) -> None:
 
 
 def _canonicalize(options: argparse.Namespace) -> None:
-    from molclr.data.molecules import canonicalize
+    from molclr.data.canonicalize import canonicalize
 
     accepted, refused = canonicalize(
         options.raw,

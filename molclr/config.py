@@ -432,7 +432,10 @@ def parse_section(section: type[AnySection], values: Any, source: str) -> AnySec
 
 
 def parse_settings(section: type[AnySection], text: str, option: str = "--settings") -> AnySection:
-    """Validate an argument of `option`: inline YAML (or JSON), or the path of a YAML file with this section's keys."""
+    """Validate an argument of `option`: inline YAML (or JSON), or the path of a YAML file.
+
+    The file has the keys of this section, or is a configuration of the workflow that has this section.
+    """
     source = option
     if text.endswith((".yaml", ".yml")):
         path = Path(text)
@@ -445,7 +448,17 @@ def parse_settings(section: type[AnySection], text: str, option: str = "--settin
         values = text
     if not isinstance(values, dict | None):
         raise MolclrError(f"{source}: this has no keys of YAML; write {{key: value}}, or name a YAML file.")
+    name = _name_in_configuration(section)
+    if values and name in values and set(values) <= set(Config.model_fields):
+        source, values = f"{source}, {name}", values[name]
     return parse_section(section, values, source)
+
+
+def _name_in_configuration(section: type[Section]) -> str | None:
+    """Key of a configuration under which a section stands, if there is one and no other of its kind."""
+    kinds = {name: field.annotation for name, field in Config.model_fields.items()}
+    names = [name for name, kind in kinds.items() if isinstance(kind, type) and issubclass(kind, section)]
+    return names[0] if len(names) == 1 else None
 
 
 def _fields_beside(section: type[Section], location: tuple[str | int, ...]) -> list[str]:

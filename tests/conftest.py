@@ -1,4 +1,6 @@
-"""Molecules for the tests."""
+"""Molecules for the tests; the order in which they run, and whether they may skip."""
+
+import os
 
 import numpy as np
 import pytest
@@ -35,3 +37,24 @@ def graphs(smiles, tmp_path):
 
     write_store(tmp_path / "graphs.safetensors", [featurize_part(smiles)])
     return GraphStore(tmp_path / "graphs.safetensors").batch(np.arange(len(smiles)))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Let the long tests of the workflow begin, and those of a file share a process, and with it their fixtures.
+
+    The stories of test_dvc.py and test_workflow.py share files instead, and may run in any process.
+    """
+    items.sort(key=lambda item: item.get_closest_marker("workflow") is None)
+    for item in items:
+        if not item.get_closest_marker("xdist_group") and item.path.name not in ("test_dvc.py", "test_workflow.py"):
+            item.add_marker(pytest.mark.xdist_group(item.path.name))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item):
+    """In the gate a test that skips fails, if it does not want a GPU."""
+    report = yield
+    if report.skipped and os.environ.get("NO_SKIPS") and not item.get_closest_marker("gpu"):
+        report.outcome, report.longrepr = "failed", f"It skips, as only tests of a GPU may here: {report.longrepr[2]}"
+    return report

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 import yaml
 from paths import REPOSITORY
@@ -112,6 +114,16 @@ def test_settings_come_inline_or_from_a_file(tmp_path):
         parse_settings(Pretrain, "{epochs: ")
     with pytest.raises(MolclrError, match="this has no keys of YAML"):
         parse_settings(Pretrain, "epochs=3")
+
+
+def test_settings_are_taken_out_of_a_configuration():
+    path = str(REPOSITORY / "config" / "encoders.yaml")
+    whole = parse_section(Config, yaml.safe_load(Path(path).read_text()), path)
+    assert parse_settings(Pretrain, path) == whole.pretrain
+    shape = parse_settings(EncoderShape, path, "--shape")
+    assert shape.model_dump() == whole.encoder.model_dump() == EncoderShape().model_dump()
+    with pytest.raises(MolclrError, match=r"--settings: unknown key 'pretrain'"):
+        parse_settings(Pretrain, "{pretrain: {epochs: 3}, epochs: 2}")
 
 
 def test_a_released_encoder_by_name():

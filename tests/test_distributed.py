@@ -9,8 +9,8 @@ import torch
 from forks import SHAPE, SHORT, in_forks, results_of
 from paths import FIXTURES
 
+from molclr.data.canonicalize import canonicalize
 from molclr.data.featurize import featurize
-from molclr.data.molecules import canonicalize
 from molclr.distributed import gather, process_group, processes, rank, share, sum_over_processes
 
 
@@ -82,10 +82,12 @@ def test_several_processes_have_the_views_of_one(differentiated, processes):
         assert torch.equal(torch.cat([part[name] for part in parts]), whole), name
 
 
+@pytest.mark.slow
 def test_killed_and_continued_two_processes_end_in_the_same_bytes(by_two):
     assert results_of(by_two / "killed") == results_of(by_two / "undisturbed")
 
 
+@pytest.mark.slow
 def test_torchrun_starts_processes_stops_them_and_continues(store, by_two, tmp_path):
     settings = ["--shape", SHAPE.model_dump_json(), "--settings", SHORT.model_dump_json()]
     torchrun = [Path(sys.executable).with_name("torchrun"), "--standalone", "--nproc-per-node", "2", "-m", "molclr.cli"]

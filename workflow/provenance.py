@@ -97,6 +97,7 @@ def guard(target: str) -> None:
     bring them back. Raises ProvenanceError if it cannot, or if the verification fails.
     """
     require_one_configuration()
+    require_own_tables()
     stage, states = target.removeprefix("all_"), states_of_files()
     earlier = list(STAGES)[: list(STAGES).index(stage)]
     if not all(is_snakemakes(path) for name in earlier for path in present(name, states)):
@@ -176,6 +177,18 @@ def require_nothing(differing: Iterable[str]) -> None:
         raise ProvenanceError(
             f"the files of dvc.lock were made with something else than what is here:{lines}"
             "\nUndo these changes (`git diff`, `git checkout`) and restore; or `dvc repro` makes what they change."
+        )
+
+
+def require_own_tables() -> None:
+    """Raise ProvenanceError if the configuration names a table of one's own whose changes DVC would not see."""
+    values = yaml.safe_load(CONFIG.read_text())
+    named = [*(values.get("own_benchmarks") or {}).values(), values.get("corpus") or {}]
+    known = yaml.safe_load(Path("dvc.yaml").read_text())["stages"]["data"].get("deps", [])
+    if unseen := sorted({own["table"] for own in named if own.get("table")} - {*known}):
+        raise ProvenanceError(
+            f"DVC would not see a change of these tables of {CONFIG}:{as_lines(unseen)}\nAdd them to 'deps' of the stage 'data' "
+            "in dvc.yaml."
         )
 
 

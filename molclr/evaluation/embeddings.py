@@ -66,8 +66,8 @@ def cosines(queries: np.ndarray, library: np.ndarray) -> np.ndarray:
 def nearest(queries: np.ndarray, library: np.ndarray, count: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """For each of `queries`, (m, embedding_dim): which `count` of `library`, (n, embedding_dim), are nearest, best first.
 
-    Yields their positions, int64 (count,), and cosines, float32 (count,); fewer if the library has fewer. Of equal cosines the
-    earlier is first.
+    Yields their positions, int64 (count,), and cosines, float32 (count,); fewer if the library has fewer. The earlier of
+    equal cosines is first.
     """
     queries, library = _unit(queries), _unit(library)
     count = min(count, len(library))

@@ -16,7 +16,7 @@ from sklearn.svm import SVC, SVR
 from molclr.chem.fingerprints import ecfp4_counts
 from molclr.config import Baselines
 from molclr.data.labelled import LabelledMolecules
-from molclr.data.splits import SUBSETS
+from molclr.data.subsets import SUBSETS
 from molclr.errors import MolclrError
 from molclr.evaluation.metrics import better, check_labels, score
 from molclr.evaluation.runs import Run, RunMetrics, write_run

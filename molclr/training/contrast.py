@@ -1,6 +1,6 @@
 """The contrastive loss of a batch, in two forms that agree: on plain graphs, and on slots for GPUs."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol
 
 import numpy as np
@@ -10,10 +10,10 @@ from torch import Tensor, nn
 from molclr.batch import GraphBatch
 from molclr.config import EncoderName, EncoderShape, Pretrain
 from molclr.data.store import GraphStore
-from molclr.distributed import gather, processes, share
+from molclr.distributed import all_sum, gather, joined, share
 from molclr.models.augment import augment, augmentation_steps, view_keys
 from molclr.models.encoders import make_encoder
-from molclr.models.fast.slot_views import slot_views
+from molclr.models.fast.slot_views import slot_distances, slot_views
 from molclr.models.fast.slots import can_represent, represent
 from molclr.models.heads import ProjectionHead
 from molclr.models.nt_xent import find_loss
@@ -84,7 +84,7 @@ class SlotContrast:
         self.contrast = find_loss(settings.loss)
         self.steps = augmentation_steps(settings.augmentation)
         self.max_quota = int(max([0.0, *(ratio for _, ratio in self.steps)]) * graphs.counts[:, 0].max())
-        self._loss = torch.compile(self._eager_loss, dynamic=False) if compiled else self._eager_loss
+        self._loss = _compiled(self._eager_loss) if compiled else self._eager_loss
 
     def batches(self, rows: np.ndarray) -> Iterator[tuple[Handle, int]]:
         """The part of this process of each batch, and the size of the whole."""
@@ -105,6 +105,13 @@ class SlotContrast:
         return self.contrast(first, second, self.settings.temperature)
 
 
+def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """torch.compile for inputs of fixed shapes, without collectives and without a loop that it would unroll."""
+    for excluded in (slot_distances, *((all_sum, gather) if joined() else ())):
+        torch._dynamo.disallow_in_graph(excluded)
+    return torch.compile(function, dynamic=False)
+
+
 def contrast_of(
     model: ContrastiveModel,
     store: GraphStore,
@@ -120,4 +127,4 @@ def contrast_of(
 
 def can_be_captured(contrast: Contrast) -> bool:
     """Whether steps are the same kernels on tensors of the same shapes, so that a CUDA graph can hold them."""
-    return isinstance(contrast, SlotContrast) and contrast.graphs.device.type == "cuda" and processes() == 1
+    return isinstance(contrast, SlotContrast) and contrast.graphs.device.type == "cuda" and not joined()

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from molclr.chem.seen import Seen
 from molclr.config import EncoderName, EncoderShape, Finetune, ModelName, model_name
 from molclr.data.labelled import LabelledMolecules
-from molclr.data.splits import SUBSETS
 from molclr.data.store import open_store_of
+from molclr.data.subsets import SUBSETS
 from molclr.errors import MolclrError
 from molclr.evaluation.metrics import Loss, better, check_labels, find_metric, score
 from molclr.evaluation.runs import Run, RunMetrics, write_run

@@ -8,8 +8,9 @@ import pandas as pd
 
 from molclr.chem.seen import warn_of_unseen
 from molclr.config import Compute
+from molclr.data.canonicalize import canonicalize
 from molclr.data.featurize import featurize
-from molclr.data.molecules import canonicalize, read_molecules, read_refusals
+from molclr.data.molecules import read_molecules, read_refusals
 from molclr.data.store import GraphStore
 from molclr.distributed import tell
 from molclr.errors import MolclrError

@@ -74,12 +74,14 @@ def fetched(tmp_path_factory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.network
 @pytest.mark.parametrize("benchmark", ["bbbp", "bace", "freesolv", "lipo"])
 def test_fetched_benchmarks_are_split_as_by_the_official_code(benchmark, fetched):
     compare_with_official(benchmark, fetched / f"{benchmark}.csv")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not MIRROR, reason="MOLCLR_MIRROR is not set")
 @pytest.mark.parametrize("benchmark", ["bbbp", "bace", "clintox", "sider", "tox21", "freesolv", "esol", "lipo"])
 def test_mirrored_benchmarks_are_split_as_by_the_official_code(benchmark):

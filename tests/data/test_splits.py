@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 from paths import FIXTURES
 
-from molclr.data.molecules import canonicalize, read_molecules
-from molclr.data.splits import SCHEMES, random_split, read_split, subset_indices, write_given_split, write_split
+from molclr.data.canonicalize import canonicalize
+from molclr.data.molecules import read_molecules
+from molclr.data.splits import SCHEMES, random_split, write_given_split, write_split
+from molclr.data.subsets import read_split, subset_indices
 from molclr.errors import MolclrError
 
 

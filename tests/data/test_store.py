@@ -118,6 +118,7 @@ def test_a_store_that_fails_leaves_nothing(smiles, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_featurize_gives_the_same_bytes_with_any_number_of_processes_and_shards(smiles, tmp_path, monkeypatch):
     monkeypatch.setattr("molclr.data.featurize.MOLECULES_PER_PART", 4)
     pq.write_table(pa.table({"row": list(range(len(smiles))), "smiles": smiles}), tmp_path / "molecules.parquet")
@@ -158,3 +159,15 @@ def test_a_directed_graph_is_refused():
     one_way = Data(torch.zeros(2, 2, dtype=torch.long), torch.tensor([[0], [1]]), torch.zeros(1, 2, dtype=torch.long))
     with pytest.raises(ValueError, match="both directions"):
         from_pyg(Batch.from_data_list([one_way]))
+
+
+def test_all_rows_and_the_identity_of_molecules_in_a_file_and_in_memory(smiles, tmp_path):
+    part = featurize_part(smiles)
+    write_store(tmp_path / "graphs.safetensors", [part])
+    identities = set()
+    for store in (GraphStore(tmp_path / "graphs.safetensors"), GraphStore.of(part)):
+        for name in ("atoms", "bonds", "bond_features", "smiles_crc"):
+            assert np.array_equal(np.concatenate(list(store.rows(name, at_a_time=5))), part[name])
+        identities.add(store.identity())
+    assert len(identities) == 1
+    assert GraphStore.of(featurize_part(smiles[::-1])).identity() not in identities

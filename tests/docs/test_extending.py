@@ -14,8 +14,8 @@ from paths import FIXTURES, REPOSITORY
 from molclr.cli import main
 from molclr.config import Augmentation, Config, EncoderShape, Pretrain, parse_section
 from molclr.data import splits
+from molclr.data.canonicalize import canonicalize
 from molclr.data.featurize import featurize
-from molclr.data.molecules import canonicalize
 from molclr.data.splits import write_split
 from molclr.evaluation import metrics
 from molclr.evaluation.benchmarks import choose_benchmarks

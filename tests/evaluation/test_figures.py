@@ -238,6 +238,7 @@ def test_a_query_that_is_not_there_is_an_error(embeddings, paths):
         retrieval.retrieval(embeddings, *paths, neighbours=2, query=5)
 
 
+@pytest.mark.slow
 def test_figures_are_the_same_to_the_byte(tmp_path, embeddings):
     histories = [history(tmp_path / "gin" / "history.csv")]
     results = result_tables(tmp_path, CLASSIFICATION, REGRESSION)
@@ -253,6 +254,7 @@ def test_figures_are_the_same_to_the_byte(tmp_path, embeddings):
     assert draw(tmp_path / "one") == draw(tmp_path / "two")
 
 
+@pytest.mark.slow
 def test_figures_need_no_home_and_no_display(tmp_path, paths):
     code = (
         "from pathlib import Path\nfrom molclr.evaluation.figures.pretraining import pretraining_curves\n"

@@ -50,6 +50,7 @@ def expect(row, runs):
     assert len(scores) == 1 or np.std(scores, ddof=1) == pytest.approx(row.std, rel=1e-4, abs=1e-6), row
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
 def test_the_published_tables_are_those_of_the_published_predictions(folder):
     runs, rows = runs_of(folder), list(tables(folder, "*n.csv").itertuples())

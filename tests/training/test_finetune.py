@@ -13,9 +13,9 @@ from paths import FIXTURES
 from molclr.batch import GraphBatch
 from molclr.chem.seen import seen_in
 from molclr.config import Compute, EncoderShape, Finetune, Pretrain
+from molclr.data.canonicalize import canonicalize
 from molclr.data.corpus import split_corpus
 from molclr.data.labelled import read_labelled
-from molclr.data.molecules import canonicalize
 from molclr.data.store import GraphStore
 from molclr.errors import MolclrError
 from molclr.evaluation.metrics import score

@@ -7,9 +7,9 @@ from paths import FIXTURES
 from molclr.chem.seen import Seen
 from molclr.cli import main
 from molclr.config import Compute, EncoderShape, Finetune
+from molclr.data.canonicalize import canonicalize
 from molclr.data.featurize import featurize
 from molclr.data.labelled import read_labelled
-from molclr.data.molecules import canonicalize
 from molclr.errors import MolclrError
 from molclr.evaluation.runs import Run
 from molclr.models.encoders import make_encoder

@@ -70,16 +70,19 @@ def test_a_run_that_was_cut_off_ends_in_the_same_bytes(undisturbed, corpus, tmp_
     assert results_of(tmp_path) == results_of(undisturbed)
 
 
+@pytest.mark.slow
 def test_killed_at_random_moments_it_ends_in_the_same_bytes(undisturbed, corpus, tmp_path):
     assert in_forks("kill_at_random_moments", corpus[1], tmp_path, 0, 12) == {"kills": 12}
     assert results_of(tmp_path / "killed") == results_of(tmp_path / "undisturbed") == results_of(undisturbed)
 
 
+@pytest.mark.slow
 def test_killed_while_it_writes_it_ends_in_the_same_bytes(undisturbed, corpus, tmp_path):
     assert in_forks("kill_in_writes", corpus[1], tmp_path, 0)["kills"] >= 10
     assert results_of(tmp_path / "killed") == results_of(undisturbed)
 
 
+@pytest.mark.slow
 def test_the_command_ends_in_the_same_bytes_after_a_kill_and_a_termination(undisturbed, corpus, tmp_path):
     shape, settings = SHAPE.model_dump_json(), SETTINGS.model_dump_json()
     command = [sys.executable, "-m", "molclr.cli", "pretrain", corpus[1], "--encoder", "gin", "--folder", tmp_path]

@@ -75,6 +75,7 @@ def digests(folder):
     }
 
 
+@pytest.mark.xdist_group("dvc commands in the finished run")
 def test_after_repro_nothing_is_to_be_done(finished):
     assert NOTHING in planned(finished)
     assert run(finished, "dvc", "repro").count("didn't change, skipping") == 5
@@ -88,6 +89,7 @@ def test_after_repro_nothing_is_to_be_done(finished):
         assert run(finished, "dvc", "check-ignore", ignored).strip() == ignored, "not a file of DVC"
 
 
+@pytest.mark.xdist_group("dvc commands in the finished run")
 def test_tables_are_metrics_and_plots(finished):
     metrics = json.loads(run(finished, "dvc", "metrics", "show", "--json"))
     means = metrics[""]["data"]["results/tables/classification.json"]["data"]["BBBP"]

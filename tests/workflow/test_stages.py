@@ -185,6 +185,17 @@ def test_snakemake_and_dvc_read_one_configuration(monkeypatch, tmp_path):
             provenance.require_one_configuration()
 
 
+def test_a_table_of_ones_own_has_to_be_one_that_dvc_looks_at(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    values = {"own_benchmarks": {"mine": {"table": "own/mine.csv"}}, "corpus": {"name": "zinc"}}
+    Path("params.yaml").write_text(yaml.safe_dump(values))
+    Path("dvc.yaml").write_text("stages: {data: {cmd: none}}")
+    with pytest.raises(provenance.ProvenanceError, match=r"own/mine\.csv\nAdd them to 'deps' of the stage 'data'"):
+        provenance.require_own_tables()
+    Path("dvc.yaml").write_text("stages: {data: {deps: [own/mine.csv]}}")
+    provenance.require_own_tables()
+
+
 def test_the_stages_of_dvc_are_known_where_snakemake_is_run_for_them():
     """Their folders and rules, too; and the digests of their code are parameters."""
     assert {name: folders(stage) for name, stage in STAGES.items()} == provenance.STAGES

@@ -54,7 +54,12 @@ def snakemake(folder, *arguments, check=True):
 
 def planned(folder, *arguments):
     """How many jobs of each rule Snakemake would run."""
-    lines = snakemake(folder, "--dry-run", "all", *arguments).splitlines()
+    return jobs_of(snakemake(folder, "--dry-run", "all", *arguments))
+
+
+def jobs_of(output):
+    """How many jobs of each rule the output of a dry run names."""
+    lines = output.splitlines()
     if not any(line.startswith("Job stats") for line in lines):
         assert any("Nothing to be done" in line for line in lines)
         return {}
@@ -66,22 +71,6 @@ def planned(folder, *arguments):
             break
         jobs[row[0]] = int(row[1])
     return jobs
-
-
-@pytest.fixture
-def edit(finished):
-    """Append to a file of the copy; undo it afterwards, time stamp included."""
-    before = {}
-
-    def append(name, text):
-        path = finished / name
-        before[path] = (path.read_bytes(), path.stat())
-        path.write_text(path.read_text() + text)
-
-    yield append
-    for path, (content, stat) in before.items():
-        path.write_bytes(content)
-        os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
 
 
 def test_it_makes_every_table_and_figure(finished):
@@ -98,13 +87,30 @@ def test_nothing_is_done_twice(finished):
     assert planned(finished) == {}
 
 
-def test_the_augmentation_decides_pre_training_and_what_follows(finished, edit):
-    edit("molclr/models/augment.py", "\n# edited\n")
-    jobs = planned(finished)
+def test_what_code_does_decides_what_runs_again(as_finished):
+    """And nothing else: what follows from it. A docstring decides nothing."""
+
+    def edited(name, before, after):
+        path = as_finished / name
+        text = path.read_text()
+        assert before in text
+        path.write_text(text.replace(before, after))
+        jobs = planned(as_finished)
+        path.write_text(text)
+        return jobs
+
+    assert edited("README.md", "# MolCLR", "# Edited") == {}
+    assert edited("molclr/models/nt_xent.py", '"""', '"""Edited. ') == {}
+    jobs = edited("molclr/models/nt_xent.py", "def nt_xent(", "EDITED = True\n\n\ndef nt_xent(")
     assert jobs["pretrain"] == 1
     assert jobs["finetune"] == 4, "both benchmarks, both seeds, but only the pre-trained model"
     assert jobs["table"] == 2
     assert not {"fetch", "canonicalize", "split", "featurize", "baseline"} & set(jobs)
+    jobs = edited("molclr/evaluation/figures/style.py", "import matplotlib", "import math\nimport matplotlib")
+    assert jobs and all(name.startswith("figure") or name == "all" for name in jobs)
+    jobs = edited("molclr/data/catalogue.yaml", "name: BBBP", "name: Edited")
+    assert jobs == {"table": 2, "figure_benchmarks": 1, "all": 1}
+    assert planned(as_finished) == {}
 
 
 def test_a_parameter_decides_pre_training_and_what_follows(finished):
@@ -120,57 +126,73 @@ def test_what_decides_nothing_re_runs_nothing(finished, option):
     assert planned(finished, "--config", f"run={option}") == {}
 
 
-def test_a_figure_decides_nothing_but_figures(finished, edit):
-    edit("README.md", "\nedited\n")
-    assert planned(finished) == {}
-    edit("molclr/evaluation/figures/style.py", "\n# edited\n")
-    jobs = planned(finished)
-    assert jobs and all(name.startswith("figure") or name == "all" for name in jobs)
-
-
 def test_a_changed_benchmark_setting_leaves_pre_training_alone(finished):
     jobs = planned(finished, "--config", "finetune={epochs: 3}")
     assert jobs["finetune"] == 8 and "pretrain" not in jobs and "baseline" not in jobs
 
 
-def test_a_large_corpus_is_featurized_in_shards_to_the_same_bytes(finished):
-    graphs = finished / "data/graphs/zinc-300.safetensors"
-    rules = finished / "workflow/rules/data.smk"
-    before, content = graphs.read_bytes(), rules.read_text()
-    try:
-        rules.write_text(content.replace("MOLECULES_PER_SHARD = 1_000_000", "MOLECULES_PER_SHARD = 100"))
-        jobs = planned(finished, "--forcerun", "gather")
-        assert jobs["featurize_shard"] == 3 and jobs["gather"] == 1 and "featurize" not in jobs
-        graphs.unlink()
-        snakemake(finished, "data/graphs/zinc-300.safetensors")
-        assert graphs.read_bytes() == before
-        assert [path.name for path in graphs.parent.iterdir() if path.name.startswith(".")] == []
-        assert "gather" not in planned(finished)
-    finally:
-        rules.write_text(content)
-        snakemake(finished, "--touch", "--forceall", "all")
+def test_a_large_corpus_is_featurized_in_shards_to_the_same_bytes(as_finished):
+    graphs, rules = as_finished / "data/graphs/zinc-300.safetensors", as_finished / "workflow/rules/data.smk"
+    before = graphs.read_bytes()
+    rules.write_text(rules.read_text().replace("MOLECULES_PER_SHARD = 1_000_000", "MOLECULES_PER_SHARD = 100"))
+    graphs.unlink()
+    output = snakemake(as_finished, "data/graphs/zinc-300.safetensors")
+    assert output.count("rule featurize_shard:") == 3 and "rule gather:" in output and "rule featurize:" not in output
+    assert graphs.read_bytes() == before
+    assert [path.name for path in graphs.parent.iterdir() if path.name.startswith(".")] == []
+    assert "gather" not in planned(as_finished)
 
 
-def test_killed_anywhere_it_finishes_with_the_same_bytes(finished):
-    """Snakemake is killed again and again, its orphaned jobs run on, and in the end the tables are those of before."""
-    tables = {path.name: path.read_bytes() for path in (finished / "results/tables").iterdir()}
-    for folder in ("results", "data/molecules", "data/splits", "data/graphs"):
-        shutil.rmtree(finished / folder)
-    for seconds in (5, 10, 20):
-        run = subprocess.Popen(command("all"), cwd=finished, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+def test_killed_anywhere_it_finishes_with_the_same_bytes(as_finished):
+    """Snakemake is killed again and again, its orphaned jobs run on, and in the end files are those of before."""
+    made = ["pretrain/gin", "runs/freesolv/MolCLR_GIN/seed-0", "runs/freesolv/RF/seed-0", "embeddings", "figures"]
+    before = {path: path.read_bytes() for name in made for path in (as_finished / "results" / name).glob("*.*")}
+    assert len(before) > 15
+    graphs = as_finished / "data/graphs/freesolv-120.safetensors"
+    for path in [graphs, *before]:
+        path.unlink()
+    shutil.rmtree(as_finished / "results/pretrain/gin/kept")
+    for seconds in (4, 8):
+        run = subprocess.Popen(command("all"), cwd=as_finished, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         time.sleep(seconds)
         run.send_signal(signal.SIGKILL)
         run.wait()
-        assert "--unlock" in snakemake(finished, "all", check=False), "Snakemake says itself what to do"
-        snakemake(finished, "--unlock")
-    snakemake(finished, "all")
-    assert {path.name: path.read_bytes() for path in (finished / "results/tables").iterdir()} == tables
-    assert planned(finished) == {}
+        assert "--unlock" in snakemake(as_finished, "all", check=False), "Snakemake says itself what to do"
+        snakemake(as_finished, "--unlock")
+    snakemake(as_finished, "all")
+    assert {path: path.read_bytes() for path in before} == before
+    assert planned(as_finished) == {}
 
 
-def test_the_report_is_one_page(finished):
-    snakemake(finished, "--report", "report.html")
-    page = (finished / "report.html").read_text()
+def test_an_unfinished_pre_training_stops_the_workflow_until_a_key_says_to_begin_anew(as_finished):
+    """After a change that decides; its checkpoints are kept, and so is the finished encoder, which returns with its settings."""
+    folder, target = as_finished / "results/pretrain/gin", "results/pretrain/gin/encoder.safetensors"
+    before = (as_finished / target).read_bytes()
+    long = ["--config", "pretrain={epochs: 200}", "run={checkpoint_seconds: 0}"]
+    silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    run = subprocess.Popen(command(target, *long), cwd=as_finished, start_new_session=True, **silent)
+    while not (folder / "state.previous.pt").exists():
+        assert run.poll() is None
+        time.sleep(0.05)
+    os.killpg(run.pid, signal.SIGKILL)
+    run.wait()
+    snakemake(as_finished, "--unlock")
+    short = ["--config", "pretrain={epochs: 1}"]
+    output = snakemake(as_finished, target, *short, check=False)
+    assert "state.pt' has epochs = 200, now it is 1; undo that change to continue it, or begin anew" in output
+    assert (folder / "state.pt").exists()
+    snakemake(as_finished, target, *short, "run={begin_anew: true}")
+    assert [path.name for path in folder.glob("kept/unfinished-*/state.pt")] == ["state.pt"]
+    assert (as_finished / target).read_bytes() != before
+    snakemake(as_finished, target)
+    assert (as_finished / target).read_bytes() == before
+    assert "its files are taken" in (as_finished / "logs/results/pretrain/gin.log").read_text()
+    assert "pretrain" not in planned(as_finished)
+
+
+def test_the_report_is_one_page(finished, tmp_path):
+    snakemake(finished, "--report", str(tmp_path / "report.html"))
+    page = (tmp_path / "report.html").read_text()
     assert "classification.html" in page and "retrieval_gin.png" in page
 
 
@@ -201,11 +223,11 @@ def test_the_studies_with_released_weights_are_planned(finished):
     commands = re.findall(r"^snakemake all (--configfile config/official-gcn.yaml.*)$", text, re.MULTILINE)
     folders = {path.parent.name for path in (REPOSITORY / "results/published").glob("*/predictions.csv.gz")}
     for options in map(shlex.split, commands):
-        jobs = planned(finished, *options)
+        output = snakemake(finished, "--dry-run", "all", *options)
+        jobs = jobs_of(output)
         assert jobs["fetch_checkpoint"] == jobs["import_official"] == 1
         assert jobs["finetune"] > 0 and not {"pretrain", "embed"} & jobs.keys()
-        summary = snakemake(finished, "--summary", *options)
-        folders.remove(re.search(r"^results/(\S+)/tables/predictions.csv.gz", summary, re.MULTILINE)[1])
+        folders.remove(re.search(r"^    output: results/(\S+)/tables/predictions.csv.gz", output, re.MULTILINE)[1])
     assert not folders
 
 
@@ -228,8 +250,6 @@ def test_a_table_of_any_number_of_runs_is_one_command(finished):
     [
         ("pretrain={temprature: 0.5}", "config/test.yaml and --config: unknown key 'pretrain.temprature'"),
         ("benchmarks=[bbpb]", "config/test.yaml and --config: 'benchmarks' names 'bbpb'; the catalogue has bbbp"),
-        ("seeds=[a]", "config/test.yaml and --config: 'seeds.0' is 'a'"),
-        ("search_trials=193", "config/test.yaml and --config: 'search_trials"),
         ("finetune={standardize: [qm77]}", "config/test.yaml and --config: 'finetune.standardize' names 'qm77'"),
         ("seeds_of={bbb: [0]}", "config/test.yaml and --config: 'seeds_of' names 'bbb'"),
     ],

@@ -170,7 +170,7 @@ rule canonicalize:
         mem_mb=2000,
         runtime=240,
     params:
-        code=code_digest("molclr.data.molecules"),
+        code=code_digest("molclr.data.canonicalize"),
         selection=lambda wildcards: selection_of(wildcards.table),
     shell:
         "molclr canonicalize {input.raw:q} --molecules {output.molecules:q} --rejected {output.rejected:q}"

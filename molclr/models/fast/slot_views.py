@@ -52,7 +52,6 @@ def _ends(batch: SlotBatch) -> Tensor:
     return ends[:, :-1]
 
 
-@torch.compiler.disable  # A compiler would unroll the loop.
 def slot_distances(batch: SlotBatch, origin: Tensor, max_quota: int) -> Tensor:
     """Distances in bonds, int64 (V, A), from the atoms `origin`, int64 (V, B); from `max_quota` on UNREACHABLE."""
     atoms = len(batch.atoms)

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from molclr.batch import map_tensors
-from molclr.distributed import all_sum, processes
+from molclr.distributed import all_sum
 from molclr.models.batch_norm import BatchNorm
 from molclr.models.encoder import (
     ATOM_TYPES,
@@ -211,7 +211,7 @@ def represent(
     views, atoms = x.shape[:2]
     num_molecules = len(batch.rows)
     inside = batch.molecule < num_molecules
-    total = _over_processes(batch.atom_counts.sum())
+    total = all_sum(batch.atom_counts.sum())
     fraction = inside / total
     links = _links(encoder, batch, kept, wide_kept, dtype)
     h = _embed_atoms(encoder, x, inside, dtype)
@@ -365,9 +365,9 @@ def _batch_norm(norm: BatchNorm, h: Tensor, fraction: Tensor, total: Tensor) -> 
     if not norm.training:
         mean, variance = F.pad(norm.running_mean, (0, padding)), F.pad(norm.running_var, (0, padding), value=1.0)
         return (h.float() - mean) * (variance + norm.eps).rsqrt() * weight + bias
-    mean = _over_processes((h.float() * fraction[:, None]).sum(1, keepdim=True))
+    mean = all_sum((h.float() * fraction[:, None]).sum(1, keepdim=True))
     centred = h.float() - mean
-    variance = _over_processes((centred.square() * fraction[:, None]).sum(1, keepdim=True))
+    variance = all_sum((centred.square() * fraction[:, None]).sum(1, keepdim=True))
     with torch.no_grad():
         unbiased = variance * (total / (total - 1))
         for view_mean, view_variance in zip(mean, unbiased, strict=True):
@@ -375,11 +375,6 @@ def _batch_norm(norm: BatchNorm, h: Tensor, fraction: Tensor, total: Tensor) -> 
             norm.running_var.lerp_(view_variance[0, : norm.num_features], norm.momentum)
         norm.num_batches_tracked += len(h)
     return centred * (variance + norm.eps).rsqrt() * weight + bias
-
-
-def _over_processes(tensor: Tensor) -> Tensor:
-    """The sum over all processes, each of which has a part of the batch."""
-    return tensor if processes() == 1 else all_sum(tensor)
 
 
 def _mean_pool(h: Tensor, atom_counts: Tensor, views: int, atoms: int) -> Tensor:
