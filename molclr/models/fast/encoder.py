@@ -52,7 +52,7 @@ class FastEncoder(Encoder):
             return super().forward(x, edge_index, edge_attr, batch, num_graphs)
         if num_graphs is None:
             num_graphs = int(batch[-1]) + 1
-        normalize = any(getattr(layer, "normalize", False) for layer in self.layers)
+        normalize = isinstance(self, GCN) and self.shape.gcn_normalization
         edges = Edges(x, edge_index, edge_attr, normalize, self.readout.weight.dtype)
         dropping = self.training and self.dropout > 0
         shared = 0 if self.shape.hidden_dim < NARROW else 1 if dropping else len(self.layers)
