@@ -84,7 +84,12 @@ class SlotContrast:
         self.contrast = find_loss(settings.loss)
         self.steps = augmentation_steps(settings.augmentation)
         self.max_quota = int(max([0.0, *(ratio for _, ratio in self.steps)]) * graphs.counts[:, 0].max())
-        self._loss = _compiled(self._eager_loss) if compiled else self._eager_loss
+        # A compiler would unroll the loop of distances, and knows no collectives.
+        leave: Callable[[Any], Any] = torch.compiler.disable if compiled else lambda function: function
+        self.distances = leave(slot_distances)
+        self.gather: Callable[..., Tensor] = leave(gather) if joined() else gather
+        self.all_sum: Callable[[Tensor], Tensor] = leave(all_sum) if joined() else all_sum
+        self._loss = torch.compile(self._eager_loss, dynamic=False) if compiled else self._eager_loss
 
     def batches(self, rows: np.ndarray) -> Iterator[tuple[Handle, int]]:
         """The part of this process of each batch, and the size of the whole."""
@@ -97,19 +102,12 @@ class SlotContrast:
 
     def _eager_loss(self, handle: Handle, size: int, streams: Tensor) -> tuple[Tensor, Tensor]:
         slots = self.graphs.slots(handle)
-        views = slot_views(slots, self.steps, streams, self.max_quota)
-        h = represent(self.model.encoder, slots, *views, dtype_of(self.settings))
+        views = slot_views(slots, self.steps, streams, self.max_quota, self.distances)
+        h = represent(self.model.encoder, slots, *views, dtype_of(self.settings), self.all_sum)
         with mixed_precision(self.settings, h.device):
             z = self.model.projection(h.flatten(0, 1)).float().view(*h.shape[:2], -1)
-        first, second = (gather(view, size) for view in z)
+        first, second = (self.gather(view, size) for view in z)
         return self.contrast(first, second, self.settings.temperature)
-
-
-def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """torch.compile for inputs of fixed shapes, without collectives and without a loop that it would unroll."""
-    for excluded in (slot_distances, *((all_sum, gather) if joined() else ())):
-        torch._dynamo.disallow_in_graph(excluded)
-    return torch.compile(function, dynamic=False)
 
 
 def contrast_of(

@@ -1,5 +1,7 @@
 """Views of padded batches: the augmentations of `molclr.models.augment` on neighbour slots, bit for bit the same choices."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -9,24 +11,31 @@ from molclr.models.fast.slots import SlotBatch
 
 
 def slot_views(
-    batch: SlotBatch, steps: list[tuple[AugmentationFunction, float]], streams: Tensor, max_quota: int
+    batch: SlotBatch,
+    steps: list[tuple[AugmentationFunction, float]],
+    streams: Tensor,
+    max_quota: int,
+    find_distances: Callable[[SlotBatch, Tensor, int], Tensor] | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """One view of `batch` for each of `streams`, int64 (V,): x, kept and wide_kept, as `represent` takes them.
 
     steps: see `augmentation_steps`. max_quota: the largest number of atoms that one of them takes of a molecule.
+    find_distances: slot_distances, or the same as a compiler should see it.
     """
     keys = view_keys(streams[:, None], torch.cat([batch.rows, batch.rows.new_full((1,), -1)]))
-    lost = lose(_molecules_of(batch, max_quota), steps, keys)
+    lost = lose(_molecules_of(batch, max_quota, find_distances or slot_distances), steps, keys)
     x = torch.where(lost.masked[..., None], batch.atoms.new_tensor([MASK, 0]), batch.atoms)
     kept, wide_kept = (bonds.present & ~lost.deleted[:, bonds.bond] for bonds in (batch.bonds, batch.wide))
     return x, kept, wide_kept
 
 
-def _molecules_of(batch: SlotBatch, max_quota: int) -> Molecules:
+def _molecules_of(
+    batch: SlotBatch, max_quota: int, find_distances: Callable[[SlotBatch, Tensor, int], Tensor]
+) -> Molecules:
     """What augmentations know of a padded batch, whose padding is one more molecule, of size 0."""
 
     def distances(origin: Tensor, quota: Tensor) -> Tensor:
-        return slot_distances(batch, origin[..., :-1], max_quota)
+        return find_distances(batch, origin[..., :-1], max_quota)
 
     return Molecules(
         atoms=_items(batch.molecule, batch.atom_counts, batch.place),

@@ -15,7 +15,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from molclr.batch import map_tensors
-from molclr.distributed import all_sum
 from molclr.models.batch_norm import BatchNorm
 from molclr.models.encoder import (
     ATOM_TYPES,
@@ -201,12 +200,19 @@ def can_represent(encoder: nn.Module) -> bool:
 
 
 def represent(
-    encoder: Encoder, batch: SlotBatch, x: Tensor, kept: Tensor, wide_kept: Tensor, dtype: torch.dtype
+    encoder: Encoder,
+    batch: SlotBatch,
+    x: Tensor,
+    kept: Tensor,
+    wide_kept: Tensor,
+    dtype: torch.dtype,
+    all_sum: Callable[[Tensor], Tensor] = lambda tensor: tensor,
 ) -> Tensor:
     """Representation h of V views of a batch: float (V, B, embedding_dim), computed in `dtype`.
 
     x: int64 (V, A, 2), atoms of each view. kept: bool (V, A, SLOTS) and wide_kept: bool (V, E, d), the bonds that a view has.
-    Batch norm takes each view by itself. In training, running statistics are updated with one view after the other.
+    all_sum: the sum of a tensor over the processes that train together. Batch norm takes each view by itself. In training,
+    running statistics are updated with one view after the other.
     """
     views, atoms = x.shape[:2]
     num_molecules = len(batch.rows)
@@ -217,7 +223,7 @@ def represent(
     h = _embed_atoms(encoder, x, inside, dtype)
     for i, (layer, norm) in enumerate(zip(encoder.layers, encoder.norms, strict=True)):
         h = AGGREGATIONS[type(layer)](layer, h, links, dtype)
-        h = _batch_norm(cast(BatchNorm, norm), h.view(views, atoms, -1), fraction, total)
+        h = _batch_norm(cast(BatchNorm, norm), h.view(views, atoms, -1), fraction, total, all_sum)
         if i < len(encoder.layers) - 1:
             h = F.relu(h)
         h = F.dropout(h * inside[:, None], encoder.dropout, encoder.training and encoder.dropout > 0)
@@ -358,7 +364,9 @@ def _add_rows(total: Tensor, rows: Tensor, terms: Tensor) -> Tensor:
     return total.index_add(0, rows, terms) if len(rows) else total
 
 
-def _batch_norm(norm: BatchNorm, h: Tensor, fraction: Tensor, total: Tensor) -> Tensor:
+def _batch_norm(
+    norm: BatchNorm, h: Tensor, fraction: Tensor, total: Tensor, all_sum: Callable[[Tensor], Tensor]
+) -> Tensor:
     """Batch norm of each view of h, (V, A, channels), in float32; fraction: float (A,), weight of each row, 0 for padding."""
     padding = h.shape[2] - norm.num_features
     weight, bias = F.pad(norm.weight, (0, padding)), F.pad(norm.bias, (0, padding))
@@ -407,9 +415,14 @@ def _pad(matrix: Tensor, rows: int, columns: int) -> Tensor:
     return F.pad(matrix, (0, columns, 0, rows))
 
 
+def padded_channels(channels: int) -> int:
+    """The next multiple of CHANNEL_MULTIPLE."""
+    return -(-channels // CHANNEL_MULTIPLE) * CHANNEL_MULTIPLE
+
+
 def _padding(channels: int) -> int:
-    """Channels to add so that their number is a multiple of CHANNEL_MULTIPLE."""
-    return -channels % CHANNEL_MULTIPLE
+    """Channels to add to come to `padded_channels`."""
+    return padded_channels(channels) - channels
 
 
 def _first_and_count(first: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
