@@ -12,6 +12,7 @@ from molclr.data.catalogue import load_catalogue
 from molclr.digest import code_digest
 from molclr.errors import MolclrError
 from molclr.evaluation.benchmarks import choose_benchmarks
+from molclr.imports import modules_of
 from workflow.digests import renew
 
 if not workflow.configfiles:
@@ -45,6 +46,14 @@ report: "workflow/report/workflow.rst"
 # A job runs again if the meaning of its code is another one: `code_digest` in its parameters says so to Snakemake, and
 # workflow/code.yaml, which this renews, to DVC.
 renew()
+
+
+def own_code(*names):
+    """A digest of the modules of those names that are paths of the user's own, whose jobs run again if they change."""
+    try:
+        return code_digest(*modules_of(names))
+    except MolclrError as error:
+        raise WorkflowError(f"{CONFIGURATION}: {error}") from None
 
 
 include: "workflow/rules/data.smk"

@@ -281,6 +281,12 @@ class Pretrain(Compute):
     seed: Seed = Field(0, description="decides initial weights, batches and augmentations")
     augmentation: Augmentation = Field(default_factory=Augmentation, description="how views are made")
 
+    def functions(self) -> list[str]:
+        """Names of the functions that decide what is learned; some may be paths of the user's own."""
+        composition = self.augmentation.composition
+        steps = composition if isinstance(composition, list) else []
+        return [self.loss, *(name for step in steps for name in step)]
+
 
 class Finetune(Compute):
     """Supervised training on one benchmark, of a pre-trained encoder or from scratch."""

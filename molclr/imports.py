@@ -7,6 +7,7 @@ import importlib
 import os
 import re
 import sys
+from collections.abc import Iterable
 from typing import Any
 
 from molclr.errors import MolclrError
@@ -17,14 +18,19 @@ def is_dotted_path(name: str) -> bool:
     return re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", name) is not None
 
 
+def modules_of(names: Iterable[str]) -> list[str]:
+    """The modules of those names that are paths, sorted; afterwards Python finds those in the working directory."""
+    _look_in_working_directory()
+    return sorted({name.partition(":")[0] for name in names if is_dotted_path(name)})
+
+
 def load_object(path: str) -> Any:
     """Import the object at a path for which `is_dotted_path` holds; modules in the working directory are found too.
 
     Raises MolclrError if the module cannot be found or does not have the name. Other errors of the import pass through.
     """
     module, _, name = path.partition(":")
-    if os.getcwd() not in sys.path:
-        sys.path.append(os.getcwd())
+    _look_in_working_directory()
     try:
         return getattr(importlib.import_module(module), name)
     except ModuleNotFoundError as error:
@@ -35,3 +41,8 @@ def load_object(path: str) -> Any:
         ) from None
     except AttributeError:
         raise MolclrError(f"'{path}' cannot be imported: the module '{module}' has no '{name}'.") from None
+
+
+def _look_in_working_directory() -> None:
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())

@@ -23,6 +23,7 @@ from pathlib import Path
 
 import yaml
 
+from molclr.errors import MolclrError
 from workflow.digests import renew
 
 SNAKEMAKE = [sys.executable, "-m", "snakemake"]
@@ -42,10 +43,6 @@ RUNNING = Path(".snakemake/running-for-dvc")
 """Locked while Snakemake runs for a stage; not empty without a lock when that Snakemake was killed."""
 
 
-class ProvenanceError(Exception):
-    """Going on could record wrong provenance. The message says what is in the way and what to do."""
-
-
 def main() -> int:
     """Run a subcommand; return the exit code."""
     try:
@@ -58,7 +55,7 @@ def main() -> int:
             case ["check"]:
                 require_nothing(differences(["code", *STAGES]))
                 return 0
-    except ProvenanceError as error:
+    except MolclrError as error:
         print(f"provenance: {error}", file=sys.stderr)
         return 1
     print(__doc__, file=sys.stderr)
@@ -72,7 +69,7 @@ def snakemake(target: str) -> int:
         try:
             fcntl.flock(running, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise ProvenanceError("Snakemake runs here for another `dvc repro`; wait for it to end.") from None
+            raise MolclrError("Snakemake runs here for another `dvc repro`; wait for it to end.") from None
         if RUNNING.stat().st_size:
             subprocess.run([*SNAKEMAKE, target, "--unlock", "--quiet"], check=True)
             running.truncate(0)
@@ -94,7 +91,7 @@ def guard(target: str) -> None:
 
     DVC has found the stage changed. Files of earlier stages that Snakemake did not make here are verified against dvc.lock, and
     Snakemake is told. Such files of the stage itself, and files that this configuration does not make, are deleted if DVC can
-    bring them back. Raises ProvenanceError if it cannot, or if the verification fails.
+    bring them back. Raises MolclrError if it cannot, or if the verification fails.
     """
     require_one_configuration()
     require_own_tables()
@@ -104,8 +101,9 @@ def guard(target: str) -> None:
         tell_snakemake(earlier)
     made = outputs_of(target)
     unverified = [path for path in present(stage, states) if path not in made or not is_snakemakes(path)]
-    if lost := [path for path in unverified if states[path] != "unchanged"]:
-        raise ProvenanceError(
+    verified = states_of_files(by_bytes=True) if unverified else {}
+    if lost := [path for path in unverified if verified[path] != "unchanged"]:
+        raise MolclrError(
             f"stage '{stage}' has to run, but these files were made with another configuration, or not by Snakemake in this "
             f"folder, or were changed since.{as_lines(lost)}\nMove them away or delete them, and run `dvc repro` again. (Are they"
             " the files of dvc.lock, with its parameters and code? Then `make restore`. Copy a folder with its time stamps.)"
@@ -123,7 +121,7 @@ def restore(names: Iterable[str]) -> int:
     require_one_configuration()
     require_nothing(differences(STAGES))  # before anything is pulled
     if subprocess.run([*DVC, "pull", *names]).returncode != 0:
-        raise ProvenanceError(
+        raise MolclrError(
             "`dvc pull` did not bring the files, for the reason above; Snakemake was told nothing. `dvc remote list` shows "
             "where it looks; where the files were made, `dvc push` puts them there."
         )
@@ -136,14 +134,14 @@ def restore(names: Iterable[str]) -> int:
 def tell_snakemake(names: Iterable[str]) -> dict[str, str]:
     """Have Snakemake record the files of stages as made with the present parameters and code; return the states of all files.
 
-    Raises ProvenanceError if they were not, or if a file is not, byte for byte, the one in dvc.lock.
+    Raises MolclrError if they were not, or if a file is not, byte for byte, the one in dvc.lock.
     """
     require_nothing(differences(names))
-    states = states_of_files()
+    states = states_of_files(by_bytes=True)
     wrong = [path for name in names for path in present(name, states) if states[path] != "unchanged"]
     if wrong:
         cache = output_of([*DVC, "cache", "dir"]).strip()
-        raise ProvenanceError(
+        raise MolclrError(
             f"these files are not those of dvc.lock.{as_lines(wrong)}\nDelete them and restore. If they come back like this, "
             f"the copies that DVC takes are damaged: delete its cache ({cache}) too, or mend the remote."
         )
@@ -172,47 +170,47 @@ def differences(names: Iterable[str]) -> Iterator[str]:
 
 
 def require_nothing(differing: Iterable[str]) -> None:
-    """Raise ProvenanceError if anything differs."""
+    """Raise MolclrError if anything differs."""
     if lines := as_lines(differing):
-        raise ProvenanceError(
+        raise MolclrError(
             f"the files of dvc.lock were made with something else than what is here:{lines}"
             "\nUndo these changes (`git diff`, `git checkout`) and restore; or `dvc repro` makes what they change."
         )
 
 
 def require_own_tables() -> None:
-    """Raise ProvenanceError if the configuration names a table of one's own whose changes DVC would not see."""
+    """Raise MolclrError if the configuration names a table of one's own whose changes DVC would not see."""
     values = yaml.safe_load(CONFIG.read_text())
     named = [*(values.get("own_benchmarks") or {}).values(), values.get("corpus") or {}]
     known = yaml.safe_load(Path("dvc.yaml").read_text())["stages"]["data"].get("deps", [])
     if unseen := sorted({own["table"] for own in named if own.get("table")} - {*known}):
-        raise ProvenanceError(
+        raise MolclrError(
             f"DVC would not see a change of these tables of {CONFIG}:{as_lines(unseen)}\nAdd them to 'deps' of the stage 'data' "
             "in dvc.yaml."
         )
 
 
 def require_one_configuration() -> None:
-    """Raise ProvenanceError if Snakemake has another configuration, or another folder of results, than DVC."""
+    """Raise MolclrError if Snakemake has another configuration, or another folder of results, than DVC."""
     if not (ITS_LINK.exists() and CONFIG.exists() and ITS_LINK.samefile(CONFIG)):
-        raise ProvenanceError(
+        raise MolclrError(
             f"{ITS_LINK}, which Snakemake reads, is not a link to {CONFIG}, which DVC reads (an editor may have replaced it): "
             f"put what should count into {CONFIG}, then `ln -sf ../{CONFIG} {ITS_LINK}`."
         )
     folder = yaml.safe_load(CONFIG.read_text()).get("results", "results")
     if folder != "results":
-        raise ProvenanceError(f"{CONFIG} has 'results: {folder}', but dvc.yaml keeps `results/`: remove that key.")
+        raise MolclrError(f"{CONFIG} has 'results: {folder}', but dvc.yaml keeps `results/`: remove that key.")
 
 
-def states_of_files() -> dict[str, str]:
+def states_of_files(by_bytes: bool = False) -> dict[str, str]:
     """Every file below the folders of the stages, here or in dvc.lock: unchanged, added, modified, deleted or unknown.
 
-    DVC compares bytes: its record of time stamps is in a folder that is new. Without a copy in cache or remote, a file that
-    is here is not called unchanged.
+    by_bytes: whatever DVC remembers of time stamps, which it then looks for in an empty folder. A file is only called unchanged
+    if cache or remote have the list of its folder.
     """
+    command = [*DVC, "data", "status", "--granular", "--unchanged", "--json"]
     with tempfile.TemporaryDirectory() as folder:
-        command = [*DVC, "data", "status", "--granular", "--unchanged", "--json"]
-        found = json.loads(output_of(command, DVC_SITE_CACHE_DIR=folder))
+        found = json.loads(output_of(command, **({"DVC_SITE_CACHE_DIR": folder} if by_bytes else {})))
     lists = {"unchanged": found.get("unchanged", []), **found.get("uncommitted", {})}
     return {path: state for state, paths in lists.items() for path in paths if not path.endswith("/")}
 
@@ -236,10 +234,10 @@ def outputs_of(target: str) -> set[str]:
 
 
 def output_of(command: list[str], **environment: str) -> str:
-    """What a command prints. Raises ProvenanceError with all of it if the command fails."""
+    """What a command prints. Raises MolclrError with all of it if the command fails."""
     result = subprocess.run(command, capture_output=True, text=True, env=os.environ | environment)
     if result.returncode != 0:
-        raise ProvenanceError(f"`{' '.join(command[2:])}` failed:\n{result.stdout}{result.stderr}")
+        raise MolclrError(f"`{' '.join(command[2:])}` failed:\n{result.stdout}{result.stderr}")
     return result.stdout
 
 

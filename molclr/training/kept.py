@@ -18,6 +18,7 @@ from molclr.config import EncoderName, EncoderShape, Pretrain
 from molclr.digest import bytes_digest, code_digest
 from molclr.distributed import processes, rank, tell
 from molclr.files import replacing
+from molclr.imports import modules_of
 
 WEIGHTS_AND_HISTORY = ("encoder.safetensors", "last.safetensors", "history.csv")
 RECORD = "run.json"
@@ -30,7 +31,8 @@ def identity(
     graphs: Path, name: EncoderName, shape: EncoderShape, settings: Pretrain, device: torch.device
 ) -> dict[str, Any]:
     """Return what decides the weights of a run, to the last digit on one kind of processor."""
-    decides: dict[str, Any] = {"corpus": _sha256(graphs), "code": code_digest("molclr.training.pretrain")}
+    own = modules_of([name, *settings.functions()])
+    decides: dict[str, Any] = {"corpus": _sha256(graphs), "code": code_digest("molclr.training.pretrain", *own)}
     decides |= {"torch": str(torch.__version__), "encoder": name}
     decides["processes"] = processes()  # Sums over them depend on it in the last digit.
     return decides | shape.model_dump() | settings.model_dump() | {"device": device.type}

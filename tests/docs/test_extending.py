@@ -24,6 +24,7 @@ from molclr.evaluation.statistics import Predictions, difference
 from molclr.models.augment import augment, view_keys
 from molclr.models.encoders import make_encoder
 from molclr.training import finetune
+from molclr.training.kept import identity
 from molclr.training.pretrain import pretrain
 
 TEXT = (REPOSITORY / "docs/extending.md").read_text()
@@ -84,6 +85,12 @@ def own(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.fixture
+def graph_store(tmp_path):
+    (tmp_path / "graphs.safetensors").write_bytes(b"a corpus")
+    return tmp_path / "graphs.safetensors"
+
+
 def test_a_metric(tmp_path, monkeypatch):
     monkeypatch.setattr(metrics, "METRICS", dict(metrics.METRICS))
     run("A metric")
@@ -136,9 +143,25 @@ def test_a_corpus_and_a_loss_of_pre_training(own, package):
     assert losses["nt_xent"] > losses[short.loss] > 0, "half as many negatives"
 
 
-def test_a_benchmark_is_planned(own):
+def test_an_edit_to_ones_own_code_is_another_run(graph_store, package, tmp_path):
+    package("A loss of pre-training")
+    settings = Pretrain(**configuration("A loss of pre-training")["pretrain"])
+
+    def code():
+        return identity(graph_store, "gin", EncoderShape(), settings, torch.device("cpu"))["code"]
+
+    before, module = code(), tmp_path / "my_package/losses.py"
+    text = module.read_text()
+    module.write_text(text + "\n# A comment.\n")
+    assert code() == before
+    module.write_text(text.replace(") / 2", ") / 4"))
+    assert code() != before
+
+
+def test_a_benchmark_is_planned(own, package):
     """Snakemake plans every step, with the tables as inputs, and fetches only what the catalogue has."""
-    values = configuration("A benchmark") | configuration("A corpus")
+    package("A loss of pre-training")
+    values = configuration("A benchmark") | configuration("A corpus") | configuration("A loss of pre-training")
     (own / "own/config.yaml").write_text(yaml.safe_dump(values | {"seeds": [0]}))
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "Snakefile"), "--directory", str(own)]
     options = ["--configfile", "own/config.yaml", "--dry-run", "--cores", "1", "all"]
@@ -148,6 +171,9 @@ def test_a_benchmark_is_planned(own):
     assert (jobs["fetch"], jobs["canonicalize"], jobs["split"], jobs["finetune"]) == ("1", "4", "3", "6")
     assert "input: own/solubility.csv" in plan.stdout and "input: own/corpus.smi" in plan.stdout
     assert "data/splits/permeability.given.csv" in plan.stdout
+    (own / "my_package/losses.py").unlink()
+    plan = subprocess.run([*command, *options], cwd=own, text=True, capture_output=True)
+    assert "own/config.yaml: There is no module 'my_package.losses'" in plan.stdout + plan.stderr
 
 
 def test_a_benchmark_by_its_commands(own):

@@ -12,6 +12,7 @@ import yaml
 from paths import REPOSITORY
 
 from molclr.config import Config, parse_section
+from molclr.errors import MolclrError
 from workflow import digests, provenance
 
 pytestmark = pytest.mark.workflow
@@ -181,7 +182,7 @@ def test_snakemake_and_dvc_read_one_configuration(monkeypatch, tmp_path):
     for replaced in (False, True):
         if replaced:
             link.write_text("seeds: [0]")
-        with pytest.raises(provenance.ProvenanceError, match=r"not a link to params\.yaml"):
+        with pytest.raises(MolclrError, match=r"not a link to params\.yaml"):
             provenance.require_one_configuration()
 
 

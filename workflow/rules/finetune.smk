@@ -77,6 +77,7 @@ rule finetune:
         runtime=24 * 60,
     params:
         code=code_digest("molclr.training.finetune"),
+        own_code=lambda wildcards: own_code(settings.encoder_of(wildcards.network)),
         task=task_of,
         start=start_of,
         shape=settings.encoder.model_dump_json(),
@@ -104,6 +105,7 @@ use rule finetune as trial with:
         f"logs/{RESULTS}/runs/{{benchmark}}/{{network}}/search/trial-{{trial}}.tsv"
     params:
         code=code_digest("molclr.training.finetune", "molclr.training.search"),
+        own_code=lambda wildcards: own_code(settings.encoder_of(wildcards.network)),
         task=task_of,
         start=start_of,
         shape=settings.encoder.model_dump_json(),

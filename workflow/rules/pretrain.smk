@@ -65,6 +65,7 @@ else:
             runtime=7 * 24 * 60,
         params:
             code=code_digest("molclr.training.pretrain"),
+            own_code=lambda wildcards: own_code(settings.encoder_of(wildcards.encoder), *settings.pretrain.functions()),
             encoder=lambda wildcards: settings.encoder_of(wildcards.encoder),
             shape=settings.encoder.model_dump_json(),
             settings=settings.pretrain.model_dump_json(),
@@ -91,6 +92,7 @@ rule embed:
         runtime=60,
     params:
         code=code_digest("molclr.training.embed"),
+        own_code=lambda wildcards: own_code(settings.encoder_of(wildcards.encoder)),
         compute=settings.pretrain.model_dump_json(include={"device", "threads", "precision"}),
         limit=settings.figures.molecules,
         encoder_class=lambda wildcards: encoder_class(wildcards.encoder),
