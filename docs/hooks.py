@@ -92,7 +92,7 @@ def modules() -> list[str]:
     names = []
     for directory, folders, file_names in os.walk(REPOSITORY / "molclr"):
         folders[:] = sorted(folder for folder in folders if folder != "__pycache__")
-        for name in sorted(file_names):
+        for name in sorted(set(file_names) - {"__main__.py"}):
             file = Path(directory, name)
             if name.endswith(".py") and re.search(r"^(def|class|[A-Z_]+\b.*=) *[^_]", file.read_text(), re.MULTILINE):
                 names.append(".".join(file.relative_to(REPOSITORY).with_suffix("").parts).removesuffix(".__init__"))
@@ -129,9 +129,17 @@ def _table(section: str, schema: dict[str, Any], definitions: dict[str, Any]) ->
 
 
 def _row(key: str, entry: dict[str, Any], required: bool) -> str:
-    default = "section" if "$ref" in entry else "required" if required else f"`{json.dumps(entry.get('default'))}`"
+    default = "section" if "$ref" in entry else "required" if required else f"`{_in_yaml(entry.get('default'))}`"
     values = "keys below" if "$ref" in entry else _values(entry)
     return f"| `{key}` | {default} | {values} | {entry['description'].replace('|', '/')} |"
+
+
+def _in_yaml(value: Any) -> str:
+    """A default as a configuration has it; 1.0e-5 instead of 1e-05, which YAML 1.1 takes for text."""
+    if isinstance(value, float) and 0 < abs(value) < 1e-2:
+        digits, exponent = f"{value:.1e}".split("e")
+        return f"{digits}e{int(exponent)}"
+    return value if value and isinstance(value, str) else json.dumps(value)
 
 
 def _values(entry: dict[str, Any]) -> str:

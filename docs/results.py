@@ -20,7 +20,7 @@ def table() -> str:
     """Markdown: the table of the released GCN, and what it and the default run say in numbers."""
     scores, default = read("official-gcn"), read("default")
     lines = [
-        "| benchmark | score | MolCLR_GCN | paper | GCN from scratch | pre-trained minus scratch (95 % interval) | best of RF, SVM |",
+        "| benchmark | score | MolCLR_GCN | paper | GCN from scratch | difference (95 % interval) | best of RF, SVM |",
         "|---|---|---:|---:|---:|---:|---:|",
     ]
     better_than_paper, baseline_wins = 0, 0
