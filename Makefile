@@ -30,9 +30,9 @@ check: lint
 test: lint docs
 	$(PYTEST)
 
-# The documentation site, into site/. A broken link is an error.
+# The documentation site, into site/. A broken link is an error (not with --quiet, which hides it from --strict).
 docs: install
-	NO_MKDOCS_2_WARNING=1 PYTHONPATH=. $(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 PYTHONPATH=. $(BIN)/mkdocs build --strict
 
 # On a machine with an NVIDIA GPU, PyTorch, pytest and the libraries for training; RDKit, Snakemake and DVC are not needed.
 test-gpu:

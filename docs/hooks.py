@@ -26,7 +26,10 @@ PAGES = {
     "results/published/README.md": "published.md",
 }
 """Pages that lie outside docs/, by their path in the repository."""
-KEYS = "<!-- keys of the configuration -->"
+KEYS = (
+    "The table of all keys is part of the documentation site, generated from [molclr/config.py](../molclr/config.py)."
+)
+"""The sentence of docs/configuration.md that the table replaces."""
 NOT_TO_SET = {"released"}
 """Keys that hold what another one said."""
 

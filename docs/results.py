@@ -39,12 +39,12 @@ def table() -> str:
             *lines,
             "",
             f"- MolCLR_GCN reaches the paper's mean on {better_than_paper} of {len(differences)} benchmarks.",
-            f"- Pre-training improves the score significantly on {_better(tested)} of the {len(tested)} benchmarks with several "
+            f"- Pre-training significantly improves the score on {_better(tested)} of the {len(tested)} benchmarks with several "
             f"seeds. The other {len(differences) - len(tested)} have one seed, with which significance cannot be tested.",
             f"- A random forest or a support vector machine is better than MolCLR_GCN on {baseline_wins} of "
             f"{len(differences)} benchmarks.",
-            f"- In the default run (`make all`) pre-training improves {_better(in_default)} of {len(in_default)} scores "
-            "significantly.",
+            f"- In the default run (`make all`), pre-training significantly improves {_better(in_default)} of {len(in_default)} "
+            "scores.",
         ]
     )
 

@@ -53,6 +53,7 @@ def test_every_key_is_in_the_table_of_keys():
     assert "| `temperature` | `0.1` | number > 0 | temperature of the loss |" in table
     assert "| `learning_rate` | `5.0e-4` |" in table
     assert "`released`" not in table
+    assert hooks.KEYS in (REPOSITORY / "docs/configuration.md").read_text(), "where the table goes"
 
 
 def test_every_module_has_a_page():
