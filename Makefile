@@ -5,7 +5,7 @@ BIN := .venv/bin
 # As many processes as cores, up to four; of a thread each, unless a test says otherwise.
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadgroup
 
-.PHONY: all install restore check test lint format release-check
+.PHONY: all install restore check test test-gpu lint format release-check
 .DELETE_ON_ERROR:
 
 all: install
@@ -29,6 +29,10 @@ check: lint
 
 test: lint
 	$(PYTEST)
+
+# On a machine with an NVIDIA GPU, PyTorch, pytest and the libraries for training; RDKit, Snakemake and DVC are not needed.
+test-gpu:
+	PYTHONPATH=. $(PYTHON) -m pytest --confcutdir tests/gpu -W default -m gpu tests/gpu
 
 # Before a release: dvc.lock is that of this code and these parameters, so that clones can restore what it names.
 release-check: install

@@ -9,8 +9,9 @@ from snakemake.exceptions import WorkflowError
 
 from molclr.config import Config, parse_section
 from molclr.data.catalogue import load_catalogue
-from molclr.digest import code_digest
+from molclr.digest import code_digest, own_modules
 from molclr.errors import MolclrError
+from molclr.evaluation.benchmarks import choose_benchmarks
 from workflow.digests import renew
 
 if not workflow.configfiles:
@@ -24,23 +25,11 @@ CONFIGURATION = " and ".join(
 catalogue = load_catalogue()
 
 
-def choose(key, names, known):
-    """The entries of the catalogue that a key of the configuration names."""
-    for name in names:
-        if name not in known:
-            raise WorkflowError(f"{CONFIGURATION}: '{key}' names '{name}'; the catalogue has {', '.join(known)}.")
-    return {name: known[name] for name in names}
-
-
 try:
     settings = parse_section(Config, config, CONFIGURATION)
+    benchmarks = choose_benchmarks(settings, CONFIGURATION)
 except MolclrError as error:
     raise WorkflowError(str(error)) from None
-benchmarks = choose("benchmarks", settings.benchmarks, catalogue.benchmarks)
-choose("seeds_of", settings.seeds_of, catalogue.benchmarks)
-if settings.finetune.standardize != "all":
-    choose("finetune.standardize", settings.finetune.standardize, catalogue.benchmarks)
-choose("corpus.name", [settings.corpus.name], catalogue.corpora)
 
 # The `molclr` command of the Python that runs Snakemake, also where its environment is not activated.
 os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"

@@ -21,14 +21,15 @@ import torch
 from rdkit import Chem
 
 from molclr.chem.smiles import canonicalize_all
-from molclr.data.corpus import CorpusSplit
+from molclr.data.canonicalize import ROWS_PER_PART
+from molclr.data.corpus import split_corpus
 from molclr.data.featurize import featurize_part
 from molclr.data.leakage import liken, likenesses
-from molclr.data.molecules import ROWS_PER_PART, FirstRows, open_molecules
+from molclr.data.molecules import open_molecules
+from molclr.data.repeats import FirstRows
 from molclr.data.store import GraphStore, write_store
 from molclr.parallel import ordered_map
 from molclr.seeds import derive_seed
-from molclr.shuffle import Shuffle
 
 PART = 500
 REAL = 20_000
@@ -142,13 +143,13 @@ def epoch(path: Path) -> None:
     torch.set_num_threads(1)
     before = memory()
     store = GraphStore(path)
-    corpus = CorpusSplit(len(store), 0.05, 0)
+    corpus = split_corpus(len(store), 0.05, 0)
     start, wall = time.process_time(), time.monotonic()
-    order = Shuffle(corpus.train, derive_seed(0, "order", 0))
+    order = np.random.default_rng(derive_seed(0, "order", 0)).permutation(corpus.train)
     most = memory()
-    batches = corpus.train // BATCH
+    batches = len(corpus.train) // BATCH
     for step in range(batches):
-        store.batch(corpus.to_train_on(order.at(np.arange(step * BATCH, (step + 1) * BATCH))))
+        store.batch(np.sort(order[step * BATCH : (step + 1) * BATCH]))
         if step % 100 == 0:
             most = Memory(*map(max, most, memory()))
     seconds, wall = time.process_time() - start, time.monotonic() - wall

@@ -2,10 +2,13 @@
 
 Needs the files of a benchmark, as `snakemake all_data` makes them. Chemprop is in no list of requirements: install it beside
 MolCLR (`pip install chemprop`) to compare. Both see the same training molecules with implicit hydrogens, in batches of the
-same size, with the same number of threads; epochs take turns, and the medians are compared.
+same size, with the same number of threads; epochs take turns, and the medians are compared. Trained encoders are timed beside
+new ones, also without flushing subnormal numbers, because what has starved in them makes a CPU slow. The released GCN is
+left out where it cannot be fetched.
 """
 
 import argparse
+import inspect
 import logging
 import statistics
 import time
@@ -13,6 +16,7 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import torch
 from rdkit import rdBase
 
@@ -20,9 +24,13 @@ from molclr.config import EncoderName, EncoderShape, Finetune
 from molclr.data.catalogue import load_catalogue
 from molclr.data.labelled import LabelledMolecules, read_labelled
 from molclr.data.store import GraphStore
+from molclr.errors import MolclrError
 from molclr.evaluation.runs import Run
-from molclr.models.encoder import Encoder
-from molclr.training.finetune import Predictor, adam, train_epoch
+from molclr.models.encoders import make_encoder
+from molclr.representation import encoder_file
+from molclr.training.checkpoint import load_encoder
+from molclr.training.finetune import Predictor, Supervision, adam
+from molclr.training.graphs import PlainGraphs
 
 BATCH_SIZE = Finetune().batch_size
 SHAPE = EncoderShape()
@@ -35,6 +43,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("benchmark", nargs="?", default="bbbp", help="benchmark of the catalogue (default: bbbp)")
     parser.add_argument("--data", type=Path, default=Path("data"), help="folder of its files (default: data)")
+    parser.add_argument("--graphs", type=Path, help="graph store of its molecules (default: that in the folder)")
+    parser.add_argument("--only", default="", help="time only the networks with this in their name")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads (default: 1)")
     parser.add_argument("--epochs", type=int, default=5, help="epochs to take the median of (default: 5)")
     options = parser.parse_args()
@@ -44,43 +54,68 @@ def main() -> None:
     scheme = load_catalogue().benchmarks[name].split
     split = folder / "splits" / f"{name}.{'random-0' if scheme == 'random' else scheme}.csv"
     data = read_labelled(folder / "molecules" / f"{name}.parquet", split)
-    store = GraphStore(folder / "graphs" / f"{name}.safetensors")
+    store = GraphStore(options.graphs or folder / "graphs" / f"{name}.safetensors")
     contestants = {
         f"{kind.upper()}, {precision}": our_epochs(kind, name, data, store, Finetune(precision=precision))
         for kind in ("gin", "gcn")
         for precision in ("float32", "bfloat16")
     }
+    for trained in ("molclr-gin", "official-gcn"):
+        try:
+            start = encoder_file(trained)
+        except MolclrError as error:
+            print(error)
+            continue
+        contestants[f"{trained}, float32"] = our_epochs(start, name, data, store, Finetune())
+        contestants[f"{trained}, subnormal numbers kept"] = our_epochs(
+            start, name, data, store, Finetune(), flush=False
+        )
     try:
         contestants |= chemprop_epochs(name, data)
     except ImportError:
         print("chemprop is not installed, so there is nothing to compare with (pip install chemprop).")
 
+    contestants = {who: epoch for who, epoch in contestants.items() if options.only in who}
     seconds: dict[str, list[float]] = {who: [] for who in contestants}
+    of_cpu: dict[str, list[float]] = {who: [] for who in contestants}
     for turn in range(options.epochs + 1):
         for who, epoch in contestants.items():
+            cpu = time.process_time()
             elapsed = epoch()
             if turn:  # The first epoch warms up.
                 seconds[who].append(elapsed)
+                of_cpu[who].append(time.process_time() - cpu)
     medians = {who: statistics.median(times) for who, times in seconds.items()}
     print(f"{name}, {len(data.subsets['train'])} molecules, batches of {BATCH_SIZE}, {options.threads} threads")
     chemprop = min((median for who, median in medians.items() if who.startswith("chemprop")), default=None)
     for who, median in medians.items():
         ratio = f", {median / chemprop:.2f} of chemprop" if chemprop else ""
-        print(f"{who}: {median:.2f} s an epoch (from {min(seconds[who]):.2f} to {max(seconds[who]):.2f}){ratio}")
+        spread = f"from {min(seconds[who]):.2f} to {max(seconds[who]):.2f}"
+        print(f"{who}: {median:.2f} s an epoch ({spread}), {statistics.median(of_cpu[who]):.2f} s of CPU{ratio}")
 
 
-def our_epochs(kind: EncoderName, name: str, data: LabelledMolecules, store: GraphStore, settings: Finetune) -> Epoch:
-    """What trains a full-size encoder with its head for another epoch."""
+def our_epochs(
+    start: EncoderName | Path,
+    name: str,
+    data: LabelledMolecules,
+    store: GraphStore,
+    settings: Finetune,
+    flush: bool = True,
+) -> Epoch:
+    """What trains a full-size encoder, new or from a file, with its head for another epoch."""
     benchmark = load_catalogue().benchmarks[name]
-    run = Run(name, kind.upper(), 0, benchmark.task, benchmark.metric, data.targets)
+    trained = isinstance(start, Path)
+    encoder = load_encoder(start, settings.dropout)[0] if trained else make_encoder(start, SHAPE, settings.dropout)
+    run = Run(name, encoder.name.upper(), 0, benchmark.task, benchmark.metric, data.targets)
     train = data.subsets["train"]
-    model = Predictor(Encoder(kind, SHAPE, settings.dropout), settings, run, data.labels[train])
-    optimizer = adam(model, settings, pretrained=True)
-    labels = torch.tensor(data.labels, dtype=torch.float32)
+    model = Predictor(encoder, settings, run, data.labels[train])
+    graphs = PlainGraphs(store, np.arange(len(store)), torch.device("cpu"))
+    supervision = Supervision(model, graphs, data.labels, train, settings, adam(model, settings, pretrained=True))
+    train_once = Supervision.epoch if flush else inspect.unwrap(Supervision.epoch)
 
     def epoch() -> float:
         start = time.perf_counter()
-        train_epoch(model, optimizer, store, labels, train, settings, epoch=1)
+        train_once(supervision, 1)
         return time.perf_counter() - start
 
     return epoch

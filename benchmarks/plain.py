@@ -92,13 +92,13 @@ class Model(nn.Module):
 
     def __init__(self, name: str, shape: EncoderShape, projection: int) -> None:
         super().__init__()
-        self.atom, self.chirality = nn.Embedding(119, shape.width), nn.Embedding(3, shape.width)
+        self.atom, self.chirality = nn.Embedding(119, shape.hidden_dim), nn.Embedding(3, shape.hidden_dim)
         convolution = GINConv if name == "gin" else GCNConv
-        self.layers = nn.ModuleList(convolution(shape.width) for _ in range(shape.layers))
-        self.norms = nn.ModuleList(nn.BatchNorm1d(shape.width) for _ in range(shape.layers))
-        self.readout = nn.Linear(shape.width, shape.feature)
+        self.layers = nn.ModuleList(convolution(shape.hidden_dim) for _ in range(shape.layers))
+        self.norms = nn.ModuleList(nn.BatchNorm1d(shape.hidden_dim) for _ in range(shape.layers))
+        self.readout = nn.Linear(shape.hidden_dim, shape.embedding_dim)
         self.projection = nn.Sequential(
-            nn.Linear(shape.feature, shape.feature), nn.ReLU(), nn.Linear(shape.feature, projection)
+            nn.Linear(shape.embedding_dim, shape.embedding_dim), nn.ReLU(), nn.Linear(shape.embedding_dim, projection)
         )
 
     def forward(self, graphs: Batch) -> Tensor:
@@ -119,7 +119,7 @@ def matrix_products(name: str, shape: EncoderShape, projection: int, atoms: int,
     Both views: for each linear layer the output, the gradient of its weight and that of its input, but not the last for the
     first one (the embeddings' gradients need it for each kind of atom only); and the three of NT-Xent.
     """
-    width, feature = shape.width, shape.feature
+    width, feature = shape.hidden_dim, shape.embedding_dim
     layer = [(atoms, width, 2 * width), (atoms, 2 * width, width)] if name == "gin" else [(atoms, width, width)]
     heads = [(molecules, width, feature), (molecules, feature, feature), (molecules, feature, projection)]
     linear = layer * shape.layers + heads

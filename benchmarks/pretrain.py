@@ -11,24 +11,23 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import get_args
 
 import numpy as np
 import plain
 import torch
 
 from molclr.config import Augmentation, Compute, EncoderName, EncoderShape, Pretrain
-from molclr.data.corpus import CorpusSplit
+from molclr.data.corpus import split_corpus
 from molclr.data.pyg import to_pyg
 from molclr.data.store import GraphStore
-from molclr.models.augment import augment
-from molclr.models.encoder import Encoder
+from molclr.models.augment import augment, view_keys
+from molclr.models.encoders import ENCODERS, make_encoder
 from molclr.models.nt_xent import nt_xent
 from molclr.seeds import derive_seed
-from molclr.shuffle import Shuffle
 from molclr.training.checkpoint import save_encoder
+from molclr.training.contrast import ContrastiveModel, PlainContrast
 from molclr.training.embed import embed, write_embeddings
-from molclr.training.pretrain import ContrastiveModel, contrastive_loss
+from molclr.training.step import Step
 
 SHAPE, SETTINGS, CPU = EncoderShape(), Pretrain(), torch.device("cpu")
 BATCH = SETTINGS.batch_size
@@ -50,10 +49,10 @@ def main() -> None:
     if len(store) < 2 * BATCH:
         parser.error(f"{options.graphs} has fewer than {2 * BATCH} molecules")
     print(
-        f"{SHAPE.layers} layers of {SHAPE.width}, h {SHAPE.feature}, z {SETTINGS.projection}, batches of {BATCH} of the "
-        f"{len(store):,} molecules of {options.graphs}, threads: {options.threads}, PyTorch {torch.__version__}"
+        f"{SHAPE.layers} layers of {SHAPE.hidden_dim}, h {SHAPE.embedding_dim}, z {SETTINGS.projection}, batches of {BATCH} of "
+        f"the {len(store):,} molecules of {options.graphs}, threads: {options.threads}, PyTorch {torch.__version__}"
     )
-    for name in get_args(EncoderName):
+    for name in ENCODERS:
         print_encoder(name, store, options.rounds, options.without_torch_geometric)
         print_embedding(name, Path(options.molecules), Path(options.graphs), options.threads)
     torch.set_num_threads(1)
@@ -88,7 +87,7 @@ def print_encoder(name: EncoderName, store: GraphStore, rounds: int, without_tor
 
 def print_embedding(name: EncoderName, molecules: Path, graphs: Path, threads: int) -> None:
     """Molecules a second of `molclr embed`: from a molecule table and its graph store to a table of representations."""
-    count, encoder = min(8 * BATCH, len(GraphStore(graphs))), Encoder(name, SHAPE)
+    count, encoder = min(8 * BATCH, len(GraphStore(graphs))), make_encoder(name, SHAPE)
     with tempfile.TemporaryDirectory(prefix="molclr-") as folder:
         file = Path(folder, "encoder.safetensors")
         save_encoder(file, encoder, encoder.state_dict(), None)
@@ -99,8 +98,8 @@ def print_embedding(name: EncoderName, molecules: Path, graphs: Path, threads: i
 
 def print_data_side(store: GraphStore, rounds: int) -> None:
     """Views a second on one thread, each augmentation by itself; drawing a batch from the store is not counted."""
-    batch = store.batch(next(random_batches(store)))
-    generator = torch.Generator().manual_seed(0)
+    rows = next(random_batches(store))
+    batch, keys = store.batch(rows), view_keys(0, torch.from_numpy(rows))
     alone = {
         "atom masking, 25 %": Augmentation(composition="node", bond_deletion=0),
         "bond deletion, 25 %": Augmentation(composition="node", atom_masking=0),
@@ -108,7 +107,7 @@ def print_data_side(store: GraphStore, rounds: int) -> None:
         "subgraph removal, 25 %": Augmentation(composition="subgraph"),
         "mix": Augmentation(composition="mix"),
     }
-    work = {label: lambda settings=settings: augment(batch, settings, generator) for label, settings in alone.items()}
+    work = {label: lambda settings=settings: augment(batch, settings, keys) for label, settings in alone.items()}
     print("\n| augmentation, one thread | views/s |\n|---|---:|")
     for label, second in timed(work, 10 * rounds).items():
         print(f"| {label} | {BATCH / second:,.0f} |")
@@ -127,32 +126,27 @@ def timed(work: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, fl
 
 def random_batches(store: GraphStore) -> Iterator[np.ndarray]:
     """Positions of the molecules of batches, epoch after epoch, drawn as in pre-training."""
-    corpus = CorpusSplit(len(store), SETTINGS.validation_share, SETTINGS.seed)
+    corpus = split_corpus(len(store), SETTINGS.validation_fraction, SETTINGS.seed)
     for epoch in itertools.count():
-        order = Shuffle(corpus.train, derive_seed(SETTINGS.seed, "order", epoch))
-        for first in range(0, corpus.train - BATCH + 1, BATCH):
-            yield corpus.to_train_on(order.at(np.arange(first, first + BATCH)))
+        order = np.random.default_rng(derive_seed(SETTINGS.seed, "order", epoch)).permutation(corpus.train)
+        for first in range(0, len(order) - BATCH + 1, BATCH):
+            yield np.sort(order[first : first + BATCH])
 
 
 def two_views(store: GraphStore, molecules: np.ndarray, settings: Augmentation) -> None:
     """The data side of a step."""
-    batch, generator = store.batch(molecules), torch.Generator().manual_seed(0)
-    for _ in range(2):
-        augment(batch, settings, generator)
+    batch = store.batch(molecules)
+    for view in range(2):
+        augment(batch, settings, view_keys(view, torch.from_numpy(molecules)))
 
 
 def training_step(name: EncoderName, store: GraphStore, batches: Iterator[np.ndarray]) -> Callable[[], None]:
     """A step as in molclr.training.pretrain."""
     model = ContrastiveModel(name, SHAPE, SETTINGS)
     optimizer = torch.optim.Adam(model.parameters(), weight_decay=SETTINGS.weight_decay, fused=True)
-
-    def step() -> None:
-        loss, _ = contrastive_loss(model, store.batch(next(batches)), SETTINGS, CPU, seed=0)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-
-    return step
+    contrast = PlainContrast(model, store, SETTINGS, CPU)
+    step, streams = Step(model, optimizer, lambda batch: contrast.loss(batch, streams)[0]), torch.tensor([0, 1])
+    return lambda: step(next(contrast.batches(next(batches)[None])))
 
 
 def torch_geometric_step(name: EncoderName, store: GraphStore) -> Callable[[], None]:
@@ -174,7 +168,7 @@ def torch_geometric_step(name: EncoderName, store: GraphStore) -> Callable[[], N
 
 def inference(name: EncoderName, store: GraphStore, batches: Iterator[np.ndarray]) -> Callable[[], np.ndarray]:
     """Embed a batch, from the store to an array."""
-    encoder = Encoder(name, SHAPE)
+    encoder = make_encoder(name, SHAPE)
     return lambda: embed(store, encoder, next(batches), CPU)
 
 

@@ -1,6 +1,7 @@
 """A batch of molecular graphs as tensors: where the data side and the models meet."""
 
-from typing import NamedTuple
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -35,17 +36,21 @@ class GraphBatch(NamedTuple):
         x, edge_index, edge_attr, batch = (tensor.to(device, non_blocking=True) for tensor in self[:4])
         return GraphBatch(x, edge_index, edge_attr, batch, self.num_graphs)
 
-    def part(self, molecules: slice) -> "GraphBatch":
-        """The consecutive `molecules` (of step 1) as a batch of their own."""
-        first, last, _ = molecules.indices(self.num_graphs)
-        if last - first == self.num_graphs:
-            return self
-        begin, end = torch.searchsorted(self.batch, torch.tensor([first, last])).tolist()
-        inside = (self.edge_index[0] >= begin) & (self.edge_index[0] < end)
-        return GraphBatch(
-            x=self.x[begin:end],
-            edge_index=self.edge_index[:, inside] - begin,
-            edge_attr=self.edge_attr[inside],
-            batch=self.batch[begin:end] - first,
-            num_graphs=last - first,
-        )
+
+def tensors_in(value: Any) -> Iterator[Tensor]:
+    """The tensors in nested tuples, in order."""
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, tuple):
+        for part in value:
+            yield from tensors_in(part)
+
+
+def map_tensors(value: Any, function: Callable[[Tensor], Tensor]) -> Any:
+    """Nested tuples with `function` of every tensor in place of it."""
+    if isinstance(value, Tensor):
+        return function(value)
+    if isinstance(value, tuple):
+        parts = [map_tensors(part, function) for part in value]
+        return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
+    return value

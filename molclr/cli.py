@@ -6,7 +6,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NoReturn, get_args
 
 from molclr import __version__, config
 from molclr.errors import MolclrError
@@ -32,8 +32,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+TABLE_HELP = {"scores": "table of all metrics to write (CSV); the others show the primary one"}
 READ_ALIKE = {"benchmarks", "corpus", "embeddings", "library"}
 """Options that are only read, of which two may name the same file."""
+
+
+ENCODERS = (*get_args(config.ShippedName), *get_args(config.ReleasedName))
+NAMED = f"a file, or {', '.join(ENCODERS[:-1])} or {ENCODERS[-1]} (default: {config.DEFAULT_ENCODER})"
 
 
 def _check_paths(options: argparse.Namespace) -> None:
@@ -82,11 +87,13 @@ def build_parser() -> argparse.ArgumentParser:
     fetch.add_argument("--mirror", type=Path, help="folder with copies of data sets (default: MOLCLR_MIRROR)")
 
     canonicalize = command(_canonicalize, "canonical SMILES of a raw table, refused rows apart with their reason")
-    canonicalize.add_argument("raw", type=Path, help="CSV table")
+    canonicalize.add_argument("raw", type=Path, help="CSV table, or .smi: lines that begin with a SMILES")
     canonicalize.add_argument("--molecules", type=_parquet, required=True, help="molecule table to write (Parquet)")
     canonicalize.add_argument("--rejected", type=Path, required=True, help="refused rows to write (CSV)")
     canonicalize.add_argument("--smiles-column", default="smiles", help="column with the SMILES (default: smiles)")
-    canonicalize.add_argument("--targets", nargs="+", help="columns with labels (default: all other columns)")
+    canonicalize.add_argument(
+        "--targets", nargs="*", help="columns with labels (default: all other columns; without a name: none)"
+    )
     canonicalize.add_argument(
         "--drop-first", action="store_true", help="refuse the first row, as the official code does"
     )
@@ -97,8 +104,11 @@ def build_parser() -> argparse.ArgumentParser:
 
     split = command(_split, "assign every molecule to train, valid or test, 80:10:10")
     split.add_argument("molecules", type=Path, help="molecule table")
-    split.add_argument("--scheme", choices=["scaffold", "random"], required=True, help="how to split")
-    split.add_argument("--seed", type=_natural, default=0, help="seed of the random scheme (default: 0)")
+    how = split.add_mutually_exclusive_group(required=True)
+    how.add_argument("--scheme", help="how to split: a name in molclr/data/splits.py, such as scaffold or random")
+    how.add_argument("--given", type=Path, metavar="CSV", help="the raw table, with a column that says it (--column)")
+    split.add_argument("--column", default="subset", help="its column with train, valid or test (default: subset)")
+    split.add_argument("--seed", type=_natural, default=0, help="seed of a random scheme (default: 0)")
     split.add_argument("--output", type=Path, required=True, help="CSV table row,subset to write")
 
     featurize = command(_featurize, "the graphs of a molecule table as flat arrays in one file")
@@ -140,7 +150,9 @@ def build_parser() -> argparse.ArgumentParser:
 
     pretrain = command(_pretrain, "contrastive pre-training on a graph store; a run that was cut off continues")
     pretrain.add_argument("graphs", type=Path, help="graph store of the corpus")
-    pretrain.add_argument("--encoder", choices=["gin", "gcn"], required=True, help="kind of message passing")
+    pretrain.add_argument(
+        "--encoder", required=True, help="gin, gcn or the path of your own class, such as my_package.gat:GAT"
+    )
     pretrain.add_argument("--folder", type=Path, required=True, help="folder for encoder, history and state")
     _add_settings(pretrain, "--shape", config.EncoderShape)
     _add_settings(pretrain, "--settings", config.Pretrain)
@@ -160,9 +172,10 @@ def build_parser() -> argparse.ArgumentParser:
     )
     _add_run(finetune)
     finetune.add_argument("--graphs", type=Path, required=True, help="graph store of the molecules")
-    start = finetune.add_mutually_exclusive_group(required=True)
-    start.add_argument("--encoder", help="pre-trained encoder to start from: a file, or official-gin or official-gcn")
-    start.add_argument("--from-scratch", choices=["gin", "gcn"], help="a new encoder of this kind")
+    start = finetune.add_mutually_exclusive_group()
+    start.add_argument("--encoder", default=config.DEFAULT_ENCODER, help=f"pre-trained encoder to start from: {NAMED}")
+    start.add_argument("--from-scratch", metavar="NAME", help="a new encoder: gin, gcn or the path of your own class")
+    _add_encoder_class(finetune)
     _add_settings(finetune, "--shape", config.EncoderShape)
     _add_settings(finetune, "--settings", config.Finetune)
 
@@ -180,6 +193,7 @@ def build_parser() -> argparse.ArgumentParser:
     predict.add_argument("--smiles-column", default="smiles", help="column with the SMILES (default: smiles)")
     predict.add_argument("--processes", type=_positive, default=1, help="processes (default: 1)")
     _add_settings(predict, "--settings", config.Compute)
+    _add_encoder_class(predict)
 
     baseline = command(_baseline, "random forest or support vector machine on ECFP4 counts")
     _add_run(baseline)
@@ -189,7 +203,8 @@ def build_parser() -> argparse.ArgumentParser:
     embed = command(_embed, "the representation of molecules as a table")
     embed.add_argument("molecules", type=Path, help="molecule table")
     embed.add_argument("--graphs", type=Path, required=True, help="its graph store")
-    embed.add_argument("--encoder", required=True, help="pre-trained encoder: a file, or official-gin or official-gcn")
+    embed.add_argument("--encoder", default=config.DEFAULT_ENCODER, help=f"pre-trained encoder: {NAMED}")
+    _add_encoder_class(embed)
     embed.add_argument("--output", type=_parquet, required=True, help="table row,smiles,embedding to write (Parquet)")
     embed.add_argument(
         "--held-out", action="store_true", help="only what pre-training held out of the table, its corpus"
@@ -203,11 +218,12 @@ def build_parser() -> argparse.ArgumentParser:
     neighbours.add_argument("--count", type=_positive, default=8, help="neighbours of each molecule (default: 8)")
     neighbours.add_argument("--output", type=Path, required=True, help="table to write (CSV), a row a pair")
 
-    table = command(_table, "mean and deviation over the seeds, with the paper's values")
+    table = command(_table, "mean and standard deviation over the seeds, with the paper's values")
     table.add_argument("metrics", nargs="*", type=Path, help="metrics.json of the runs")
     table.add_argument("--task", choices=["classification", "regression"], required=True, help="which runs to take")
-    for form in ("csv", "json", "markdown", "latex", "html"):
-        table.add_argument(f"--{form}", type=Path, required=True, help="table to write")
+    for form in ("csv", "scores", "json", "markdown", "latex", "html"):
+        table.add_argument(f"--{form}", type=Path, required=True, help=TABLE_HELP.get(form, "table to write"))
+    _add_settings(table, "--settings", config.OwnBenchmarks)
 
     predictions = command(_predictions, "what all runs predict for their test molecules, as one table")
     predictions.add_argument(
@@ -279,6 +295,14 @@ def _add_settings(parser: argparse.ArgumentParser, option: str, section: type[co
     )
 
 
+def _add_encoder_class(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--encoder-class",
+        metavar="PATH",
+        help="path of the class of an encoder of your own that is read from a file, such as my_package.gat:GAT; its code runs",
+    )
+
+
 def _add_benchmarks(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--benchmark",
@@ -299,7 +323,9 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=_natural, required=True, help="seed of the run")
     parser.add_argument("--task", choices=["classification", "regression"], required=True, help="kind of labels")
     parser.add_argument(
-        "--metric", choices=["roc_auc", "rmse", "mae"], required=True, help="how predictions are scored"
+        "--metric",
+        required=True,
+        help="primary metric: a name in molclr/evaluation/metrics.py, such as roc_auc, pr_auc, rmse or mae",
     )
     parser.add_argument("--folder", type=Path, required=True, help="folder for predictions and metrics")
 
@@ -311,7 +337,7 @@ def _fetch(options: argparse.Namespace) -> None:
 
 
 def _canonicalize(options: argparse.Namespace) -> None:
-    from molclr.data.molecules import canonicalize
+    from molclr.data.canonicalize import canonicalize
 
     accepted, refused = canonicalize(
         options.raw,
@@ -331,9 +357,12 @@ def _canonicalize(options: argparse.Namespace) -> None:
 
 
 def _split(options: argparse.Namespace) -> None:
-    from molclr.data.splits import write_split
+    from molclr.data.splits import write_given_split, write_split
 
-    write_split(options.molecules, options.output, options.scheme, options.seed)
+    if options.given:
+        write_given_split(options.molecules, options.output, options.given, options.column)
+    else:
+        write_split(options.molecules, options.output, options.scheme, options.seed)
 
 
 def _featurize(options: argparse.Namespace) -> None:
@@ -401,10 +430,10 @@ def _finetune(options: argparse.Namespace) -> None:
 
     data = read_labelled(options.molecules, options.split)
     run = Run(options.benchmark, options.model, options.seed, options.task, options.metric, data.targets)
-    start = encoder_file(options.encoder) if options.encoder else options.from_scratch
+    start = options.from_scratch or encoder_file(options.encoder)
     if options.trial is not None:
         settings = propose(settings, options.trial)
-    _tell(finetune(data, options.graphs, options.folder, run, start, settings, shape))
+    _tell(finetune(data, options.graphs, options.folder, run, start, settings, shape, options.encoder_class))
 
 
 def _predict(options: argparse.Namespace) -> None:
@@ -412,7 +441,13 @@ def _predict(options: argparse.Namespace) -> None:
     from molclr.training.predict import predict
 
     predicted, refused = predict(
-        options.table, options.model, options.output, compute, options.smiles_column, options.processes
+        options.table,
+        options.model,
+        options.output,
+        compute,
+        options.smiles_column,
+        options.processes,
+        options.encoder_class,
     )
     print(f"{predicted} molecules predicted, {refused} rows refused, see {options.output}", file=sys.stderr)
 
@@ -446,7 +481,14 @@ def _embed(options: argparse.Namespace) -> None:
 
     encoder = encoder_file(options.encoder)
     write_embeddings(
-        options.molecules, options.graphs, options.output, encoder, compute, options.held_out, options.limit
+        options.molecules,
+        options.graphs,
+        options.output,
+        encoder,
+        compute,
+        options.held_out,
+        options.limit,
+        options.encoder_class,
     )
 
 
@@ -460,9 +502,9 @@ def _neighbours(options: argparse.Namespace) -> None:
 def _table(options: argparse.Namespace) -> None:
     from molclr.evaluation.tables import write_tables
 
-    write_tables(
-        options.metrics, options.task, options.csv, options.json, options.markdown, options.latex, options.html
-    )
+    own = config.parse_settings(config.OwnBenchmarks, options.settings).own_benchmarks
+    files = (options.csv, options.scores, options.json, options.markdown, options.latex, options.html)
+    write_tables(options.metrics, options.task, own, *files)
 
 
 def _predictions(options: argparse.Namespace) -> None:

@@ -17,8 +17,8 @@ from torch import Tensor, nn
 
 @contextmanager
 def process_group(device: torch.device) -> Iterator[None]:
-    """Join the processes that were started beside this one, if any."""
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+    """Join the processes that torchrun started, if it started this one."""
+    if "WORLD_SIZE" not in os.environ:
         yield
         return
     dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
@@ -28,14 +28,19 @@ def process_group(device: torch.device) -> Iterator[None]:
         dist.destroy_process_group()
 
 
+def joined() -> bool:
+    """Whether this process has joined others: torchrun may have started only one."""
+    return dist.is_initialized()
+
+
 def processes() -> int:
     """Number of processes."""
-    return dist.get_world_size() if dist.is_initialized() else 1
+    return dist.get_world_size() if joined() else 1
 
 
 def rank() -> int:
     """Number of this process, from 0; the first one writes the files."""
-    return dist.get_rank() if dist.is_initialized() else 0
+    return dist.get_rank() if joined() else 0
 
 
 def tell(message: str) -> None:
@@ -76,7 +81,7 @@ def gather(part: Tensor, items: int) -> Tensor:
 
     The gradient is that of this process's own rows, so every process has to compute the whole loss.
     """
-    return part if processes() == 1 else _Gather.apply(part, items)
+    return _Gather.apply(part, items) if joined() else part
 
 
 class _Gather(torch.autograd.Function):
@@ -94,16 +99,31 @@ class _Gather(torch.autograd.Function):
 
 def sum_over_processes(tensor: Tensor) -> Tensor:
     """Replace `tensor` by its sum over all processes, without a gradient; return it."""
-    if processes() > 1:
+    if joined():
         dist.all_reduce(tensor)
     return tensor
 
 
+def all_sum(tensor: Tensor) -> Tensor:
+    """The sum of a tensor over all processes. Its gradient is the sum of theirs."""
+    return _AllSum.apply(tensor) if joined() else tensor
+
+
+class _AllSum(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, tensor: Tensor) -> Tensor:
+        return sum_over_processes(tensor.clone())
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        return sum_over_processes(gradient.clone())
+
+
 def sum_gradients(parameters: Iterable[nn.Parameter]) -> None:
     """Replace gradients by their sums over all processes, in one message."""
-    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-    if processes() == 1:
+    if not joined():
         return
+    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
     together = sum_over_processes(torch.cat([gradient.flatten() for gradient in gradients]))
     for gradient, total in zip(gradients, together.split([g.numel() for g in gradients]), strict=True):
         gradient.copy_(total.view_as(gradient))

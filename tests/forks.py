@@ -18,9 +18,10 @@ from pathlib import Path
 
 from molclr.config import EncoderShape, Pretrain
 
-SHAPE = EncoderShape(layers=2, width=16, feature=24)
+SHAPE = EncoderShape(layers=2, hidden_dim=16, embedding_dim=24)
 SETTINGS = Pretrain(epochs=3, batch_size=32, warmup_epochs=1, projection=16, learning_rate=2e-3)
 SHORT = SETTINGS.model_copy(update={"epochs": 1})
+FORMS = (("gin", "float32"), ("gcn", "float32"), ("gin", "bfloat16"), ("gin", "slots"), ("gcn", "slots"))
 RESULTS = ("encoder.safetensors", "last.safetensors", "history.csv", "run.json")
 
 
@@ -142,36 +143,57 @@ def fork_together(work, number):
     return [fork(partial(started, rank)) for rank in range(number)]
 
 
-def differentiate(graphs, folder):
+def differentiate(store_path, folder):
     """Loss, gradients and statistics of one batch, by one process and by three; a file for each process."""
     import numpy as np
     import torch
 
     from molclr import distributed
     from molclr.data.store import GraphStore
-    from molclr.models.encoder import NARROW
-    from molclr.training.pretrain import ContrastiveModel, contrastive_loss
+    from molclr.models.fast.encoder import NARROW
+    from molclr.training.contrast import ContrastiveModel, PlainContrast, SlotContrast
+    from molclr.training.graphs import SlotGraphs
 
-    wide = SHAPE.model_copy(update={"width": NARROW})  # its rows stand for several atoms
+    wide = SHAPE.model_copy(update={"hidden_dim": NARROW})  # its rows stand for several atoms
 
     def work():
         torch.set_num_threads(1)
         with distributed.process_group(torch.device("cpu")):
-            for encoder, precision in (("gin", "float32"), ("gcn", "float32"), ("gin", "bfloat16")):
-                settings = SETTINGS.model_copy(update={"precision": precision})
+            for encoder, form in (
+                ("gin", "float32"),
+                ("gcn", "float32"),
+                ("gin", "bfloat16"),
+                ("gin", "slots"),
+                ("gcn", "slots"),
+            ):
+                settings = SETTINGS.model_copy(update={"precision": form.replace("slots", "float32")})
                 torch.manual_seed(0)
                 model = ContrastiveModel(encoder, SHAPE if encoder == "gin" else wide, settings)
-                batch = GraphStore(graphs).batch(np.arange(40))  # 13, 13 and 14 molecules
-                loss, accuracy = contrastive_loss(model, batch, settings, torch.device("cpu"), seed=0)
+                views = []
+                model.register_forward_pre_hook(lambda module, inputs, views=views: views.append(inputs[0]))
+                store, rows, cpu = GraphStore(store_path), np.arange(40), torch.device("cpu")  # 13, 13 and 14 molecules
+                if form == "slots":
+                    graphs = SlotGraphs(store, np.arange(len(store)), cpu)
+                    contrast = SlotContrast(model, graphs, settings, [rows[None]], compiled=False)
+                else:
+                    contrast = PlainContrast(model, store, settings, cpu)
+                (batch,) = contrast.batches(rows[None])
+                loss, accuracy = contrast.loss(batch, torch.tensor([0, 1]))
                 loss.backward()
                 distributed.sum_gradients(model.parameters())
                 found = {"loss": loss.detach(), "accuracy": accuracy, **dict(model.named_buffers())}
                 found |= {name: parameter.grad for name, parameter in model.named_parameters()}
-                name = f"{encoder}-{precision}-{distributed.rank()}-of-{distributed.processes()}"
+                kept = {
+                    f"{part} of view {number}": tensor
+                    for number, view in enumerate(views)
+                    for part, tensor in (("x", view.x), ("edge_attr", view.edge_attr[: view.num_bonds]))
+                }
+                name = f"{encoder}-{form}-{distributed.rank()}-of-{distributed.processes()}"
                 torch.save(found, folder / f"{name}.pt")
+                torch.save(kept, folder / f"views-{name}.pt")
 
-    codes = [exit_code(child) for number in (1, 3) for child in fork_together(work, number)]
-    assert codes == [0] * 4
+    codes = [exit_code(child) for number in (1, 2, 3) for child in fork_together(work, number)]
+    assert codes == [0] * 6
     return {}
 
 

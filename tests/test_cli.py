@@ -73,6 +73,8 @@ def test_a_mistake_in_the_settings_names_the_key(tmp_path, capsys):
             "regression",
             "--csv",
             "OUT",
+            "--scores",
+            "OUT",
             "--json",
             "OUT",
             "--markdown",
@@ -170,3 +172,13 @@ def test_the_data_steps_by_hand(tmp_path):
     from molclr.data.store import GraphStore
 
     assert len(GraphStore(graphs)) == 50
+
+
+def test_the_shipped_encoder_is_taken_where_none_is_named():
+    embed = ["embed", "m.parquet", "--graphs", "g.safetensors", "--output", "h.parquet"]
+    assert build_parser().parse_args(embed).encoder == "molclr-gin"
+    finetune = ["finetune", "m.parquet", "--graphs", "g", "--split", "s", "--benchmark", "b", "--model", "m"]
+    finetune += ["--seed", "0", "--task", "regression", "--metric", "rmse", "--folder", "f"]
+    assert build_parser().parse_args(finetune).encoder == "molclr-gin"
+    scratch = build_parser().parse_args([*finetune, "--from-scratch", "gcn"])
+    assert scratch.from_scratch == "gcn"

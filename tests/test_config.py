@@ -1,12 +1,15 @@
+from pathlib import Path
+
 import pytest
 import yaml
 from paths import REPOSITORY
 
-from molclr.config import Config, EncoderShape, Pretrain, Run, Section, parse_section, parse_settings
+from molclr.config import Config, EncoderShape, OwnBenchmarks, Pretrain, Run, Section, parse_section, parse_settings
 from molclr.data.catalogue import load_catalogue
 from molclr.errors import MolclrError
 
 SMALL = {"benchmarks": ["bbbp"], "models": ["GIN"]}
+OWN = {"table": "own/solubility.csv", "task": "regression", "metric": "rmse", "targets": ["logS"]}
 
 
 @pytest.mark.parametrize("path", sorted((REPOSITORY / "config").glob("*.yaml")), ids=lambda path: path.name)
@@ -32,7 +35,21 @@ def test_the_configurations_are_valid(path):
         ({"pretrain": {"epochs": "many"}}, r"'pretrain\.epochs' is 'many'.*integer"),
         ({"pretrain": {"temperature": 0}}, r"'pretrain\.temperature' is 0.*greater than 0"),
         ({"pretrain": {"augmentation": {"atom_masking": 1.5}}}, r"'pretrain\.augmentation\.atom_masking' is 1\.5"),
-        ({"models": ["GAT"]}, r"'models\.0' is 'GAT'.*MolCLR_GIN"),
+        ({"models": ["GAT"]}, r"'models' has 'GAT', which is none of MolCLR_GIN"),
+        (
+            {"models": ["MolCLR_DMPNN"], "encoder": {"name": "mine.gat:GAT"}},
+            r"'models' has 'MolCLR_DMPNN'.*MolCLR_GAT, GAT; ",
+        ),
+        (
+            {"encoder": {"name": "mine/gat.py"}},
+            r"'encoder\.name' is 'mine/gat\.py': input should be the path of a class",
+        ),
+        (
+            {"pretrain": {"augmentation": {"composition": "nodes"}}},
+            r"'pretrain\.augmentation\.composition' is 'nodes': input should be node, subgraph, mix or a list",
+        ),
+        ({"pretrain": {"augmentation": {"composition": [{"atom_masking": 1.5}]}}}, r"input should be node, .*below 1"),
+        ({"pretrain": {"augmentation": {"composition": []}}}, r"input should be node, .*below 1"),
         ({"seeds": [0, 0]}, r"'seeds' is \[0, 0\].*twice"),
         ({"pretrain": {"epochs": 5.0}}, r"'pretrain\.epochs' is 5\.0.*integer"),
         ({"seeds": [True]}, r"'seeds\.0' is True.*integer"),
@@ -40,12 +57,38 @@ def test_the_configurations_are_valid(path):
         ({"results": ""}, r"'results' is '': input should be results or a folder in it"),
         ({"results": "results/published/x"}, r"no run writes into results/published"),
         ({"benchmarks": None}, r"'benchmarks' is None"),
+        (
+            {"own_benchmarks": {"a": OWN | {"metrik": 1}}},
+            r"unknown key 'own_benchmarks\.a\.metrik'; known here .*metric",
+        ),
+        ({"own_benchmarks": {"a": {**OWN, "task": "ranking"}}}, r"'own_benchmarks\.a\.task' is 'ranking'"),
+        ({"own_benchmarks": {"a": {**OWN, "targets": []}}}, r"'own_benchmarks\.a\.targets' is \[\]"),
+        ({"own_benchmarks": {"a": {**OWN, "split": "random 3"}}}, r"'own_benchmarks\.a\.split' is 'random 3'"),
+        ({"own_benchmarks": {"a": {**OWN, "unit": {"b": "g"}}}}, r"'own_benchmarks\.a\.unit'.* name every target"),
+        (
+            {"own_benchmarks": {"a": {**OWN, "split_column": "fold"}}},
+            r"'own_benchmarks\.a': 'split_column' is read only",
+        ),
+        ({"own_benchmarks": {"a": {"table": "a.csv"}}}, r"the key 'own_benchmarks\.a\.task' is missing"),
+        ({"own_benchmarks": {"a/b": OWN}}, r"'own_benchmarks': 'a/b' becomes the name of files"),
+        ({"own_benchmarks": {"bbbp-120": OWN}}, r"no number after the last -"),
+        ({"corpus": {"name": "my corpus"}}, r"'corpus\.name' is 'my corpus'"),
     ],
 )
 def test_a_mistake_is_one_sentence_that_names_the_key(values, message):
     with pytest.raises(MolclrError, match=message) as error:
         parse_section(Config, SMALL | values, "run.yaml")
     assert "\n" not in str(error.value)
+
+
+def test_a_benchmark_of_ones_own_survives_the_command_line():
+    settings = parse_section(
+        Config, SMALL | {"own_benchmarks": {"solubility": {**OWN, "split": "random-3"}}}, "run.yaml"
+    )
+    own = settings.own_benchmarks["solubility"]
+    assert (own.name, own.scheme, own.unit_of("logS")) == ("solubility", "random", "")
+    text = settings.model_dump_json(include={"own_benchmarks"})
+    assert parse_settings(OwnBenchmarks, text).own_benchmarks == settings.own_benchmarks
 
 
 def test_numbers_as_the_command_line_writes_them():
@@ -73,12 +116,22 @@ def test_settings_come_inline_or_from_a_file(tmp_path):
         parse_settings(Pretrain, "epochs=3")
 
 
+def test_settings_are_taken_out_of_a_configuration():
+    path = str(REPOSITORY / "config" / "encoders.yaml")
+    whole = parse_section(Config, yaml.safe_load(Path(path).read_text()), path)
+    assert parse_settings(Pretrain, path) == whole.pretrain
+    shape = parse_settings(EncoderShape, path, "--shape")
+    assert shape.model_dump() == whole.encoder.model_dump() == EncoderShape().model_dump()
+    with pytest.raises(MolclrError, match=r"--settings: unknown key 'pretrain'"):
+        parse_settings(Pretrain, "{pretrain: {epochs: 3}, epochs: 2}")
+
+
 def test_a_released_encoder_by_name():
     configuration = parse_section(
         Config, SMALL | {"models": ["GCN", "MolCLR_GCN"], "encoder": "official-gcn"}, "run.yaml"
     )
     assert configuration.encoder.released == "official-gcn"
-    shape = EncoderShape(layers=5, width=300, feature=512, gcn_normalization=False)
+    shape = EncoderShape(layers=5, hidden_dim=300, embedding_dim=512, gcn_normalization=False)
     assert configuration.encoder.model_dump_json() == shape.model_dump_json()
     with pytest.raises(
         MolclrError, match="the encoder official-gcn is that of MolCLR_GCN; take MolCLR_GIN out of 'models'"
@@ -118,3 +171,21 @@ def test_every_key_is_described():
     for section in sections(Section):
         for name, field in section.model_fields.items():
             assert field.description, f"{section.__name__}.{name}"
+
+
+def test_an_encoder_of_ones_own_has_models_in_the_tables():
+    settings = parse_section(
+        Config,
+        SMALL | {"encoder": {"name": "mine.gat:GAT", "layers": 2}, "models": ["MolCLR_GAT", "GAT", "MolCLR_GIN", "RF"]},
+        "run.yaml",
+    )
+    assert [settings.encoder_of(name) for name in ("MolCLR_GAT", "GAT", "gat")] == ["mine.gat:GAT"] * 3
+    assert [settings.encoder_of(name) for name in ("MolCLR_GIN", "GCN", "gin")] == ["gin", "gcn", "gin"]
+    assert "name" not in settings.encoder.model_dump(), "a shape is what --shape takes"
+
+
+def test_augmentations_as_a_list():
+    steps = [{"subgraph_removal": 0.1}, {"mine.views:swap": 0.2}]
+    settings = parse_settings(Pretrain, f"{{augmentation: {{composition: {steps}}}}}")
+    assert settings.augmentation.composition == steps
+    assert parse_settings(Pretrain, settings.model_dump_json()) == settings

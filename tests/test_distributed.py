@@ -4,15 +4,13 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from forks import SHAPE, SHORT, in_forks, results_of
 from paths import FIXTURES
 
+from molclr.data.canonicalize import canonicalize
 from molclr.data.featurize import featurize
-from molclr.data.molecules import canonicalize
-from molclr.data.store import GraphStore
 from molclr.distributed import gather, process_group, processes, rank, share, sum_over_processes
 
 
@@ -40,15 +38,6 @@ def test_a_process_by_itself_has_all():
         assert gather(z, 7) is z and sum_over_processes(z) is z
 
 
-def test_a_part_of_a_batch_is_the_batch_of_that_part(store):
-    graphs = GraphStore(store)
-    whole = graphs.batch(np.arange(10, 20))
-    for part in (slice(0, 3), slice(3, 7), slice(7, 10), slice(0, 10)):
-        expected = graphs.batch(np.arange(10, 20)[part])
-        for ours, theirs in zip(whole.part(part), expected, strict=True):
-            assert torch.equal(torch.as_tensor(ours), torch.as_tensor(theirs))
-
-
 @pytest.fixture(scope="module")
 def differentiated(store, tmp_path_factory):
     """What one process and each of three find for one batch."""
@@ -58,12 +47,18 @@ def differentiated(store, tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-    ("encoder", "precision", "tolerance"),
-    [("gin", "float32", 2e-4), ("gcn", "float32", 2e-4), ("gin", "bfloat16", 5e-2)],
+    ("encoder", "form", "tolerance"),
+    [
+        ("gin", "float32", 2e-4),
+        ("gcn", "float32", 2e-4),
+        ("gin", "bfloat16", 5e-2),
+        ("gin", "slots", 2e-4),
+        ("gcn", "slots", 2e-4),
+    ],
 )
-def test_three_processes_have_the_loss_and_gradients_of_one(differentiated, encoder, precision, tolerance):
+def test_three_processes_have_the_loss_and_gradients_of_one(differentiated, encoder, form, tolerance):
     def found(process):
-        return torch.load(differentiated / f"{encoder}-{precision}-{process}.pt", weights_only=True)
+        return torch.load(differentiated / f"{encoder}-{form}-{process}.pt", weights_only=True)
 
     alone, first, *others = found("0-of-1"), *(found(f"{number}-of-3") for number in range(3))
     assert len(alone) > 20 and first.keys() == alone.keys()
@@ -74,6 +69,17 @@ def test_three_processes_have_the_loss_and_gradients_of_one(differentiated, enco
         if not ("layers" in name and name.endswith(("mlp.2.bias", "linear.bias"))):
             difference = (first[name] - value).float().norm() / value.float().norm()
             assert difference < tolerance, f"{name}: {difference}"
+
+
+@pytest.mark.parametrize("processes", [2, 3])
+def test_several_processes_have_the_views_of_one(differentiated, processes):
+    def views(process):
+        return torch.load(differentiated / f"views-gin-float32-{process}.pt", weights_only=True)
+
+    parts = [views(f"{number}-of-{processes}") for number in range(processes)]
+    for name, whole in views("0-of-1").items():
+        assert all(0 < len(part[name]) < len(whole) for part in parts)
+        assert torch.equal(torch.cat([part[name] for part in parts]), whole), name
 
 
 @pytest.mark.slow

@@ -9,7 +9,7 @@ LAYERS = [
         "files",
         "progress",
         "seeds",
-        "shuffle",
+        "imports",
         "hashing",
         "batch",
         "digest",

@@ -1,20 +1,24 @@
+import csv
+
 import numpy as np
+import pandas as pd
 import pytest
 import torch
+from paths import FIXTURES
 
 import molclr
 from molclr import representation
 from molclr.config import EncoderShape
 from molclr.errors import MolclrError
-from molclr.models.encoder import Encoder
+from molclr.models.encoders import make_encoder
 from molclr.training.checkpoint import save_encoder
 
 
 @pytest.fixture
 def path(tmp_path):
     torch.manual_seed(0)
-    encoder = Encoder("gin", EncoderShape(layers=2, width=8, feature=6))
-    save_encoder(tmp_path / "encoder.safetensors", encoder, encoder.state_dict(), {"share": 0.1, "seed": 0})
+    encoder = make_encoder("gin", EncoderShape(layers=2, hidden_dim=8, embedding_dim=6))
+    save_encoder(tmp_path / "encoder.safetensors", encoder, encoder.state_dict(), {"fraction": 0.1, "seed": 0})
     return tmp_path / "encoder.safetensors"
 
 
@@ -28,17 +32,43 @@ def test_molecules_keep_their_order_whatever_the_parts(path, smiles, monkeypatch
     assert encoder.embed([]).shape == (0, 6)
 
 
+@pytest.mark.parametrize(
+    ("table", "molecules"), [("b14_spellings", [0] * 5 + [1] * 5), ("b20_flipflop", [0, 0, 0]), ("lalanine", [0, 0, 1])]
+)
+def test_a_molecule_has_one_vector_whatever_its_spelling(path, table, molecules):
+    spellings = ["C[C@H](N)C(=O)O", "N[C@@H](C)C(=O)O", "C[C@@H](N)C(=O)O"]
+    if table != "lalanine":
+        with (FIXTURES / f"{table}.csv").open() as file:
+            spellings = [row["smiles"] for row in csv.DictReader(file)]
+    h = molclr.Encoder.load(path).embed(spellings)
+    equal = [[np.array_equal(one, other) for other in h] for one in h]
+    assert equal == [[one == other for other in molecules] for one in molecules]
+
+
+def test_a_series_is_taken_in_its_order(path):
+    encoder = molclr.Encoder.load(path)
+    series = pd.Series(["CCO", "C"], index=[7, 0])
+    np.testing.assert_allclose(encoder.embed(series), encoder.embed(["CCO", "C"]))
+
+
+def test_the_shipped_encoder_is_the_default_and_knows_what_it_has_seen():
+    encoder = molclr.Encoder.load()
+    assert repr(encoder) == "<GIN of 5 x 300, h of 512 numbers>"
+    assert encoder.embed(["CCO", "Brc1ccccc1"]).shape == (2, 512)  # no warning
+    with pytest.warns(UserWarning, match=r"^2 of 3 molecules have something .* \(the element I in 1 of them, or other"):
+        encoder.embed(["CI", "CC(=O)[O-]", "C"])
+
+
 def test_hydrogens_make_a_difference(path):
     encoder = molclr.Encoder.load(path)
     implicit, explicit = (encoder.embed(["CCO"], explicit_hydrogens=explicit) for explicit in (False, True))
     assert np.abs(implicit - explicit).max() > 1e-3
 
 
-def test_a_molecule_that_is_refused_is_named(path, monkeypatch):
-    monkeypatch.setattr(representation, "MOLECULES_AT_A_TIME", 2)
+def test_a_molecule_that_is_rejected_is_named(path):
     encoder = molclr.Encoder.load(path)
     with pytest.raises(
-        MolclrError, match=r"Molecule 3 of the list, 'C\*', is refused: it has an atom without an element"
+        MolclrError, match=r"Molecule 3 of the list, 'C\*', is rejected: it has an atom without an element"
     ):
         encoder.embed(["C", "CC", "CCO", "C*"])
 
@@ -57,8 +87,10 @@ def test_what_is_not_there(tmp_path):
     with pytest.raises(MolclrError, match=r"'.*' is a folder; name the checkpoint in it"):
         molclr.Encoder.load(tmp_path)
     with pytest.raises(
-        MolclrError, match=r"There is no encoder 'oficial-gcn'; give .*, or official-gin or official-gcn"
+        MolclrError, match=r"There is no encoder 'oficial-gcn'; give .*, or molclr-gin or official-gin or official-gcn"
     ):
         molclr.Encoder.load("oficial-gcn")
+    with pytest.raises(MolclrError, match=r"There is no encoder 'molclr-gcn'; give .* molclr-gin"):
+        molclr.Encoder.load("molclr-gcn")  # not made yet
     with pytest.raises(AttributeError, match="Decoder"):
         molclr.Decoder  # noqa: B018

@@ -23,8 +23,9 @@ from pathlib import Path
 
 import yaml
 
+from molclr.digest import files_behind
 from molclr.errors import MolclrError
-from workflow.digests import renew
+from workflow.digests import named_modules, renew
 
 SNAKEMAKE = [sys.executable, "-m", "snakemake"]
 DVC = [sys.executable, "-m", "dvc"]
@@ -94,6 +95,7 @@ def guard(target: str) -> None:
     bring them back. Raises MolclrError if it cannot, or if the verification fails.
     """
     require_one_configuration()
+    require_own_files()
     stage, states = target.removeprefix("all_"), states_of_files()
     earlier = list(STAGES)[: list(STAGES).index(stage)]
     if not all(is_snakemakes(path) for name in earlier for path in present(name, states)):
@@ -175,6 +177,22 @@ def require_nothing(differing: Iterable[str]) -> None:
             f"the files of dvc.lock were made with something else than what is here:{lines}"
             "\nUndo these changes (`git diff`, `git checkout`) and restore; or `dvc repro` makes what they change."
         )
+
+
+def require_own_files() -> None:
+    """Raise MolclrError if the configuration names tables or code of one's own whose changes DVC would not see."""
+    values = yaml.safe_load(CONFIG.read_text())
+    named = [*(values.get("own_benchmarks") or {}).values(), values.get("corpus") or {}]
+    files = {"data": {own["table"] for own in named if own.get("table")}}
+    files["code"] = {os.path.relpath(path) for path in files_behind(*named_modules())}
+    stages = yaml.safe_load(Path("dvc.yaml").read_text())["stages"]
+    for stage, paths in files.items():
+        known = stages.get(stage, {}).get("deps", [])
+        if unseen := sorted(path for path in paths if not any(Path(path).is_relative_to(folder) for folder in known)):
+            raise MolclrError(
+                f"DVC would not see a change of these files, which {CONFIG} names:{as_lines(unseen)}\nAdd them to 'deps' of the "
+                f"stage '{stage}' in dvc.yaml."
+            )
 
 
 def require_one_configuration() -> None:

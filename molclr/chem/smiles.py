@@ -11,6 +11,9 @@ MAX_ATOMS = 1_000
 """The largest benchmark molecule has 492. Beyond some 20,000 RDKit's SMILES writer overflows the stack and ends the process,
 and reading all bonds at once takes the memory of a matrix of atoms by atoms."""
 
+MAX_READINGS = 8
+"""Of a canonical SMILES until it has to be stable. Nearly all are after one."""
+
 _PLAIN = Chem.SmilesParserParams()
 _PLAIN.allowCXSMILES = False
 _PLAIN.parseName = False
@@ -128,19 +131,39 @@ def canonical_smiles(molecule: Chem.Mol) -> str:
 
 
 def canonicalize_all(smiles: Iterable[str]) -> list[str | RefusedMolecule]:
-    """For each string its canonical SMILES, or why it is refused."""
+    """For each string its canonical SMILES, or why it is rejected. A canonical SMILES that is read again gives itself."""
     verdicts: list[str | RefusedMolecule] = []
     with rdBase.BlockLogs():
         for text in smiles:
             try:
-                verdicts.append(canonical_smiles(_read(text)))
+                verdicts.append(_stable_smiles(text))
             except RefusedMolecule as refusal:
                 verdicts.append(refusal)
     return verdicts
 
 
+def _stable_smiles(smiles: str) -> str:
+    """The canonical SMILES, read and written until it no longer changes: RDKit's first one is not always its own.
+
+    Raises RefusedMolecule as `read_molecule` and `canonical_smiles` do, and if the canonical SMILES is rejected or never settles.
+    """
+    canonical = canonical_smiles(_read(smiles))
+    for _ in range(MAX_READINGS):
+        if canonical == smiles:
+            return canonical
+        smiles = canonical
+        try:
+            canonical = canonical_smiles(_read(smiles))
+        except RefusedMolecule as refusal:
+            raise RefusedMolecule(f"its canonical SMILES '{smiles}' is rejected ({refusal.reason})") from None
+    raise RefusedMolecule(f"its canonical SMILES changes each time it is read, from '{smiles}' to '{canonical}'")
+
+
 def _parser_complaint(smiles: str) -> str:
     """Why RDKit returns no molecule: its own words about the chemistry; about the grammar it only logs."""
     unsanitized = Chem.MolFromSmiles(smiles, sanitize=False)
-    problems = Chem.DetectChemistryProblems(unsanitized) if unsanitized else []
+    try:
+        problems = Chem.DetectChemistryProblems(unsanitized) if unsanitized else []
+    except RuntimeError:  # of an element that there is not, such as [#200]
+        problems = []
     return f"RDKit: {problems[0].Message().strip()}" if problems else "RDKit cannot parse it"

@@ -11,7 +11,7 @@ from rdkit import Chem
 
 from molclr.chem.smiles import read_molecule
 from molclr.data.molecules import OWN_COLUMNS, read_molecules, read_refusals
-from molclr.data.splits import SUBSETS, subset_indices
+from molclr.data.subsets import SUBSETS, subset_indices
 from molclr.files import write_rows
 from molclr.parallel import ordered_map
 from molclr.progress import progress

@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from molclr.config import Labels
 from molclr.errors import MolclrError
 
 CATALOGUE = Path(__file__).with_name("catalogue.yaml")
@@ -64,40 +65,24 @@ class DataSet(Entry):
 
     name: str = Field(description="as the paper writes it")
     licence: str = Field(description="licence of the data as far as it is known")
-    rows: int | None = Field(None, description="rows of the table, refused molecules included; null: not known")
+    rows: int | None = Field(None, description="rows of the table, rejected molecules included; null: not known")
     fingerprint: Sha256 | None = Field(None, description="molclr.data.fetch.fingerprint of the table; null: not known")
     sources: tuple[Source, ...] = Field(min_length=1, description="where to get it, in the order of trying")
 
 
-class Benchmark(DataSet):
-    """Molecules with labels. All sources lead to the same table."""
+class Benchmark(DataSet, Labels):
+    """Molecules with labels. All sources lead to the same table, whose columns after `smiles` are the targets.
 
-    task: Literal["classification", "regression"]
-    metric: Literal["roc_auc", "rmse", "mae"]
-    split: Literal["scaffold", "random"]
-    targets: tuple[str, ...] = Field(min_length=1, description="columns of the table after `smiles`, in order")
-    unit: str | dict[str, str] = Field("", description="unit of all targets, or target -> unit; empty: none")
-
-    @field_validator("unit")
-    @classmethod
-    def _unit_of_every_target(cls, unit: str | dict[str, str], info: ValidationInfo) -> str | dict[str, str]:
-        if isinstance(unit, dict) and set(unit) != set(info.data.get("targets", unit)):
-            raise ValueError("'unit' has to name every target and nothing else")
-        return unit
+    That metric and split are known and suit the task, `evaluation.benchmarks.check` says.
+    """
 
     @model_validator(mode="after")
     def _consistent(self) -> "Benchmark":
-        if (self.task == "classification") != (self.metric == "roc_auc"):
-            raise ValueError(f"the metric {self.metric} does not suit {self.task}")
         for source in self.sources:
             unknown = ({*source.targets} | {*source.factors}) - {*self.targets}
             if unknown:
                 raise ValueError(f"the source {source.address} names {sorted(unknown)}, which are no targets")
         return self
-
-    def unit_of(self, target: str) -> str:
-        """Return the unit of `target`, empty if it has none."""
-        return self.unit if isinstance(self.unit, str) else self.unit[target]
 
 
 class Corpus(DataSet):
@@ -130,6 +115,10 @@ class Catalogue(Entry):
     benchmarks: dict[str, Benchmark]
     corpora: dict[str, Corpus]
     checkpoints: dict[str, Checkpoint]
+
+    def __contains__(self, name: str) -> bool:
+        """Is there an entry called `name`?"""
+        return any(name in entries for entries in (self.benchmarks, self.corpora, self.checkpoints))
 
     def __getitem__(self, name: str) -> Benchmark | Corpus | Checkpoint:
         """Return the entry called `name`; raise MolclrError, with the names there are, if there is none."""

@@ -1,35 +1,84 @@
 """The molecules of a corpus that pre-training learns from, and those that it holds out."""
 
+import math
+from typing import Any, NamedTuple
+
 import numpy as np
 
+from molclr.chem.seen import Seen, seen_atoms
+from molclr.data.store import GraphStore
 from molclr.errors import MolclrError
+from molclr.hashing import hash64
 from molclr.seeds import derive_seed
-from molclr.shuffle import Shuffle
+
+RULE = "hash"
+"""The rule by which molecules are held out; checkpoints name it. Another rule needs another name."""
 
 
-class CorpusSplit:
-    """A random split of the positions in a corpus, computed where it is asked for: no memory grows with the corpus.
+class CorpusSplit(NamedTuple):
+    """Positions in a corpus: `train`, int64 (n,), ascending, to learn from; `held_out`, int64 (m,), in a random order."""
 
-    train, held_out: how many molecules there are of each. RULE: by what rule; it stands in what was trained.
+    train: np.ndarray
+    held_out: np.ndarray
+
+
+def split_corpus(molecules: int, fraction: float, seed: int) -> CorpusSplit:
+    """Hold out a random `fraction` of a corpus: the positions with the smallest hashes.
+
+    Raises MolclrError when fewer than two molecules are left on either side: a contrast needs two.
     """
+    held_out = _held_out_count(molecules, fraction)
+    if molecules - held_out < 2:
+        raise MolclrError(f"A corpus of {molecules} molecules is too small to pre-train on; give it at least 4.")
+    order = hash64(hash64(np.array([derive_seed(seed, "held out")])) + np.arange(molecules)).argsort()
+    return CorpusSplit(np.sort(order[held_out:]), order[:held_out].copy())
 
-    RULE = "Feistel"
 
-    def __init__(self, molecules: int, share: float, seed: int) -> None:
-        """Hold out a `share` of the molecules.
+def held_out_positions(molecules: int, about: dict[str, Any]) -> np.ndarray | None:
+    """Positions, int64 (m,), ascending, that an encoder's pre-training held out of a corpus of that many molecules.
 
-        Raises MolclrError when fewer than two molecules are left on either side: a contrast needs two.
-        """
-        self.held_out = max(2, round(molecules * share))
-        self.train = molecules - self.held_out
-        if self.train < 2:
-            raise MolclrError(f"A corpus of {molecules} molecules is too small to pre-train on; give it at least 4.")
-        self._order = Shuffle(molecules, derive_seed(seed, "held out"))
+    about: `rule`, `fraction` and `seed` as the header of a checkpoint has them. None for a rule that is not known.
+    """
+    rule = about.get("rule")
+    if rule == RULE:
+        return np.sort(split_corpus(molecules, about["fraction"], about["seed"]).held_out)
+    if rule == "Feistel":
+        count = _held_out_count(molecules, about["fraction"])
+        return np.sort(_feistel(count, molecules, derive_seed(about["seed"], "held out")))
+    return None
 
-    def to_train_on(self, numbers: np.ndarray) -> np.ndarray:
-        """Positions in the corpus, ascending int64, of the molecules to train on with these numbers, from 0 to `train` - 1."""
-        return np.sort(self._order.at(numbers + self.held_out))
 
-    def to_hold_out(self, numbers: np.ndarray) -> np.ndarray:
-        """Positions in the corpus, ascending int64, of the held-out molecules with these numbers, from 0 to `held_out` - 1."""
-        return np.sort(self._order.at(numbers))
+def _held_out_count(molecules: int, fraction: float) -> int:
+    return max(2, round(molecules * fraction))
+
+
+def _feistel(count: int, molecules: int, seed: int) -> np.ndarray:
+    """The former rule: where a Feistel network of eight rounds sends 0 to `count` - 1 among all positions.
+
+    It permutes the numbers below low * high >= molecules; from one that is too large it goes on to the next.
+    """
+    low = math.isqrt(molecules - 1) + 1
+    high = -(-molecules // low)
+    keys = hash64(hash64(np.array([seed])) + np.arange(8)).tolist()
+
+    def permuted(numbers: np.ndarray) -> np.ndarray:
+        left, right = np.divmod(numbers, low)
+        for first, second in zip(keys[::2], keys[1::2], strict=True):
+            right = (right + (hash64(left + first) & (1 << 63) - 1) % low) % low
+            left = (left + (hash64(right + second) & (1 << 63) - 1) % high) % high
+        return left * low + right
+
+    numbers = permuted(np.arange(count))
+    while len(beyond := np.flatnonzero(numbers >= molecules)):
+        numbers[beyond] = permuted(numbers[beyond])
+    return numbers
+
+
+def seen_in_store(store: GraphStore) -> Seen:
+    """What the molecules of a graph store have; their charges are not known."""
+    numbers, chirality = np.zeros(256, bool), False
+    for atoms in store.rows("atoms"):
+        numbers |= np.bincount(atoms[:, 0], minlength=256) > 0
+        chirality |= bool(atoms[:, 1].any())
+    directions = any(bool(bonds[:, 1].any()) for bonds in store.rows("bond_features"))
+    return seen_atoms(np.flatnonzero(numbers) + 1, chirality, directions)

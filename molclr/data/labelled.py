@@ -6,7 +6,7 @@ from os import PathLike
 import numpy as np
 
 from molclr.data.molecules import read_molecules, target_columns
-from molclr.data.splits import subset_indices
+from molclr.data.subsets import subset_indices
 from molclr.errors import MolclrError
 
 

@@ -17,7 +17,7 @@ from molclr.chem.scaffold import scaffold_smiles
 from molclr.chem.smiles import read_molecule
 from molclr.data.audit import BenchmarkFiles
 from molclr.data.molecules import Refusal, open_molecules, read_molecules
-from molclr.data.splits import subset_indices
+from molclr.data.subsets import subset_indices
 from molclr.files import replacing, write_rows
 from molclr.parallel import ordered_map
 from molclr.progress import progress

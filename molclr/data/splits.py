@@ -1,55 +1,86 @@
-"""Splits: which molecules of a benchmark are learned from, which choose the epoch, and which are predicted."""
+"""Splits: which molecules of a benchmark are learned from, which choose the epoch, and which are predicted.
+
+To add a scheme, add an entry to SCHEMES (docs/extending.md).
+"""
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from os import PathLike
-from typing import Literal
+from typing import TypeAlias
 
 import numpy as np
-import pandas as pd
 
 from molclr.chem.scaffold import scaffold_split
+from molclr.data.canonicalize import read_column
 from molclr.data.molecules import read_molecules
+from molclr.data.subsets import SUBSETS
 from molclr.errors import MolclrError
 from molclr.files import replacing
 
-Scheme = Literal["scaffold", "random"]
-SUBSETS = ("train", "valid", "test")
+Subsets: TypeAlias = tuple[np.ndarray, np.ndarray, np.ndarray]
+"""Ascending indices of the training, validation and test molecules: int64 arrays that partition all molecules."""
 
 
 def write_split(
-    molecules: str | PathLike[str], output_csv: str | PathLike[str], scheme: Scheme, seed: int = 0
+    molecules: str | PathLike[str], output_csv: str | PathLike[str], scheme: str, seed: int = 0
 ) -> dict[str, int]:
     """Put every molecule of a table in train, valid or test, 80 : 10 : 10; write `row,subset` and return their sizes.
 
-    `row` is the raw row number. `seed` decides the random scheme; the scaffold scheme is deterministic. Rows of one molecule
-    share a subset in either.
-    Raises MolclrError if a subset would be empty.
+    `row` is the raw row number. `scheme` is a name in SCHEMES; a deterministic one does not depend on `seed`.
+    Raises MolclrError for an unknown scheme, and if a subset would be empty.
     """
+    assign = find_scheme(scheme)
     table = read_molecules(molecules)
     if len(table) < len(SUBSETS):
         raise MolclrError(f"'{molecules}' has {len(table)} molecules; a split needs at least {len(SUBSETS)}.")
-    smiles = table["smiles"].to_list()
-    parts = scaffold_split(smiles) if scheme == "scaffold" else random_split(smiles, seed)
+    parts = assign(table["smiles"].to_list(), seed)
     for subset, indices in zip(SUBSETS, parts, strict=True):
         if len(indices) == 0:
             raise MolclrError(
                 f"The {scheme} split of the {len(table)} molecules of '{molecules}' leaves none for {subset}; "
-                f"take more molecules{', or split at random' * (scheme == 'scaffold')}."
+                f"take more molecules{', or split at random' * (scheme != 'random')}."
             )
-
     names = np.empty(len(table), object)
     for subset, indices in zip(SUBSETS, parts, strict=True):
         names[indices] = subset
+    return _write(output_csv, table["row"].to_list(), names.tolist())
+
+
+def write_given_split(
+    molecules: str | PathLike[str], output_csv: str | PathLike[str], raw_csv: str | PathLike[str], column: str
+) -> dict[str, int]:
+    """Write the split that a column of the raw table gives, as `write_split` does; return the sizes.
+
+    `raw_csv` is the CSV file that the molecule table was made of; `column` has train, valid or test in each row. Rows of one
+    molecule may be in different subsets. Raises MolclrError for another word, and if a subset is empty.
+    """
+    words = read_column(raw_csv, column)
+    rows = read_molecules(molecules)["row"].to_list()
+    if rows and rows[-1] >= len(words):
+        raise MolclrError(f"'{molecules}' was not made of '{raw_csv}', which has {len(words)} rows; name its table.")
+    names = [words[row].strip() for row in rows]
+    for row, name in zip(rows, names, strict=True):
+        if name not in SUBSETS:
+            raise MolclrError(
+                f"Row {row} of '{raw_csv}' has '{name}' in the column '{column}'; write {', '.join(SUBSETS)}."
+            )
+    for subset in SUBSETS:
+        if subset not in names:
+            raise MolclrError(f"The column '{column}' of '{raw_csv}' puts no accepted molecule in {subset}.")
+    return _write(output_csv, rows, names)
+
+
+def _write(output_csv: str | PathLike[str], rows: Sequence[int], subsets: Sequence[str]) -> dict[str, int]:
+    """Write `row,subset` and return the sizes."""
     with replacing(output_csv) as path, path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["row", "subset"])
-        writer.writerows(zip(table["row"].to_list(), names, strict=True))
-    return {subset: len(indices) for subset, indices in zip(SUBSETS, parts, strict=True)}
+        writer.writerows(zip(rows, subsets, strict=True))
+    return {subset: subsets.count(subset) for subset in SUBSETS}
 
 
-def random_split(smiles: Sequence[str], seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Ascending indices of the training, validation and test molecules: int64 arrays that part range(len(smiles)).
+def random_split(smiles: Sequence[str], seed: int) -> Subsets:
+    """Split at random, as `seed` decides.
 
     Molecules are taken in random order. Each goes, with all its rows, to test if they fit there, else to validation if they fit
     there, else to training.
@@ -66,27 +97,17 @@ def random_split(smiles: Sequence[str], seed: int) -> tuple[np.ndarray, np.ndarr
     return first, second, third
 
 
-def read_split(path: str | PathLike[str]) -> dict[str, np.ndarray]:
-    """Raw row numbers of each subset: int64 arrays. Raises MolclrError if there is no such file or it is no split."""
-    try:
-        table = pd.read_csv(path, dtype={"row": np.int64})
-    except FileNotFoundError:
-        raise MolclrError(f"There is no split '{path}'; 'molclr split' makes one of a molecule table.") from None
-    except ValueError:  # not even a table of whole numbers
-        table = pd.DataFrame()
-    is_split = list(table.columns) == ["row", "subset"] and table["subset"].isin(SUBSETS).all()
-    if not is_split or table["row"].duplicated().any():
-        raise MolclrError(f"'{path}' does not put each row in one of {', '.join(SUBSETS)}; make the split again.")
-    return {subset: table["row"][table["subset"] == subset].to_numpy() for subset in SUBSETS}
+SCHEMES: dict[str, Callable[[Sequence[str], int], Subsets]] = {
+    "scaffold": lambda smiles, seed: scaffold_split(smiles),  # deterministic
+    "random": random_split,
+}
+"""All schemes: functions of n canonical SMILES and a seed that keep the rows of one molecule in one subset."""
 
 
-def subset_indices(rows: np.ndarray, path: str | PathLike[str]) -> dict[str, np.ndarray]:
-    """Positions of each subset's molecules in `rows`, int64 (n,), the raw row numbers of a molecule table.
-
-    Raises MolclrError if the split is not one of this table.
-    """
-    split = read_split(path)
-    if not np.array_equal(np.sort(np.concatenate(list(split.values()))), np.sort(rows)):
-        raise MolclrError(f"The split '{path}' is of other molecules than the table; make it again.")
-    order = np.argsort(rows)
-    return {subset: order[np.searchsorted(rows, members, sorter=order)] for subset, members in split.items()}
+def find_scheme(name: str) -> Callable[[Sequence[str], int], Subsets]:
+    """Return the scheme called `name`. Raises MolclrError if there is none."""
+    if name not in SCHEMES:
+        raise MolclrError(
+            f"There is no split scheme '{name}'; there are {', '.join(SCHEMES)} (or given, for a table of one's own)."
+        )
+    return SCHEMES[name]

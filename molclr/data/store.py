@@ -4,15 +4,15 @@ The file is in the safetensors format (a JSON header, then raw arrays), so nothi
 its own bytes, and nothing is mapped into memory: after an epoch in random order all of it would count as resident.
 """
 
+import hashlib
 import json
 import math
 import os
 import shutil
 import weakref
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from itertools import repeat
 from pathlib import Path
 from typing import NamedTuple
 
@@ -93,6 +93,11 @@ class GraphStore:
     def __len__(self) -> int:
         return self._length
 
+    @property
+    def num_atoms(self) -> int:
+        """Atoms of all molecules."""
+        return int(self._offsets("atom_offsets", np.array([len(self) - 1]))[1, 0]) if len(self) else 0
+
     def batch(self, molecules: np.ndarray) -> GraphBatch:
         """Graphs of `molecules`, int64 (num_graphs,) positions in the store, side by side in that order.
 
@@ -115,9 +120,30 @@ class GraphStore:
         """The same molecules as a part, as `write_store` takes them."""
         return {**self._graphs(molecules), "smiles_crc": self.checksums(molecules)}
 
+    def parts(self, molecules: np.ndarray, size: int) -> Iterator[dict[str, np.ndarray]]:
+        """The same molecules in parts of `size`, without their checksums."""
+        for first in range(0, len(molecules), size):
+            yield self._graphs(molecules[first : first + size])
+
     def checksums(self, molecules: np.ndarray) -> np.ndarray:
         """`checksums` of the SMILES of which the graphs of `molecules` were made."""
         return self._rows("smiles_crc", molecules, np.ones_like(molecules))
+
+    def rows(self, name: str, at_a_time: int = 1 << 20) -> Iterator[np.ndarray]:
+        """All rows of the array `name` (see ARRAYS; but not offsets), in order, some at a time: (n, 2)."""
+        total = len(self)
+        if name != "smiles_crc" and total:
+            kind = "atom" if name == "atoms" else "bond"
+            total = int(self._offsets(f"{kind}_offsets", np.array([total - 1]))[1, 0])
+        for first in range(0, total, at_a_time):
+            yield self._rows(name, np.array([first]), np.array([min(at_a_time, total - first)]))
+
+    def identity(self) -> str:
+        """A digest of its molecules and their order, by their checksums."""
+        digest = hashlib.sha256()
+        for part in self.rows("smiles_crc"):
+            digest.update(part.tobytes())
+        return digest.hexdigest()
 
     def _graphs(self, molecules: np.ndarray) -> dict[str, np.ndarray]:
         """A part but for its checksums."""
@@ -174,23 +200,37 @@ def _take_rows(arrays: dict[str, np.ndarray], name: str, first: np.ndarray, coun
 
 def _read_offsets(file: int, sections: dict[str, Section], name: str, molecules: np.ndarray) -> np.ndarray:
     """Where molecules begin and end in an array in a file."""
-    size = ARRAYS[name].itemsize
-    return _read(file, name, sections[name].start + molecules * size, np.full(len(molecules), 2 * size)).T
+    size, start = ARRAYS[name].itemsize, sections[name].start
+    if len(molecules) and (np.diff(molecules) == 1).all():
+        offsets = _read(file, name, start + molecules[:1] * size, np.array([(len(molecules) + 1) * size]))
+        return np.stack([offsets[:-1], offsets[1:]])
+    return _read(file, name, start + molecules * size, np.full(len(molecules), 2 * size)).reshape(-1, 2).T
 
 
 def _read_rows(file: int, sections: dict[str, Section], name: str, first: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """Rows of an array in a file."""
     size = 2 * ARRAYS[name].itemsize
-    return _read(file, name, sections[name].start + first * size, counts * size)
+    return _read(file, name, sections[name].start + first * size, counts * size).reshape(-1, 2)
 
 
 def _read(file: int, name: str, places: np.ndarray, sizes: np.ndarray) -> np.ndarray:
-    """What stands at bytes of a file, one after the other in rows of two. Raises OSError if it has become shorter."""
-    sizes = sizes.tolist()
-    content = b"".join(map(os.pread, repeat(file), sizes, places.tolist()))
-    if len(content) != sum(sizes):
+    """The items at ranges of bytes of a file, one after the other. Raises OSError if the file has become shorter."""
+    begins = np.flatnonzero(np.concatenate([[True], places[1:] != places[:-1] + sizes[:-1]]))  # of adjacent ranges
+    places, sizes = (places[begins], np.add.reduceat(sizes, begins)) if len(places) else (places, sizes)
+    content = b"".join(
+        _read_range(file, place, size) for place, size in zip(places.tolist(), sizes.tolist(), strict=True)
+    )
+    if len(content) != sizes.sum():
         raise OSError("A graph store became shorter while it was read.")
-    return np.frombuffer(content, ARRAYS[name]).reshape(-1, 2)
+    return np.frombuffer(content, ARRAYS[name])
+
+
+def _read_range(file: int, place: int, size: int) -> bytes:
+    """Bytes of a file; a single system call reads 2 GiB at most."""
+    content = os.pread(file, size, place)
+    while len(content) < size and (more := os.pread(file, size - len(content), place + len(content))):
+        content += more
+    return content
 
 
 def write_store(path: str | Path, parts: Iterable[dict[str, np.ndarray]], explicit_hydrogens: bool = False) -> None:

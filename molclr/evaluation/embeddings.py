@@ -26,7 +26,7 @@ class Embeddings:
     """int64 (n,): raw row numbers."""
     smiles: list[str]
     vectors: np.ndarray
-    """float32 (n, feature)."""
+    """float32 (n, embedding_dim)."""
     encoder: str = ""
     """What made them, see ENCODER_KEY; empty where a table does not say."""
 
@@ -36,7 +36,7 @@ def read_embeddings(path: str | PathLike[str], at_least: int) -> Embeddings:
     try:
         table = pq.read_table(path, columns=["row", "smiles", "embedding"])
     except (FileNotFoundError, pa.ArrowInvalid):
-        raise MolclrError(f"'{path}' is no table of embeddings; 'molclr embed' makes one.") from None
+        raise MolclrError(f"'{path}' is not a table of embeddings; 'molclr embed' makes one.") from None
     vectors = table["embedding"].combine_chunks()
     if not _are_vectors(vectors):
         raise MolclrError(f"The embeddings in '{path}' are not vectors of one length; 'molclr embed' makes such.")
@@ -59,14 +59,15 @@ def _are_vectors(column: pa.Array) -> bool:
 
 
 def cosines(queries: np.ndarray, library: np.ndarray) -> np.ndarray:
-    """Cosine of the angle between each vector of both: float (m, feature) and (n, feature) to float32 (m, n)."""
+    """Cosine of the angle between each vector of both: float (m, embedding_dim) and (n, embedding_dim) to float32 (m, n)."""
     return _unit(queries) @ _unit(library).T
 
 
 def nearest(queries: np.ndarray, library: np.ndarray, count: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """For each of `queries`, (m, feature): which `count` of `library`, (n, feature), are nearest, best first, with cosines.
+    """For each of `queries`, (m, embedding_dim): which `count` of `library`, (n, embedding_dim), are nearest, best first.
 
-    Yields int64 (count,) and float32 (count,); fewer if the library has fewer. Of equal cosines the earlier is first.
+    Yields their positions, int64 (count,), and cosines, float32 (count,); fewer if the library has fewer. The earlier of
+    equal cosines is first.
     """
     queries, library = _unit(queries), _unit(library)
     count = min(count, len(library))

@@ -1,4 +1,4 @@
-"""What every run predicts for every test molecule, in one table: from it each number of the tables can be computed anew."""
+"""What every run predicts for every test molecule, in one table, from which each number of the other tables can be recomputed."""
 
 from collections.abc import Iterable
 from os import PathLike

@@ -5,7 +5,7 @@ import dataclasses
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from molclr.errors import MolclrError
-from molclr.evaluation.metrics import METRICS_OF, Metric, Task, score
+from molclr.evaluation.metrics import Score, Task, find_metric, metrics_of, score
 from molclr.files import replacing
 
 PREDICTION_COLUMNS = ["row", "target", "label", "prediction"]
@@ -30,14 +30,23 @@ class Run:
     """As the paper's tables call it: MolCLR_GIN, GIN, RF, ..."""
     seed: int
     task: Task
-    metric: Metric
+    metric: str
+    """The primary metric, a name in METRICS: it decides the loss, the best epoch and the table."""
     targets: Sequence[str]
 
     def __post_init__(self) -> None:
-        """Raise MolclrError if the metric is not one of the task."""
-        if self.metric not in METRICS_OF[self.task]:
-            suitable = " or ".join(METRICS_OF[self.task])
-            raise MolclrError(f"The metric {self.metric} does not suit {self.task}; take {suitable}.")
+        """Raise MolclrError if the metric is unknown or not one of the task."""
+        find_metric(self.metric, self.task)
+
+
+@dataclass(frozen=True)
+class FurtherScore:
+    """The score of the test molecules by a metric that is not the primary one."""
+
+    test: float | None
+    """Mean over targets; None if no target could be scored."""
+    per_target: dict[str, float]
+    left_out: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -48,7 +57,8 @@ class RunMetrics:
     model: str
     seed: int
     task: Task
-    metric: Metric
+    metric: str
+    """The primary metric, of which the fields below tell."""
     best_epoch: int | None
     """The epoch, from 1, that was best on the validation molecules and made the predictions; None without epochs."""
     validation: float | None
@@ -60,6 +70,12 @@ class RunMetrics:
     left_out: dict[str, str]
     note: str
     """What a reader of the tables should know about this run."""
+    also: dict[str, FurtherScore] = field(default_factory=dict)
+    """The other metrics of the task, by name."""
+
+    def scores(self) -> dict[str, FurtherScore]:
+        """Scores of the test molecules by every metric, the primary one first."""
+        return {self.metric: FurtherScore(self.test, self.per_target, self.left_out), **self.also}
 
 
 def write_run(
@@ -84,7 +100,9 @@ def write_run(
         raise ValueError(f"{shapes} of {len(rows)} molecules and {len(run.targets)} targets")
     # What is scored is what is written: whoever reads predictions.csv finds the same score.
     predictions = predictions.astype(np.float32)
-    test = score(run.metric, labels, predictions, run.targets)
+    names = [run.metric, *(name for name in metrics_of(run.task) if name != run.metric)]
+    scores = {name: _on_test(score(name, labels, predictions, run.targets)) for name in names}
+    test = scores.pop(run.metric)
     metrics = RunMetrics(
         benchmark=run.benchmark,
         model=run.model,
@@ -93,11 +111,12 @@ def write_run(
         metric=run.metric,
         best_epoch=best_epoch,
         validation=_number(validation),
-        test=_number(test.value),
+        test=test.test,
         test_molecules=len(rows),
         per_target=test.per_target,
-        left_out={target: f"{reason} in the test set" for target, reason in test.left_out.items()},
+        left_out=test.left_out,
         note=note,
+        also=scores,
     )
     _write_predictions(Path(folder) / "predictions.csv", run.targets, rows, labels, predictions)
     with replacing(Path(folder) / "metrics.json") as temporary:
@@ -108,10 +127,12 @@ def write_run(
 def read_metrics(path: str | PathLike[str]) -> RunMetrics:
     """Read a metrics.json. Raises MolclrError if there is none or it is not one."""
     try:
-        return RunMetrics(**json.loads(Path(path).read_text()))
+        values = json.loads(Path(path).read_text())
+        also = {name: FurtherScore(**further) for name, further in values.pop("also", {}).items()}
+        return RunMetrics(**values, also=also)
     except FileNotFoundError:
         raise MolclrError(f"There is no '{path}'; run the benchmark that makes it.") from None
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, AttributeError):
         raise MolclrError(f"'{path}' does not hold the metrics of a run; delete it and run again.") from None
 
 
@@ -129,6 +150,11 @@ def read_run(folder: Path, **options: Any) -> pd.DataFrame:
     if list(table.columns) != PREDICTION_COLUMNS:
         raise MolclrError(f"'{folder}/predictions.csv' does not hold what a run predicted; delete it and run again.")
     return table
+
+
+def _on_test(scored: Score) -> FurtherScore:
+    left_out = {target: f"{reason} in the test set" for target, reason in scored.left_out.items()}
+    return FurtherScore(_number(scored.value), scored.per_target, left_out)
 
 
 def _number(value: float | None) -> float | None:

@@ -1,8 +1,9 @@
 """Is a pre-trained model better than the same network from scratch? Test molecules and seeds leave it uncertain."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -10,13 +11,17 @@ import numpy as np
 import pandas as pd
 from scipy.stats import t as student_t
 
+from molclr.config import PRETRAINED
 from molclr.errors import MolclrError
-from molclr.evaluation.metrics import HIGHER_IS_BETTER, Metric
+from molclr.evaluation.metrics import find_metric, why_undefined
 from molclr.evaluation.runs import RunMetrics, read_run
 from molclr.seeds import derive_seed
 
-PAIRS = {"MolCLR_GIN": "GIN", "MolCLR_GCN": "GCN"}
-"""Pre-trained model -> the same network from scratch."""
+
+def scratch_of(model: str) -> str:
+    """The same network from scratch, for the name of a pre-trained model: GIN for MolCLR_GIN; empty for any other model."""
+    return model.removeprefix(PRETRAINED) if model.startswith(PRETRAINED) else ""
+
 
 RESAMPLES = 2000
 CONFIDENCE = 0.95
@@ -33,7 +38,7 @@ class Difference:
     value: float
     low: float
     high: float
-    """Bounds of an interval that, were all repeated, would hold the expected difference in a share CONFIDENCE of the cases."""
+    """Bounds of an interval that, were all repeated, would hold the expected difference in a fraction CONFIDENCE of the cases."""
     verdict: Verdict
     """Whether 0 lies outside the interval, and on which side; "one seed": not told, for want of a second one."""
 
@@ -53,7 +58,8 @@ class Predictions:
 def differences(runs: Mapping[Path, RunMetrics]) -> dict[tuple[str, str], Difference]:
     """Benchmark and pre-trained model -> difference, where both models of a pair are among the `runs` (folder -> metrics).
 
-    A pair that cannot be scored has none, nor has one with a single test molecule, of which no interval can be told.
+    The difference is that of the primary metric. A pair has none if one of the two models cannot be scored, or if there is a
+    single test molecule, of which no interval can be told.
     Raises MolclrError if the two of a pair were not tested on the same molecules.
     """
     folders: dict[tuple[str, str], list[Path]] = {}
@@ -62,19 +68,21 @@ def differences(runs: Mapping[Path, RunMetrics]) -> dict[tuple[str, str], Differ
     metrics = {run.benchmark: run.metric for run in runs.values()}
     found = {}
     for (benchmark, model), own in folders.items():
-        others = folders.get((benchmark, PAIRS.get(model, "")))
+        others = folders.get((benchmark, scratch_of(model)))
         if others:
             pretrained, scratch = (read_predictions(group, runs) for group in (own, others))
             if not np.array_equal(pretrained.rows, scratch.rows) or not np.array_equal(
                 pretrained.labels, scratch.labels, equal_nan=True
             ):
                 raise MolclrError(
-                    f"{model} and {PAIRS[model]} were tested on different molecules of {benchmark}; "
+                    f"{model} and {scratch_of(model)} were tested on different molecules of {benchmark}; "
                     "they cannot be compared. Run both on the same split."
                 )
-            scored = any(runs[folder].test is not None for folder in own)
+            scored = all(any(runs[folder].test is not None for folder in group) for group in (own, others))
             if scored and len(pretrained.rows) > 1:
-                found[benchmark, model] = difference(metrics[benchmark], pretrained, scratch)
+                gain = difference(metrics[benchmark], pretrained, scratch)
+                if not math.isnan(gain.value):
+                    found[benchmark, model] = gain
     return found
 
 
@@ -96,11 +104,11 @@ def read_predictions(folders: Iterable[Path], runs: Mapping[Path, RunMetrics]) -
     return Predictions(labels.index.to_numpy(), labels.to_numpy(), values)
 
 
-def difference(metric: Metric, pretrained: Predictions, scratch: Predictions) -> Difference:
+def difference(metric: str, pretrained: Predictions, scratch: Predictions) -> Difference:
     """The difference of two models with the same test molecules, and its interval.
 
     Its variance has two parts. That of the test molecules is from a bootstrap: each resample draws molecules, the same for
-    both models, and leaves out a target without labels, or without a second class where the metric is ROC-AUC. That of the
+    both models, and leaves out a target whose score is undefined, such as ROC-AUC of one class. That of the
     seeds is the sample variance of each model's scores over its seeds; seeds are independent between models, for what one has
     in common with the same one of the other is a number. A bootstrap over three seeds would find two thirds of that variance.
     The interval is Student's t with the degrees of freedom of Welch (1947) and Satterthwaite (1946). It errs on the wide side:
@@ -111,6 +119,8 @@ def difference(metric: Metric, pretrained: Predictions, scratch: Predictions) ->
     count = len(pretrained.rows)
     observed = [scores(metric, model, np.ones((1, count)))[:, 0] for model in models]
     value = float(observed[0].mean() - observed[1].mean())
+    if math.isnan(value):
+        return Difference(value, value, value, "not significant")
     generator = np.random.default_rng(derive_seed(0, "bootstrap"))
     resampled = [
         np.subtract(*(scores(metric, model, weights).mean(axis=0) for model in models))
@@ -127,18 +137,21 @@ def difference(metric: Metric, pretrained: Predictions, scratch: Predictions) ->
     return Difference(value, low, high, "one seed" if min(map(len, observed)) == 1 else _verdict(metric, low, high))
 
 
-def scores(metric: Metric, model: Predictions, weights: np.ndarray) -> np.ndarray:
+def scores(metric: str, model: Predictions, weights: np.ndarray) -> np.ndarray:
     """Score of every seed on every resample, mean over the targets: float64 (seeds, resamples).
 
-    weights: float64 (resamples, n), how often a resample has each test molecule.
+    weights: float64 (resamples, n), how often a resample has each test molecule. NaN where no target can be scored; a target
+    counts in a resample if every seed has a score there.
     """
+    resampled = WEIGHTED.get(metric, partial(one_by_one, metric))
     total = np.zeros((len(model.values), len(weights)))
     counted = np.zeros(len(weights))
     for target, labels in enumerate(model.labels.T):
         known = ~np.isnan(labels)
         truth, weight = labels[known], weights[:, known]
-        one = np.stack([_score(metric, truth, values[known, target], weight) for values in model.values])
-        scored = ~np.isnan(one[0])  # the same for every seed: labels decide it
+        with np.errstate(invalid="ignore", divide="ignore"):
+            one = np.stack([resampled(truth, values[known, target], weight) for values in model.values])
+        scored = ~np.isnan(one).any(axis=0)
         total[:, scored] += one[:, scored]
         counted += scored
     with np.errstate(invalid="ignore"):
@@ -153,14 +166,27 @@ def _resamples(count: int, generator: np.random.Generator) -> Iterator[np.ndarra
         yield np.bincount(drawn.ravel(), minlength=drawn.size).reshape(drawn.shape).astype(np.float64)
 
 
-def _score(metric: Metric, truth: np.ndarray, guess: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Weighted score of one target: float64 (resamples,), NaN where it cannot be scored."""
-    with np.errstate(invalid="ignore", divide="ignore"):
-        if metric == "roc_auc":
-            return weighted_roc_auc(truth, guess, weights)
-        if metric == "rmse":
-            return np.sqrt(weights @ np.square(guess - truth) / weights.sum(axis=1))
-        return weights @ np.abs(guess - truth) / weights.sum(axis=1)
+def one_by_one(metric: str, truth: np.ndarray, guess: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Score of one target on every resample, float64 (resamples,), for any metric; NaN where it is undefined.
+
+    truth, guess: float64 (n,); weights: float64 (resamples, n) of whole numbers. Each resample is made and scored by itself.
+    """
+    chosen, found = find_metric(metric), np.full(len(weights), np.nan)
+    for resample, weight in enumerate(weights.astype(np.int64)):
+        labels, predictions = np.repeat(truth, weight), np.repeat(guess, weight)
+        if not why_undefined(chosen, labels, predictions):
+            found[resample] = chosen.function(labels, predictions)
+    return found
+
+
+def weighted_rmse(truth: np.ndarray, guess: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """RMSE of (n,) labels and predictions with `weights`, float64 (resamples, n): float64 (resamples,)."""
+    return np.sqrt(weights @ np.square(guess - truth) / weights.sum(axis=1))
+
+
+def weighted_mae(truth: np.ndarray, guess: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """MAE of (n,) labels and predictions with `weights`, float64 (resamples, n): float64 (resamples,)."""
+    return weights @ np.abs(guess - truth) / weights.sum(axis=1)
 
 
 def weighted_roc_auc(truth: np.ndarray, guess: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -184,7 +210,15 @@ def _sum_at(weights: np.ndarray, place: np.ndarray, places: int) -> np.ndarray:
     return total
 
 
-def _verdict(metric: Metric, low: float, high: float) -> Verdict:
+WEIGHTED: dict[str, Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]] = {
+    "roc_auc": weighted_roc_auc,
+    "rmse": weighted_rmse,
+    "mae": weighted_mae,
+}
+"""Faster forms of some metrics, all resamples at once; any other is scored one by one, to the same values."""
+
+
+def _verdict(metric: str, low: float, high: float) -> Verdict:
     if not (low > 0 or high < 0):
         return "not significant"
-    return "better" if (low > 0) == HIGHER_IS_BETTER[metric] else "worse"
+    return "better" if (low > 0) == find_metric(metric).higher_is_better else "worse"

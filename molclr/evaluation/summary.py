@@ -1,4 +1,4 @@
-"""What the runs come to: mean and deviation over the seeds, the difference to scratch, and the paper's values beside them."""
+"""What the runs come to: mean and standard deviation over the seeds, the difference to scratch, and the paper's values."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -8,80 +8,127 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from molclr.data.catalogue import Benchmark
+from molclr.config import Labels
 from molclr.errors import MolclrError
-from molclr.evaluation.metrics import Metric
+from molclr.evaluation.metrics import Metric, find_metric
 from molclr.evaluation.published import published
-from molclr.evaluation.runs import RunMetrics
+from molclr.evaluation.runs import FurtherScore, RunMetrics
 from molclr.evaluation.statistics import Difference
 
-METRIC_NAMES: dict[Metric, str] = {"roc_auc": "ROC-AUC", "rmse": "RMSE", "mae": "MAE"}
 COLUMNS = [
     *("benchmark", "model", "metric", "unit", "mean", "std", "seeds", "test_molecules", "left_out_targets", "note"),
     *("minus_scratch", "minus_scratch_low", "minus_scratch_high", "minus_scratch_verdict"),
     *("paper_mean", "paper_std", "paper_check", "paper_note", "label"),
 ]
+"""Columns of the table of primary metrics."""
+
+SCORE_COLUMNS = ["benchmark", "model", "metric", "primary", "unit", "mean", "std", "seeds", "left_out_targets"]
+"""Columns of the table of all metrics."""
+
+Groups = dict[tuple[str, str], list[RunMetrics]]
+"""Benchmark and model -> its runs, one a seed."""
 
 
 def summarise(
     runs: Sequence[RunMetrics],
-    catalogue: Mapping[str, Benchmark],
+    benchmarks: Mapping[str, Labels],
     from_scratch: Mapping[tuple[str, str], Difference],
 ) -> pd.DataFrame:
-    """One row a benchmark and model, COLUMNS, in the paper's order: benchmark after benchmark.
+    """One row per benchmark and model, COLUMNS, in the paper's order: benchmark after benchmark.
 
-    `mean` and `std` (sample standard deviation; NaN for one seed) are over the `seeds` runs that could be scored,
-    ROC-AUC in %. `minus_scratch` is the difference of a pre-trained model, `from_scratch` by benchmark and model, with
-    bounds and verdict. The paper's values are text as printed, empty where it has none.
+    `mean` and `std` (sample standard deviation; NaN for one seed) are of the primary metric over the `seeds` runs that could be
+    scored, ROC-AUC in %. `minus_scratch` is the difference of a pre-trained model, `from_scratch` by benchmark and model, with
+    bounds and verdict. The paper's values are text as printed, empty where it has none or has another metric.
     """
-    metrics: dict[str, Metric] = {}
+    printed = {(row.method, row.benchmark): row for row in published().itertuples()}
+    rows = []
+    for (key, model), group in _groups(runs).items():
+        primary = find_metric(group[0].metric)
+        row = _names(key, model, benchmarks) | _statistics(primary, key, benchmarks, [_primary(run) for run in group])
+        row["test_molecules"] = distinct(str(run.test_molecules) for run in group)
+        row["left_out_targets"] = distinct(target for run in group for target in run.left_out)
+        row["note"] = distinct(run.note for run in group if run.note)
+        gain = from_scratch.get((key, model))
+        row |= {
+            "minus_scratch": primary.factor * gain.value if gain else np.nan,
+            "minus_scratch_low": primary.factor * gain.low if gain else np.nan,
+            "minus_scratch_high": primary.factor * gain.high if gain else np.nan,
+            "minus_scratch_verdict": gain.verdict if gain else "",
+        }
+        beside = printed.get((model, row["benchmark"]))
+        beside = beside if beside and beside.metric.removesuffix(" %") == primary.label else None
+        row |= {f"paper_{field}": getattr(beside, field, "") for field in ("mean", "std", "check", "note")}
+        row["label"] = f"{row['benchmark']}, {model}"  # a bar of `dvc plots`
+        rows.append(row)
+    return pd.DataFrame(_sorted(rows), columns=COLUMNS)
+
+
+def every_metric(runs: Sequence[RunMetrics], benchmarks: Mapping[str, Labels]) -> pd.DataFrame:
+    """One row per benchmark, model and metric, SCORE_COLUMNS, the primary metric of a benchmark first.
+
+    `left_out_targets` names the targets that are not in the mean, each with its reason.
+    """
+    rows = []
+    for (key, model), group in _groups(runs).items():
+        by_metric = [run.scores() for run in group]
+        for name in by_metric[0]:
+            of_seeds = [scores[name] for scores in by_metric if name in scores]
+            row = _names(key, model, benchmarks) | _statistics(find_metric(name), key, benchmarks, of_seeds)
+            row["primary"] = name == group[0].metric
+            row["left_out_targets"] = distinct(
+                f"{target}: {reason}" for scores in of_seeds for target, reason in scores.left_out.items()
+            )
+            rows.append(row)
+    return pd.DataFrame(_sorted(rows), columns=SCORE_COLUMNS)
+
+
+def _groups(runs: Sequence[RunMetrics]) -> Groups:
+    """Runs by benchmark and model. Raises MolclrError if they cannot be averaged."""
+    metrics: dict[str, str] = {}
     for run in runs:
         if metrics.setdefault(run.benchmark, run.metric) != run.metric:
             raise MolclrError(
                 f"The runs of {run.benchmark} have different metrics, {metrics[run.benchmark]} and {run.metric}; give one."
             )
-    groups: dict[tuple[str, str], list[RunMetrics]] = {}
+    groups: Groups = {}
     for (benchmark, model, _), same in groupby(sorted(runs, key=_key), _key):
         groups.setdefault((benchmark, model), []).append(_joined(list(same)))
-
-    paper = published()
-    printed = {(row.method, row.benchmark): row for row in paper.itertuples()}
-    rows = []
-    for (key, model), group in groups.items():
+    for (benchmark, model), group in groups.items():
         if len({frozenset(run.per_target) | frozenset(run.left_out) for run in group}) > 1:
             raise MolclrError(
-                f"The seeds of {model} on {key} have different targets; run all of them before this table."
+                f"The seeds of {model} on {benchmark} have different targets; run all of them before this table."
             )
-        benchmark = catalogue[key].name if key in catalogue else key
-        metric = group[0].metric
-        scale, unit = (100, "%") if metric == "roc_auc" else (1, _unit(catalogue[key]) if key in catalogue else "")
-        values = [scale * run.test for run in group if run.test is not None]
-        row: dict[str, Any] = {
-            "benchmark": benchmark,
-            "model": model,
-            "metric": METRIC_NAMES[metric],
-            "unit": unit,
-            "mean": np.mean(values) if values else np.nan,
-            "std": np.std(values, ddof=1) if len(values) > 1 else np.nan,
-            "seeds": len(values),
-            "test_molecules": distinct(str(run.test_molecules) for run in group),
-            "left_out_targets": distinct(target for run in group for target in run.left_out),
-            "note": distinct(run.note for run in group if run.note),
-        }
-        gain = from_scratch.get((key, model))
-        row |= {
-            "minus_scratch": scale * gain.value if gain else np.nan,
-            "minus_scratch_low": scale * gain.low if gain else np.nan,
-            "minus_scratch_high": scale * gain.high if gain else np.nan,
-            "minus_scratch_verdict": gain.verdict if gain else "",
-        }
-        beside = printed.get((model, benchmark))
-        row |= {f"paper_{field}": getattr(beside, field, "") for field in ("mean", "std", "check", "note")}
-        row["label"] = f"{benchmark}, {model}"  # a bar of `dvc plots`
-        rows.append(row)
+    return groups
+
+
+def _names(key: str, model: str, benchmarks: Mapping[str, Labels]) -> dict[str, Any]:
+    return {"benchmark": benchmarks[key].name if key in benchmarks else key, "model": model}
+
+
+def _statistics(
+    metric: Metric, key: str, benchmarks: Mapping[str, Labels], scores: Sequence[FurtherScore]
+) -> dict[str, Any]:
+    """Metric, unit, mean, standard deviation and number of the seeds that could be scored."""
+    target_unit = _unit(benchmarks[key]) if key in benchmarks else ""
+    values = [metric.factor * score.test for score in scores if score.test is not None]
+    return {
+        "metric": metric.label,
+        "unit": target_unit if metric.unit == "target" else metric.unit,
+        "mean": np.mean(values) if values else np.nan,
+        "std": np.std(values, ddof=1) if len(values) > 1 else np.nan,
+        "seeds": len(values),
+    }
+
+
+def _sorted(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows in the paper's order of benchmarks and methods; those of one benchmark and model keep theirs."""
+    paper = published()
     benchmarks, models = order(paper["benchmark"]), order(paper["method"])
-    rows.sort(key=lambda row: (benchmarks(row["benchmark"]), models(row["model"])))
-    return pd.DataFrame(rows, columns=COLUMNS)
+    return sorted(rows, key=lambda row: (benchmarks(row["benchmark"]), models(row["model"])))
+
+
+def _primary(run: RunMetrics) -> FurtherScore:
+    return run.scores()[run.metric]
 
 
 def _key(run: RunMetrics) -> tuple[str, str, int]:
@@ -98,20 +145,28 @@ def _joined(runs: list[RunMetrics]) -> RunMetrics:
         raise MolclrError(
             f"Seed {first.seed} of {first.model} on {first.benchmark} is given twice; give each run once."
         )
-    per_target = {target: value for run in runs for target, value in run.per_target.items()}
+    primary = _merged([_primary(run) for run in runs])
     return replace(
         first,
         best_epoch=None,
         validation=None,
-        test=float(np.mean(list(per_target.values()))) if per_target else None,
+        test=primary.test,
         test_molecules=max(run.test_molecules for run in runs),
-        per_target=per_target,
-        left_out={target: reason for run in runs for target, reason in run.left_out.items()},
+        per_target=primary.per_target,
+        left_out=primary.left_out,
         note=distinct(run.note for run in runs),
+        also={name: _merged([run.also[name] for run in runs if name in run.also]) for name in first.also},
     )
 
 
-def _unit(benchmark: Benchmark) -> str:
+def _merged(scores: Sequence[FurtherScore]) -> FurtherScore:
+    """Scores of different targets as one: their mean over all targets."""
+    per_target = {target: value for score in scores for target, value in score.per_target.items()}
+    left_out = {target: reason for score in scores for target, reason in score.left_out.items()}
+    return FurtherScore(float(np.mean(list(per_target.values()))) if per_target else None, per_target, left_out)
+
+
+def _unit(benchmark: Labels) -> str:
     """The unit of a mean over the targets."""
     units = {benchmark.unit_of(target) for target in benchmark.targets}
     return units.pop() if len(units) == 1 else "mixed units"

@@ -1,7 +1,7 @@
 """The paper's tables 1 and 2 with our numbers: CSV and JSON for programs; Markdown, LaTeX and HTML for readers."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from html import escape
 from os import PathLike
@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from molclr.config import OwnBenchmark
 from molclr.data.catalogue import load_catalogue
 from molclr.errors import MolclrError
-from molclr.evaluation.metrics import HIGHER_IS_BETTER, Task
+from molclr.evaluation.metrics import Task, find_label
 from molclr.evaluation.published import published
 from molclr.evaluation.runs import read_metrics
-from molclr.evaluation.statistics import CONFIDENCE, PAIRS, RESAMPLES, differences
-from molclr.evaluation.summary import METRIC_NAMES, distinct, order, summarise
+from molclr.evaluation.statistics import CONFIDENCE, RESAMPLES, differences, scratch_of
+from molclr.evaluation.summary import distinct, every_metric, order, summarise
 from molclr.files import replacing
 
 AnyPath = str | PathLike[str]
@@ -33,6 +34,7 @@ _LATEX = {character: f"\\{character}" for character in "_%&#$"} | {
     "↓": r"$\downarrow$",
     "∘": r"$^\circ$",
     "§": r"\textsuperscript{\S}",
+    "²": r"$^2$",
     "†": r"$^\dagger$",
     "‡": r"$^\ddagger$",
 }
@@ -41,7 +43,9 @@ _LATEX = {character: f"\\{character}" for character in "_%&#$"} | {
 def write_tables(
     metrics_files: Iterable[AnyPath],
     task: Task,
+    own: Mapping[str, OwnBenchmark],
     output_csv: AnyPath,
+    output_scores: AnyPath,
     output_json: AnyPath,
     output_markdown: AnyPath,
     output_latex: AnyPath,
@@ -49,15 +53,20 @@ def write_tables(
 ) -> None:
     """Write the tables of the runs of `task` among the metrics.json `metrics_files`.
 
-    Names and units of benchmarks come from the catalogue; one that it does not have is called by its key. Where a
+    All show the primary metric of each benchmark, but for `output_scores` (CSV), which has all metrics of the task. Names and
+    units of benchmarks come from the catalogue and `own`, the benchmarks of one's own; any other is called by its key. Where a
     pre-trained model and the same from scratch were run, their predictions.csv beside metrics.json tell the difference.
     Without runs of the task the files hold a header. Raises MolclrError if two files tell of the same run.
     """
     runs = {Path(file).parent: run for file in metrics_files if (run := read_metrics(file)).task == task}
-    table = summarise(list(runs.values()), load_catalogue().benchmarks, differences(runs))
+    benchmarks = {**load_catalogue().benchmarks, **own}
+    table = summarise(list(runs.values()), benchmarks, differences(runs))
     wide = Wide.of(table, task)
-    with replacing(output_csv) as temporary:
-        table.to_csv(temporary, index=False, float_format="%.6f", lineterminator="\n")
+    if wide.body:
+        wide.notes.append(f"All metrics of these runs: {Path(output_scores).name}.")
+    for frame, path in ((table, output_csv), (every_metric(list(runs.values()), benchmarks), output_scores)):
+        with replacing(path) as temporary:
+            frame.to_csv(temporary, index=False, float_format="%.6f", lineterminator="\n")
     with replacing(output_json) as temporary:
         temporary.write_text(json.dumps(_means(table), indent=2) + "\n", encoding="utf-8")
     with replacing(output_markdown) as temporary:
@@ -88,7 +97,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Wide:
-    """A table as in the paper: a column a benchmark, a row a method, and below each method the paper's own row."""
+    """A table as in the paper: one column per benchmark, one row per method, and below each method the paper's own row."""
 
     caption: str
     heads: list[list[str]]
@@ -128,7 +137,7 @@ class Wide:
                 body.append(("paper", from_paper))
             gains = [_gain_cell(*field) for field in zip(fields, places, strict=True)]
             if any(cell.text for cell in gains):
-                body.append((f"{model} minus {PAIRS[model]}", gains))
+                body.append((f"{model} minus {scratch_of(model)}", gains))
         seeds = f"{most} seeds" if fewest == most else f"{fewest} to {most} seeds"
         scores = f"mean ± standard deviation over {seeds}" if most > 1 else "one seed"
         caption = f"Test scores, {task}: {scores}. In bold: the best of our own rows."
@@ -213,7 +222,7 @@ def _metric_head(row: pd.Series) -> str:
 
 
 def _higher_is_better(row: pd.Series) -> bool:
-    return next(HIGHER_IS_BETTER[metric] for metric, name in METRIC_NAMES.items() if name == row["metric"])
+    return find_label(row["metric"]).higher_is_better
 
 
 def _best(column: pd.DataFrame, decimals: int) -> str:
@@ -261,18 +270,22 @@ def _notes(table: pd.DataFrame, body: list[tuple[str, list[Cell]]]) -> list[str]
         notes.append(f"{mark} not significant: 0 is in the interval.")
     if (mark := VERDICT_MARKS["one seed"]) in used:
         notes.append(f"{mark} one seed: an interval for test molecules alone, which does not tell what is significant.")
-    marks = [f"{mark} {what}" for mark, what in (("†", "mean and deviation"), ("‡", "deviation")) if mark in used]
-    if marks:
-        notes.append(f"{', '.join(marks)} not confirmed against a copy of the paper.")
-    notes.append(
-        "Our rows are those of the configuration that was run; the paper's are of 10 million molecules, and of settings searched"
-        " for each benchmark."
-    )
+    if PAPER_MARKS["unverified"] in used:
+        notes.append("† nobody could confirm this value of the paper; it may be wrong, and figures do not show it.")
+    if PAPER_MARKS["std unverified"] in used:
+        notes.append("‡ the mean is confirmed, the standard deviation is not.")
+    if any(label == "paper" for label, _ in body):
+        notes.append(
+            "Our rows are those of the configuration that was run; the paper's are of 10 million molecules, and of settings"
+            " searched for each benchmark."
+        )
     if "SVM" in set(table["model"]):
-        notes.append("SVM: nothing in it is random, so its deviation over seeds is 0 unless it learns from a sample.")
+        notes.append(
+            "SVM: nothing in it is random, so its standard deviation over seeds is 0 unless it learns from a sample."
+        )
     for benchmark, rows in table.groupby("benchmark", sort=False):
         if left_out := distinct(rows["left_out_targets"]):
-            notes.append(f"{benchmark}: not in the mean, for want of labels or of a second class: {left_out}.")
+            notes.append(f"{benchmark}: not in the mean, since their score is undefined: {left_out}.")
     notes += [f"{row.benchmark}, {row.model}: {row.note}" for row in table.itertuples() if row.note]
     return notes
 

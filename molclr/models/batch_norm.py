@@ -26,7 +26,7 @@ class BatchNorm(nn.BatchNorm1d):
             return super().forward(h)
         if sizes is None:
             sizes = torch.ones(len(h), dtype=torch.int64, device=h.device)
-        total = int(sum_over_processes(sizes.sum()))
+        total = sum_over_processes(sizes.sum()).to(self.weight.dtype)
         share = sizes.to(self.weight.dtype) / total
         with torch.autocast(h.device.type, enabled=False):  # Sums of many terms.
             out, mean, variance = _WeightedBatchNorm.apply(h.to(share.dtype), share, self.weight, self.bias, self.eps)
@@ -54,13 +54,30 @@ class _WeightedBatchNorm(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor, *_: Any) -> tuple[Tensor, None, Tensor, Tensor, None]:
         h, share, weight, mean, variance = ctx.saved_tensors
+        scale = (variance + ctx.eps).rsqrt()
         # As if the statistics were constants ...
-        of_h, of_weight, of_bias = torch.ops.aten.native_batch_norm_backward(
-            gradient, h, weight, mean, variance, None, None, False, ctx.eps, [True, True, True]
-        )
+        gradients = _gradients_on_cpu if h.device.type == "cpu" else _gradients
+        of_h, of_weight, of_bias = gradients(gradient, h, weight, mean, variance, ctx.eps)
         # ... and through them, where a row has its share: weight * scale * (every_bias + every_weight * scale * (h - mean)).
         every_weight, every_bias = sum_over_processes(torch.stack([of_weight, of_bias]))
-        scale = (variance + ctx.eps).rsqrt()
         slope = weight * scale.square() * every_weight
         of_statistics = torch.addcmul(weight * scale * every_bias - slope * mean, h, slope)
         return of_h.addcmul_(of_statistics, share.unsqueeze(1), value=-1), None, of_weight, of_bias, None
+
+
+def _gradients(
+    gradient: Tensor, h: Tensor, weight: Tensor, mean: Tensor, variance: Tensor, eps: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Gradients of h, of the weight and of the bias where mean and variance, float (channels,), are constants."""
+    scale = (variance + eps).rsqrt()
+    normalized = (h - mean) * scale
+    return gradient * (weight * scale), (gradient * normalized).sum(dim=0), gradient.sum(dim=0)
+
+
+def _gradients_on_cpu(
+    gradient: Tensor, h: Tensor, weight: Tensor, mean: Tensor, variance: Tensor, eps: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    """What `_gradients` gives, in half the time. (On CUDA, PyTorch's function fails unless it computes the statistics.)"""
+    return torch.ops.aten.native_batch_norm_backward(
+        gradient, h, weight, mean, variance, None, None, False, eps, [True, True, True]
+    )

@@ -1,119 +1,142 @@
-"""The encoders of the paper: five layers of GIN or GCN, mean pooling, and a linear map to the representation h.
+"""GIN and GCN as the paper defines them, on plain tensors: message passing, mean pooling and a linear map to h.
 
-Both follow torch-geometric's conventions (`x, edge_index, edge_attr, batch`). A graph is undirected: every bond is there in
-both directions, so the adjacency matrix is symmetric and is its own transpose in the backward pass.
+This is the definition. What computes the same faster stands apart and is tested equal: `molclr.models.fast`. Arguments follow
+torch-geometric's conventions; see `molclr.batch.GraphBatch` for their columns.
 """
-
-from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from molclr.config import EncoderName, EncoderShape
+from molclr.config import EncoderShape
 from molclr.models.batch_norm import BatchNorm
-from molclr.models.neighbourhood import BOND_DIRECTIONS, BOND_TYPES, Edges, Neighbourhood, neighbourhoods, pooling
 
 ATOM_TYPES = 119
 """118 elements and the mask."""
 CHIRALITY_TAGS = 3
-NARROW = 128
-"""Channels of an atom below which a vector is computed sooner than it is known to be another's too."""
+BOND_TYPES = 5
+"""Four bond types and the self-loop."""
+SELF_LOOP = 4
+BOND_DIRECTIONS = 3
 
 
 class GINLayer(nn.Module):
-    """Graph isomorphism layer with bond embeddings: MLP(sum over neighbours and itself of h_j + e_ij) (paper, eq. 2)."""
+    """Graph isomorphism layer with bond embeddings (paper, eq. 2).
 
-    def __init__(self, width: int) -> None:
+    h_i' = MLP(sum of h_j + e_ij over the neighbours j of atom i and i itself)
+    """
+
+    def __init__(self, hidden_dim: int) -> None:
         super().__init__()
-        self.bond_embedding = _bond_embedding(width)
-        self.mlp = nn.Sequential(nn.Linear(width, 2 * width), nn.ReLU(), nn.Linear(2 * width, width))
+        self.bond_embedding = _bond_embedding(hidden_dim)
+        self.mlp = nn.Sequential(
+            nn.Linear(hidden_dim, 2 * hidden_dim), nn.ReLU(), nn.Linear(2 * hidden_dim, hidden_dim)
+        )
 
-    def forward(self, h: Tensor, neighbourhood: Neighbourhood) -> Tensor:
-        """h: float (rows before, width) of `neighbourhood`. Returns float (rows after, width)."""
-        first, second = cast(nn.Linear, self.mlp[0]), self.mlp[2]
-        if neighbourhood.widens:  # A product commutes with the sum; it is cheaper with fewer rows.
-            bonds = neighbourhood.bond_counts @ F.linear(self.bond_embedding, first.weight)
-            hidden = neighbourhood.sum(F.linear(h, first.weight), bonds + first.bias)
-        else:
-            hidden = first(neighbourhood.sum(h, neighbourhood.bond_counts @ self.bond_embedding))
-        return second(F.relu(hidden))
+    def forward(self, h: Tensor, edge_index: Tensor, edge_attr: Tensor) -> Tensor:
+        """h: float (num_atoms, hidden_dim); edges with self-loops. Returns float (num_atoms, hidden_dim)."""
+        source, target = edge_index
+        return self.mlp(_sum_by_target(h[source] + _embed_bonds(self.bond_embedding, edge_attr), target, len(h)))
 
 
 class GCNLayer(nn.Module):
-    """Graph convolution: sum over neighbours and itself of W h_j + e_ij, where e_ij is one number a bond."""
+    """Graph convolution (Kipf & Welling, 2017) with a number e_ij for each bond.
 
-    def __init__(self, width: int) -> None:
+    h_i' = b + sum of w_ij (W h_j + e_ij) over the neighbours j of atom i and i itself
+
+    w_ij = 1 / sqrt(d_i d_j), where an atom's degree d counts itself; in the official code w_ij = 1.
+    """
+
+    def __init__(self, hidden_dim: int, normalize: bool) -> None:
         super().__init__()
+        self.normalize = normalize
         self.bond_embedding = _bond_embedding(1)
-        self.linear = nn.Linear(width, width)
+        self.linear = nn.Linear(hidden_dim, hidden_dim)
         nn.init.xavier_uniform_(self.linear.weight)
         nn.init.zeros_(self.linear.bias)
 
-    def forward(self, h: Tensor, neighbourhood: Neighbourhood) -> Tensor:
-        """h: float (rows before, width) of `neighbourhood`. Returns float (rows after, width)."""
-        bonds = neighbourhood.bond_counts @ self.bond_embedding + self.linear.bias
-        return neighbourhood.sum(F.linear(h, self.linear.weight), bonds)
-
-
-def _bond_embedding(width: int) -> nn.Parameter:
-    """Embeddings of bond types, below them of bond directions: float (BOND_TYPES + BOND_DIRECTIONS, width)."""
-    types, directions = torch.empty(BOND_TYPES, width), torch.empty(BOND_DIRECTIONS, width)
-    return nn.Parameter(torch.cat([nn.init.xavier_uniform_(types), nn.init.xavier_uniform_(directions)]))
-
-
-LAYERS: dict[EncoderName, type[GINLayer] | type[GCNLayer]] = {"gin": GINLayer, "gcn": GCNLayer}
+    def forward(self, h: Tensor, edge_index: Tensor, edge_attr: Tensor) -> Tensor:
+        """h: float (num_atoms, hidden_dim); edges with self-loops. Returns float (num_atoms, hidden_dim)."""
+        source, target = edge_index
+        messages = F.linear(h, self.linear.weight)[source] + _embed_bonds(self.bond_embedding, edge_attr)
+        if self.normalize:
+            degree = _sum_by_target(torch.ones_like(messages[:, :1]), target, len(h))
+            messages = messages * (degree[source] * degree[target]).rsqrt()
+        return _sum_by_target(messages, target, len(h)) + self.linear.bias
 
 
 class Encoder(nn.Module):
-    """Atoms and bonds to the representation h of each molecule."""
+    """Atoms and bonds to the representation h of each molecule; GIN and GCN say by which layers."""
 
-    def __init__(self, name: EncoderName, shape: EncoderShape, dropout: float = 0.0) -> None:
+    name: str
+    """Its key in `molclr.models.encoders.ENCODERS`, or the path of the user's class."""
+
+    def __init__(self, shape: EncoderShape, dropout: float = 0.0) -> None:
+        """dropout: fraction of an atom's channels that is set to zero behind each layer in training."""
         super().__init__()
-        self.name, self.shape, self.dropout = name, shape, dropout
-        self.atom_embedding = nn.Embedding(ATOM_TYPES, shape.width)
-        self.chirality_embedding = nn.Embedding(CHIRALITY_TAGS, shape.width)
+        self.shape, self.dropout = shape, dropout
+        self.atom_embedding = nn.Embedding(ATOM_TYPES, shape.hidden_dim)
+        self.chirality_embedding = nn.Embedding(CHIRALITY_TAGS, shape.hidden_dim)
         nn.init.xavier_uniform_(self.atom_embedding.weight)
         nn.init.xavier_uniform_(self.chirality_embedding.weight)
-        self.layers = nn.ModuleList(LAYERS[name](shape.width) for _ in range(shape.layers))
-        self.norms = nn.ModuleList(BatchNorm(shape.width) for _ in range(shape.layers))
-        self.readout = nn.Linear(shape.width, shape.feature)
+        self.layers = nn.ModuleList(self.make_layer() for _ in range(shape.layers))
+        self.norms = nn.ModuleList(BatchNorm(shape.hidden_dim) for _ in range(shape.layers))
+        self.readout = nn.Linear(shape.hidden_dim, shape.embedding_dim)
+
+    def make_layer(self) -> nn.Module:
+        """One layer of message passing."""
+        raise NotImplementedError
 
     def forward(
         self, x: Tensor, edge_index: Tensor, edge_attr: Tensor, batch: Tensor, num_graphs: int | None = None
     ) -> Tensor:
-        """Embed a batch of graphs: h, float (num_graphs, feature). See molclr.batch.GraphBatch for the arguments.
+        """Embed a batch of graphs: h, float (num_graphs, embedding_dim).
 
-        Every bond has to be there in both directions, or gradients are wrong. Without `num_graphs` the last atom's
-        molecule is the last.
+        Every bond has to be there in both directions. Without `num_graphs` the last atom's molecule is the last.
         """
-        if num_graphs is None:
-            num_graphs = int(batch[-1]) + 1
-        normalize = self.name == "gcn" and self.shape.gcn_normalization
-        edges = Edges(x, edge_index, edge_attr, normalize, self.readout.weight.dtype)
-        dropping = self.training and self.dropout > 0
-        shared = 0 if self.shape.width < NARROW else 1 if dropping else len(self.layers)
-        passes = neighbourhoods(edges, len(self.layers), shared)
-        atoms = x[passes[0].before.first]
-        h = self.atom_embedding(atoms[:, 0]) + self.chirality_embedding(atoms[:, 1])
-        for i, (layer, norm, neighbourhood) in enumerate(zip(self.layers, self.norms, passes, strict=True)):
-            h = norm(layer(h, neighbourhood), neighbourhood.after.sizes)
-            if i < len(self.layers) - 1:
-                h = F.relu(h)
-            if dropping:
-                h = dropout(neighbourhood.after.each_atom(h), self.dropout)
-        classes = edges.atoms if dropping else passes[-1].after
-        return self.readout(pooling(batch, num_graphs, classes, edges.weight.dtype)(h))
+        loops = torch.arange(len(x), device=x.device)
+        edge_index = torch.cat([edge_index, loops.expand(2, -1)], dim=1)
+        edge_attr = torch.cat([edge_attr, edge_attr.new_tensor([SELF_LOOP, 0]).expand(len(x), 2)])
+        h = self.atom_embedding(x[:, 0]) + self.chirality_embedding(x[:, 1])
+        for i, (layer, norm) in enumerate(zip(self.layers, self.norms, strict=True)):
+            h = norm(layer(h, edge_index, edge_attr))
+            h = F.dropout(F.relu(h) if i < len(self.layers) - 1 else h, self.dropout, self.training)
+        num_graphs = int(batch[-1]) + 1 if num_graphs is None else num_graphs
+        atoms = _sum_by_target(torch.ones_like(h[:, :1]), batch, num_graphs)
+        return self.readout(_sum_by_target(h, batch, num_graphs) / atoms)
 
 
-def dropout(h: Tensor, ratio: float) -> Tensor:
-    """Set a random `ratio` of h to zero, to 1/65536, and scale up the rest, as F.dropout does.
+class GIN(Encoder):
+    """The graph isomorphism network of the paper."""
 
-    On a CPU that spends more time on its random numbers than on a graph convolution of 32 molecules; 16 bits each do.
-    """
-    if ratio == 0 or h.device.type != "cpu":
-        return F.dropout(h, ratio)
-    count, dropped = h.numel(), round(ratio * 65536)
-    bits = torch.empty(-(-count // 4), dtype=torch.int64).random_(-(2**63), None).view(torch.int16)[:count]
-    kept = (bits.view(h.shape) >= dropped - 32768).to(h.dtype)
-    return h * kept.mul_(65536 / (65536 - dropped))
+    name = "gin"
+
+    def make_layer(self) -> nn.Module:
+        """One layer of message passing."""
+        return GINLayer(self.shape.hidden_dim)
+
+
+class GCN(Encoder):
+    """The graph convolutional network of the paper."""
+
+    name = "gcn"
+
+    def make_layer(self) -> nn.Module:
+        """One layer of message passing."""
+        return GCNLayer(self.shape.hidden_dim, self.shape.gcn_normalization)
+
+
+def _bond_embedding(channels: int) -> nn.Parameter:
+    """Embeddings of bond types, below them of bond directions: float (BOND_TYPES + BOND_DIRECTIONS, channels)."""
+    types, directions = torch.empty(BOND_TYPES, channels), torch.empty(BOND_DIRECTIONS, channels)
+    return nn.Parameter(torch.cat([nn.init.xavier_uniform_(types), nn.init.xavier_uniform_(directions)]))
+
+
+def _embed_bonds(table: Tensor, edge_attr: Tensor) -> Tensor:
+    """e_ij of each edge, the sum of the embeddings of its type and its direction: float (num_edges, channels)."""
+    return table[edge_attr[:, 0]] + table[BOND_TYPES + edge_attr[:, 1]]
+
+
+def _sum_by_target(rows: Tensor, target: Tensor, count: int) -> Tensor:
+    """Sums of the rows, float (n, channels), with the same target, int64 (n,): float (count, channels)."""
+    return rows.new_zeros(count, rows.shape[1]).index_add(0, target, rows)

@@ -8,21 +8,23 @@ ACTIVATIONS = {"softplus": nn.Softplus, "relu": nn.ReLU}
 
 
 class ProjectionHead(nn.Sequential):
-    """h, float (num_graphs, feature), to z, float (num_graphs, projection), on which NT-Xent acts (paper, eq. 3)."""
+    """h, float (num_graphs, embedding_dim), to z, float (num_graphs, projection), on which NT-Xent acts (paper, eq. 3)."""
 
-    def __init__(self, feature: int, projection: int) -> None:
-        super().__init__(nn.Linear(feature, feature), nn.ReLU(inplace=True), nn.Linear(feature, projection))
+    def __init__(self, embedding_dim: int, projection: int) -> None:
+        super().__init__(
+            nn.Linear(embedding_dim, embedding_dim), nn.ReLU(inplace=True), nn.Linear(embedding_dim, projection)
+        )
 
 
 class PredictionHead(nn.Module):
-    """h, float (num_graphs, feature), to one number a target, float (num_graphs, targets)."""
+    """h, float (num_graphs, embedding_dim), to one number a target, float (num_graphs, targets)."""
 
-    def __init__(self, feature: int, targets: int, layers: int, activation: Literal["softplus", "relu"]) -> None:
+    def __init__(self, embedding_dim: int, targets: int, layers: int, activation: Literal["softplus", "relu"]) -> None:
         super().__init__()
-        hidden = feature // 2
+        hidden = embedding_dim // 2
         modules: list[nn.Module] = []
         for i in range(layers):
-            modules += [nn.Linear(hidden if i else feature, hidden), ACTIVATIONS[activation]()]
+            modules += [nn.Linear(hidden if i else embedding_dim, hidden), ACTIVATIONS[activation]()]
         self.mlp = nn.Sequential(*modules, nn.Linear(hidden, targets))
 
     def forward(self, h: Tensor) -> Tensor:

@@ -16,9 +16,9 @@ from sklearn.svm import SVC, SVR
 from molclr.chem.fingerprints import ecfp4_counts
 from molclr.config import Baselines
 from molclr.data.labelled import LabelledMolecules
-from molclr.data.splits import SUBSETS
+from molclr.data.subsets import SUBSETS
 from molclr.errors import MolclrError
-from molclr.evaluation.metrics import Metric, better, check_labels, score
+from molclr.evaluation.metrics import better, check_labels, score
 from molclr.evaluation.runs import Run, RunMetrics, write_run
 from molclr.progress import progress
 from molclr.seeds import derive_seed
@@ -107,7 +107,7 @@ def _estimators(run: Run, trees: int, seed: int, threads: int) -> list[BaseEstim
     return [TransformedTargetRegressor(machine, transformer=StandardScaler()) for machine in machines]
 
 
-def _best(estimators: list[BaseEstimator], features: Features, labels: np.ndarray, metric: Metric) -> BaseEstimator:
+def _best(estimators: list[BaseEstimator], features: Features, labels: np.ndarray, metric: str) -> BaseEstimator:
     """The estimator with the best score on these molecules; the first if none has a score (one class, no labels)."""
     best, best_score = estimators[0], np.nan
     for estimator in estimators:

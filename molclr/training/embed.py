@@ -2,35 +2,42 @@
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
+from molclr.chem.seen import warn_of_unseen
 from molclr.config import Compute
-from molclr.data.corpus import CorpusSplit
+from molclr.data.corpus import held_out_positions
 from molclr.data.molecules import OWN_COLUMNS, open_molecules
 from molclr.data.store import GraphStore, open_store_of
+from molclr.distributed import tell
 from molclr.errors import MolclrError
 from molclr.evaluation.embeddings import ENCODER_KEY
 from molclr.files import replacing
 from molclr.models.encoder import Encoder
 from molclr.progress import progress
 from molclr.training.checkpoint import load_encoder
-from molclr.training.device import prepare
+from molclr.training.device import flushing_subnormals, prepare
+from molclr.training.graphs import graphs_on, in_batches
 
 BATCH = 512
 
 
+@flushing_subnormals()
 def embed(store: GraphStore, encoder: Encoder, molecules: np.ndarray, device: torch.device) -> np.ndarray:
-    """Representation h of the molecules at positions `molecules`, int64 (n,), of the store: float32 (n, feature)."""
+    """Representation h of the molecules at positions `molecules`, int64 (n,), of the store: float32 (n, embedding_dim)."""
     encoder.to(device).eval()
-    parts = [np.empty((0, encoder.shape.feature), np.float32)]
+    graphs, batches = graphs_on(device, store, molecules, encoder), in_batches(np.arange(len(molecules)), BATCH)
+    handles = graphs.handles(batches, graphs.capacity([batches]))
+    parts = [np.empty((0, encoder.shape.embedding_dim), np.float32)]
     with torch.no_grad():
-        for first in progress(range(0, len(molecules), BATCH), label="embed", unit="batch"):
-            parts.append(encoder(*store.batch(molecules[first : first + BATCH]).to(device)).cpu().numpy())
-    return np.concatenate(parts)
+        for handle in progress(handles, len(batches), "embed", "batch"):
+            parts.append(graphs.represent(encoder, handle).cpu().numpy())
+    return np.concatenate(parts)[: len(molecules)]
 
 
 def write_embeddings(
@@ -41,33 +48,42 @@ def write_embeddings(
     compute: Compute,
     held_out: bool = False,
     limit: int | None = None,
+    encoder_class: str | None = None,
 ) -> None:
-    """Write `row`, `smiles` and `embedding`, float32 (feature,), of a molecule table.
+    """Write `row`, `smiles` and `embedding`, float32 (embedding_dim,), of a molecule table.
 
     held_out: only what pre-training of this encoder held out of the table, its corpus. limit: at most so many, evenly
-    spaced. Raises MolclrError if the graphs are not those of the table.
+    spaced. encoder_class: see `molclr.training.checkpoint.stored_encoder`. Tells on standard error how many molecules have what
+    the encoder has never seen. Raises MolclrError if the graphs are not those of the table, or the table is not the encoder's
+    corpus where that is wanted.
     """
     table = open_molecules(molecules)
     count = table.metadata.num_rows
-    model, about = load_encoder(encoder)
-    if held_out and about["held_out"] is None:
-        raise MolclrError(f"What pre-training of '{encoder}' held out is not known; embed without --held-out.")
+    model, about = load_encoder(encoder, encoder_class=encoder_class)
+    positions = np.arange(count)
     if held_out:
-        if about["held_out"].get("rule") != CorpusSplit.RULE:
-            raise MolclrError(
-                f"'{encoder}' held out molecules by a former rule; pre-train anew, or embed without --held-out."
-            )
-        split = CorpusSplit(count, about["held_out"]["share"], about["held_out"]["seed"])
-        positions = split.to_hold_out(np.arange(split.held_out))
-    else:
-        positions = np.arange(count)
+        known = held_out_positions(count, about["held_out"] or {})
+        if known is None:
+            raise MolclrError(f"What pre-training of '{encoder}' held out is not known; embed without --held-out.")
+        _check_corpus(about["held_out"], graphs, encoder)
+        positions = known
     if limit is not None and limit < len(positions):
         positions = positions[np.arange(limit) * len(positions) // limit]
     chosen = table.read(columns=list(OWN_COLUMNS)).take(positions)
     store = open_store_of(graphs, count, chosen.column("smiles").to_pylist(), positions)
+    if warning := warn_of_unseen(about["seen"], chosen.column("smiles").to_pylist(), store.explicit_hydrogens):
+        tell(f"molclr: warning: {warning}")
     h = embed(store, model, positions, prepare(compute))
     vectors = pa.FixedSizeListArray.from_arrays(pa.array(h.ravel()), h.shape[1])
     hydrogens = " with hydrogens" if store.explicit_hydrogens else ""
     made_by = {ENCODER_KEY: hashlib.sha256(encoder.read_bytes()).hexdigest() + hydrogens}
     with replacing(output) as temporary:
         pq.write_table(chosen.append_column("embedding", vectors).replace_schema_metadata(made_by), temporary)
+
+
+def _check_corpus(held_out: dict[str, Any], graphs: Path, encoder: Path) -> None:
+    """Raise MolclrError if the graph store is not the corpus of pre-training; encoders of earlier versions do not say."""
+    if "corpus" in held_out and GraphStore(graphs).identity() != held_out["corpus"]:
+        raise MolclrError(
+            f"'{graphs}' is not the corpus of '{encoder}', so nothing of it was held out; embed without --held-out."
+        )

@@ -3,42 +3,64 @@
 import dataclasses
 import math
 import warnings
+from collections.abc import Callable
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from molclr.batch import GraphBatch
-from molclr.config import EncoderName, EncoderShape, Finetune, ModelName
+from molclr.chem.seen import Seen
+from molclr.config import EncoderName, EncoderShape, Finetune, ModelName, model_name
 from molclr.data.labelled import LabelledMolecules
-from molclr.data.splits import SUBSETS
-from molclr.data.store import GraphStore, open_store_of
+from molclr.data.store import open_store_of
+from molclr.data.subsets import SUBSETS
 from molclr.errors import MolclrError
-from molclr.evaluation.metrics import better, check_labels, score
+from molclr.evaluation.metrics import Loss, better, check_labels, find_metric, score
 from molclr.evaluation.runs import Run, RunMetrics, write_run
 from molclr.files import write_rows
 from molclr.models.encoder import Encoder
+from molclr.models.encoders import make_encoder
 from molclr.models.heads import PredictionHead
 from molclr.progress import progress
 from molclr.seeds import derive_seed
-from molclr.training.checkpoint import copy_weights, load_encoder, load_weights, save_weights
-from molclr.training.device import mixed_precision, prepare
+from molclr.training.checkpoint import (
+    copy_weights,
+    load_encoder,
+    load_state,
+    load_weights,
+    read_seen,
+    save_weights,
+    stored_encoder,
+)
+from molclr.training.device import dtype_of, flushing_subnormals, mixed_precision, prepare
+from molclr.training.graphs import Graphs, SlotGraphs, graphs_on, in_batches
+from molclr.training.step import CapturedStep, Step
 
 EVALUATION_BATCH = 512
 """Molecules at a time where nothing is learned; predictions do not depend on it but for rounding."""
 
 
+SUPERVISED_LOSSES: dict[Loss, Callable[..., Tensor]] = {
+    "cross_entropy": F.binary_cross_entropy_with_logits,
+    "squared_error": F.mse_loss,
+    "absolute_error": F.l1_loss,
+}
+"""What a metric says that fine-tuning minimises: functions of outputs and labels, both (n,), and `reduction`."""
+
+
 class Predictor(nn.Module):
-    """Encoder and prediction head: a batch of graphs to one output a target.
+    """Encoder and prediction head, which makes one output per target of a representation.
 
     Outputs are logits of class 1, or values that `mean` and `scale`, float (targets,), bring into the target's unit.
     """
 
     mean: Tensor
     scale: Tensor
+    seen: Seen | None = None
+    """What the corpus has shown to the encoder before fine-tuning, if that is known."""
 
     def __init__(self, encoder: Encoder, settings: Finetune, run: Run, labels: np.ndarray) -> None:
         """labels: float64 (n, targets) of the training molecules, NaN where missing; they decide `mean` and `scale`."""
@@ -47,7 +69,7 @@ class Predictor(nn.Module):
         targets = len(run.targets)
         self.class_outputs = settings.class_outputs if run.task == "classification" else 1
         outputs = targets * self.class_outputs
-        self.head = PredictionHead(encoder.shape.feature, outputs, settings.head_layers, settings.activation)
+        self.head = PredictionHead(encoder.shape.embedding_dim, outputs, settings.head_layers, settings.activation)
         mean, scale = np.zeros(targets), np.ones(targets)
         if run.task == "regression" and (settings.standardize == "all" or run.benchmark in settings.standardize):
             with warnings.catch_warnings():
@@ -59,39 +81,36 @@ class Predictor(nn.Module):
         self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32))
         self.register_buffer("scale", torch.tensor(np.where(scale > 0, scale, 1), dtype=torch.float32))
 
-    def forward(self, graphs: GraphBatch) -> Tensor:
-        """Logits of class 1 or standardised values, float (num_graphs, targets)."""
-        output = self.head(self.encoder(*graphs)).float()
+    def forward(self, h: Tensor) -> Tensor:
+        """Logits of class 1 or standardised values, float (num_graphs, targets), of representations h."""
+        output = self.head(h).float()
         if self.class_outputs == 2:  # Softmax over two is the sigmoid of their difference, the cross-entropies too.
             return output[:, 1::2] - output[:, 0::2]
         return output
 
-    def loss(self, graphs: GraphBatch, labels: Tensor) -> Tensor:
-        """Mean over the labels that are there of the cross-entropy, the squared error (RMSE) or the absolute error (MAE).
+    def loss(self, h: Tensor, labels: Tensor) -> Tensor:
+        """Mean over the known labels of the loss of the primary metric (SUPERVISED_LOSSES).
 
         labels: float (num_graphs, targets), NaN where missing. Without any label the loss is 0.
         """
         known = ~labels.isnan()
-        output = self(graphs)[known]
-        count = max(1, len(output))
-        if self.run.task == "classification":
-            return F.binary_cross_entropy_with_logits(output, labels[known], reduction="sum") / count
-        standardised = ((labels - self.mean) / self.scale)[known]
-        error = F.l1_loss if self.run.metric == "mae" else F.mse_loss
-        return error(output, standardised, reduction="sum") / count
+        standardised = torch.where(known, (labels - self.mean) / self.scale, 0)  # Classes: mean 0, scale 1.
+        losses = SUPERVISED_LOSSES[find_metric(self.run.metric).loss](self(h), standardised, reduction="none")
+        return torch.where(known, losses, 0).sum() / known.sum().clamp(min=1)
 
-    def predict(self, store: GraphStore, molecules: np.ndarray, device: torch.device) -> np.ndarray:
-        """Probabilities of class 1, or values in the target's unit, of positions in the store: float (n, targets)."""
+    @flushing_subnormals()
+    @torch.no_grad()
+    def predict(self, graphs: Graphs, molecules: np.ndarray) -> np.ndarray:
+        """Probabilities of class 1, or values in the target's unit, of places in `graphs`: float (n, targets)."""
         self.eval()
-        outputs = []
-        with torch.no_grad():
-            for first in range(0, len(molecules), EVALUATION_BATCH):
-                output = self(store.batch(molecules[first : first + EVALUATION_BATCH]).to(device))
-                classes = self.run.task == "classification"
-                outputs.append(output.sigmoid() if classes else output * self.scale + self.mean)
-        return torch.cat(outputs).cpu().numpy()
+        batches, outputs = in_batches(molecules, EVALUATION_BATCH), []
+        for handle in graphs.handles(batches, graphs.capacity([batches])):
+            output = self(graphs.represent(self.encoder, handle))
+            outputs.append(output.sigmoid() if self.run.task == "classification" else output * self.scale + self.mean)
+        return torch.cat(outputs)[: len(molecules)].cpu().numpy()
 
 
+@flushing_subnormals()
 def finetune(
     data: LabelledMolecules,
     graphs: Path,
@@ -100,12 +119,14 @@ def finetune(
     start: Path | EncoderName,
     settings: Finetune,
     shape: EncoderShape,
+    encoder_class: str | None = None,
 ) -> RunMetrics:
     """Train an encoder and a new head, keep the epoch that is best on the validation molecules, predict the test molecules.
 
     `start` is the file of a pre-trained encoder, which then learns at a rate of its own, or the kind of a new encoder with
     this `shape`, at the rate that `new_encoder_rate` says. Leaves predictions.csv, metrics.json, history.csv and
     model.safetensors in `folder`. Without a validation score (one class only) the last epoch counts and a note says so.
+    encoder_class: the path of the class, if `start` is a file of an encoder of one's own.
     """
     device = prepare(settings)
     check_labels(run.task, data.labels, run.targets)
@@ -113,22 +134,27 @@ def finetune(
     train, valid, test = (data.subsets[name] for name in SUBSETS)
     pretrained = isinstance(start, Path)
     torch.manual_seed(derive_seed(run.seed, "weights"))
-    encoder = (
-        load_encoder(start, settings.dropout)[0] if isinstance(start, Path) else Encoder(start, shape, settings.dropout)
-    )
+    seen = None
+    if isinstance(start, Path):
+        encoder, about = load_encoder(start, settings.dropout, encoder_class)
+        seen = about["seen"]
+    else:
+        encoder = make_encoder(start, shape, settings.dropout)
     _check_name(run.model, encoder.name, pretrained)
     model = Predictor(encoder, settings, run, data.labels[train]).to(device)
-    optimizer = adam(model, settings, pretrained)
-    labels = torch.tensor(data.labels, dtype=torch.float32)
+    graphs_here = graphs_on(device, store, np.arange(len(store)), encoder)
+    learn = Supervision(model, graphs_here, data.labels, train, settings, adam(model, settings, pretrained))
     best_epoch, best_score, best_weights = 0, math.nan, copy_weights(model)
     history = []
 
     label = f"{run.benchmark}, {run.model}, seed {run.seed}"
     for epoch in progress(range(1, settings.epochs + 1), label=label, unit="epoch"):
-        loss = train_epoch(model, optimizer, store, labels, train, settings, epoch)
+        loss = learn.epoch(epoch)
         if not math.isfinite(loss):
-            raise MolclrError(f"The loss is {loss} in epoch {epoch} of {folder}; lower the learning rates of finetune.")
-        predictions = model.predict(store, valid, device)
+            raise MolclrError(
+                f"The loss or its gradient is not finite in epoch {epoch} of {folder}; lower the learning rates of finetune."
+            )
+        predictions = model.predict(graphs_here, valid)
         # Targets of different units are weighed as the loss weighs them: in their own scale.
         scale = model.scale.cpu().numpy() if len(run.targets) > 1 else 1.0
         validation = score(run.metric, data.labels[valid] / scale, predictions / scale, run.targets).value
@@ -147,10 +173,11 @@ def finetune(
             "finetune": settings.model_dump(),
             "run": dataclasses.asdict(run),
             "explicit_hydrogens": store.explicit_hydrogens,
+            "seen": seen and seen._asdict(),
         },
     )
     write_rows(folder / "history.csv", history)
-    predictions = model.predict(store, test, device)
+    predictions = model.predict(graphs_here, test)
     return write_run(
         folder,
         run,
@@ -163,28 +190,30 @@ def finetune(
     )
 
 
-def load_predictor(path: Path) -> tuple[Predictor, bool]:
+def load_predictor(path: Path, encoder_class: str | None = None) -> tuple[Predictor, bool]:
     """Read a fine-tuned model, and whether it learned from molecules with explicit hydrogens.
 
-    Raises MolclrError as `load_weights` does, and when the file holds something else.
+    encoder_class: see `molclr.training.checkpoint.stored_encoder`. Raises MolclrError as `load_weights` does, and when the file
+    holds something else.
     """
     weights, about = load_weights(path)
-    if about.keys() != {"encoder", "shape", "finetune", "run", "explicit_hydrogens"}:
+    if about.keys() != {"encoder", "shape", "finetune", "run", "explicit_hydrogens", "seen"}:
         raise MolclrError(f"'{path}' holds no fine-tuned model; give a model.safetensors of 'molclr finetune'.")
     run = Run(**about["run"])
-    encoder = Encoder(about["encoder"], EncoderShape(**about["shape"]))
+    encoder = stored_encoder(about, path, 0.0, encoder_class)
     model = Predictor(encoder, Finetune(**about["finetune"]), run, np.zeros((1, len(run.targets))))
-    model.load_state_dict(weights)
+    load_state(model, weights, path)
+    model.seen = read_seen(about)
     return model, about["explicit_hydrogens"]
 
 
 def _check_name(model: str, kind: EncoderName, pretrained: bool) -> None:
     """Raise MolclrError if a model has the name under which the tables know another; any name of one's own is welcome."""
-    rightful = f"MolCLR_{kind.upper()}" if pretrained else kind.upper()
+    rightful = model_name(kind, pretrained)
     if model in get_args(ModelName) and model != rightful:
         start = "a pre-trained" if pretrained else "a new"
         raise MolclrError(
-            f"The model is called {model}, but it starts from {start} {kind.upper()}: that is {rightful}."
+            f"The model is called {model}, but it starts from {start} {model_name(kind, False)}: that is {rightful}."
         )
 
 
@@ -196,34 +225,52 @@ def adam(model: Predictor, settings: Finetune, pretrained: bool) -> torch.optim.
         {"params": model.encoder.parameters(), "lr": encoder_rate},
         {"params": model.head.parameters(), "lr": settings.head_learning_rate},
     ]
-    return torch.optim.Adam(groups, weight_decay=settings.weight_decay, fused=True)
+    capturable = model.mean.device.type == "cuda"
+    return torch.optim.Adam(groups, weight_decay=settings.weight_decay, fused=True, capturable=capturable)
 
 
-def train_epoch(
-    model: Predictor,
-    optimizer: torch.optim.Optimizer,
-    store: GraphStore,
-    labels: Tensor,
-    molecules: np.ndarray,
-    settings: Finetune,
-    epoch: int,
-) -> float:
-    """Pass once over `molecules`, positions in the store, in an order that seed and epoch decide; return the mean loss.
+class Supervision:
+    """Teaches a model the labels of molecules, one pass over them at a time."""
 
-    labels: float (len(store), targets), NaN where missing.
-    """
-    device = model.mean.device
-    torch.manual_seed(derive_seed(model.run.seed, "dropout", epoch))
-    order = np.random.default_rng(derive_seed(model.run.seed, "order", epoch)).permutation(molecules)
-    # Equal batches, at least of the wanted size: batch norm cannot learn from a last batch of one molecule.
-    batches = np.array_split(order, max(1, len(order) // settings.batch_size))
-    model.train()
-    loss_sum = 0.0
-    for batch in batches:
-        with mixed_precision(settings, device):
-            loss = model.loss(store.batch(batch).to(device), labels[batch].to(device))
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        loss_sum += float(loss.detach())
-    return loss_sum / len(batches)
+    def __init__(
+        self,
+        model: Predictor,
+        graphs: Graphs,
+        labels: np.ndarray,
+        molecules: np.ndarray,
+        settings: Finetune,
+        optimizer: torch.optim.Optimizer,
+    ) -> None:
+        """labels: float64 (n, targets) of all of `graphs`, NaN where missing. molecules: int64, places of those to learn from."""
+        self.model, self.graphs, self.molecules, self.settings = model, graphs, molecules, settings
+        none = np.full((1, labels.shape[1]), np.nan)  # the labels of what is no molecule, -1
+        self.labels = torch.tensor(np.concatenate([labels, none]), dtype=torch.float32, device=model.mean.device)
+        self.capacity = graphs.capacity(self.batches(epoch) for epoch in range(1, settings.epochs + 1))
+        self.step = Step(model, optimizer, self._loss)
+        captured = isinstance(graphs, SlotGraphs) and graphs.device.type == "cuda"
+        self.learn = CapturedStep(self.step, model) if captured else self.step
+
+    def batches(self, epoch: int) -> np.ndarray:
+        """Places of the molecules of each step, int64 (steps, B), in an order that seed and epoch decide; -1 is no molecule.
+
+        Batches differ by one molecule at most and have at least the wanted size: batch norm cannot learn from a single one.
+        """
+        order = np.random.default_rng(derive_seed(self.model.run.seed, "order", epoch)).permutation(self.molecules)
+        parts = np.array_split(order, max(1, len(order) // self.settings.batch_size))
+        return np.stack([np.pad(part, (0, len(parts[0]) - len(part)), constant_values=-1) for part in parts])
+
+    @flushing_subnormals()
+    def epoch(self, epoch: int) -> float:
+        """Pass once over the molecules; return the mean loss, NaN if a step was not finite."""
+        torch.manual_seed(derive_seed(self.model.run.seed, "dropout", epoch))
+        batches = self.batches(epoch)
+        self.model.train()
+        self.step.begin(0.0)
+        for batch, handle in zip(batches, self.graphs.handles(batches, self.capacity), strict=True):
+            self.learn(handle, self.labels[self.graphs.rows(batch)])
+        return math.nan if float(self.step.failed) else float(self.step.loss_sum) / len(batches)
+
+    def _loss(self, handle: Any, labels: Tensor) -> Tensor:
+        with mixed_precision(self.settings, labels.device):
+            h = self.graphs.represent(self.model.encoder, handle, dtype_of(self.settings))
+            return self.model.loss(h, labels)

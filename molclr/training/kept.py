@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from molclr.config import EncoderName, EncoderShape, Pretrain
-from molclr.digest import bytes_digest, code_digest
+from molclr.digest import bytes_digest, code_digest, own_modules
 from molclr.distributed import processes, rank, tell
 from molclr.files import replacing
 
@@ -30,7 +30,8 @@ def identity(
     graphs: Path, name: EncoderName, shape: EncoderShape, settings: Pretrain, device: torch.device
 ) -> dict[str, Any]:
     """Return what decides the weights of a run, to the last digit on one kind of processor."""
-    decides: dict[str, Any] = {"corpus": _sha256(graphs), "code": code_digest("molclr.training.pretrain")}
+    code = code_digest("molclr.training.pretrain", *own_modules(name))
+    decides: dict[str, Any] = {"corpus": _sha256(graphs), "code": code}
     decides |= {"torch": str(torch.__version__), "encoder": name}
     decides["processes"] = processes()  # Sums over them depend on it in the last digit.
     return decides | shape.model_dump() | settings.model_dump() | {"device": device.type}

@@ -11,6 +11,7 @@ from torch import Tensor
 from molclr.config import EncoderShape
 from molclr.errors import MolclrError
 from molclr.models.encoder import Encoder
+from molclr.models.encoders import make_encoder
 from molclr.training.checkpoint import save_encoder
 
 
@@ -56,11 +57,11 @@ def official_encoder(tensors: dict[str, Tensor], checkpoint: Path) -> Encoder:
             wanted = torch.int64 if name.endswith("num_batches_tracked") else torch.float32
             if tensor.dtype != wanted or not tensor.numel() or not tensor.isfinite().all():
                 raise ValueError(f"{name} does not hold finite numbers in single precision")
-        (width,) = tensors["batch_norms.0.bias"].shape
-        (feature,) = tensors["feat_lin.bias"].shape
+        (hidden_dim,) = tensors["batch_norms.0.bias"].shape
+        (embedding_dim,) = tensors["feat_lin.bias"].shape
         layers = sum(name.startswith("batch_norms.") and name.endswith(".bias") for name in tensors)
-        shape = EncoderShape(layers=layers, width=width, feature=feature, gcn_normalization=False)
-        encoder = Encoder("gin" if "gnns.0.mlp.0.weight" in tensors else "gcn", shape)
+        shape = EncoderShape(layers=layers, hidden_dim=hidden_dim, embedding_dim=embedding_dim, gcn_normalization=False)
+        encoder = make_encoder("gin" if "gnns.0.mlp.0.weight" in tensors else "gcn", shape)
         encoder.load_state_dict(_our_names(tensors, layers))
     except (KeyError, RuntimeError, ValueError) as error:
         reason = f"it has no {error.args[0]}" if isinstance(error, KeyError) else str(error).splitlines()[-1].strip()

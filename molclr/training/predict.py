@@ -6,31 +6,42 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import pandas as pd
 
+from molclr.chem.seen import warn_of_unseen
 from molclr.config import Compute
+from molclr.data.canonicalize import canonicalize
 from molclr.data.featurize import featurize
-from molclr.data.molecules import canonicalize, read_molecules, read_refusals
+from molclr.data.molecules import read_molecules, read_refusals
 from molclr.data.store import GraphStore
+from molclr.distributed import tell
 from molclr.errors import MolclrError
 from molclr.files import replacing
 from molclr.training.device import prepare
 from molclr.training.finetune import load_predictor
+from molclr.training.graphs import graphs_on
 
 
 def predict(
-    table: Path, model: Path, output: Path, compute: Compute, smiles_column: str = "smiles", processes: int = 1
+    table: Path,
+    model: Path,
+    output: Path,
+    compute: Compute,
+    smiles_column: str = "smiles",
+    processes: int = 1,
+    encoder_class: str | None = None,
 ) -> tuple[int, int]:
     """Predict the molecules of a CSV table with the model.safetensors of a fine-tuning; return how many, and refused rows.
 
     `output` (CSV) has every row of `table` in its order: `row` (from 0), `smiles` (canonical; as given where it is refused), a
     column a target with the probability of class 1 or a value in the target's unit, and `reason`. Where a row is refused there
-    is a reason and no prediction. Hydrogens are treated as in training. Raises MolclrError if the files are not what they
-    should be, or every row is refused.
+    is a reason and no prediction. Hydrogens are treated as in training. encoder_class: see
+    `molclr.training.checkpoint.stored_encoder`. Tells on standard error how many molecules have what the encoder never saw in
+    pre-training. Raises MolclrError if the files are not what they should be, or every row is refused.
     """
     if output.resolve() in [
         model.with_name(name).resolve() for name in ("predictions.csv", "metrics.json", "history.csv")
     ]:
         raise MolclrError(f"'{output}' belongs to the run that made the model; name another file.")
-    predictor, explicit_hydrogens = load_predictor(model)
+    predictor, explicit_hydrogens = load_predictor(model, encoder_class)
     device = prepare(compute)
     output.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=output.parent, prefix=f".{output.stem}.") as folder:
@@ -38,7 +49,11 @@ def predict(
         canonicalize(table, molecules, rejected, smiles_column=smiles_column, targets=[], processes=processes)
         featurize(molecules, graphs, explicit_hydrogens, processes)
         accepted, refused = read_molecules(molecules), read_refusals(rejected)
-        values = predictor.to(device).predict(GraphStore(graphs), np.arange(len(accepted)), device)
+        molecules_here = np.arange(len(accepted))
+        here = graphs_on(device, GraphStore(graphs), molecules_here, predictor.to(device).encoder)
+        values = predictor.predict(here, molecules_here)
+    if warning := warn_of_unseen(predictor.seen, accepted["smiles"].tolist(), explicit_hydrogens):
+        tell(f"molclr: warning: {warning}")
     targets = list(predictor.run.targets)
     predicted = accepted.join(pd.DataFrame(values, columns=targets))
     rows = pd.concat([predicted, refused]).sort_values("row")[["row", "smiles", *targets, "reason"]]

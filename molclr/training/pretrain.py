@@ -1,6 +1,8 @@
 """Contrastive pre-training of an encoder on unlabelled molecules (paper, Fig. 1 and Methods)."""
 
 import time
+from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -10,38 +12,29 @@ from torch import Tensor, nn
 
 from molclr.batch import GraphBatch
 from molclr.config import EncoderName, EncoderShape, Pretrain
-from molclr.data.corpus import CorpusSplit
+from molclr.data.corpus import RULE, CorpusSplit, seen_in_store, split_corpus
 from molclr.data.store import GraphStore
-from molclr.distributed import gather, process_group, processes, rank, share, sum_gradients, tell
+from molclr.distributed import process_group, processes, rank, tell
 from molclr.errors import MolclrError
 from molclr.files import write_rows
-from molclr.models.augment import augment
-from molclr.models.encoder import Encoder
-from molclr.models.heads import ProjectionHead
-from molclr.models.nt_xent import nt_xent
+from molclr.models.augment import augmentation_steps
 from molclr.progress import progress
 from molclr.seeds import derive_seed
-from molclr.shuffle import Shuffle
+from molclr.training.channels import dead_channels
 from molclr.training.checkpoint import copy_weights, save_encoder
-from molclr.training.device import mixed_precision, prepare
+from molclr.training.contrast import Contrast, ContrastiveModel, can_be_captured, contrast_of
+from molclr.training.device import flushing_subnormals, prepare
 from molclr.training.kept import identity, keep_finished, take_finished
+from molclr.training.optimizer import adam, rate_of
 from molclr.training.schedule import learning_rate
 from molclr.training.state import Interruption, TrainingState, alone_in, remove_checkpoints_of
+from molclr.training.step import CapturedStep, Step
+
+STEPS_BETWEEN_LOOKS = 100
+"""Steps after which the device is asked whether all was finite: it has to finish its work to answer."""
 
 
-class ContrastiveModel(nn.Module):
-    """Encoder and projection head: a batch of views to z, float (num_graphs, projection)."""
-
-    def __init__(self, name: EncoderName, shape: EncoderShape, settings: Pretrain) -> None:
-        super().__init__()
-        self.encoder = Encoder(name, shape, settings.dropout)
-        self.projection = ProjectionHead(shape.feature, settings.projection)
-
-    def forward(self, view: GraphBatch) -> Tensor:
-        """The projection z of one view of a batch."""
-        return self.projection(self.encoder(*view))
-
-
+@flushing_subnormals()
 def pretrain(
     graphs: Path,
     folder: Path,
@@ -79,105 +72,121 @@ def _pretrain(
     begin_anew: bool,
 ) -> None:
     store = GraphStore(graphs)
-    corpus = CorpusSplit(len(store), settings.validation_share, settings.seed)
-    batch_size = min(settings.batch_size, corpus.train)
-    steps = corpus.train // batch_size
-    if processes() > min(batch_size, corpus.held_out):
+    corpus = split_corpus(len(store), settings.validation_fraction, settings.seed)
+    augmentation_steps(settings.augmentation)  # An unknown augmentation is told before anything is trained.
+    batch_size = min(settings.batch_size, len(corpus.train))
+    steps = len(corpus.train) // batch_size
+    if processes() > min(batch_size, len(corpus.held_out)):
         raise MolclrError(
             f"{processes()} processes have too few molecules in a batch; use fewer, or a larger batch_size."
         )
 
     torch.manual_seed(derive_seed(settings.seed, "weights"))
     model = ContrastiveModel(name, shape, settings).to(device)
-    optimizer = torch.optim.Adam(model.parameters(), weight_decay=settings.weight_decay, fused=True)
+    optimizer = adam(model, settings)
     run = TrainingState(folder, model, optimizer, decided_by, begin_anew)
+    rate = rate_of(optimizer)
+    held_out = batches_to_hold_out(corpus, settings)
+    all_batches = (batches_of_epoch(corpus, settings, epoch) for epoch in range(settings.epochs))
+    contrast = contrast_of(model, store, settings, device, chain([held_out], all_batches))
+    step = Step(model, optimizer, lambda batch, streams: contrast.loss(batch, streams)[0])
+    learn = CapturedStep(step, model) if can_be_captured(contrast) else step
 
     for epoch in range(run.epoch, settings.epochs):
         label = f"{name} epoch {epoch + 1}/{settings.epochs}"
-        start, first_step = time.monotonic(), run.step
-        order = Shuffle(corpus.train, derive_seed(settings.seed, "order", epoch))
-        rate = optimizer.param_groups[0]["lr"] = learning_rate(settings, epoch)
+        rows = batches_of_epoch(corpus, settings, epoch)
+        streams = view_streams(settings, device, "views", epoch)
+        rate.fill_(learning_rate(settings, epoch))
+        start, first = time.monotonic(), run.step
+        step.begin(run.loss_sum)
         model.train()
         with Interruption() as interruption:
-            for step in progress(range(run.step, steps), label=label, unit="step", silent=rank() > 0):
-                rows = corpus.to_train_on(order.at(np.arange(step * batch_size, (step + 1) * batch_size)))
-                seed = derive_seed(settings.seed, "views", epoch, step)
-                loss, _ = contrastive_loss(model, store.batch(rows), settings, device, seed)
-                optimizer.zero_grad()
-                loss.backward()
-                sum_gradients(model.parameters())
-                require_finite(loss, model, f"epoch {epoch + 1}, step {step + 1}", rows)
-                optimizer.step()
-                run.end_step(float(loss.detach()))
+            for batch in progress(contrast.batches(rows[first:]), steps - first, label, "step", silent=rank() > 0):
+                torch.manual_seed(derive_seed(settings.seed, "dropout", epoch, run.step, rank()))
+                learn(batch, streams)
+                run.step += 1
                 if interruption.came_anywhere():
                     break
-                run.save_now_and_then(checkpoint_seconds)
+                due = run.is_due(checkpoint_seconds)
+                if due or run.step % STEPS_BETWEEN_LOOKS == 0:
+                    run.loss_sum = finite_loss(step, rows[first:], f"epoch {epoch + 1}", first)
+                if due:
+                    run.save()
+            run.loss_sum = finite_loss(step, rows[first:], f"epoch {epoch + 1}", first)
             run.save()
-        speed = (steps - first_step) * batch_size / (time.monotonic() - start)
-        validation_loss, accuracy = validate(model, store, corpus, settings, device)
-        run.end_epoch(validation_loss, accuracy, rate)
+        speed = (steps - first) * batch_size / (time.monotonic() - start)
+        validation_loss, accuracy = validate(model, contrast, held_out, settings, device)
+        dead = dead_channels(model.encoder, held_out_graphs(store, corpus, device))
+        run.end_epoch(validation_loss, accuracy, learning_rate(settings, epoch), dead)
         tell(f"{label}: validation loss {validation_loss:.4f}, accuracy {accuracy:.3f}, {speed:.0f} molecules/s")
 
     if rank() == 0:
         about_corpus: dict[str, float | str] = {
-            "rule": corpus.RULE,
-            "share": settings.validation_share,
+            "rule": RULE,
+            "fraction": settings.validation_fraction,
             "seed": settings.seed,
+            "corpus": store.identity(),
         }
+        seen = seen_in_store(store)
         write_rows(folder / "history.csv", run.history)
-        save_encoder(folder / "encoder.safetensors", model.encoder, run.best, about_corpus)
-        save_encoder(folder / "last.safetensors", model.encoder, copy_weights(model.encoder), about_corpus)
+        save_encoder(folder / "encoder.safetensors", model.encoder, run.best, about_corpus, seen)
+        save_encoder(folder / "last.safetensors", model.encoder, copy_weights(model.encoder), about_corpus, seen)
         keep_finished(folder, decided_by)
         run.remove()
 
 
-def contrastive_loss(
-    model: ContrastiveModel, batch: GraphBatch, settings: Pretrain, device: torch.device, seed: int
-) -> tuple[Tensor, Tensor]:
-    """NT-Xent and contrastive accuracy of two views of `batch`; `seed` decides the views and dropout.
+def batches_of_epoch(corpus: CorpusSplit, settings: Pretrain, epoch: int) -> np.ndarray:
+    """Positions of the molecules to train on in each step: int64 (steps, B). What does not fill a batch is left out."""
+    order = np.random.default_rng(derive_seed(settings.seed, "order", epoch)).permutation(corpus.train)
+    return _full_batches(order, settings.batch_size)
 
-    The views go through the network one after the other: batch norm sees each by itself, as in the official code. Of several
-    processes, each makes the views of the whole batch, so that they are those of a single process, and embeds its share; all
-    contrast all.
+
+def batches_to_hold_out(corpus: CorpusSplit, settings: Pretrain) -> np.ndarray:
+    """Positions of held-out molecules: int64 (num_batches, B). The loss depends on the size of a batch, so all are full."""
+    return _full_batches(corpus.held_out, settings.batch_size)
+
+
+def _full_batches(molecules: np.ndarray, batch_size: int) -> np.ndarray:
+    """Consecutive batches, or a single one of all molecules if they are too few."""
+    size = min(batch_size, len(molecules))
+    return molecules[: len(molecules) // size * size].reshape(-1, size)
+
+
+def view_streams(settings: Pretrain, device: torch.device, *purpose: int | str) -> Tensor:
+    """The seeds of the two views, int64 (2,), for example of ("views", epoch)."""
+    return torch.tensor([derive_seed(settings.seed, *purpose, view) for view in range(2)], device=device)
+
+
+def finite_loss(step: Step, rows: np.ndarray, where: str, first: int) -> float:
+    """Sum of the losses so far. Raises MolclrError if a loss or its gradient was not finite; no weight has changed since then.
+
+    rows: int64 (num_steps, B), positions in the store of each batch since the step `first` (from 0).
     """
-    generator = torch.Generator().manual_seed(seed)
-    torch.manual_seed(derive_seed(seed, "dropout", rank()))
-    own = share(batch.num_graphs)
-    views = [augment(batch, settings.augmentation, generator).part(own).to(device) for _ in range(2)]
-    with mixed_precision(settings, device):
-        first, second = (gather(model(view).float(), batch.num_graphs) for view in views)
-    return nt_xent(first, second, settings.temperature)
-
-
-def require_finite(loss: Tensor, model: nn.Module, where: str, rows: np.ndarray) -> None:
-    """Raise MolclrError, with the positions `rows` of the batch in the store, if the loss or its gradient is not finite.
-
-    The weights are then still those of before the step.
-    """
-    gradient = torch.nn.utils.get_total_norm([p.grad for p in model.parameters() if p.grad is not None])
-    if not (loss.isfinite() and gradient.isfinite()):
+    if float(step.failed):
+        number = int(step.good)
         raise MolclrError(
-            f"The loss is {float(loss.detach())} and the norm of its gradient {float(gradient)} in {where}; lower "
-            "pretrain.learning_rate or raise the temperature. The batch is these rows of the graph store: "
-            f"{', '.join(map(str, rows))}."
+            f"The loss or its gradient is not finite in {where}, step {first + number + 1}; lower pretrain.learning_rate or "
+            "raise the temperature. The weights are those before that step. Its batch is these rows of the graph store: "
+            f"{', '.join(map(str, rows[number]))}."
         )
+    return float(step.loss_sum)
 
 
 @torch.no_grad()
 def validate(
-    model: ContrastiveModel, store: GraphStore, corpus: CorpusSplit, settings: Pretrain, device: torch.device
+    model: nn.Module, contrast: Contrast, held_out: np.ndarray, settings: Pretrain, device: torch.device
 ) -> tuple[float, float]:
-    """Mean loss and contrastive accuracy on the held-out molecules, with the same views in every epoch.
-
-    The loss depends on the number of negatives, so an incomplete last batch is left out unless it is the only one.
-    """
+    """Mean loss and contrastive accuracy of the batches `held_out`, int64 (num_batches, B), with the same views in each epoch."""
     model.eval()
-    size = min(settings.batch_size, corpus.held_out)
-    losses, accuracies = [], []
-    for first in range(0, corpus.held_out - size + 1, size):
-        seed = derive_seed(settings.seed, "validation views", first)
-        rows = corpus.to_hold_out(np.arange(first, first + size))
-        loss, accuracy = contrastive_loss(model, store.batch(rows), settings, device, seed)
-        losses.append(float(loss))
-        accuracies.append(float(accuracy))
-    return float(np.mean(losses)), float(np.mean(accuracies))
+    streams = view_streams(settings, device, "validation views")
+    found = [torch.stack(contrast.loss(batch, streams)) for batch in contrast.batches(held_out)]
+    loss, accuracy = torch.stack(found).double().mean(0).tolist()
+    return loss, accuracy
+
+
+def held_out_graphs(
+    store: GraphStore, corpus: CorpusSplit, device: torch.device, molecules: int = 2048
+) -> Iterator[GraphBatch]:
+    """The first `molecules` of those that are held out, as they are, in batches on `device`."""
+    for first in range(0, min(molecules, len(corpus.held_out)), 512):
+        yield store.batch(corpus.held_out[first : min(first + 512, molecules)]).to(device)

@@ -95,10 +95,9 @@ class TrainingState:
         tell(f"{problem.partition(';')[0]}; it is kept in '{place}', and a new one begins.")
         self.given_up, self.path_is_good = place, False
 
-    def save_now_and_then(self, seconds: float) -> None:
-        """Write a checkpoint if the last one is `seconds` old."""
-        if time.monotonic() - self.saved_at >= seconds:
-            self.save()
+    def is_due(self, seconds: float) -> bool:
+        """Whether the last checkpoint is `seconds` old."""
+        return time.monotonic() - self.saved_at >= seconds
 
     def save(self) -> None:
         """Write a checkpoint, and keep the one before. Only the first process does: all have the same state."""
@@ -128,13 +127,11 @@ class TrainingState:
         self.previous.unlink(missing_ok=True)
         self.path.unlink(missing_ok=True)
 
-    def end_step(self, loss: float) -> None:
-        """Count a step."""
-        self.loss_sum += loss
-        self.step += 1
+    def end_epoch(self, validation_loss: float, accuracy: float, rate: float, dead: list[float]) -> None:
+        """Record the epoch, keep the encoder if it is the best so far, and write history.csv and a checkpoint.
 
-    def end_epoch(self, validation_loss: float, accuracy: float, rate: float) -> None:
-        """Record the epoch, keep the encoder if it is the best so far, and write history.csv and a checkpoint."""
+        dead: the fraction of dead channels of each layer.
+        """
         if all(validation_loss < row["validation_loss"] for row in self.history):
             self.best = copy_weights(self.model.get_submodule("encoder"))
         self.history.append(
@@ -145,6 +142,7 @@ class TrainingState:
                 "validation_loss": validation_loss,
                 "contrastive_accuracy": accuracy,
                 "learning_rate": rate,
+                **{f"dead_channels_{layer}": fraction for layer, fraction in enumerate(dead, 1)},
             }
         )
         self.epoch, self.step, self.loss_sum = self.epoch + 1, 0, 0.0

@@ -1,9 +1,11 @@
 import csv
+import re
 
 import pytest
 from paths import FIXTURES
 from rdkit import Chem
 
+from molclr.chem import smiles as smiles_module
 from molclr.chem.smiles import MAX_ATOMS, RefusedMolecule, canonical_smiles, canonicalize_all, read_molecule
 
 REFUSED = {
@@ -100,3 +102,26 @@ def test_rdkit_is_silent_here_and_speaks_again_afterwards(capfd):
     assert capfd.readouterr().err == ""
     Chem.MolFromSmiles("C1CC")
     assert "SMILES Parse Error" in capfd.readouterr().err
+
+
+def test_canonical_smiles_that_are_read_again_stay_the_same():
+    """RDKit's first canonical SMILES of this molecule is not its own; its last one is."""
+    with (FIXTURES / "b20_flipflop.csv").open() as file:
+        spellings = [row["smiles"] for row in csv.DictReader(file)]
+    first = canonical_smiles(read_molecule(spellings[0]))
+    assert canonical_smiles(read_molecule(first)) != first
+    verdicts = canonicalize_all(spellings)
+    assert len(set(verdicts)) == 1
+    assert canonicalize_all(verdicts) == verdicts
+
+
+def test_what_does_not_read_back_is_rejected():
+    unreadable, no_element = canonicalize_all(["COC(=O)c1cccc(NC(=O)c2cc3cccc3oc=2=O)c1", "[#200]"])
+    assert isinstance(unreadable, RefusedMolecule) and isinstance(no_element, RefusedMolecule)
+    assert re.match(r"its canonical SMILES '.*' is rejected \(RDKit: Can't kekulize", unreadable.reason)
+
+
+def test_canonical_smiles_that_never_settle_are_rejected(monkeypatch):
+    monkeypatch.setattr(smiles_module, "canonical_smiles", lambda molecule: "C" * (molecule.GetNumAtoms() + 1))
+    (verdict,) = canonicalize_all(["CC"])
+    assert isinstance(verdict, RefusedMolecule) and "changes each time it is read" in verdict.reason

@@ -3,7 +3,7 @@ import csv
 import pytest
 
 from molclr.data.audit import BenchmarkFiles, audit, undefined_stereo, write_audit
-from molclr.data.molecules import canonicalize
+from molclr.data.canonicalize import canonicalize
 from molclr.data.splits import write_split
 from molclr.errors import MolclrError
 

@@ -33,7 +33,7 @@ def test_numbers_of_targets_are_the_papers():
 
 
 def test_only_qm9_is_split_at_random():
-    assert [key for key, benchmark in BENCHMARKS.items() if benchmark.split == "random"] == ["qm9"]
+    assert {key: b.split for key, b in BENCHMARKS.items() if b.split != "scaffold"} == {"qm9": "random-0"}
 
 
 def test_units():
@@ -62,7 +62,7 @@ def test_unknown_name_lists_the_known_ones():
     ("change", "message"),
     [
         ({"metrik": "mae"}, r"'benchmarks.qm9.metrik': Extra inputs are not permitted"),
-        ({"metric": "roc_auc"}, "roc_auc does not suit regression"),
+        ({"split": "Random"}, "'benchmarks.qm9.split': String should match pattern"),
         ({"unit": {"mu": "D"}}, "'benchmarks.qm9.unit': 'unit' has to name every target"),
         ({"sources": []}, "'benchmarks.qm9.sources'"),
         ({"fingerprint": "abc"}, "'benchmarks.qm9.fingerprint'"),

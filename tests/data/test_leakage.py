@@ -5,8 +5,9 @@ import pytest
 
 from molclr.data import leakage
 from molclr.data.audit import BenchmarkFiles
+from molclr.data.canonicalize import canonicalize
 from molclr.data.leakage import exclude, liken, measure_leakage, read_tests
-from molclr.data.molecules import canonicalize, read_molecules
+from molclr.data.molecules import read_molecules
 
 TESTS = {
     "one": ["N[C@@H](C)C(=O)O", "Cc1ccccc1", "C1CCCCC1O", "CCCl"],

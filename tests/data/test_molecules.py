@@ -7,8 +7,10 @@ import pyarrow.parquet as pq
 import pytest
 from paths import FIXTURES
 
-from molclr.data import molecules
-from molclr.data.molecules import FirstRows, canonicalize, read_molecules, target_columns
+from molclr.data import canonicalize as module
+from molclr.data.canonicalize import canonicalize
+from molclr.data.molecules import read_molecules, target_columns
+from molclr.data.repeats import FirstRows
 from molclr.errors import MolclrError
 
 
@@ -166,7 +168,7 @@ def test_limit_takes_evenly_spaced_rows(run, limit, rows):
 
 
 def test_unique_keeps_the_first_occurrence(run, monkeypatch):
-    monkeypatch.setattr(molecules, "ROWS_PER_PART", 2)  # duplicates within a part and between parts
+    monkeypatch.setattr(module, "ROWS_PER_PART", 2)  # duplicates within a part and between parts
     text = "smiles,y\nOCC,x\nCCO,1\nC(O)C,2\nCCN,3\nC1CC,4\nNCC,5\nCCO,6\n"
     table, refusals = run(text, unique=True)
     assert table["row"].tolist() == [1, 3]
@@ -193,7 +195,7 @@ def test_first_rows_of_many_parts():
 
 
 def test_the_number_of_processes_does_not_show(tmp_path, monkeypatch):
-    monkeypatch.setattr(molecules, "ROWS_PER_PART", 50)
+    monkeypatch.setattr(module, "ROWS_PER_PART", 50)
     written = []
     for processes in (1, 2):
         output, rejected = tmp_path / f"{processes}.parquet", tmp_path / f"{processes}.csv"
@@ -212,3 +214,11 @@ def test_the_first_row_and_rows_without_labels_are_refused_when_asked(tmp_path):
     assert rejected == ['0,C,"the first row, which the official code does not read"', "2,CCC,it has no label"]
     canonicalize(raw, tmp_path / "m.parquet", tmp_path / "r.csv", targets=["a"], labelled=True)
     assert read_molecules(tmp_path / "m.parquet")["row"].tolist() == [0, 3]
+
+
+def test_lines_that_begin_with_a_smiles(tmp_path):
+    (tmp_path / "corpus.smi").write_text("CCO ethanol 1\n\nOCC\tagain\nC1CC, ring\nC\n")
+    output, rejected = tmp_path / "table.parquet", tmp_path / "rejected.csv"
+    assert canonicalize(tmp_path / "corpus.smi", output, rejected, targets=[], unique=True) == (2, 2)
+    assert read_molecules(output)["row"].tolist() == [0, 3]
+    assert [(row, smiles) for row, smiles, _ in read_rejected(rejected)] == [(1, "OCC"), (2, "C1CC,")]

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 from paths import FIXTURES
 
-from molclr.data.molecules import canonicalize, read_molecules
-from molclr.data.splits import random_split, read_split, subset_indices, write_split
+from molclr.data.canonicalize import canonicalize
+from molclr.data.molecules import read_molecules
+from molclr.data.splits import SCHEMES, random_split, write_given_split, write_split
+from molclr.data.subsets import read_split, subset_indices
 from molclr.errors import MolclrError
 
 
@@ -28,7 +30,7 @@ def hiv(tmp_path):
     return tmp_path / "hiv.parquet"
 
 
-@pytest.mark.parametrize("scheme", ["scaffold", "random"])
+@pytest.mark.parametrize("scheme", SCHEMES)
 def test_every_molecule_is_in_one_subset(hiv, tmp_path, scheme):
     sizes = write_split(hiv, tmp_path / "split.csv", scheme)
     with (tmp_path / "split.csv").open(newline="") as file:
@@ -41,7 +43,7 @@ def test_every_molecule_is_in_one_subset(hiv, tmp_path, scheme):
     assert sizes["train"] in (239, 241) and sizes["valid"] in (29, 30)
 
 
-@pytest.mark.parametrize("scheme", ["scaffold", "random"])
+@pytest.mark.parametrize("scheme", SCHEMES)
 def test_the_same_bytes_again(hiv, tmp_path, scheme):
     for name in ("first.csv", "second.csv"):
         write_split(hiv, tmp_path / name, scheme, seed=3)
@@ -73,6 +75,42 @@ def test_a_repeated_molecule_is_in_one_subset():
         subsets = [{smiles[index] for index in own} for own in indices]
         assert len(set.union(*subsets)) == sum(map(len, subsets)) == 26
         assert tuple(map(len, indices)) == (80, 10, 10)
+
+
+def test_an_unknown_scheme_is_an_error(hiv, tmp_path):
+    with pytest.raises(MolclrError, match="no split scheme 'butina'; there are scaffold, random"):
+        write_split(hiv, tmp_path / "split.csv", "butina")
+
+
+@pytest.fixture
+def folds(tmp_path):
+    """A raw table whose rows say train, valid and test, with a row that is rejected and an empty line."""
+    rows = ["SMILES,fold", "C,train", "CC,valid", "", "not a molecule,banana", "CCC,test ", "CCCC,train"]
+    (tmp_path / "folds.csv").write_text("\n".join(rows) + "\n")
+    canonicalize(tmp_path / "folds.csv", tmp_path / "f.parquet", tmp_path / "f.csv", smiles_column="SMILES", targets=[])
+    return tmp_path / "folds.csv"
+
+
+def test_a_split_that_the_table_gives(folds, tmp_path):
+    sizes = write_given_split(tmp_path / "f.parquet", tmp_path / "split.csv", folds, "fold")
+    assert sizes == {"train": 2, "valid": 1, "test": 1}
+    assert (tmp_path / "split.csv").read_text() == "row,subset\n0,train\n1,valid\n3,test\n4,train\n"
+
+
+@pytest.mark.parametrize(
+    ("edit", "column", "message"),
+    [
+        (("CCC,test", "CCC,holdout"), "fold", "Row 3 of '.*folds.csv' has 'holdout' in the column 'fold'"),
+        (("CCC,test ", "CCC,train"), "fold", "puts no accepted molecule in test"),
+        (("", ""), "split", "has no column 'split'; its columns are: SMILES, fold"),
+        (("CCCC,train\n", ""), "fold", "was not made of"),
+    ],
+)
+def test_a_given_split_that_cannot_be_right(folds, tmp_path, edit, column, message):
+    folds.write_text(folds.read_text().replace(*edit))
+    with pytest.raises(MolclrError, match=message):
+        write_given_split(tmp_path / "f.parquet", tmp_path / "split.csv", folds, column)
+    assert not (tmp_path / "split.csv").exists()
 
 
 def test_positions_in_the_table(hiv, tmp_path):

@@ -159,3 +159,15 @@ def test_a_directed_graph_is_refused():
     one_way = Data(torch.zeros(2, 2, dtype=torch.long), torch.tensor([[0], [1]]), torch.zeros(1, 2, dtype=torch.long))
     with pytest.raises(ValueError, match="both directions"):
         from_pyg(Batch.from_data_list([one_way]))
+
+
+def test_all_rows_and_the_identity_of_molecules_in_a_file_and_in_memory(smiles, tmp_path):
+    part = featurize_part(smiles)
+    write_store(tmp_path / "graphs.safetensors", [part])
+    identities = set()
+    for store in (GraphStore(tmp_path / "graphs.safetensors"), GraphStore.of(part)):
+        for name in ("atoms", "bonds", "bond_features", "smiles_crc"):
+            assert np.array_equal(np.concatenate(list(store.rows(name, at_a_time=5))), part[name])
+        identities.add(store.identity())
+    assert len(identities) == 1
+    assert GraphStore.of(featurize_part(smiles[::-1])).identity() not in identities

@@ -130,13 +130,14 @@ def test_benchmark_bars_show_the_tables_values(tmp_path, paths, figure_of):
     assert panels["FreeSolv"].get_xlabel() == "RMSE (kcal/mol)\nlower is better"
 
 
-def test_the_papers_mark_is_hollow_when_its_value_is_not_confirmed(tmp_path, paths, figure_of):
+def test_the_papers_value_is_drawn_only_where_it_is_confirmed(tmp_path, paths, figure_of):
     saved = figure_of(benchmarks)
     benchmarks.benchmark_bars(*result_tables(tmp_path, CLASSIFICATION, REGRESSION), *paths)
     axes = saved[0].axes[0]
     diamonds = [line for line in axes.lines if line.get_marker() == "D"]
-    faces = [(value, line.get_markerfacecolor()) for line in diamonds for value in line.get_xdata()]
-    assert sorted(faces) == [(71.4, "white"), (73.6, "0.15")]
+    drawn = [value for line in diamonds for value in line.get_xdata() if not np.isnan(value)]
+    assert drawn == [73.6], "RF's 71.4 is not confirmed"
+    assert [text.get_text() for text in saved[0].legends[0].get_texts()] == ["this run", "paper, confirmed values only"]
 
 
 @pytest.mark.parametrize("kept", ["classification", "regression"])
@@ -146,10 +147,17 @@ def test_benchmark_bars_of_one_task(tmp_path, paths, kept):
     assert_drawn(*paths)
 
 
-def test_bars_of_a_model_and_benchmark_that_the_paper_does_not_have(tmp_path, paths):
-    own = [("Own assay", "Chemprop", "MAE", None, 2.5, None, None, None, None)]
+def test_bars_of_a_model_and_benchmark_that_the_paper_does_not_have(tmp_path, paths, figure_of):
+    own = [
+        ("Own assay", "Chemprop", "MAE", None, 2.5, None, None, None, None),
+        ("Other assay", "Chemprop", "R²", None, -0.2, None, None, None, None),
+    ]
+    saved = figure_of(benchmarks)
     benchmarks.benchmark_bars(*result_tables(tmp_path, regression=own), *paths)
     assert_drawn(*paths)
+    assert saved[0].legends == [], "nothing of the paper's to explain"
+    low, high = saved[0].axes[1].get_xlim()
+    assert low <= -0.2 and high == 1, "below the range of the bar's start, up to the best"
 
 
 def test_empty_tables_are_an_error(tmp_path, paths):

@@ -4,20 +4,90 @@ import math
 
 import numpy as np
 import pytest
-from sklearn.metrics import mean_absolute_error, roc_auc_score, root_mean_squared_error
+from scipy.stats import spearmanr
+from sklearn.metrics import (
+    average_precision_score,
+    mean_absolute_error,
+    r2_score,
+    roc_auc_score,
+    root_mean_squared_error,
+)
 
+from molclr.data.catalogue import load_catalogue
 from molclr.errors import MolclrError
-from molclr.evaluation.metrics import better, roc_auc, score
+from molclr.evaluation.benchmarks import check_labels_of
+from molclr.evaluation.metrics import METRICS, better, find_label, find_metric, metrics_of, roc_auc, score
+from molclr.training.finetune import SUPERVISED_LOSSES
 
 MISSING = np.nan
 
 
+REFERENCES = {
+    "roc_auc": roc_auc_score,
+    "pr_auc": average_precision_score,
+    "rmse": root_mean_squared_error,
+    "mae": mean_absolute_error,
+    "r2": r2_score,
+    "spearman": lambda labels, predictions: spearmanr(labels, predictions).statistic,
+}
+
+
 @pytest.mark.parametrize("levels", [3, 1000])
-def test_roc_auc_agrees_with_scikit_learn_with_and_without_ties(levels):
+@pytest.mark.parametrize("name", METRICS)
+def test_every_metric_agrees_with_a_library_with_and_without_ties(name, levels):
     generator = np.random.default_rng(0)
     labels = (generator.random(500) < 0.2).astype(float)
+    if METRICS[name].task == "regression":
+        labels += generator.integers(levels, size=500)
     predictions = generator.integers(levels, size=500) / levels + 0.1 * labels
-    assert roc_auc(labels, predictions) == pytest.approx(roc_auc_score(labels, predictions), abs=1e-12)
+    value = METRICS[name].function(labels, predictions)
+    assert value == pytest.approx(REFERENCES[name](labels, predictions), abs=1e-12)
+    assert METRICS[name].range[0] <= value <= METRICS[name].range[1]
+
+
+def test_every_metric_has_a_loss_and_a_name_of_its_own():
+    assert {metric.loss for metric in METRICS.values()} == set(SUPERVISED_LOSSES)
+    for metric in METRICS.values():
+        assert find_label(metric.label) is metric
+    assert metrics_of("classification") == ["roc_auc", "pr_auc"]
+
+
+def test_the_metrics_and_schemes_of_the_catalogue_are_known():
+    for key, benchmark in load_catalogue().benchmarks.items():
+        check_labels_of(key, benchmark)
+
+
+def test_an_unknown_metric_is_an_error_everywhere():
+    with pytest.raises(MolclrError, match="no metric 'banana'; there are roc_auc, pr_auc, rmse, mae, r2, spearman"):
+        find_metric("banana")
+    with pytest.raises(MolclrError, match="no metric 'banana'"):
+        score("banana", np.zeros((2, 1)), np.zeros((2, 1)), ["lipo"])
+    with pytest.raises(MolclrError, match="no metric 'banana'"):
+        better("banana", 1.0, than=2.0)
+    with pytest.raises(MolclrError, match="names the metric 'Banana'"):
+        find_label("Banana")
+
+
+@pytest.mark.parametrize(
+    ("metric", "labels", "predictions", "reason"),
+    [
+        ("pr_auc", [0, 0], [0.1, 0.2], "one class"),
+        ("pr_auc", [1, 1], [0.1, 0.2], "one class"),
+        ("r2", [2, 2], [1, 3], "all labels are equal"),
+        ("r2", [2], [1], "all labels are equal"),
+        ("spearman", [2, 2], [1, 3], "all labels are equal"),
+        ("spearman", [2, 3], [1, 1], "all predictions are equal"),
+    ],
+)
+def test_an_undefined_score_says_why(metric, labels, predictions, reason):
+    result = score(metric, np.array(labels, float)[:, None], np.array(predictions, float)[:, None], ["target"])
+    assert math.isnan(result.value) and result.left_out == {"target": reason}
+
+
+def test_random_ranking_has_the_fraction_of_positives_as_pr_auc():
+    generator = np.random.default_rng(0)
+    labels = (generator.random(20_000) < 0.05).astype(float)[:, None]
+    assert score("pr_auc", labels, generator.random((20_000, 1)), ["MUV-466"]).value == pytest.approx(0.05, abs=0.01)
 
 
 def test_a_tie_counts_one_half():
@@ -58,7 +128,7 @@ def test_equal_labels_are_no_reason_to_leave_out_an_error():
     assert score("rmse", np.zeros((3, 1)), np.ones((3, 1)), ["freesolv"]).value == 1
 
 
-@pytest.mark.parametrize("metric", ["roc_auc", "rmse", "mae"])
+@pytest.mark.parametrize("metric", METRICS)
 def test_without_any_label_there_is_no_score(metric):
     result = score(metric, np.full((4, 2), MISSING), np.zeros((4, 2)), ["CT_TOX", "FDA_APPROVED"])
     assert math.isnan(result.value)

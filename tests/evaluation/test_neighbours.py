@@ -78,5 +78,5 @@ def test_a_table_that_went_through_pandas(tmp_path):
 
 def test_a_file_without_embeddings(tmp_path):
     (tmp_path / "h.parquet").write_text("row,smiles\n")
-    with pytest.raises(MolclrError, match="no table of embeddings"):
+    with pytest.raises(MolclrError, match="not a table of embeddings"):
         write_neighbours(tmp_path / "h.parquet", tmp_path / "h.parquet", tmp_path / "near.csv", 1)

@@ -18,7 +18,8 @@ PREDICTIONS = np.array([[0.8, 0.1], [0.5, 1 / 3], [0.3, 0.2]])
 
 
 @pytest.mark.parametrize(
-    ("task", "metric", "suitable"), [("classification", "rmse", "roc_auc"), ("regression", "roc_auc", "rmse or mae")]
+    ("task", "metric", "suitable"),
+    [("classification", "rmse", "roc_auc or pr_auc"), ("regression", "roc_auc", "rmse or mae or r2 or spearman")],
 )
 def test_a_metric_suits_its_task(task, metric, suitable):
     with pytest.raises(MolclrError, match=f"The metric {metric} does not suit {task}; take {suitable}"):
@@ -46,6 +47,13 @@ def test_the_two_files(tmp_path):
         "per_target": {"FDA_APPROVED": 1.0},
         "left_out": {"CT_TOX": "one class in the test set"},
         "note": "20 trees",
+        "also": {
+            "pr_auc": {
+                "test": 1.0,
+                "per_target": {"FDA_APPROVED": 1.0},
+                "left_out": {"CT_TOX": "one class in the test set"},
+            }
+        },
     }
 
 
@@ -100,6 +108,16 @@ def test_a_file_that_is_no_metrics_is_an_error(tmp_path, text):
     path.write_text(text)
     with pytest.raises(MolclrError, match="does not hold the metrics of a run"):
         read_metrics(path)
+
+
+def test_every_metric_of_the_task_is_in_the_file(tmp_path):
+    run = Run("lipo", "SVM", 0, "regression", "mae", ["lipo"])
+    labels = np.array([[1.0], [2.0], [4.0]])
+    written = write_run(tmp_path, run, ROWS, labels, labels + 1)
+    assert {name: scored.test for name, scored in written.scores().items()} == pytest.approx(
+        {"mae": 1.0, "rmse": 1.0, "r2": 1 - 3 / (42 / 9), "spearman": 1.0}
+    )
+    assert next(iter(written.scores())) == "mae" and read_metrics(tmp_path / "metrics.json") == written
 
 
 def test_a_missing_file_is_an_error(tmp_path):

@@ -7,9 +7,17 @@ import pytest
 
 from molclr.errors import MolclrError
 from molclr.evaluation import statistics
-from molclr.evaluation.metrics import roc_auc, score
+from molclr.evaluation.metrics import METRICS, roc_auc, score
 from molclr.evaluation.runs import Run, write_run
-from molclr.evaluation.statistics import Predictions, difference, differences, scores, weighted_roc_auc
+from molclr.evaluation.statistics import (
+    WEIGHTED,
+    Predictions,
+    difference,
+    differences,
+    one_by_one,
+    scores,
+    weighted_roc_auc,
+)
 
 
 @pytest.fixture
@@ -25,7 +33,33 @@ def test_weighted_roc_auc_is_that_of_the_repeated_molecules(generator):
         assert value == pytest.approx(roc_auc(truth[drawn], guess[drawn]), abs=1e-12)
 
 
-@pytest.mark.parametrize("metric", ["roc_auc", "rmse", "mae"])
+@pytest.mark.parametrize("metric", WEIGHTED)
+def test_the_faster_forms_give_what_one_by_one_gives(generator, metric):
+    """Also in resamples without a label or a class."""
+    truth, guess = generator.integers(2, size=6).astype(float), generator.integers(4, size=6) / 4
+    weights = np.concatenate([generator.multinomial(6, np.full(6, 1 / 6), size=50), np.zeros((1, 6))]).astype(float)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        np.testing.assert_allclose(
+            WEIGHTED[metric](truth, guess, weights), one_by_one(metric, truth, guess, weights), rtol=1e-12
+        )
+
+
+def test_a_metric_without_a_faster_form_has_an_interval_too(generator, monkeypatch):
+    exact, vague = models(generator, (0.3, 1.0), count=60)
+    expected = difference("rmse", exact, vague)
+    monkeypatch.setattr(statistics, "WEIGHTED", {})
+    found = difference("rmse", exact, vague)
+    assert dataclasses.astuple(found) == pytest.approx(dataclasses.astuple(expected))
+    assert difference("spearman", exact, vague).verdict == "better"
+
+
+def test_models_without_a_score_have_no_difference(generator):
+    model = models(generator, (0.3,), count=10)[0]
+    constant = dataclasses.replace(model, values=np.ones_like(model.values))
+    assert np.isnan(difference("spearman", model, constant).value)
+
+
+@pytest.mark.parametrize("metric", METRICS)
 def test_without_resampling_it_is_the_score_of_the_tables(generator, metric):
     labels = generator.integers(2, size=(50, 3)).astype(float)
     labels[generator.random((50, 3)) < 0.3] = np.nan

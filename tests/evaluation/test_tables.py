@@ -7,26 +7,36 @@ import re
 
 import pytest
 
+from molclr.config import OwnBenchmark
 from molclr.errors import MolclrError
+from molclr.evaluation.metrics import METRICS
 from molclr.evaluation.published import published
-from molclr.evaluation.runs import RunMetrics
-from molclr.evaluation.summary import COLUMNS
+from molclr.evaluation.runs import FurtherScore, RunMetrics
+from molclr.evaluation.summary import COLUMNS, SCORE_COLUMNS
 from molclr.evaluation.tables import terminal_summary, write_tables
 
 REGRESSION = {"freesolv": "rmse", "qm8": "mae", "assay": "mae"}
 
 
-def run(benchmark, model, seed, test, left_out=None, note=""):
-    metric = REGRESSION.get(benchmark, "roc_auc")
-    task = "regression" if benchmark in REGRESSION else "classification"
-    return RunMetrics(benchmark, model, seed, task, metric, None, None, test, 204, {}, left_out or {}, note)
+OWN = {
+    "solubility": OwnBenchmark(
+        name="Solubility", table="own.csv", task="regression", metric="r2", targets=["logS"], unit="log mol/L"
+    )
+}
+
+
+def run(benchmark, model, seed, test, left_out=None, note="", metric=None, also=None):
+    metric = metric or REGRESSION.get(benchmark, "roc_auc")
+    task = METRICS[metric].task
+    further = {name: FurtherScore(value, {}, {}) for name, value in (also or {}).items()}
+    return RunMetrics(benchmark, model, seed, task, metric, None, None, test, 204, {}, left_out or {}, note, further)
 
 
 @pytest.fixture
 def tables(tmp_path):
     """Write the tables of some runs; give the CSV's rows, the Markdown and the LaTeX."""
 
-    def write(runs, task="classification", folder="tables"):
+    def write(runs, task="classification", folder="tables", own=None):
         files = []
         for number, metrics in enumerate(runs):
             files.append(tmp_path / f"{number}" / "metrics.json")
@@ -35,7 +45,7 @@ def tables(tmp_path):
             lines = [f"{row},a,{row % 2},{row + 0.5}\n" for row in range(10)]
             (files[-1].parent / "predictions.csv").write_text("row,target,label,prediction\n" + "".join(lines))
         paths = [tmp_path / folder / f"{task}.{suffix}" for suffix in ("csv", "json", "md", "tex", "html")]
-        write_tables(files, task, *paths)
+        write_tables(files, task, own or {}, paths[0], tmp_path / folder / f"{task}_scores.csv", *paths[1:])
         with paths[0].open() as file:
             rows = list(csv.DictReader(file))
         page = paths[4].read_text()
@@ -51,7 +61,7 @@ def cells(markdown, label, nth=0):
     return [[field.strip() for field in row[1:]] for row in rows if row[0].strip() == label][nth]
 
 
-def test_mean_and_sample_deviation_over_seeds_in_percent(tables):
+def test_mean_and_sample_standard_deviation_over_seeds_in_percent(tables):
     rows, _, _ = tables([run("bbbp", "MolCLR_GIN", seed, test) for seed, test in enumerate([0.70, 0.72, 0.74])])
     assert list(rows[0]) == COLUMNS
     assert rows == [
@@ -84,7 +94,7 @@ def test_the_means_are_metrics_that_dvc_compares(tables, tmp_path):
     assert json.loads((tmp_path / "tables/classification.json").read_text()) == {"BBBP": {"RF": 60.0, "GIN": 70.0}}
 
 
-def test_one_seed_has_no_deviation(tables):
+def test_one_seed_has_no_standard_deviation(tables):
     rows, markdown, _ = tables([run("bbbp", "GIN", 0, 0.7)])
     assert rows[0]["std"] == ""
     assert cells(markdown, "GIN") == ["**70.0**"]
@@ -104,11 +114,15 @@ def test_rows_and_columns_stand_in_the_papers_order(tables):
 
 
 def test_the_papers_row_carries_its_marks(tables):
+    rows, markdown, latex = tables([run("muv", model, 0, 0.7) for model in ("RF", "MolCLR_GCN")])
+    assert [cells(markdown, "*paper*", nth) for nth in range(2)] == [["63.2 ± 2.3 †"], ["84.0 ± 1.8 ‡"]]
+    assert "† nobody could confirm this value" in markdown and r"63.2 $\pm$ 2.3$^\dagger$" in latex
     rows, markdown, latex = tables([run("bbbp", model, 0, 0.7) for model in ("RF", "GCN", "MolCLR_GCN")])
-    assert [row["paper_check"] for row in rows] == ["unverified", "verified", "std unverified"]
-    assert [cells(markdown, "*paper*", nth) for nth in range(3)] == [["71.4 ± 0.0 †"], ["71.8 ± 0.9"], ["73.8 ± 0.2 ‡"]]
-    assert "† mean and deviation, ‡ deviation not confirmed" in markdown
-    assert r"71.4 $\pm$ 0.0$^\dagger$" in latex and r"73.8 $\pm$ 0.2$^\ddagger$" in latex
+    assert [row["paper_check"] for row in rows] == ["std unverified", "verified", "std unverified"]
+    assert [cells(markdown, "*paper*", nth) for nth in range(3)] == [["71.4 ± 0.0 ‡"], ["71.8 ± 0.9"], ["73.8 ± 0.2 ‡"]]
+    assert "‡ the mean is confirmed, the standard deviation is not." in markdown
+    assert r"71.4 $\pm$ 0.0$^\ddagger$" in latex and r"73.8 $\pm$ 0.2$^\ddagger$" in latex
+    assert "table 1" in rows[0]["paper_note"], "how the mean was confirmed"
 
 
 def test_marks_that_are_not_used_are_not_explained(tables):
@@ -173,7 +187,7 @@ def test_left_out_targets_and_notes_are_told(tables):
     runs = [run("tox21", "SVM", seed, 0.7, left_out=left_out, note="Trained on a sample.") for seed in range(2)]
     rows, markdown, _ = tables(runs)
     assert (rows[0]["left_out_targets"], rows[0]["note"]) == ("NR-AR", "Trained on a sample.")
-    assert "Tox21: not in the mean, for want of labels or of a second class: NR-AR." in markdown
+    assert "Tox21: not in the mean, since their score is undefined: NR-AR." in markdown
     assert "Tox21, SVM: Trained on a sample." in markdown
 
 
@@ -190,6 +204,46 @@ def test_a_benchmark_that_neither_the_catalogue_nor_the_paper_has(tables):
     assert rows[1]["paper_mean"] == rows[1]["paper_check"] == ""
     assert cells(markdown, "RF") == ["**2.00**", "**0.700**"]
     assert cells(markdown, "*paper*") == ["2.03 ± 0.22", ""]
+
+
+def all_scores(tmp_path, task="classification"):
+    with (tmp_path / f"tables/{task}_scores.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_all_metrics_stand_in_a_table_of_their_own(tables, tmp_path):
+    runs = [run("hiv", "GIN", seed, 0.7 + seed / 10, also={"pr_auc": 0.2 + seed / 10}) for seed in (0, 1)]
+    rows, _, _ = tables([*runs, run("hiv", "RF", 0, 0.6, also={"pr_auc": None})])
+    assert [row["metric"] for row in rows] == ["ROC-AUC", "ROC-AUC"], "the primary one alone"
+    scores = all_scores(tmp_path)
+    assert list(scores[0]) == SCORE_COLUMNS
+    assert [(row["model"], row["metric"], row["primary"], row["unit"], row["mean"]) for row in scores] == [
+        ("RF", "ROC-AUC", "True", "%", "60.000000"),
+        ("RF", "PR-AUC", "False", "%", ""),
+        ("GIN", "ROC-AUC", "True", "%", "75.000000"),
+        ("GIN", "PR-AUC", "False", "%", "25.000000"),
+    ]
+
+
+def test_an_undefined_score_says_why_in_the_table_of_all_metrics(tables, tmp_path):
+    tables([run("tox21", "RF", 0, 0.7, left_out={"NR-AR": "one class in the test set"})])
+    assert all_scores(tmp_path)[0]["left_out_targets"] == "NR-AR: one class in the test set"
+
+
+def test_a_benchmark_of_ones_own_has_its_name_unit_and_metric(tables, tmp_path):
+    runs = [run("solubility", "RF", seed, 0.5, metric="r2", also={"rmse": 1.2}) for seed in (0, 1)]
+    rows, markdown, latex = tables(runs, "regression", own=OWN)
+    assert (rows[0]["benchmark"], rows[0]["metric"], rows[0]["unit"]) == ("Solubility", "R²", "")
+    assert "R² ↑" in markdown and "R$^2$" in latex and "*paper*" not in markdown
+    assert [(row["metric"], row["unit"]) for row in all_scores(tmp_path, "regression")] == [
+        ("R²", ""),
+        ("RMSE", "log mol/L"),
+    ]
+
+
+def test_the_papers_value_stands_beside_its_metric_only(tables):
+    rows, _, _ = tables([run("bbbp", "RF", 0, 0.7, metric="pr_auc")])
+    assert rows[0]["paper_mean"] == rows[0]["paper_check"] == ""
 
 
 def test_a_task_without_runs_gives_headers(tables):
@@ -229,6 +283,12 @@ def test_the_papers_tables_are_whole():
     assert len(paper) == 11 * 13
     assert not paper.duplicated(["method", "benchmark"]).any()
     assert set(paper["check"]) == {"verified", "std unverified", "unverified"}
+    assert (paper["check"] == "unverified").sum() == 46, "as the README says"
+    repeated = paper[
+        paper["method"].isin(["RF", "SVM", "MGCN", "D-MPNN", "MolCLR_GIN"])
+        & paper["benchmark"].isin(["BBBP", "Tox21", "ClinTox", "HIV", "BACE", "SIDER"])
+    ]
+    assert len(repeated) == 30 and "unverified" not in set(repeated["check"])
     ours = paper[(paper["method"] == "MolCLR_GIN") & (paper["benchmark"] == "ClinTox")].iloc[0]
     assert (ours["mean"], ours["std"], ours["check"]) == ("93.2", "1.7", "verified")
 

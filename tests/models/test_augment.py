@@ -10,15 +10,39 @@ from molclr.batch import MASK
 from molclr.config import Augmentation
 from molclr.data.featurize import featurize_part
 from molclr.data.store import GraphStore
-from molclr.models.augment import augment, deleted_bonds, masked_atoms, removed_subgraph, ring_closures
+from molclr.errors import MolclrError
+from molclr.models import augment as module
+from molclr.models.augment import (
+    UNREACHABLE,
+    Items,
+    Lost,
+    Molecules,
+    augment,
+    augmentation_steps,
+    choose,
+    delete_bonds,
+    lose,
+    mask_atoms,
+    molecules_of,
+    remove_subgraph,
+    ring_closures,
+    view_keys,
+)
 
 
-def generator(seed=0):
-    return torch.Generator().manual_seed(seed)
+def keys_of(graphs, seed=0):
+    """Keys of the graphs of a batch, as if it were the beginning of a corpus."""
+    return view_keys(seed, torch.arange(graphs.num_graphs))
 
 
-def none(count):
-    return torch.zeros(count, dtype=torch.bool)
+def lost_by(augmentation, graphs, ratio, seed=0):
+    """What a view loses by one augmentation."""
+    nothing = Lost(*(torch.zeros(count, dtype=torch.bool) for count in (len(graphs.x), graphs.num_bonds)))
+    return augmentation(molecules_of(graphs), nothing, ratio, keys_of(graphs, seed))
+
+
+def random_view(graphs, settings, seed=0):
+    return augment(graphs, settings, keys_of(graphs, seed))
 
 
 def atoms_of(graphs):
@@ -36,14 +60,14 @@ def count(graphs, chosen):
 @pytest.mark.parametrize("ratio", [0.0, 0.1, 0.25, 0.7])
 def test_atom_masking_takes_the_floor_but_at_least_one_and_never_all(graphs, ratio):
     atoms = atoms_of(graphs)
-    masked = count(graphs, masked_atoms(graphs, ratio, generator(), none(len(graphs.x))))
+    masked = count(graphs, lost_by(mask_atoms, graphs, ratio).masked)
     for n, k in zip(atoms.tolist(), masked.tolist(), strict=True):
         assert k == (0 if ratio == 0 else min(max(1, int(n * ratio)), n - 1))
 
 
 def test_a_molecule_of_one_atom_stays_as_it_is(graphs):
     for composition in ("node", "subgraph", "mix"):
-        view = augment(graphs, Augmentation(composition=composition), generator())
+        view = random_view(graphs, Augmentation(composition=composition))
         assert torch.equal(view.x[0], graphs.x[0])
 
 
@@ -51,7 +75,7 @@ def test_atom_masking_is_uniform(graphs):
     """Each atom of hexadecane is masked in a quarter of the views."""
     hits = torch.zeros(len(graphs.x))
     for seed in range(2000):
-        hits += masked_atoms(graphs, 0.25, generator(seed), none(len(graphs.x)))
+        hits += lost_by(mask_atoms, graphs, 0.25, seed).masked
     chain = hits[graphs.batch == 12]
     assert len(chain) == 16
     assert chain.sum() == 4 * 2000
@@ -69,13 +93,13 @@ def many():
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_shares_of_many_molecules(many, seed):
+def test_fractions_of_many_molecules(many, seed):
     atoms, bonds = atoms_of(many), bonds_of(many)
-    node = augment(many, Augmentation(), generator(seed))
+    node = random_view(many, Augmentation(), seed)
     masked = count(many, node.x[:, 0] == MASK)
     assert torch.equal(masked, (atoms // 4).clamp(min=1).minimum(atoms - 1))
     assert torch.equal(bonds_of(node), bonds - bonds // 4)
-    removed = count(many, augment(many, Augmentation(composition="subgraph"), generator(seed)).x[:, 0] == MASK)
+    removed = count(many, random_view(many, Augmentation(composition="subgraph"), seed).x[:, 0] == MASK)
     assert (removed <= atoms // 4).all() and (removed[atoms >= 4] > 0).all()
     assert (removed == atoms // 4).double().mean() > 0.95, "all but salts"
 
@@ -87,22 +111,21 @@ def chains():
 
 
 def test_bonds_are_deleted_anywhere(chains):
-    deleted = deleted_bonds(chains, 0.25, generator(), none(chains.num_bonds)).view(4000, 15)
+    deleted = lost_by(delete_bonds, chains, 0.25).deleted.view(4000, 15)
     assert (deleted.sum(dim=1) == 3).all()
     assert (deleted.double().mean(dim=0) - 3 / 15).abs().max() < 0.03
 
 
 def test_subgraphs_begin_anywhere(chains):
-    share = torch.full((4000,), 1 / 16, dtype=torch.float64)
-    begun = removed_subgraph(chains, share, generator()).view(4000, 16)
+    begun = lost_by(remove_subgraph, chains, 1 / 16).masked.view(4000, 16)
     assert (begun.sum(dim=1) == 1).all()
     assert (begun.double().mean(dim=0) - 1 / 16).abs().max() < 0.02
 
 
 def test_subgraphs_of_mix_have_any_size_up_to_the_largest(chains):
-    """A share from 0 to 0.5 is 0 to 7 of 16 atoms, each as often as another, and 8 never."""
+    """A fraction from 0 to 0.5 is 0 to 7 of 16 atoms, each as often as another, and 8 never."""
     settings = Augmentation(composition="mix", subgraph_removal=0.5, atom_masking=0.0, bond_deletion=0.0)
-    masked = augment(chains, settings, generator()).x[:, 0] == MASK
+    masked = random_view(chains, settings).x[:, 0] == MASK
     sizes = masked.view(4000, 16).sum(dim=1).bincount(minlength=8)
     assert len(sizes) == 8
     assert (sizes / 4000 - 1 / 8).abs().max() < 0.03
@@ -110,7 +133,7 @@ def test_subgraphs_of_mix_have_any_size_up_to_the_largest(chains):
 
 @pytest.mark.parametrize("ratio", [0.0, 0.25, 0.5])
 def test_bond_deletion_takes_the_floor(graphs, ratio):
-    deleted = deleted_bonds(graphs, ratio, generator(), none(graphs.num_bonds))
+    deleted = lost_by(delete_bonds, graphs, ratio).deleted
     molecule = graphs.batch[graphs.edge_index[0, : graphs.num_bonds]]
     taken = torch.bincount(molecule[deleted], minlength=graphs.num_graphs)
     assert taken.tolist() == [int(m * ratio) for m in bonds_of(graphs).tolist()]
@@ -130,7 +153,7 @@ def test_a_removed_subgraph_is_connected_and_of_the_right_size(graphs):
             components |= dict.fromkeys(component, component)
 
     for seed in range(50):
-        removed = removed_subgraph(graphs, torch.full((graphs.num_graphs,), 0.5, dtype=torch.float64), generator(seed))
+        removed = lost_by(remove_subgraph, graphs, 0.5, seed).masked
         for molecule, atoms in enumerate(atoms_of(graphs).tolist()):
             mine = set(torch.nonzero(removed & (graphs.batch == molecule)).squeeze(1).tolist())
             if not mine:
@@ -149,15 +172,13 @@ def test_a_removed_subgraph_is_breadth_first(graphs):
     """In hexadecane, 5 atoms breadth first from an inner atom are it and two on either side."""
     chain = torch.nonzero(graphs.batch == 12).squeeze(1)
     for seed in range(20):
-        removed = removed_subgraph(
-            graphs, torch.full((graphs.num_graphs,), 5 / 16, dtype=torch.float64), generator(seed)
-        )
+        removed = lost_by(remove_subgraph, graphs, 5 / 16, seed).masked
         taken = torch.nonzero(removed[chain]).squeeze(1)
         assert taken.tolist() == list(range(int(taken[0]), int(taken[0]) + 5))
 
 
 def test_subgraph_removal_loses_bonds_of_removed_atoms_and_keeps_rings(graphs):
-    view = augment(graphs, Augmentation(composition="subgraph", subgraph_removal=0.25), generator())
+    view = random_view(graphs, Augmentation(composition="subgraph", subgraph_removal=0.25))
     removed = view.x[:, 0] == MASK
     kept = [tuple(edge) for edge in view.edge_index.T.tolist()]
     expected = [(a, b) for a, b in graphs.edge_index.T.tolist() if not removed[a] and not removed[b]]
@@ -168,7 +189,7 @@ def test_subgraph_removal_loses_bonds_of_removed_atoms_and_keeps_rings(graphs):
 def test_mix_counts_what_the_subgraph_took(graphs):
     settings = Augmentation(composition="mix", subgraph_removal=0.2, atom_masking=0.25, bond_deletion=0.25)
     for seed in range(20):
-        view = augment(graphs, settings, generator(seed))
+        view = random_view(graphs, settings, seed)
         masked = count(graphs, view.x[:, 0] == MASK)
         assert masked.tolist() == [min(max(1, n // 4), n - 1) for n in atoms_of(graphs).tolist()]
         assert (bonds_of(view) <= bonds_of(graphs) - bonds_of(graphs) // 4).all()
@@ -177,7 +198,7 @@ def test_mix_counts_what_the_subgraph_took(graphs):
 @pytest.mark.parametrize("composition", ["node", "subgraph", "mix"])
 def test_a_view_keeps_the_conventions_and_the_original(graphs, composition):
     before = [tensor.clone() for tensor in graphs[:4]]
-    view = augment(graphs, Augmentation(composition=composition), generator())
+    view = random_view(graphs, Augmentation(composition=composition))
     assert all(torch.equal(a, b) for a, b in zip(graphs[:4], before, strict=True))
     assert torch.equal(view.edge_index[:, : view.num_bonds], view.edge_index[:, view.num_bonds :].flip(0))
     assert torch.equal(view.edge_attr[: view.num_bonds], view.edge_attr[view.num_bonds :])
@@ -187,14 +208,14 @@ def test_a_view_keeps_the_conventions_and_the_original(graphs, composition):
 
 
 def test_a_seed_decides_the_view(graphs):
-    views = [augment(graphs, Augmentation(), generator(seed)) for seed in (1, 1, 2)]
+    views = [random_view(graphs, Augmentation(), seed) for seed in (1, 1, 2)]
     assert torch.equal(views[0].x, views[1].x) and torch.equal(views[0].edge_index, views[1].edge_index)
     assert not torch.equal(views[0].x, views[2].x)
 
 
 def test_ring_closures_are_the_bonds_beyond_a_tree(graphs, smiles):
     """RDKit begins such a bond at its later atom, which is how the official code comes to lose it."""
-    closing = ring_closures(graphs)
+    closing = ring_closures(graphs.edge_index[:, : graphs.num_bonds], len(graphs.x))
     begin, end = graphs.edge_index[:, : graphs.num_bonds]
     first = atoms_of(graphs).cumsum(0) - atoms_of(graphs)
     offset = first[graphs.batch[begin]]
@@ -214,10 +235,135 @@ def test_ring_closures_are_the_bonds_beyond_a_tree(graphs, smiles):
 
 def test_the_official_subgraph_removal_also_loses_ring_closures(graphs):
     settings = Augmentation(composition="subgraph")
-    ours = augment(graphs, settings, generator())
-    official = augment(graphs, settings.model_copy(update={"subgraph_keeps_rings": False}), generator())
+    ours = random_view(graphs, settings)
+    official = random_view(graphs, settings.model_copy(update={"subgraph_keeps_rings": False}))
     assert torch.equal(ours.x, official.x)
     begin, end = graphs.edge_index[:, : graphs.num_bonds]
+    closing = ring_closures(torch.stack([begin, end]), len(graphs.x))
     touched = (ours.x[begin, 0] == MASK) | (ours.x[end, 0] == MASK)
     assert ours.num_bonds == int((~touched).sum())
-    assert official.num_bonds == int((~touched & ~ring_closures(graphs)).sum()) < ours.num_bonds
+    assert official.num_bonds == int((~touched & ~closing).sum()) < ours.num_bonds
+
+
+ALL = [
+    *(Augmentation(composition=composition, subgraph_removal=0.4) for composition in ("node", "subgraph", "mix")),
+    Augmentation(composition="subgraph", subgraph_keeps_rings=False),
+    Augmentation(composition=[{"bond_deletion": 0.1}, {"subgraph_removal_up_to": 0.5}, {"atom_masking": 0.2}]),
+]
+
+
+def pieces(graphs):
+    """Each molecule of a view by itself: its atoms, edges and bonds, numbered within it."""
+    first = atoms_of(graphs).cumsum(0) - atoms_of(graphs)
+    edge_graph = graphs.batch[graphs.edge_index[0]]
+    return [
+        [
+            graphs.x[graphs.batch == i].tolist(),
+            (graphs.edge_index[:, edge_graph == i] - first[i]).tolist(),
+            graphs.edge_attr[edge_graph == i].tolist(),
+        ]
+        for i in range(graphs.num_graphs)
+    ]
+
+
+@pytest.mark.parametrize("settings", ALL)
+def test_a_view_depends_on_the_molecule_and_not_on_its_batch(smiles, settings):
+    store = GraphStore.of(featurize_part(smiles))
+
+    def views(rows):
+        return pieces(augment(store.batch(np.array(rows)), settings, view_keys(7, torch.tensor(rows))))
+
+    everyone = list(range(len(smiles)))
+    together = views(everyone)
+    assert views(everyone[::-1]) == together[::-1]
+    for row in everyone:
+        assert views([row]) == [together[row]]
+        assert views([12, row, 3])[1] == together[row]
+
+
+def padded(graphs, atoms, bonds):
+    """The same molecules with as many places for atoms and bonds, in a last group of size 0 where there is none."""
+    ours = molecules_of(graphs)
+
+    def pad(items, length):
+        count = len(items.group)
+        group = torch.cat([items.group, torch.full((length - count,), graphs.num_graphs)])
+        first = torch.cat([items.first, torch.tensor([count])])
+        return Items(group, first, torch.cat([items.sizes, torch.tensor([0])]), torch.arange(length) - first[group])
+
+    def distances(origin, quota):
+        """As on a grid of neighbours: round by round, without asking how many are needed."""
+        distance = torch.full((*origin.shape[:-1], atoms), UNREACHABLE).scatter_(-1, origin, 0)
+        source, target = graphs.edge_index
+        for _ in range(16):
+            further = distance.clone()
+            reach = (distance[..., source] + 1).clamp(max=UNREACHABLE)
+            distance = further.scatter_reduce(-1, target.expand_as(reach), reach, "amin")
+        return distance
+
+    ends = torch.cat([ours.ends, torch.full((2, bonds - graphs.num_bonds), atoms - 1)], dim=1)
+    return Molecules(pad(ours.atoms, atoms), pad(ours.bonds, bonds), ends, distances)
+
+
+@pytest.mark.parametrize("settings", [settings for settings in ALL if settings.subgraph_keeps_rings])
+def test_two_views_of_a_padded_batch_are_those_of_the_batch(many, settings):
+    atoms, bonds = len(many.x), many.num_bonds
+    keys = view_keys(torch.tensor([[3], [4]]), torch.arange(many.num_graphs + 1))
+    masked, deleted = lose(padded(many, atoms + 50, bonds + 70), augmentation_steps(settings), keys)
+    assert masked.shape == (2, atoms + 50) and deleted.shape == (2, bonds + 70)
+    assert not masked[:, atoms:].any() and not deleted[:, bonds:].any()
+    for view, seed in enumerate((3, 4)):
+        ours = lose(molecules_of(many), augmentation_steps(settings), keys_of(many, seed))
+        assert torch.equal(masked[view, :atoms], ours.masked)
+        assert torch.equal(deleted[view, :bonds], ours.deleted)
+
+
+def test_the_smallest_priorities_are_chosen_and_the_first_of_equal_ones():
+    group, first = torch.tensor([0, 0, 0, 2, 2, 2]), torch.tensor([0, 3, 3])
+    priority = torch.tensor([[5, 1, 5, 2**40 - 1, 7, 0], [0, 0, 0, 3, 2, 1]])
+    quota = torch.tensor([[2, 9, 1], [1, 0, 2]])
+    assert choose(group, first, quota, priority).int().tolist() == [[1, 1, 0, 0, 0, 1], [1, 0, 0, 0, 1, 1]]
+
+
+def test_streams_and_molecules_have_keys_of_their_own():
+    keys = torch.stack([view_keys(stream, torch.arange(1000)) for stream in range(100)])
+    assert len(keys.unique()) == 100_000
+    assert torch.equal(view_keys(torch.tensor(7), torch.arange(1000)), keys[7])
+    bits = keys[..., None] >> torch.arange(64) & 1
+    assert (bits.double().mean(dim=(0, 1)) - 0.5).abs().max() < 0.01
+
+
+def test_views_stay_as_they_are(graphs):
+    """Encoders in the making rely on it: a run that was begun goes on with the same views."""
+    steps = augmentation_steps(Augmentation(composition="mix"))
+    masked, deleted = lose(molecules_of(graphs), steps, keys_of(graphs))
+    assert [masked.nonzero().squeeze(1).tolist(), deleted.nonzero().squeeze(1).tolist()] == [
+        [2, 6, 13, 16, 20, 22, 23, 28, 38, 40, 46, 54, 58, 59, 67, 69, 81, 84, 85, 86, 90, 91],
+        [2, 7, 9, 13, 16, 17, 18, 19, 36, 39, 42, 43, 44, 49, 58, 74, 75, 76, 80, 81, 82],
+    ]
+
+
+def swap(molecules, lost, ratio, keys):
+    """An augmentation of one's own: lose every bond but no atom."""
+    return lost._replace(deleted=torch.ones_like(lost.deleted))
+
+
+def test_another_augmentation_is_one_entry_or_a_path(graphs, monkeypatch):
+    monkeypatch.setitem(module.AUGMENTATIONS, "every_bond", swap)
+    for name in ("every_bond", f"{__name__}:swap"):
+        view = random_view(graphs, Augmentation(composition=[{"atom_masking": 0.25}, {name: 0.5}]))
+        assert view.num_bonds == 0
+        assert torch.equal(view.x, random_view(graphs, Augmentation()).x)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("bond_masking", "no augmentation 'bond_masking'.*; take one of atom_masking"),
+        ("nowhere.at_all:mine", "no module 'nowhere'"),
+        ("molclr.models.augment:mine", "has no 'mine'"),
+    ],
+)
+def test_an_unknown_augmentation_is_an_error(graphs, name, message):
+    with pytest.raises(MolclrError, match=message):
+        random_view(graphs, Augmentation(composition=[{name: 0.5}]))

@@ -2,10 +2,14 @@ import pytest
 import torch
 from torch import nn
 
+from molclr.models import batch_norm as module
 from molclr.models.batch_norm import BatchNorm
 
 
-def test_a_row_with_a_size_is_that_many_rows():
+@pytest.mark.parametrize("device", ["cpu", "any other"])
+def test_a_row_with_a_size_is_that_many_rows(device, monkeypatch):
+    if device != "cpu":
+        monkeypatch.setattr(module, "_gradients_on_cpu", module._gradients)
     torch.manual_seed(0)
     sizes = torch.tensor([1, 5, 2, 40])
     ours, plain = BatchNorm(3).double(), nn.BatchNorm1d(3).double()

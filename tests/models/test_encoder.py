@@ -11,23 +11,25 @@ from torch_geometric.nn import MessagePassing, global_mean_pool
 from molclr.config import Augmentation, EncoderShape
 from molclr.data.featurize import featurize_part
 from molclr.data.store import GraphStore, write_store
-from molclr.models import encoder as encoder_module
-from molclr.models import surroundings
-from molclr.models.augment import augment
-from molclr.models.encoder import Encoder, dropout
+from molclr.models import encoders
+from molclr.models.augment import augment, view_keys
+from molclr.models.encoder import GCN, GIN, SELF_LOOP
+from molclr.models.encoders import ENCODERS, make_encoder
+from molclr.models.fast import classes
+from molclr.models.fast import encoder as fast
+from molclr.models.fast.encoder import FastGCN, FastGIN, dropout
 from molclr.models.heads import PredictionHead, ProjectionHead
-from molclr.models.neighbourhood import SELF_LOOP
 from molclr.models.nt_xent import nt_xent
 
-SMALL = EncoderShape(layers=3, width=32, feature=48)
+SMALL = EncoderShape(layers=3, hidden_dim=32, embedding_dim=48)
 
 
-@pytest.fixture(scope="module")
-def official():
+@pytest.fixture
+def official(form):
     """The official GIN of three layers on 64 molecules: encoder, projection head and what they gave."""
     golden = np.load(GOLDEN / "gin_small.npz")
     weights = {name.removeprefix("param/"): torch.from_numpy(golden[name]) for name in golden.files if "/" in name}
-    encoder, projection = Encoder("gin", SMALL), ProjectionHead(48, 24)
+    encoder, projection = make_encoder("gin", SMALL), ProjectionHead(48, 24)
     encoder.load_state_dict(
         {
             "atom_embedding.weight": weights["x_embedding1.weight"],
@@ -46,15 +48,21 @@ def official():
     return encoder, projection, golden
 
 
-@pytest.fixture(params=[False, True], ids=["atom by atom", "equal atoms once"])
-def sharing(request, monkeypatch):
-    """Both ways to compute the same."""
-    share_vectors(monkeypatch, request.param)
+DEFINITIONS = {"gin": GIN, "gcn": GCN}
+FORMS = ["definition", "atom by atom", "equal atoms once"]
 
 
-def share_vectors(monkeypatch, sharing):
-    monkeypatch.setattr(encoder_module, "NARROW", 0 if sharing else 1000)
-    monkeypatch.setattr(surroundings, "WORTHWHILE", 1.0)
+@pytest.fixture(params=FORMS)
+def form(request, monkeypatch):
+    """All ways to compute the same."""
+    use_form(monkeypatch, request.param)
+
+
+def use_form(monkeypatch, form):
+    if form == "definition":
+        monkeypatch.setattr(encoders, "ENCODERS", DEFINITIONS)
+    monkeypatch.setattr(fast, "NARROW", 0 if form == "equal atoms once" else 1000)
+    monkeypatch.setattr(classes, "WORTHWHILE", 1.0)
 
 
 def batch_of(smiles, folder, explicit_hydrogens=False):
@@ -62,7 +70,7 @@ def batch_of(smiles, folder, explicit_hydrogens=False):
     return GraphStore(folder / "graphs.safetensors").batch(np.arange(len(smiles)))
 
 
-def test_gin_equals_the_official_one(official, sharing, tmp_path):
+def test_gin_equals_the_official_one(official, tmp_path):
     encoder, projection, golden = official
     encoder.eval()
     with torch.no_grad():
@@ -72,7 +80,7 @@ def test_gin_equals_the_official_one(official, sharing, tmp_path):
     np.testing.assert_allclose(z.numpy(), golden["z"], atol=1e-5)
 
 
-def test_a_training_step_of_gin_equals_the_official_one(official, sharing, tmp_path):
+def test_a_training_step_of_gin_equals_the_official_one(official, tmp_path):
     encoder, projection, golden = official
     # In float32, rounding decides whether a channel of this batch is above zero, and the gradients jump there.
     encoder, projection = deepcopy(encoder).double(), deepcopy(projection).double()
@@ -121,9 +129,9 @@ class Reference(MessagePassing):
 
 
 @pytest.mark.parametrize(("name", "normalize"), [("gin", True), ("gcn", True), ("gcn", False)])
-def test_forward_and_gradients_equal_message_passing_edge_by_edge(name, normalize, sharing, graphs):
+def test_forward_and_gradients_equal_message_passing_edge_by_edge(name, normalize, form, graphs):
     torch.manual_seed(0)
-    encoder = Encoder(name, SMALL.model_copy(update={"gcn_normalization": normalize}))
+    encoder = make_encoder(name, SMALL.model_copy(update={"gcn_normalization": normalize}))
     with torch.no_grad():
         for layer in encoder.layers:
             layer.bond_embedding.normal_()
@@ -148,15 +156,15 @@ def test_forward_and_gradients_equal_message_passing_edge_by_edge(name, normaliz
 @pytest.mark.parametrize("view", ["none", "node", "subgraph", "mix"])
 @pytest.mark.parametrize(("training", "ratio"), [(True, 0.0), (True, 0.3), (False, 0.3)])
 @pytest.mark.parametrize(("name", "normalize"), [("gin", True), ("gcn", True), ("gcn", False)])
-def test_computing_equal_atoms_once_changes_nothing(name, normalize, training, ratio, view, graphs, monkeypatch):
+def test_the_fast_forms_give_what_the_definition_gives(name, normalize, training, ratio, view, graphs, monkeypatch):
     if view != "none":
-        graphs = augment(graphs, Augmentation(composition=view), torch.Generator().manual_seed(0))
+        graphs = augment(graphs, Augmentation(composition=view), view_keys(0, torch.arange(graphs.num_graphs)))
     results = []
-    for sharing in (False, True):
-        share_vectors(monkeypatch, sharing)
+    for form in FORMS if ratio == 0 or not training else FORMS[1:]:
+        use_form(monkeypatch, form)
         torch.manual_seed(0)
-        shape = EncoderShape(layers=5, width=12, feature=7, gcn_normalization=normalize)
-        encoder = Encoder(name, shape, ratio).double().train(training)
+        shape = EncoderShape(layers=5, hidden_dim=12, embedding_dim=7, gcn_normalization=normalize)
+        encoder = make_encoder(name, shape, ratio).double().train(training)
         for norm in encoder.norms:
             nn.init.normal_(norm.weight)
             nn.init.normal_(norm.bias)
@@ -165,12 +173,13 @@ def test_computing_equal_atoms_once_changes_nothing(name, normalize, training, r
         gradients = {f"{key}.grad": value.grad for key, value in encoder.named_parameters()}
         results.append({"h": h.detach()} | gradients | dict(encoder.named_buffers()))
     for key, value in results[0].items():
-        torch.testing.assert_close(results[1][key], value, atol=1e-9, rtol=1e-9, msg=key)
+        for other in results[1:]:
+            torch.testing.assert_close(other[key], value, atol=1e-9, rtol=1e-9, msg=key)
 
 
 def test_equal_atoms_are_computed_once_in_wide_encoders(graphs):
     rows = []
-    encoder = Encoder("gin", EncoderShape(layers=4, width=256, feature=8), dropout=0.5)
+    encoder = make_encoder("gin", EncoderShape(layers=4, hidden_dim=256, embedding_dim=8), dropout=0.5)
     for layer in encoder.layers:
         layer.mlp[2].register_forward_hook(lambda module, inputs, output: rows.append(len(output)))
     with torch.no_grad():
@@ -187,7 +196,7 @@ def test_gradients_are_the_same_to_the_last_bit_on_several_threads(ratio):
     torch.set_num_threads(2)
     try:
         graphs = GraphStore.of(featurize_part(["CCCCCCCCCCCCO", "c1ccccc1CCN"] * 40)).batch(np.arange(80))
-        encoder = Encoder("gin", EncoderShape(layers=2, width=128, feature=8), ratio)
+        encoder = make_encoder("gin", EncoderShape(layers=2, hidden_dim=128, embedding_dim=8), ratio)
         found = []
         for _ in range(5):
             torch.manual_seed(0)
@@ -202,7 +211,7 @@ def test_gradients_are_the_same_to_the_last_bit_on_several_threads(ratio):
 @pytest.mark.parametrize("name", ["gin", "gcn"])
 def test_a_molecule_is_embedded_the_same_alone_and_in_company(name, smiles, tmp_path):
     torch.manual_seed(0)
-    encoder = Encoder(name, SMALL).eval()
+    encoder = make_encoder(name, SMALL).eval()
     with torch.no_grad():
         together = encoder(*batch_of(smiles, tmp_path))
         for i, text in enumerate(smiles):
@@ -211,7 +220,7 @@ def test_a_molecule_is_embedded_the_same_alone_and_in_company(name, smiles, tmp_
 
 def test_stereochemistry_is_seen(tmp_path):
     torch.manual_seed(0)
-    encoder = Encoder("gin", SMALL).eval()
+    encoder = make_encoder("gin", SMALL).eval()
     with torch.no_grad():
         for pair in (["N[C@@H](C)C(=O)O", "N[C@H](C)C(=O)O"], ["F/C=C/F", "F/C=C\\F"]):
             first, second = encoder(*batch_of(pair, tmp_path))
@@ -219,7 +228,7 @@ def test_stereochemistry_is_seen(tmp_path):
 
 
 def test_shapes_are_configurable(graphs):
-    encoder = Encoder("gcn", EncoderShape(layers=2, width=10, feature=20))
+    encoder = make_encoder("gcn", EncoderShape(layers=2, hidden_dim=10, embedding_dim=20))
     h = encoder(*graphs)
     assert h.shape == (graphs.num_graphs, 20)
     assert ProjectionHead(20, 7)(h).shape == (graphs.num_graphs, 7)
@@ -248,6 +257,14 @@ def test_dropout_is_unbiased_and_decided_by_the_seed(ratio):
 def test_a_new_gcn_begins_as_glorot_and_bengio_say():
     """As torch-geometric's GCNConv and the official code do: the bounds are those of nn.init.xavier_uniform_."""
     torch.manual_seed(0)
-    for layer in Encoder("gcn", EncoderShape(layers=2, width=300)).layers:
+    for layer in make_encoder("gcn", EncoderShape(layers=2, hidden_dim=300)).layers:
         assert 0.099 < layer.linear.weight.abs().max() <= 0.1
         assert not layer.linear.bias.any()
+
+
+def test_the_fast_forms_are_the_default_and_the_definition_is_at_hand():
+    assert {"gin": FastGIN, "gcn": FastGCN} == ENCODERS
+    for name, definition in DEFINITIONS.items():
+        encoder = make_encoder(name, SMALL, 0.2)
+        assert isinstance(encoder, definition)
+        assert encoder.state_dict().keys() == definition(SMALL, 0.2).state_dict().keys()

@@ -3,7 +3,8 @@ import pytest
 import torch
 from paths import GOLDEN
 
-from molclr.models.nt_xent import nt_xent
+from molclr.errors import MolclrError
+from molclr.models.nt_xent import find_loss, nt_xent
 
 
 @pytest.mark.parametrize("temperature", [0.05, 0.1, 0.5])
@@ -30,3 +31,11 @@ def test_accuracy_counts_partners_that_are_most_similar():
     first = torch.eye(4)
     assert float(nt_xent(first, first, 0.1)[1]) == 1.0
     assert float(nt_xent(first, first.roll(1, 0), 0.1)[1]) == 0.0
+
+
+def test_an_unknown_loss_is_an_error():
+    assert find_loss("nt_xent") is nt_xent
+    with pytest.raises(MolclrError, match=r"no loss 'triplet' \(pretrain\.loss\); take nt_xent, or the path"):
+        find_loss("triplet")
+    with pytest.raises(MolclrError, match="there is no module 'no_such_package'"):
+        find_loss("no_such_package:triplet")

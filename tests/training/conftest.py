@@ -3,9 +3,9 @@
 import pytest
 from paths import FIXTURES
 
+from molclr.data.canonicalize import canonicalize
 from molclr.data.featurize import featurize
 from molclr.data.labelled import read_labelled
-from molclr.data.molecules import canonicalize
 from molclr.data.splits import write_split
 
 

@@ -5,8 +5,8 @@ import pytest
 from paths import FIXTURES
 
 from molclr.config import Baselines
+from molclr.data.canonicalize import canonicalize
 from molclr.data.labelled import LabelledMolecules, read_labelled
-from molclr.data.molecules import canonicalize
 from molclr.data.splits import write_split
 from molclr.errors import MolclrError
 from molclr.evaluation.runs import Run, read_metrics

@@ -11,21 +11,23 @@ import torch
 from paths import FIXTURES
 
 from molclr.batch import GraphBatch
+from molclr.chem.seen import seen_in
 from molclr.config import Compute, EncoderShape, Finetune, Pretrain
-from molclr.data.corpus import CorpusSplit
+from molclr.data.canonicalize import canonicalize
+from molclr.data.corpus import split_corpus
 from molclr.data.labelled import read_labelled
-from molclr.data.molecules import canonicalize
 from molclr.data.store import GraphStore
 from molclr.errors import MolclrError
 from molclr.evaluation.metrics import score
 from molclr.evaluation.runs import Run
-from molclr.models.encoder import Encoder
-from molclr.training.checkpoint import load_weights, save_encoder
+from molclr.models.encoders import make_encoder
+from molclr.training.checkpoint import load_encoder, load_weights, save_encoder
 from molclr.training.embed import write_embeddings
 from molclr.training.finetune import Predictor, adam, finetune
+from molclr.training.graphs import PlainGraphs
 from molclr.training.pretrain import pretrain
 
-SHAPE = EncoderShape(layers=2, width=16, feature=24)
+SHAPE = EncoderShape(layers=2, hidden_dim=16, embedding_dim=24)
 SETTINGS = Finetune(epochs=3, batch_size=32, head_learning_rate=2e-3)
 ONE_EPOCH = {"epochs": 1, "batch_size": 32, "projection": 8, "warmup_epochs": 0}
 FILES = ("predictions.csv", "metrics.json", "history.csv", "model.safetensors")
@@ -142,25 +144,24 @@ def test_two_outputs_a_class_are_a_softmax(bbbp):
     _data, graphs = bbbp
     run = Run("x", "GIN", 0, "classification", "roc_auc", ["a", "b"])
     two = SETTINGS.model_copy(update={"class_outputs": 2})
-    model = Predictor(Encoder("gin", SHAPE), two, run, np.zeros((4, 2))).eval()
+    model = Predictor(make_encoder("gin", SHAPE), two, run, np.zeros((4, 2))).eval()
     batch = GraphStore(graphs).batch(np.arange(4))
     labels = torch.tensor([[0.0, 1.0], [1.0, torch.nan], [torch.nan, 0.0], [1.0, 1.0]])
     with torch.no_grad():
         outputs = model.head(model.encoder(*batch)).view(4, 2, 2)
         known = ~labels.isnan()
         expected = torch.nn.functional.cross_entropy(outputs[known], labels[known].long())
-        torch.testing.assert_close(model.loss(batch, labels), expected)
+        torch.testing.assert_close(model.loss(model.encoder(*batch), labels), expected)
         probabilities = outputs.softmax(dim=2)[..., 1].numpy()
-    np.testing.assert_allclose(
-        model.predict(GraphStore(graphs), np.arange(4), torch.device("cpu")), probabilities, rtol=1e-5
-    )
+    here = PlainGraphs(GraphStore(graphs), np.arange(4), torch.device("cpu"))
+    np.testing.assert_allclose(model.predict(here, np.arange(4)), probabilities, rtol=1e-5)
 
 
 @pytest.mark.parametrize(("standardize", "mean"), [("all", 4.0), (["freesolv"], 4.0), (["qm7", "qm9"], 0.0), ([], 0.0)])
 def test_targets_are_standardised_where_the_settings_say_so(standardize, mean):
     run = Run("freesolv", "GIN", 0, "regression", "rmse", ["a"])
     settings = SETTINGS.model_copy(update={"standardize": standardize})
-    model = Predictor(Encoder("gin", SHAPE), settings, run, np.array([[3.0], [5.0]]))
+    model = Predictor(make_encoder("gin", SHAPE), settings, run, np.array([[3.0], [5.0]]))
     assert model.mean.tolist() == [mean]
     assert model.scale.tolist() == pytest.approx([math.sqrt(2) if mean else 1.0])
 
@@ -198,7 +199,7 @@ def test_a_pretrained_encoder_is_where_training_starts(bbbp, corpus, tmp_path):
 def test_the_rate_of_the_encoder(pretrained, whose, rate):
     settings = SETTINGS.model_copy(update={"new_encoder_rate": whose, "encoder_learning_rate": 1e-4})
     run = Run("x", "mine", 0, "regression", "rmse", ["a"])
-    optimizer = adam(Predictor(Encoder("gin", SHAPE), settings, run, np.zeros((1, 1))), settings, pretrained)
+    optimizer = adam(Predictor(make_encoder("gin", SHAPE), settings, run, np.zeros((1, 1))), settings, pretrained)
     assert [group["lr"] for group in optimizer.param_groups] == [rate, 2e-3]
 
 
@@ -215,7 +216,7 @@ def test_a_missing_encoder_is_an_error_and_not_training_from_scratch(bbbp, tmp_p
 )
 def test_a_model_has_no_name_of_another(bbbp, tmp_path, model, pretrained, rightful):
     data, graphs = bbbp
-    encoder = Encoder("gin", SHAPE)
+    encoder = make_encoder("gin", SHAPE)
     save_encoder(tmp_path / "encoder.safetensors", encoder, encoder.state_dict(), None)
     start = tmp_path / "encoder.safetensors" if pretrained else "gin"
     run = Run("bbbp", model, 0, "classification", "roc_auc", data.targets)
@@ -252,7 +253,7 @@ def test_graphs_of_other_molecules_are_an_error(bbbp, tmp_path):
 
 def test_graphs_of_other_molecules_are_not_embedded(corpus, bbbp, tmp_path):
     """Nor are those of molecules in another order, of which one is looked at."""
-    encoder = Encoder("gin", SHAPE)
+    encoder = make_encoder("gin", SHAPE)
     save_encoder(tmp_path / "encoder.safetensors", encoder, encoder.state_dict(), None)
     table = pq.read_table(corpus[0])
     pq.write_table(table[::-1], tmp_path / "turned.parquet")
@@ -298,19 +299,20 @@ def test_missing_labels_do_not_touch_the_loss(bbbp):
     _data, graphs = bbbp
     run = Run("x", "GIN", 0, "regression", "rmse", ["a", "b"])
     labels = np.array([[1.0, 5.0], [3.0, np.nan], [5.0, np.nan], [7.0, 9.0]])
-    model = Predictor(Encoder("gin", SHAPE), SETTINGS, run, labels).eval()
+    model = Predictor(make_encoder("gin", SHAPE), SETTINGS, run, labels).eval()
     assert model.mean.tolist() == [4.0, 7.0]
     assert model.scale.tolist() == pytest.approx([math.sqrt(20 / 3), math.sqrt(8)])
     batch: GraphBatch = GraphStore(graphs).batch(np.arange(4))
     with torch.no_grad():
-        output = model(batch)
+        h = model.encoder(*batch)
+        output = model(h)
         expected = (
             ((output[:, 0] - (torch.tensor(labels[:, 0]) - 4) / math.sqrt(20 / 3)) ** 2).sum()
             + (output[0, 1] + math.sqrt(0.5)) ** 2
             + (output[3, 1] - math.sqrt(0.5)) ** 2
         ) / 6
-        assert float(model.loss(batch, torch.tensor(labels).float())) == pytest.approx(float(expected), rel=1e-5)
-        assert float(model.loss(batch, torch.full((4, 2), torch.nan))) == 0
+        assert float(model.loss(h, torch.tensor(labels).float())) == pytest.approx(float(expected), rel=1e-5)
+        assert float(model.loss(h, torch.full((4, 2), torch.nan))) == 0
 
 
 def test_a_benchmark_without_a_positive(tmp_path, benchmark_files):
@@ -324,17 +326,33 @@ def test_a_benchmark_without_a_positive(tmp_path, benchmark_files):
 
 
 def test_what_a_former_version_held_out_is_not_guessed(corpus, tmp_path):
-    encoder = Encoder("gin", SHAPE)
-    save_encoder(tmp_path / "encoder.safetensors", encoder, encoder.state_dict(), {"share": 0.1, "seed": 3})
+    encoder = make_encoder("gin", SHAPE)
+    save_encoder(tmp_path / "encoder.safetensors", encoder, encoder.state_dict(), {"fraction": 0.1, "seed": 3})
     arguments = *corpus, tmp_path / "h.parquet", tmp_path / "encoder.safetensors", Compute()
-    with pytest.raises(MolclrError, match="by a former rule"):
+    with pytest.raises(MolclrError, match="held out is not known"):
         write_embeddings(*arguments, held_out=True)
     assert not (tmp_path / "h.parquet").exists()
     write_embeddings(*arguments)
 
 
+def test_what_is_known_of_the_corpus_stands_in_the_encoder(corpus, bbbp, tmp_path):
+    pretrain(corpus[1], tmp_path, "gcn", SHAPE, Pretrain(**ONE_EPOCH, validation_fraction=0.1))
+    _, about = load_encoder(tmp_path / "encoder.safetensors")
+    assert about["held_out"]["corpus"] == GraphStore(corpus[1]).identity() != GraphStore(bbbp[1]).identity()
+    assert about["seen"] == seen_in(pq.read_table(corpus[0])["smiles"].to_pylist())._replace(charges=None)
+
+
+def test_nothing_is_held_out_of_another_corpus(corpus, benchmark_files, tmp_path):
+    pretrain(corpus[1], tmp_path, "gcn", SHAPE, Pretrain(**ONE_EPOCH, validation_fraction=0.1))
+    molecules, _, graphs = benchmark_files(FIXTURES / "bbbp.csv", "bbbp")
+    arguments = molecules, graphs, tmp_path / "h.parquet", tmp_path / "encoder.safetensors", Compute()
+    with pytest.raises(MolclrError, match=r"bbbp\.safetensors' is not the corpus of .*embed without --held-out"):
+        write_embeddings(*arguments, held_out=True)
+    assert not (tmp_path / "h.parquet").exists()
+
+
 def test_embeddings_of_held_out_molecules(corpus, tmp_path):
-    pretrain(corpus[1], tmp_path, "gcn", SHAPE, Pretrain(**ONE_EPOCH, validation_share=0.1, seed=3))
+    pretrain(corpus[1], tmp_path, "gcn", SHAPE, Pretrain(**ONE_EPOCH, validation_fraction=0.1, seed=3))
     encoder = tmp_path / "encoder.safetensors"
     write_embeddings(*corpus, tmp_path / "all.parquet", encoder, Compute())
     write_embeddings(*corpus, tmp_path / "some.parquet", encoder, Compute(), held_out=True)
@@ -342,8 +360,7 @@ def test_embeddings_of_held_out_molecules(corpus, tmp_path):
     every, some = (pq.read_table(tmp_path / f"{name}.parquet") for name in ("all", "some"))
     assert every["embedding"].type.list_size == 24
     assert len(every) == pq.read_metadata(corpus[0]).num_rows
-    split = CorpusSplit(len(every), 0.1, 3)
-    held_out = split.to_hold_out(np.arange(split.held_out))
+    held_out = np.sort(split_corpus(len(every), 0.1, 3).held_out)
     assert some["row"].to_pylist() == every["row"].take(held_out).to_pylist()
     assert len(pq.read_table(tmp_path / "few.parquet")) == 10
     rows = every["row"].to_pylist()

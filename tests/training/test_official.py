@@ -10,7 +10,7 @@ from paths import GOLDEN
 import molclr
 from molclr.config import EncoderShape
 from molclr.errors import MolclrError
-from molclr.models.encoder import Encoder
+from molclr.models.encoders import make_encoder
 from molclr.training.checkpoint import load_encoder
 from molclr.training.official import import_official
 
@@ -26,7 +26,9 @@ def checkpoint_of(encoder):
 @pytest.fixture(params=["gin", "gcn"])
 def encoder(request):
     torch.manual_seed(0)
-    return Encoder(request.param, EncoderShape(layers=2, width=8, feature=6, gcn_normalization=False)).eval()
+    return make_encoder(
+        request.param, EncoderShape(layers=2, hidden_dim=8, embedding_dim=6, gcn_normalization=False)
+    ).eval()
 
 
 def test_import(encoder, graphs, tmp_path):

@@ -4,18 +4,21 @@ import numpy as np
 import pytest
 from paths import FIXTURES
 
+from molclr.chem.seen import Seen
 from molclr.cli import main
 from molclr.config import Compute, EncoderShape, Finetune
+from molclr.data.canonicalize import canonicalize
 from molclr.data.featurize import featurize
 from molclr.data.labelled import read_labelled
 from molclr.errors import MolclrError
 from molclr.evaluation.runs import Run
-from molclr.models.encoder import Encoder
+from molclr.models.encoders import make_encoder
 from molclr.training.checkpoint import save_encoder
+from molclr.training.embed import write_embeddings
 from molclr.training.finetune import finetune
 from molclr.training.predict import predict
 
-SHAPE = EncoderShape(layers=2, width=16, feature=24)
+SHAPE = EncoderShape(layers=2, hidden_dim=16, embedding_dim=24)
 SETTINGS = Finetune(epochs=2)
 
 
@@ -86,7 +89,7 @@ def test_classes_are_probabilities(bbbp, tmp_path):
 
 
 def test_what_is_no_model_or_no_table(trained, tmp_path):
-    encoder = Encoder("gin", SHAPE)
+    encoder = make_encoder("gin", SHAPE)
     save_encoder(tmp_path / "encoder.safetensors", encoder, encoder.state_dict(), None)
     table, output = FIXTURES / "freesolv.csv", tmp_path / "out" / "p.csv"
     with pytest.raises(MolclrError, match=r"encoder\.safetensors' holds no fine-tuned model; give a model"):
@@ -107,3 +110,31 @@ def test_what_a_run_predicted_stays(trained, capsys):
     assert main(["predict", str(FIXTURES / "freesolv.csv"), "--model", model, "--output", output]) == 1
     assert "belongs to the run that made the model" in capsys.readouterr().err
     assert (trained / "predictions.csv").read_bytes() == before
+
+
+def test_molecules_beyond_what_the_encoder_has_seen_are_told(benchmark_files, tmp_path, capsys):
+    """Once, with their number, whether the model is asked or the encoder that it began with."""
+    molecules, split, graphs = benchmark_files(FIXTURES / "freesolv.csv", "freesolv")
+    data = read_labelled(molecules, split)
+    encoder = make_encoder("gin", SHAPE)
+    seen = Seen(["C", "H", "N", "O"], chirality=False, bond_directions=False, charges=False)
+    save_encoder(tmp_path / "encoder.safetensors", encoder, encoder.state_dict(), None, seen)
+    run = Run("mine", "mine", 0, "regression", "rmse", data.targets)
+    finetune(data, graphs, tmp_path / "run", run, tmp_path / "encoder.safetensors", SETTINGS, SHAPE)
+    (tmp_path / "new.csv").write_text("smiles\nCCO\nCI\nC[C@H](F)O\nC[C@H](N)O\n")
+    capsys.readouterr()
+    predict(tmp_path / "new.csv", tmp_path / "run" / "model.safetensors", tmp_path / "p.csv", Compute())
+    told = capsys.readouterr().err
+    warning = "molclr: warning: 3 of 4 molecules have something that the encoder never saw in pre-training"
+    assert told.count(warning) == 1 and "(a stereocentre in 2 of them, or other things)" in told
+
+    canonicalize(tmp_path / "new.csv", tmp_path / "new.parquet", tmp_path / "rejected.csv")
+    featurize(tmp_path / "new.parquet", tmp_path / "new.safetensors")
+    write_embeddings(
+        tmp_path / "new.parquet",
+        tmp_path / "new.safetensors",
+        tmp_path / "h.parquet",
+        tmp_path / "encoder.safetensors",
+        Compute(),
+    )
+    assert capsys.readouterr().err.count(warning) == 1

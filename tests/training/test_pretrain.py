@@ -7,11 +7,12 @@ import torch
 from forks import RESULTS, SETTINGS, SHAPE, results_of
 
 from molclr.config import Pretrain
-from molclr.data.corpus import CorpusSplit
+from molclr.data.corpus import RULE, split_corpus
 from molclr.data.store import GraphStore
 from molclr.errors import MolclrError
 from molclr.training import pretrain as module
 from molclr.training.checkpoint import load_encoder, load_weights
+from molclr.training.contrast import ContrastiveModel, PlainContrast
 from molclr.training.pretrain import pretrain
 from molclr.training.schedule import learning_rate
 
@@ -52,31 +53,27 @@ def test_the_best_encoder_is_the_one_with_the_lowest_validation_loss(corpus, tmp
 def test_held_out_molecules_are_never_trained_on(corpus, tmp_path, monkeypatch):
     seen = {True: set(), False: set()}
 
-    def spy(model, batch, *arguments):
-        seen[model.training].update(asked[-1])
-        return contrastive_loss(model, batch, *arguments)
+    def spy(self, batch, streams):
+        seen[self.model.training].update(batch[1].tolist())
+        return loss(self, batch, streams)
 
-    def note(self, molecules):
-        asked.append(molecules.tolist())
-        return cut(self, molecules)
-
-    asked, contrastive_loss, cut = [], module.contrastive_loss, GraphStore.batch
-    monkeypatch.setattr(module, "contrastive_loss", spy)
-    monkeypatch.setattr(GraphStore, "batch", note)
+    loss = PlainContrast.loss
+    monkeypatch.setattr(PlainContrast, "loss", spy)
     pretrain(corpus[1], tmp_path, "gin", SHAPE, SETTINGS.model_copy(update={"epochs": 1}))
-    split = CorpusSplit(len(GraphStore(corpus[1])), SETTINGS.validation_share, SETTINGS.seed)
-    assert seen[True] <= set(split.to_train_on(np.arange(split.train))) and len(seen[True]) == split.train // 32 * 32
-    assert seen[False] == set(split.to_hold_out(np.arange(split.held_out)))
+    split = split_corpus(len(GraphStore(corpus[1])), SETTINGS.validation_fraction, SETTINGS.seed)
+    assert seen[True] <= set(split.train) and len(seen[True]) == len(split.train) // 32 * 32
+    assert seen[False] == set(split.held_out)
     assert not seen[True] & seen[False]
 
 
 def test_the_two_views_of_a_molecule_differ(corpus, monkeypatch):
     views = []
-    model = module.ContrastiveModel("gin", SHAPE, SETTINGS)
+    model = ContrastiveModel("gin", SHAPE, SETTINGS)
     forward = model.forward
     monkeypatch.setattr(model, "forward", lambda view: views.append(view) or forward(view))
-    batch = GraphStore(corpus[1]).batch(np.arange(32))
-    module.contrastive_loss(model, batch, SETTINGS, torch.device("cpu"), seed=0)
+    contrast = PlainContrast(model, GraphStore(corpus[1]), SETTINGS, torch.device("cpu"))
+    (batch,) = contrast.batches(np.arange(32)[None])
+    contrast.loss(batch, torch.tensor([0, 1]))
     first, second = views
     assert not torch.equal(first.x, second.x)
     assert not torch.equal(first.edge_index, second.edge_index)
@@ -88,22 +85,16 @@ def test_a_step_that_is_not_finite_stops_the_run_and_keeps_the_last_checkpoint(
 ):
     asked = []
 
-    def spoil(model, batch, *arguments):
-        loss, accuracy = contrastive_loss(model, batch, *arguments)
+    def spoil(self, batch, streams):
+        asked.append(batch[1].tolist())
+        loss, accuracy = right(self, batch, streams)
         if len(asked) == 13:  # epoch 2
             loss = loss * torch.nan if what == "loss" else loss + (loss - loss.detach()).abs().sqrt()
         return loss, accuracy
 
-    def note(self, molecules):
-        asked.append(molecules.tolist())
-        return cut(self, molecules)
-
-    contrastive_loss, cut = module.contrastive_loss, GraphStore.batch
-    monkeypatch.setattr(module, "contrastive_loss", spoil)
-    monkeypatch.setattr(GraphStore, "batch", note)
-    with pytest.raises(
-        MolclrError, match=r"The loss is .* in epoch 2, step \d+; lower pretrain\.learning_rate"
-    ) as error:
+    right = PlainContrast.loss
+    monkeypatch.setattr(PlainContrast, "loss", spoil)
+    with pytest.raises(MolclrError, match=r"not finite in epoch 2, step \d+; lower pretrain\.learning_rate") as error:
         pretrain(corpus[1], tmp_path, "gin", SHAPE, SETTINGS, checkpoint_seconds=0.0)
     assert f"rows of the graph store: {', '.join(map(str, asked[12]))}." in str(error.value)
     assert not (tmp_path / "encoder.safetensors").exists()
@@ -114,7 +105,7 @@ def test_a_step_that_is_not_finite_stops_the_run_and_keeps_the_last_checkpoint(
 
 def test_a_learning_rate_that_is_too_high_is_an_error(corpus, tmp_path):
     wild = SETTINGS.model_copy(update={"learning_rate": 1e30, "warmup_epochs": 0})
-    with pytest.raises(MolclrError, match=r"The loss is .* in epoch \d+, step \d+"):
+    with pytest.raises(MolclrError, match=r"not finite in epoch \d+, step \d+"):
         pretrain(corpus[1], tmp_path, "gin", SHAPE, wild)
     assert not (tmp_path / "encoder.safetensors").exists()
 
@@ -156,7 +147,8 @@ def test_learning_rate_warms_up_and_falls():
 def test_an_encoder_comes_back_as_it_was(undisturbed, corpus):
     encoder, about = load_encoder(undisturbed / "encoder.safetensors")
     assert (encoder.name, encoder.shape) == ("gin", SHAPE)
-    assert about["held_out"] == {"rule": CorpusSplit.RULE, "share": 0.05, "seed": 0}
+    corpus_identity = GraphStore(corpus[1]).identity()
+    assert about["held_out"] == {"rule": RULE, "fraction": 0.05, "seed": 0, "corpus": corpus_identity}
     encoder.eval()
     with torch.no_grad():
         assert encoder(*GraphStore(corpus[1]).batch(np.arange(8))).shape == (8, 24)

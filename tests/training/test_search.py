@@ -31,7 +31,7 @@ def test_trials_are_the_points_of_the_ranges_each_once():
 def trials(bbbp, tmp_path):
     data, graphs = bbbp
     shape, run = (
-        EncoderShape(layers=1, width=8, feature=8),
+        EncoderShape(layers=1, hidden_dim=8, embedding_dim=8),
         Run("bbbp", "GIN", 0, "classification", "roc_auc", ["p_np"]),
     )
     for trial in range(4):
@@ -59,7 +59,7 @@ def test_test_scores_are_not_looked_at(trials, tmp_path):
     labels = data.labels.copy()
     labels[data.subsets["test"]] = 1 - labels[data.subsets["test"]]
     shape, run = (
-        EncoderShape(layers=1, width=8, feature=8),
+        EncoderShape(layers=1, hidden_dim=8, embedding_dim=8),
         Run("bbbp", "GIN", 0, "classification", "roc_auc", ["p_np"]),
     )
     for trial, folder in enumerate(folders):

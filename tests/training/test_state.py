@@ -9,6 +9,7 @@ import time
 from threading import Thread
 
 import pytest
+import torch
 from forks import RESULTS, SETTINGS, SHAPE, in_forks, results_of
 
 from molclr import cli
@@ -17,6 +18,7 @@ from molclr.errors import MolclrError
 from molclr.training import kept as kept_module
 from molclr.training import pretrain as module
 from molclr.training import state as state_module
+from molclr.training.contrast import PlainContrast
 from molclr.training.pretrain import pretrain
 from molclr.training.state import alone_in
 
@@ -39,11 +41,11 @@ def run_until(monkeypatch, graphs, folder, step, event, seconds=OFTEN):
         steps += 1
         if steps == step:
             event()
-        return contrastive_loss(*arguments)
+        return loss(*arguments)
 
-    contrastive_loss = module.contrastive_loss
+    loss = PlainContrast.loss
     with monkeypatch.context() as patch:
-        patch.setattr(module, "contrastive_loss", counted)
+        patch.setattr(PlainContrast, "loss", counted)
         pretrain(graphs, folder, "gin", SHAPE, SETTINGS, checkpoint_seconds=seconds)
 
 
@@ -191,14 +193,14 @@ def test_a_full_disk_is_one_sentence_and_leaves_the_checkpoint(undisturbed, corp
 
 def run_until_full(patch, pretrain_, fill, *arguments):
     steps = iter(range(100))
-    contrastive_loss = module.contrastive_loss
+    loss = PlainContrast.loss
 
     def counted(*inner):
         if next(steps) == 4:
             fill()
-        return contrastive_loss(*inner)
+        return loss(*inner)
 
-    patch.setattr(module, "contrastive_loss", counted)
+    patch.setattr(PlainContrast, "loss", counted)
     pretrain_(*arguments)
 
 
@@ -208,8 +210,8 @@ def test_another_configuration_does_not_continue_a_run(unfinished, corpus):
         MolclrError, match=r"has temperature = 0\.1, now it is 0\.5; undo that change to continue it, or begin"
     ):
         pretrain(corpus[1], unfinished, "gin", SHAPE, other)
-    with pytest.raises(MolclrError, match="width = 16, now it is 8"):
-        pretrain(corpus[1], unfinished, "gin", SHAPE.model_copy(update={"width": 8}), SETTINGS)
+    with pytest.raises(MolclrError, match="hidden_dim = 16, now it is 8"):
+        pretrain(corpus[1], unfinished, "gin", SHAPE.model_copy(update={"hidden_dim": 8}), SETTINGS)
 
 
 def test_another_corpus_does_not_continue_a_run(unfinished, corpus, tmp_path_factory):
@@ -256,7 +258,7 @@ def finished(undisturbed, tmp_path):
 
 
 def forbid_training(monkeypatch):
-    monkeypatch.setattr(module, "contrastive_loss", lambda *_: pytest.fail("it trains"))
+    monkeypatch.setattr(module, "contrast_of", lambda *_: pytest.fail("it trains"))
 
 
 def test_a_finished_run_outlives_the_next_and_is_taken_again(undisturbed, corpus, finished, monkeypatch, capsys):
@@ -293,8 +295,14 @@ def test_a_run_names_what_decided_it(undisturbed):
     identity = json.loads((undisturbed / "run.json").read_text())["identity"]
     assert identity["code"] == code_digest("molclr.training.pretrain")
     assert (identity["threads"], identity["device"], identity["processes"]) == (1, "cpu", 1)
-    assert identity["temperature"] == SETTINGS.temperature and identity["width"] == SHAPE.width
+    assert identity["temperature"] == SETTINGS.temperature and identity["hidden_dim"] == SHAPE.hidden_dim
     assert not {"gpus", "checkpoint_seconds", "results"} & identity.keys()
+
+
+def test_the_code_of_an_encoder_of_ones_own_decides(corpus):
+    found = kept_module.identity(corpus[1], "own_encoder:GAT", SHAPE, SETTINGS, torch.device("cpu"))
+    assert found["code"] == code_digest("molclr.training.pretrain", "own_encoder")
+    assert found["code"] != code_digest("molclr.training.pretrain")
 
 
 def test_an_unfinished_run_continues_on_other_threads(unfinished, corpus):

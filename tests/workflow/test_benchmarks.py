@@ -30,7 +30,7 @@ def results(tmp_path_factory):
         "benchmark_molecules": MOLECULES,
         "models": ["GIN"],
         "seeds": [0],
-        "encoder": {"layers": 2, "width": 16, "feature": 16},
+        "encoder": {"layers": 2, "hidden_dim": 16, "embedding_dim": 16},
         "finetune": {"epochs": 1},
     }
     (folder / "run.yaml").write_text(json.dumps(settings))

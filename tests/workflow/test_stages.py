@@ -11,7 +11,7 @@ import pytest
 import yaml
 from paths import REPOSITORY
 
-from molclr.config import Config
+from molclr.config import Config, parse_section
 from molclr.errors import MolclrError
 from workflow import digests, provenance
 
@@ -22,9 +22,10 @@ CONFIG = "params.yaml"
 OTHER_VALUES = {
     "corpus": "{molecules: 301, exclude: molecules}",
     "benchmarks": "[bbbp, lipo, clintox]",
+    "own_benchmarks": "{mine: {table: %s, task: regression, metric: mae, targets: [freesolv], split: random-1}}",
     "benchmark_molecules": "121",
     "drop_first_row": "true",
-    "one_model_a_target": "true",
+    "single_task": "true",
     "explicit_hydrogens": "true",
     "search_trials": "2",
     "models": "[SVM, GCN, MolCLR_GCN]",
@@ -38,6 +39,16 @@ OTHER_VALUES = {
     "figures": "{neighbours: 3, property: tpsa}",
 }
 """For every key that dvc.yaml names, another value."""
+OWN_TABLE = "tests/fixtures/freesolv.csv"
+OTHER_VALUES["own_benchmarks"] %= OWN_TABLE
+BESIDE = {
+    "single_task": ["benchmarks=[clintox]"],  # has two targets
+    "own_benchmarks": [
+        "benchmarks=[mine]",
+        f"own_benchmarks={{mine: {{table: {OWN_TABLE}, task: regression, metric: rmse, targets: [freesolv]}}}}",
+    ],
+}
+"""For some of them, what both plans that are compared have."""
 
 
 @cache
@@ -85,8 +96,9 @@ def planned():
 
 def jobs_with_another(key):
     """The jobs with the other value of a key, and those without it."""
-    beside = ["benchmarks=[clintox]"] if key == "one_model_a_target" else []  # has two targets
-    return jobs(f"{key.partition('.')[0]}={OTHER_VALUES[key]}", *beside), jobs(*beside)
+    beside = BESIDE.get(key, [])
+    other = [value for value in beside if not value.startswith(f"{key}=")]
+    return jobs(f"{key.partition('.')[0]}={OTHER_VALUES[key]}", *other), jobs(*beside)
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +114,9 @@ def test_the_dependencies_of_a_stage_are_the_inputs_of_its_jobs(plans, name):
     expected = {
         folder_of(path, STAGES[stage_of(path)]) if stage_of(path) else os.path.normpath(path) for path in inputs
     }
-    stated = set(STAGES[name].get("deps", []))
+    expected -= {OWN_TABLE}  # Whoever has a table of one's own adds it to dvc.yaml.
+    own = parse_section(Config, yaml.safe_load((REPOSITORY / CONFIG).read_text()), CONFIG)
+    stated = set(STAGES[name].get("deps", [])) - {table.table for table in (*own.own_benchmarks.values(), own.corpus)}
     assert stated == expected, f"add to dvc.yaml: {expected - stated}; remove from it: {stated - expected}"
 
 
@@ -170,6 +184,26 @@ def test_snakemake_and_dvc_read_one_configuration(monkeypatch, tmp_path):
             link.write_text("seeds: [0]")
         with pytest.raises(MolclrError, match=r"not a link to params\.yaml"):
             provenance.require_one_configuration()
+
+
+def test_files_of_ones_own_have_to_be_those_that_dvc_looks_at(monkeypatch, tmp_path):
+    """Tables, and the code of an encoder with what it imports."""
+    monkeypatch.chdir(tmp_path)
+    values = {"own_benchmarks": {"mine": {"table": "own/mine.csv"}}, "corpus": {"name": "zinc"}}
+    Path("params.yaml").write_text(yaml.safe_dump(values))
+    Path("dvc.yaml").write_text("stages: {data: {cmd: none}}")
+    with pytest.raises(MolclrError, match=r"own/mine\.csv\nAdd them to 'deps' of the stage 'data'"):
+        provenance.require_own_files()
+    monkeypatch.setattr(provenance, "named_modules", lambda: ["mine.gat"])
+    monkeypatch.syspath_prepend(tmp_path)
+    Path("mine").mkdir()
+    Path("mine/gat.py").write_text("from mine import layers")
+    Path("mine/layers.py").touch()
+    Path("dvc.yaml").write_text("stages: {data: {deps: [own/mine.csv]}, code: {deps: [mine/gat.py]}}")
+    with pytest.raises(MolclrError, match=r"names:\n  mine/layers\.py\nAdd them to 'deps' of the stage 'code'"):
+        provenance.require_own_files()
+    Path("dvc.yaml").write_text("stages: {data: {deps: [own]}, code: {deps: [mine]}}")
+    provenance.require_own_files()
 
 
 def test_the_stages_of_dvc_are_known_where_snakemake_is_run_for_them():

@@ -23,6 +23,7 @@ pytestmark = [pytest.mark.workflow, pytest.mark.network]
 OUTPUTS = {
     "tables/predictions.csv.gz",
     *(f"tables/{name}.csv" for name in ("datasets", "leakage", "leakage_molecules")),
+    *(f"tables/{task}_scores.csv" for task in ("classification", "regression")),
     *(
         f"tables/{task}.{form}"
         for task in ("classification", "regression")

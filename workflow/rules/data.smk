@@ -10,7 +10,7 @@ def table_name(name, molecules):
 def parts_of(name):
     """What is learned at a time of a benchmark: all its targets, or each by itself under a name of its own."""
     targets = benchmarks[name].targets
-    if settings.one_model_a_target and len(targets) > 1:
+    if settings.single_task and len(targets) > 1:
         return {f"{name}.target-{number}": target for number, target in enumerate(targets, 1)}
     return {name: None}
 
@@ -18,9 +18,22 @@ def parts_of(name):
 WHOLE_CORPUS = table_name(settings.corpus.name, settings.corpus.molecules)
 CORPUS = WHOLE_CORPUS + (f".without-test-{settings.corpus.exclude}" if settings.corpus.exclude else "")
 MOLECULES_PER_SHARD = 1_000_000
-CORPUS_ROWS = settings.corpus.molecules or catalogue[settings.corpus.name].rows or 10_000_000
+OWN_CORPUS = {settings.corpus.name: settings.corpus} if settings.corpus.table else {}
+# Tables of one's own -> what the configuration says of them.
+OWN = OWN_CORPUS | {name: own for name, own in settings.own_benchmarks.items() if name in benchmarks}
+
+
+def corpus_rows():
+    """About how many rows are taken of the corpus; of one's own, a line is some 50 bytes."""
+    if settings.corpus.molecules:
+        return settings.corpus.molecules
+    if settings.corpus.table:
+        return max(1, os.path.getsize(settings.corpus.table) // 50)
+    return catalogue[settings.corpus.name].rows or 10_000_000
+
+
 # Jobs that share the featurizing of the corpus. No key: Snakemake would make the store anew, and pre-train again, for another value.
-SHARDS = math.ceil(CORPUS_ROWS / MOLECULES_PER_SHARD)
+SHARDS = math.ceil(corpus_rows() / MOLECULES_PER_SHARD)
 BENCHMARK_OF = {part: name for name in benchmarks for part in parts_of(name)}
 TABLE_OF = {
     part: table_name(part, settings.benchmark_molecules) + (".drop-first" if settings.drop_first_row else "")
@@ -29,7 +42,7 @@ TABLE_OF = {
 RAW = {WHOLE_CORPUS: settings.corpus.name} | {TABLE_OF[part]: name for part, name in BENCHMARK_OF.items()}
 LIMITS = dict.fromkeys(TABLE_OF.values(), settings.benchmark_molecules) | {WHOLE_CORPUS: settings.corpus.molecules}
 TARGETS = {TABLE_OF[part]: target for name in benchmarks for part, target in parts_of(name).items()}
-SCHEMES = {"scaffold": "scaffold", "random": "random-0"}
+FETCHED = sorted({*RAW.values()} - {*OWN})
 
 
 def molecules_of(part):
@@ -43,8 +56,21 @@ def graphs_of(part):
 
 
 def split_of(part):
-    """Path of its split; the scheme stands in the name."""
-    return f"data/splits/{TABLE_OF[part]}.{SCHEMES[benchmarks[BENCHMARK_OF[part]].split]}.csv"
+    """Path of its split; the scheme and its seed stand in the name."""
+    return f"data/splits/{TABLE_OF[part]}.{benchmarks[BENCHMARK_OF[part]].split}.csv"
+
+
+def raw_of(table):
+    """Path of the raw table that a molecule table is made of."""
+    return OWN[RAW[table]].table if RAW[table] in OWN else f"data/raw/{RAW[table]}.csv"
+
+
+def split_options(wildcards, input):
+    """How a table is split, as options."""
+    if wildcards.scheme == "given":
+        return ["--given", input.given, "--column", OWN[RAW[wildcards.table]].split_column]
+    scheme, _, seed = wildcards.scheme.partition("-")
+    return ["--scheme", scheme, *(["--seed", seed] if seed else [])]
 
 
 def audited(wildcards=None):
@@ -64,23 +90,26 @@ def audited_options(wildcards, input):
 
 def selection_of(table):
     """What goes into a molecule table, as options."""
+    own = OWN.get(RAW[table])
     options = ["--limit", LIMITS[table]] if LIMITS[table] else []
+    if own:
+        options += ["--smiles-column", own.smiles_column]
     if table == WHOLE_CORPUS:
-        return [*options, "--unique"]
+        return [*options, "--unique", *(["--targets"] if own else [])]
     if settings.drop_first_row:
         options.append("--drop-first")
     if TARGETS[table]:
-        options += ["--targets", TARGETS[table], "--labelled"]
-    return options
+        return [*options, "--labelled", "--targets", TARGETS[table]]
+    return [*options, "--targets", *own.targets] if own else options
 
 
 wildcard_constraints:
-    dataset="|".join(sorted(set(RAW.values()))),
+    dataset="|".join(FETCHED) or "none",
     checkpoint="|".join(catalogue.checkpoints),
     table="|".join([*RAW, CORPUS]),
     hydrogens=r"|\.hydrogens",
     shard=r"\d+",
-    scheme="|".join(SCHEMES.values()),
+    scheme=r"[a-z_]+(-\d+)?",
 
 
 rule fetch:
@@ -124,9 +153,9 @@ rule fetch_checkpoint:
 
 
 rule canonicalize:
-    """Canonical SMILES, one row a molecule; refused rows with their reason in a table of their own."""
+    """Canonical SMILES, one row per molecule; rejected rows with their reason in a table of their own."""
     input:
-        raw=lambda wildcards: f"data/raw/{RAW[wildcards.table]}.csv",
+        raw=lambda wildcards: raw_of(wildcards.table),
     output:
         molecules="data/molecules/{table}.parquet",
         rejected="data/molecules/{table}.rejected.csv",
@@ -141,7 +170,7 @@ rule canonicalize:
         mem_mb=2000,
         runtime=240,
     params:
-        code=code_digest("molclr.data.molecules"),
+        code=code_digest("molclr.data.canonicalize"),
         selection=lambda wildcards: selection_of(wildcards.table),
     shell:
         "molclr canonicalize {input.raw:q} --molecules {output.molecules:q} --rejected {output.rejected:q}"
@@ -152,6 +181,7 @@ rule split:
     """Assign every molecule of a benchmark to train, valid or test."""
     input:
         molecules="data/molecules/{table}.parquet",
+        given=lambda wildcards: raw_of(wildcards.table) if wildcards.scheme == "given" else [],
     output:
         split="data/splits/{table}.{scheme}.csv",
     log:
@@ -163,9 +193,9 @@ rule split:
         runtime=60,
     params:
         code=code_digest("molclr.data.splits"),
-        scheme=lambda wildcards: "--scheme random --seed 0" if wildcards.scheme == "random-0" else "--scheme scaffold",
+        scheme=split_options,
     shell:
-        "molclr split {input.molecules:q} {params.scheme} --output {output.split:q} 2> {log:q}"
+        "molclr split {input.molecules:q} {params.scheme:q} --output {output.split:q} 2> {log:q}"
 
 
 if settings.corpus.exclude:
@@ -256,7 +286,7 @@ if SHARDS > 1:
 rule all_data:
     """Everything up to training: what the stage `data` of dvc.yaml makes."""
     input:
-        expand("data/raw/{dataset}.source.json", dataset=sorted(set(RAW.values()))),
+        expand("data/raw/{dataset}.source.json", dataset=FETCHED),
         expand("data/raw/{checkpoint}.pth", checkpoint=settings.encoder.released or []),
         expand("data/molecules/{table}.rejected.csv", table=[*RAW, CORPUS]),
         f"data/graphs/{CORPUS}.safetensors",

@@ -27,6 +27,7 @@ TABLES = expand(
     task=["classification", "regression"],
     format=["csv", "json", "md", "tex", "html"],
 )
+TABLES += expand(f"{RESULTS}/tables/{{task}}_scores.csv", task=["classification", "regression"])
 TABLES += [f"{RESULTS}/tables/predictions.csv.gz", f"{RESULTS}/tables/datasets.csv"]
 if ENCODERS:
     TABLES.append(f"{RESULTS}/tables/leakage.csv")
@@ -41,7 +42,7 @@ wildcard_constraints:
 
 
 rule table:
-    """Mean and deviation over the seeds, a row a benchmark and model, with the paper's value beside it."""
+    """Mean and standard deviation over the seeds, one row per benchmark and model, with the paper's value beside it."""
     input:
         metrics=lambda wildcards: runs_of(wildcards.task, "metrics.json"),
         predictions=lambda wildcards: runs_of(wildcards.task, "predictions.csv"),
@@ -58,6 +59,12 @@ rule table:
             category="Tables",
             labels={"table": "{task}", "format": "page"},
         ),
+        scores=report(
+            f"{RESULTS}/tables/{{task}}_scores.csv",
+            caption="../report/scores.rst",
+            category="Tables",
+            labels={"table": "{task}, all metrics", "format": "CSV"},
+        ),
         json=f"{RESULTS}/tables/{{task}}.json",
         markdown=f"{RESULTS}/tables/{{task}}.md",
         latex=f"{RESULTS}/tables/{{task}}.tex",
@@ -71,9 +78,10 @@ rule table:
     params:
         code=code_digest("molclr.evaluation.tables", "molclr/evaluation/published.csv", "molclr/data/catalogue.yaml"),
         metrics=lambda wildcards: metrics_of(wildcards.task),
+        own=settings.model_dump_json(include={"own_benchmarks"}),
     shell:
-        "molclr table --task {wildcards.task} --csv {output.csv:q} --json {output.json:q}"
-        " --markdown {output.markdown:q} --latex {output.latex:q} --html {output.html:q}"
+        "molclr table --task {wildcards.task} --csv {output.csv:q} --scores {output.scores:q} --json {output.json:q}"
+        " --settings {params.own:q} --markdown {output.markdown:q} --latex {output.latex:q} --html {output.html:q}"
         " {params.metrics} 2> {log:q}"
 
 

@@ -35,7 +35,9 @@ def encoder_of(wildcards):
 def start_of(wildcards):
     """What a model starts from, as an option: a pre-trained encoder, or a new one of its kind."""
     encoder = encoder_of(wildcards)
-    return ["--encoder", encoder] if encoder else ["--from-scratch", wildcards.network.lower()]
+    if encoder:
+        return ["--encoder", encoder, *encoder_class(wildcards.network)]
+    return ["--from-scratch", settings.encoder_of(wildcards.network)]
 
 
 def task_of(wildcards):
@@ -74,7 +76,7 @@ rule finetune:
         mem_mb=2000,
         runtime=24 * 60,
     params:
-        code=code_digest("molclr.training.finetune"),
+        code=lambda wildcards: code_digest("molclr.training.finetune", *own_code(wildcards.network)),
         task=task_of,
         start=start_of,
         shape=settings.encoder.model_dump_json(),
@@ -101,7 +103,7 @@ use rule finetune as trial with:
     benchmark:
         f"logs/{RESULTS}/runs/{{benchmark}}/{{network}}/search/trial-{{trial}}.tsv"
     params:
-        code=code_digest("molclr.training.finetune", "molclr.training.search"),
+        code=lambda w: code_digest("molclr.training.finetune", "molclr.training.search", *own_code(w.network)),
         task=task_of,
         start=start_of,
         shape=settings.encoder.model_dump_json(),

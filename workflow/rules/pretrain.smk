@@ -14,7 +14,17 @@ CHECKPOINTS = f"--checkpoint-seconds {settings.run.checkpoint_seconds}" + " --be
 
 
 wildcard_constraints:
-    encoder="gin|gcn",
+    encoder="|".join(["gin", "gcn", *STARTS]),
+
+
+def own_code(network):
+    """The module of a network's encoder, if it is the user's own."""
+    return own_modules(settings.encoder_of(network))
+
+
+def encoder_class(network):
+    """The class of a network's encoder, as an option, if it is the user's own."""
+    return ["--encoder-class", settings.encoder_of(network)] if ":" in settings.encoder_of(network) else []
 
 
 if RELEASED:
@@ -59,11 +69,12 @@ else:
             mem_mb=4000 * PROCESSES,
             runtime=7 * 24 * 60,
         params:
-            code=code_digest("molclr.training.pretrain"),
+            code=lambda wildcards: code_digest("molclr.training.pretrain", *own_code(wildcards.encoder)),
+            encoder=lambda wildcards: settings.encoder_of(wildcards.encoder),
             shape=settings.encoder.model_dump_json(),
             settings=settings.pretrain.model_dump_json(),
         shell:
-            "{MOLCLR} pretrain {input.graphs:q} --encoder {wildcards.encoder} --shape {params.shape:q}"
+            "{MOLCLR} pretrain {input.graphs:q} --encoder {params.encoder:q} --shape {params.shape:q}"
             " --settings {params.settings:q} {CHECKPOINTS}"
             ' --folder "$(dirname {output.encoder:q})" 2> {log:q}'
 
@@ -84,11 +95,12 @@ rule embed:
         mem_mb=2000,
         runtime=60,
     params:
-        code=code_digest("molclr.training.embed"),
+        code=lambda wildcards: code_digest("molclr.training.embed", *own_code(wildcards.encoder)),
         compute=settings.pretrain.model_dump_json(include={"device", "threads", "precision"}),
         limit=settings.figures.molecules,
+        encoder_class=lambda wildcards: encoder_class(wildcards.encoder),
     shell:
-        "molclr embed {input.molecules:q} --graphs {input.graphs:q} --encoder {input.encoder:q}"
+        "molclr embed {input.molecules:q} --graphs {input.graphs:q} --encoder {input.encoder:q} {params.encoder_class:q}"
         " --held-out --limit {params.limit} --settings {params.compute:q} --output {output.embeddings:q} 2> {log:q}"
 
 

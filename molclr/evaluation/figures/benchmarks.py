@@ -1,4 +1,4 @@
-"""Our scores beside the paper's, a panel a benchmark."""
+"""Our scores beside the paper's, one panel per benchmark."""
 
 from typing import Any
 
@@ -11,15 +11,14 @@ from matplotlib.patches import Patch
 
 from molclr.errors import MolclrError
 from molclr.evaluation.figures.style import COLOURS, INK, AnyPath, read_csv, save, styled
+from molclr.evaluation.metrics import find_label
 
 MOST_COLUMNS = 4
-CHANCE = 50.0
-"""ROC-AUC in % of a model that knows nothing: where its bars begin."""
 
 
 @styled
 def benchmark_bars(classification_csv: AnyPath, regression_csv: AnyPath, png: AnyPath, svg: AnyPath) -> None:
-    """Draw mean ± standard deviation of each benchmark and model of the two result tables, and the paper's mean.
+    """Draw mean ± standard deviation of each benchmark and model of the two result tables, and the paper's where confirmed.
 
     Raises MolclrError if both tables are empty.
     """
@@ -41,38 +40,46 @@ def benchmark_bars(classification_csv: AnyPath, regression_csv: AnyPath, png: An
         for axes in row[len(line) :]:
             axes.set_axis_off()
 
-    marker: dict[str, Any] = {"color": INK, "marker": "D", "markersize": 4, "linestyle": "none"}
-    handles = [
-        Patch(color="0.7", label="this run"),
-        Line2D([], [], **marker, label="paper"),
-        Line2D([], [], **marker, markerfacecolor="white", label="paper, value not confirmed"),
-    ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=3)
+    if any(_confirmed(table)["paper_mean"].notna().any() for table in tables):
+        marker: dict[str, Any] = {"color": INK, "marker": "D", "markersize": 4, "linestyle": "none"}
+        handles = [Patch(color="0.7", label="this run"), Line2D([], [], **marker, label="paper, confirmed values only")]
+        figure.legend(handles=handles, loc="outside lower center", ncols=2)
     save(figure, png, svg)
 
 
 def _draw(axes: Axes, panel: pd.DataFrame) -> None:
-    """A benchmark: `panel` has a row a model, NaN where a model has no run. Our bar, and the paper's mark below it."""
+    """A benchmark: `panel` has one row per model, NaN where a model has no run. Our bar, and the paper's mark below it."""
     places = np.arange(len(panel))
     ours, papers = places - 0.13, places + 0.27
     known = panel.dropna(subset="metric").iloc[0]
-    classifies = known["metric"] == "ROC-AUC"
-    base = CHANCE if classifies else 0.0
+    metric = find_label(known["metric"])
+    base, highest = metric.factor * metric.chance, metric.factor * metric.range[1]
     colours = [COLOURS.get(model, "0.6") for model in panel.index]
     axes.barh(ours, panel["mean"] - base, left=base, height=0.5, color=colours)
     axes.errorbar(panel["mean"], ours, xerr=panel["std"], fmt="none", ecolor=INK, elinewidth=1, capsize=2)
     whisker: dict[str, Any] = {"ecolor": "0.5", "elinewidth": 0.8, "color": INK, "markersize": 4}
-    confirmed = panel["paper_std"].where(panel["paper_check"] == "verified")
-    for rows, face in ((panel["paper_check"] != "unverified", INK), (panel["paper_check"] == "unverified", "white")):
-        axes.errorbar(panel["paper_mean"][rows], papers[rows], xerr=confirmed[rows], fmt="D", mfc=face, **whisker)
+    paper = _confirmed(panel)
+    axes.errorbar(paper["paper_mean"], papers, xerr=paper["paper_std"], fmt="D", **whisker)
 
     lows = panel["mean"] - panel["std"].fillna(0)
-    highs = [*(panel["mean"] + panel["std"].fillna(0)), *(panel["paper_mean"] + confirmed.fillna(0))]
-    axes.set_xlim(np.nanmin([base, *lows]), 100 if classifies else 1.05 * np.nanmax(highs))
+    highs = [*(panel["mean"] + panel["std"].fillna(0)), *(paper["paper_mean"] + paper["paper_std"].fillna(0))]
+    axes.set_xlim(np.nanmin([base, *lows]), highest if np.isfinite(highest) else 1.05 * np.nanmax(highs))
     unit = f" ({known['unit']})" if isinstance(known["unit"], str) else ""
     axes.set_title(known["benchmark"])
-    axes.set_xlabel(f"{known['metric']}{unit}\n{'higher' if classifies else 'lower'} is better")
+    axes.set_xlabel(f"{known['metric']}{unit}\n{'higher' if metric.higher_is_better else 'lower'} is better")
     axes.set_yticks(places, panel.index)
     axes.set_ylim(len(panel) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0)
     axes.spines[["top", "right"]].set_visible(False)
+
+
+def _confirmed(table: pd.DataFrame) -> pd.DataFrame:
+    """The paper's mean and standard deviation, float64, NaN where they are not confirmed."""
+    check = table["paper_check"]
+    return pd.DataFrame(
+        {
+            "paper_mean": table["paper_mean"].where(check.isin(["verified", "std unverified"])),
+            "paper_std": table["paper_std"].where(check == "verified"),
+        },
+        dtype=float,
+    )

@@ -42,7 +42,7 @@ def pretraining_curves(histories: Sequence[Path], png: AnyPath, svg: AnyPath) ->
             epoch, history["learning_rate"], color=COLOURS.get(label, "0.6"), linewidth=1.4 * (len(histories) - place)
         )
         handles.append(Line2D([], [], color=COLOURS.get(label, "0.6"), label=label))
-    losses.set_ylabel("NT-Xent loss (nats)")
+    losses.set_ylabel("Contrastive loss")
     accuracy.set_ylabel("Contrastive accuracy (%)")
     rate.set_ylabel("Learning rate")
     rate.ticklabel_format(axis="y", style="sci", scilimits=(0, 0), useMathText=True)

@@ -69,6 +69,6 @@ def read_csv(path: AnyPath, columns: list[str]) -> pd.DataFrame:
         table = pd.DataFrame()
     if not {*columns} <= {*table.columns}:
         raise MolclrError(
-            f"'{path}' is no table with the columns {', '.join(columns)}; give the file that a step made."
+            f"'{path}' is not a table with the columns {', '.join(columns)}; give the file that a step made."
         )
     return table

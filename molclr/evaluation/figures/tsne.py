@@ -65,7 +65,7 @@ def tsne(embeddings: AnyPath, png: AnyPath, svg: AnyPath, property: str, seed: i
 
 
 def project(vectors: np.ndarray, seed: int) -> np.ndarray:
-    """t-SNE by cosine distance, as the loss of pre-training compares: (n, feature) to float32 (n, 2).
+    """t-SNE by cosine distance, as the loss of pre-training compares: (n, embedding_dim) to float32 (n, 2).
 
     On one thread: the sums of several come in any order, and t-SNE amplifies the last digit.
     """

@@ -1,4 +1,4 @@
-"""Atoms with the same surroundings have the same vector: message passing that computes each vector once.
+"""Weisfeiler-Lehman classes: atoms with the same surroundings have the same vector, which is computed once.
 
 After layer l an atom's vector depends on nothing but its bonds and neighbours up to l bonds away, so atoms of one
 Weisfeiler-Lehman class of depth l have the same one (Shervashidze et al., JMLR 2011; Xu et al., ICLR 2019, lemma 2). A layer
@@ -14,7 +14,7 @@ from torch import Tensor
 from molclr.hashing import hash64
 
 WORTHWHILE = 0.85
-"""Largest share of distinct atoms with which a layer is computed by classes; beyond, finding them costs more than they spare."""
+"""Fraction of distinct atoms up to which a layer is computed by classes; beyond, finding them costs more than they spare."""
 
 
 class Classes(NamedTuple):

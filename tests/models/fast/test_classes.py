@@ -2,14 +2,14 @@ import torch
 
 from molclr.data.featurize import featurize_part
 from molclr.data.store import GraphStore
-from molclr.models import surroundings
-from molclr.models.neighbourhood import Edges
-from molclr.models.surroundings import refinements
+from molclr.models.fast import classes as module
+from molclr.models.fast.aggregation import Edges
+from molclr.models.fast.classes import refinements
 
 
 def classes_of(smiles, depth, monkeypatch, normalize=False):
     """Classes of the atoms of `smiles`, for each depth a list."""
-    monkeypatch.setattr(surroundings, "WORTHWHILE", 1.0)
+    monkeypatch.setattr(module, "WORTHWHILE", 1.0)
     graphs = GraphStore.of(featurize_part(smiles)).batch(range(len(smiles)))
     edges = Edges(graphs.x, graphs.edge_index, graphs.edge_attr, normalize, torch.float32)
     found = refinements(edges.features, edges.source, edges.target, edges.bond, depth)
@@ -47,7 +47,7 @@ def test_bonds_and_stereochemistry_tell_apart(monkeypatch):
 def test_classes_name_their_first_atoms_and_sizes_and_grow_with_depth(graphs, monkeypatch):
     edges = Edges(graphs.x, graphs.edge_index, graphs.edge_attr, True, torch.float32)
     arguments = edges.features, edges.source, edges.target, edges.bond, 6
-    monkeypatch.setattr(surroundings, "WORTHWHILE", 1.0)
+    monkeypatch.setattr(module, "WORTHWHILE", 1.0)
     found = refinements(*arguments)
     numbers = [len(classes.first) for classes in found]
     assert numbers == sorted(numbers)
@@ -56,5 +56,5 @@ def test_classes_name_their_first_atoms_and_sizes_and_grow_with_depth(graphs, mo
         atoms = classes.of_atom.tolist()
         assert classes.first.tolist() == [atoms.index(i) for i in range(len(classes.first))]
         assert classes.sizes.tolist() == [atoms.count(i) for i in range(len(classes.first))]
-    monkeypatch.setattr(surroundings, "WORTHWHILE", numbers[1] / len(graphs.x))
+    monkeypatch.setattr(module, "WORTHWHILE", numbers[1] / len(graphs.x))
     assert len(refinements(*arguments)) == 2

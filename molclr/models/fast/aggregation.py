@@ -7,15 +7,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from molclr.models.surroundings import Classes, distinct_atoms, refinements
+from molclr.models.encoder import BOND_DIRECTIONS, BOND_TYPES, SELF_LOOP
+from molclr.models.fast.classes import Classes, distinct_atoms, refinements
 
 # What is used of it, the product with a dense matrix, has been stable for years.
 warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta state")
-
-BOND_TYPES = 5
-"""Four bond types and the self-loop."""
-SELF_LOOP = 4
-BOND_DIRECTIONS = 3
 
 
 class SparseMap:
@@ -58,7 +54,7 @@ class _Product(torch.autograd.Function):
         return None, of_x, gradient if ctx.needs_input_grad[2] else None
 
 
-class Neighbourhood:
+class Aggregation:
     """What the bonds of a batch contribute to one layer, from a row for each class `before` to one for each class `after`.
 
     sum: weighted sums over each atom's neighbours and itself, rows before to rows after.
@@ -86,7 +82,7 @@ class Neighbourhood:
 class Edges:
     """The bonds of one batch in both directions and a self-loop for every atom, in the order of their targets.
 
-    weight: float (num_edges,). bond_counts: float (num_atoms, BOND_TYPES + BOND_DIRECTIONS), see Neighbourhood.
+    weight: float (num_edges,). bond_counts: float (num_atoms, BOND_TYPES + BOND_DIRECTIONS), see Aggregation.
     """
 
     def __init__(self, x: Tensor, edge_index: Tensor, edge_attr: Tensor, normalize: bool, dtype: torch.dtype) -> None:
@@ -120,8 +116,8 @@ class Edges:
         flat.index_add_(0, row + BOND_TYPES + direction, self.weight)
 
 
-def neighbourhoods(edges: Edges, layers: int, shared: int) -> list[Neighbourhood]:
-    """The neighbourhood of each of `layers` layers, the first `shared` of them by classes of atoms where that is worthwhile.
+def aggregations(edges: Edges, layers: int, shared: int) -> list[Aggregation]:
+    """The aggregation of each of `layers` layers, the first `shared` of them by classes of atoms where that is worthwhile.
 
     A layer takes a row for each class that the one before gave, and behind the shared ones a row for each atom.
     """
@@ -130,10 +126,10 @@ def neighbourhoods(edges: Edges, layers: int, shared: int) -> list[Neighbourhood
         classes = refinements(edges.features, edges.source, edges.target, edges.bond, shared)
         rows = [*classes, *rows][: layers + 1]
     before = [*rows[:shared], *[edges.atoms] * (layers - shared)]
-    found = list[Neighbourhood]()
+    found = list[Aggregation]()
     for pair in zip(before, rows[1:], strict=True):
         known = found and found[-1].before is pair[0] and found[-1].after is pair[1]
-        found.append(found[-1] if known else Neighbourhood(edges, *pair))
+        found.append(found[-1] if known else Aggregation(edges, *pair))
     return found
 
 

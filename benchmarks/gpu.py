@@ -1,0 +1,209 @@
+"""How fast pre-training is on a GPU, beside its matrix products alone and beside torch-geometric with a DataLoader.
+
+`python benchmarks/gpu.py GRAPHS` prints it for both encoders at the paper's size within two minutes; `--help` names the options.
+GRAPHS is a graph store, best of all of ZINC. Rates are of training steps alone; compilation is counted apart. A whole run, with
+validation and checkpoints, tells its own rate: `molclr pretrain GRAPHS --encoder gin --settings '{precision: bfloat16}' ...`.
+"""
+
+import argparse
+import time
+from collections.abc import Callable, Iterator
+from itertools import cycle, islice
+from pathlib import Path
+
+import numpy as np
+import plain
+import torch
+from torch import Tensor
+
+from molclr.config import Augmentation, Compute, EncoderShape, Pretrain
+from molclr.data.pyg import to_pyg
+from molclr.data.store import GraphStore
+from molclr.models.encoders import make_encoder
+from molclr.models.fast.slots import padded_channels
+from molclr.models.nt_xent import nt_xent
+from molclr.training.contrast import ContrastiveModel, SlotContrast
+from molclr.training.device import dtype_of, prepare
+from molclr.training.embed import embed
+from molclr.training.graphs import SlotGraphs
+from molclr.training.optimizer import adam, rate_of
+from molclr.training.step import CapturedStep, Step
+
+SHAPE = EncoderShape()
+
+
+def main() -> None:
+    """Print a table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("graphs", type=Path, help="graph store")
+    parser.add_argument("--encoders", nargs="+", default=["gin", "gcn"], help="which encoders (default: gin gcn)")
+    parser.add_argument("--precisions", nargs="+", default=["bfloat16"], help="bfloat16, float32 (default: bfloat16)")
+    parser.add_argument("--compositions", nargs="+", default=["node"], help="node, subgraph, mix (default: node)")
+    parser.add_argument("--batch-size", type=int, default=512, help="molecules in a step (default: 512)")
+    parser.add_argument("--steps", type=int, default=300, help="steps that are timed (default: 300)")
+    parser.add_argument("--workers", type=int, default=16, help="workers of the DataLoader (default: 16)")
+    parser.add_argument("--streamed", action="store_true", help="leave the corpus on the CPU")
+    parser.add_argument("--without-torch-geometric", action="store_true", help="leave out the slow one")
+    options = parser.parse_args()
+    device = prepare(Compute(device="cuda"))
+    store = GraphStore(options.graphs)
+    print(
+        f"{torch.cuda.get_device_name(device)}, PyTorch {torch.__version__}, {len(store):,} molecules of {options.graphs}"
+    )
+    print(
+        "| encoder | precision | views | molecules/s | ms/step | products, ms | of the step | first step, s | memory, GB |"
+    )
+    print("|---|---|---|---:|---:|---:|---:|---:|---:|")
+    graphs = SlotGraphs(store, np.arange(len(store)), device, home=torch.device("cpu") if options.streamed else None)
+    for name in options.encoders:
+        for precision in options.precisions:
+            for composition in options.compositions:
+                settings = Pretrain(
+                    batch_size=options.batch_size,
+                    precision=precision,
+                    augmentation=Augmentation(composition=composition),
+                )
+                print_pretraining(name, settings, graphs, options.steps)
+        print_embedding(name, store, device)
+    if not options.without_torch_geometric:
+        for name in options.encoders:
+            rate = torch_geometric_rate(name, store, options.batch_size, options.workers, device)
+            print(f"torch-geometric, {name}, float32, {options.workers} workers: {rate:,.0f} molecules/s")
+
+
+def print_pretraining(name: str, settings: Pretrain, graphs: SlotGraphs, steps: int) -> None:
+    """A row of the table: the step that molclr.training.pretrain takes."""
+    torch.cuda.reset_peak_memory_stats()
+    torch.manual_seed(0)
+    model = ContrastiveModel(name, SHAPE, settings).to(graphs.device)
+    optimizer = adam(model, settings)
+    rate_of(optimizer).fill_(settings.learning_rate)
+    rows = batches_of(len(graphs.tables), settings.batch_size)
+    contrast = SlotContrast(model, graphs, settings, [rows])
+    learn = CapturedStep(Step(model, optimizer, lambda batch, keys: contrast.loss(batch, keys)[0]), model)
+    streams = torch.tensor([1, 2], device=graphs.device)
+
+    start = time.perf_counter()
+    learn(next(contrast.batches(rows[:1])), streams)
+    torch.cuda.synchronize()
+    first = time.perf_counter() - start
+    seconds = timed(lambda: repeat(learn, contrast, rows, streams, steps)) / steps
+    atoms = contrast.capacity.atoms
+    alone = captured(products(name, atoms, settings.batch_size, settings.projection, dtype_of(settings)), 50)
+    memory = torch.cuda.max_memory_allocated() / 1e9
+    print(
+        f"| {name} | {settings.precision} | {settings.augmentation.composition} | {settings.batch_size / seconds:,.0f} "
+        f"| {seconds * 1e3:.2f} | {alone * 1e3:.2f} | {alone / seconds:.0%} | {first:.0f} | {memory:.1f} |",
+        flush=True,
+    )
+
+
+def repeat(learn: CapturedStep, contrast: SlotContrast, rows: np.ndarray, streams: Tensor, steps: int) -> None:
+    """So many steps, again from the first batch where there are fewer."""
+    for batch in islice(contrast.batches(np.stack(list(islice(cycle(rows), steps)))), steps):
+        learn(batch, streams)
+
+
+def batches_of(molecules: int, batch_size: int) -> np.ndarray:
+    """The batches of an epoch: int64 (steps, batch_size)."""
+    order = np.random.default_rng(0).permutation(molecules)
+    return order[: molecules // batch_size * batch_size].reshape(-1, batch_size)
+
+
+def timed(work: Callable[[], object]) -> float:
+    """Seconds until the device has done `work`."""
+    torch.cuda.synchronize()
+    start = time.perf_counter()
+    work()
+    torch.cuda.synchronize()
+    return time.perf_counter() - start
+
+
+def products(name: str, atoms: int, molecules: int, projection: int, dtype: torch.dtype) -> Callable[[], None]:
+    """The dense products of one step with padded channels, and nothing else: see `plain.matrix_products`.
+
+    Rows of both views are one factor, as in the step.
+    """
+    width, inner = padded_channels(SHAPE.hidden_dim), padded_channels(2 * SHAPE.hidden_dim)
+    layer = [(width, inner), (inner, width)] if name == "gin" else [(width, width)]
+    heads = [
+        (width, SHAPE.embedding_dim),
+        (SHAPE.embedding_dim, SHAPE.embedding_dim),
+        (SHAPE.embedding_dim, projection),
+    ]
+    sizes = [(2 * atoms, *size) for size in layer * SHAPE.layers] + [(2 * molecules, *size) for size in heads]
+    factors = []
+    for rows, inputs, outputs in sizes:
+        x, weight, y = (
+            torch.randn(shape, dtype=dtype, device="cuda")
+            for shape in ((rows, inputs), (inputs, outputs), (rows, outputs))
+        )
+        factors += [(x, weight), (y.T, x), (y, weight.T)]
+    z = torch.randn(2 * molecules, projection, device="cuda")
+    similarity = torch.randn(2 * molecules, 2 * molecules, device="cuda")
+    factors += [(z, z.T), (similarity, z), (similarity.T, z)]
+
+    def run() -> None:
+        for first, second in factors:
+            first @ second
+
+    return run
+
+
+def captured(work: Callable[[], None], times: int) -> float:
+    """Seconds of `work` as a CUDA graph."""
+    stream = torch.cuda.Stream()
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream):
+        work()
+    torch.cuda.current_stream().wait_stream(stream)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        work()
+    graph.replay()
+
+    def replays() -> None:
+        for _ in range(times):
+            graph.replay()
+
+    return timed(replays) / times
+
+
+def print_embedding(name: str, store: GraphStore, device: torch.device) -> None:
+    """Molecules a second of inference, from the graph store to an array."""
+    encoder, molecules = make_encoder(name, SHAPE), np.arange(min(len(store), 200_000))
+    embed(store, encoder, molecules[:5000], device)
+    seconds = timed(lambda: embed(store, encoder, molecules, device))
+    print(f"| {name} | float32 | embedding | {len(molecules) / seconds:,.0f} | | | | | |", flush=True)
+
+
+def torch_geometric_rate(name: str, store: GraphStore, batch_size: int, workers: int, device: torch.device) -> float:
+    """Molecules a second of the same training as one would write it with torch-geometric."""
+    from torch_geometric.loader import DataLoader
+
+    graphs = to_pyg(store.batch(np.arange(min(40 * batch_size, len(store))))).to_data_list()
+    loader = DataLoader(plain.Views(graphs), batch_size, shuffle=True, drop_last=True, num_workers=workers)
+    settings, seconds = Pretrain(), []
+    with torch.device(device):
+        model = plain.Model(name, SHAPE, settings.projection)
+    optimizer = torch.optim.Adam(model.parameters(), weight_decay=settings.weight_decay)
+    for step, (first, second) in enumerate(islice(endless(loader), 71)):
+        with torch.device(device):
+            loss = nt_xent(model(first.to(device)), model(second.to(device)), settings.temperature)[0]
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        if step in (10, 70):
+            torch.cuda.synchronize()
+            seconds.append(time.perf_counter())
+    return 60 * batch_size / (seconds[1] - seconds[0])
+
+
+def endless(loader: object) -> Iterator:
+    """Batches, epoch after epoch."""
+    while True:
+        yield from loader  # type: ignore[misc]
+
+
+if __name__ == "__main__":
+    main()

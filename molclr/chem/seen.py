@@ -1,0 +1,190 @@
+"""What a corpus has shown to an encoder, and which molecules have something else."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+SYMBOLS = [
+    "H",
+    "He",
+    "Li",
+    "Be",
+    "B",
+    "C",
+    "N",
+    "O",
+    "F",
+    "Ne",
+    "Na",
+    "Mg",
+    "Al",
+    "Si",
+    "P",
+    "S",
+    "Cl",
+    "Ar",
+    "K",
+    "Ca",
+    "Sc",
+    "Ti",
+    "V",
+    "Cr",
+    "Mn",
+    "Fe",
+    "Co",
+    "Ni",
+    "Cu",
+    "Zn",
+    "Ga",
+    "Ge",
+    "As",
+    "Se",
+    "Br",
+    "Kr",
+    "Rb",
+    "Sr",
+    "Y",
+    "Zr",
+    "Nb",
+    "Mo",
+    "Tc",
+    "Ru",
+    "Rh",
+    "Pd",
+    "Ag",
+    "Cd",
+    "In",
+    "Sn",
+    "Sb",
+    "Te",
+    "I",
+    "Xe",
+    "Cs",
+    "Ba",
+    "La",
+    "Ce",
+    "Pr",
+    "Nd",
+    "Pm",
+    "Sm",
+    "Eu",
+    "Gd",
+    "Tb",
+    "Dy",
+    "Ho",
+    "Er",
+    "Tm",
+    "Yb",
+    "Lu",
+    "Hf",
+    "Ta",
+    "W",
+    "Re",
+    "Os",
+    "Ir",
+    "Pt",
+    "Au",
+    "Hg",
+    "Tl",
+    "Pb",
+    "Bi",
+    "Po",
+    "At",
+    "Rn",
+    "Fr",
+    "Ra",
+    "Ac",
+    "Th",
+    "Pa",
+    "U",
+    "Np",
+    "Pu",
+    "Am",
+    "Cm",
+    "Bk",
+    "Cf",
+    "Es",
+    "Fm",
+    "Md",
+    "No",
+    "Lr",
+    "Rf",
+    "Db",
+    "Sg",
+    "Bh",
+    "Hs",
+    "Mt",
+    "Ds",
+    "Rg",
+    "Cn",
+    "Nh",
+    "Fl",
+    "Mc",
+    "Lv",
+    "Ts",
+    "Og",
+]
+"""The 118 elements by atomic number. RDKit knows them too, but machines that only train do without it."""
+_ATOMS = re.compile(r"\[\d*(?P<bracket>[A-Z][a-z]?|[a-z][a-z]?)[^]]*\]|(?P<plain>Cl|Br|[BCNOPSFIbcnops])")
+_CHARGE = re.compile(r"\[[^]]*[+-]\d*(?::\d+)?\]")
+
+
+class Seen(NamedTuple):
+    """What the molecules of a corpus have; an encoder knows nothing else.
+
+    elements: symbols. chirality: tags of stereocentres. bond_directions: of double bonds. charges: None if that is not known.
+    """
+
+    elements: list[str]
+    chirality: bool
+    bond_directions: bool
+    charges: bool | None
+
+    def lacks(self, smiles: str, explicit_hydrogens: bool = False) -> list[str]:
+        """What a molecule has, given by its canonical SMILES, and the corpus has not, in words."""
+        elements = {(match["bracket"] or match["plain"]).capitalize() for match in _ATOMS.finditer(smiles)}
+        elements |= {"H"} if explicit_hydrogens else set()
+        return [
+            *(f"the element {symbol}" for symbol in sorted(elements.difference(self.elements))),
+            *["a charge"] * (self.charges is False and _CHARGE.search(smiles) is not None),
+            *["a stereocentre"] * (not self.chirality and "@" in smiles),
+            *["a double bond with directions"] * (not self.bond_directions and ("/" in smiles or "\\" in smiles)),
+        ]
+
+
+def seen_in(smiles: Iterable[str]) -> Seen:
+    """What the molecules have that are given by their canonical SMILES."""
+    nothing = Seen([], chirality=False, bond_directions=False, charges=False)
+    found = {feature for text in smiles for feature in nothing.lacks(text)}
+    return Seen(
+        elements=sorted(
+            feature.removeprefix("the element ") for feature in found if feature.startswith("the element ")
+        ),
+        chirality="a stereocentre" in found,
+        bond_directions="a double bond with directions" in found,
+        charges="a charge" in found,
+    )
+
+
+def seen_atoms(atomic_numbers: Iterable[int], chirality: bool, bond_directions: bool) -> Seen:
+    """What molecules have that are given as graphs, in which charges do not stand."""
+    elements = sorted(SYMBOLS[int(number) - 1] for number in atomic_numbers)
+    return Seen(elements, chirality, bond_directions, charges=None)
+
+
+def warn_of_unseen(seen: Seen | None, smiles: Sequence[str], explicit_hydrogens: bool = False) -> str:
+    """A sentence about the molecules that have what the corpus has not, with the commonest reason; empty if there are none.
+
+    smiles: canonical. seen: None if it is not known what the encoder has seen.
+    """
+    if seen is None:
+        return ""
+    lacking = [lacks for text in smiles if (lacks := seen.lacks(text, explicit_hydrogens))]
+    if not lacking:
+        return ""
+    (reason, count), *others = Counter(feature for lacks in lacking for feature in lacks).most_common()
+    return (
+        f"{len(lacking)} of {len(smiles)} molecules have something that the encoder never saw in pre-training "
+        f"({reason}{f' in {count} of them, or other things' if others else ''}); its representation of them is less reliable."
+    )

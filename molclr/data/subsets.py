@@ -1,0 +1,36 @@
+"""Split files: which molecules of a table are for training, validation and test."""
+
+from os import PathLike
+
+import numpy as np
+import pandas as pd
+
+from molclr.errors import MolclrError
+
+SUBSETS = ("train", "valid", "test")
+
+
+def read_split(path: str | PathLike[str]) -> dict[str, np.ndarray]:
+    """Raw row numbers of each subset: int64 arrays. Raises MolclrError if the file is missing or is not a split."""
+    try:
+        table = pd.read_csv(path, dtype={"row": np.int64})
+    except FileNotFoundError:
+        raise MolclrError(f"There is no split '{path}'; 'molclr split' makes one of a molecule table.") from None
+    except ValueError:  # not even a table of whole numbers
+        table = pd.DataFrame()
+    is_split = list(table.columns) == ["row", "subset"] and table["subset"].isin(SUBSETS).all()
+    if not is_split or table["row"].duplicated().any():
+        raise MolclrError(f"'{path}' does not put each row in one of {', '.join(SUBSETS)}; make the split again.")
+    return {subset: table["row"][table["subset"] == subset].to_numpy() for subset in SUBSETS}
+
+
+def subset_indices(rows: np.ndarray, path: str | PathLike[str]) -> dict[str, np.ndarray]:
+    """Positions of each subset's molecules in `rows`, int64 (n,), the raw row numbers of a molecule table.
+
+    Raises MolclrError if the split is not one of this table.
+    """
+    split = read_split(path)
+    if not np.array_equal(np.sort(np.concatenate(list(split.values()))), np.sort(rows)):
+        raise MolclrError(f"The split '{path}' is of other molecules than the table; make it again.")
+    order = np.argsort(rows)
+    return {subset: order[np.searchsorted(rows, members, sorter=order)] for subset, members in split.items()}

@@ -1,0 +1,80 @@
+"""The benchmarks and the corpus of a configuration: those of the catalogue, and those of one's own."""
+
+from pathlib import Path
+
+from molclr.config import Config, Labels, OwnBenchmark
+from molclr.data.catalogue import Benchmark, Catalogue, load_catalogue
+from molclr.errors import MolclrError
+from molclr.evaluation.metrics import find_metric
+
+
+def choose_benchmarks(settings: Config, source: str) -> dict[str, Benchmark | OwnBenchmark]:
+    """Return the benchmarks that `settings` names, by name and in its order.
+
+    Raises MolclrError, which begins with `source` and names the key, for a benchmark or corpus that is unknown or has the name of
+    another one, and for one's own with an unknown metric or split scheme or without its table.
+    """
+    catalogue = load_catalogue()
+    try:
+        for name, own in settings.own_benchmarks.items():
+            _check_own(f"own_benchmarks.{name}", name, own, catalogue)
+        _check_corpus(settings, catalogue)
+        known: dict[str, Benchmark | OwnBenchmark] = {**catalogue.benchmarks, **settings.own_benchmarks}
+        standardize = settings.finetune.standardize
+        _check_names("benchmarks", settings.benchmarks, known)
+        _check_names("seeds_of", list(settings.seeds_of), known)
+        _check_names("finetune.standardize", [] if standardize == "all" else standardize, known)
+    except MolclrError as error:
+        raise MolclrError(f"{source}: {error}") from None
+    return {name: known[name] for name in settings.benchmarks}
+
+
+def check_labels_of(key: str, benchmark: Labels) -> None:
+    """Raise MolclrError, which begins with `key`, if the metric or the split scheme of a benchmark is unknown or unsuitable."""
+    from molclr.data.splits import find_scheme  # A slow import, which only benchmarks of one's own need.
+
+    try:
+        find_metric(benchmark.metric, benchmark.task)
+    except MolclrError as error:
+        raise MolclrError(f"'{key}.metric': {error}") from None
+    if benchmark.split == "given" and isinstance(benchmark, OwnBenchmark):
+        return
+    try:
+        find_scheme(benchmark.scheme)
+    except MolclrError as error:
+        raise MolclrError(f"'{key}.split': {error}") from None
+
+
+def _check_own(key: str, name: str, benchmark: OwnBenchmark, catalogue: Catalogue) -> None:
+    if name in catalogue:
+        raise MolclrError(f"'{key}': the catalogue has this name already; choose another.")
+    check_labels_of(key, benchmark)
+    _check_table(f"{key}.table", benchmark.table)
+
+
+def _check_corpus(settings: Config, catalogue: Catalogue) -> None:
+    name, table = settings.corpus.name, settings.corpus.table
+    if table is None:
+        if name not in catalogue.corpora:
+            there = ", ".join(catalogue.corpora)
+            raise MolclrError(
+                f"'corpus.name' names '{name}'; the catalogue has {there}. 'corpus.table' names the file of one's own."
+            )
+    elif name in catalogue or name in settings.own_benchmarks:
+        raise MolclrError(f"'corpus.name': '{name}' is another data set; choose another name for your corpus.")
+    else:
+        _check_table("corpus.table", table)
+
+
+def _check_names(key: str, names: list[str], known: dict[str, Benchmark | OwnBenchmark]) -> None:
+    for name in names:
+        if name not in known:
+            own = [other for other, benchmark in known.items() if isinstance(benchmark, OwnBenchmark)]
+            there = ", ".join(other for other in known if other not in own)
+            there += f"; own_benchmarks has {', '.join(own)}" if own else ""
+            raise MolclrError(f"'{key}' names '{name}'; the catalogue has {there}.")
+
+
+def _check_table(key: str, path: str) -> None:
+    if not Path(path).is_file():
+        raise MolclrError(f"'{key}': there is no file '{path}'.")

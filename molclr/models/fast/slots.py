@@ -1,0 +1,495 @@
+"""GIN and GCN on neighbour slots: the same networks with static shapes, for GPUs.
+
+A GPU reaches its speed when no step asks it for a number and no kernel waits for memory. So each atom has a fixed number of
+slots for its neighbours, a batch is padded to a capacity that follows from the corpus, channels are padded to a multiple of
+`CHANNEL_MULTIPLE`, and message passing is a sum of gathers, which a compiler fuses with what surrounds it. Padding carries no
+weight, so nothing but rounding differs from `molclr.models.encoder`, the definition (tested in tests/models/fast/test_slots.py).
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple, cast
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from molclr.batch import map_tensors
+from molclr.models.batch_norm import BatchNorm
+from molclr.models.encoder import (
+    ATOM_TYPES,
+    BOND_DIRECTIONS,
+    BOND_TYPES,
+    CHIRALITY_TAGS,
+    GCN,
+    GIN,
+    SELF_LOOP,
+    Encoder,
+    GCNLayer,
+    GINLayer,
+)
+from molclr.models.fast.encoder import FastGCN, FastGIN
+
+SLOTS = 4
+"""Neighbours of an atom that have a slot in the main table; organic molecules hardly ever have an atom with more."""
+ROW_MULTIPLE = 128
+CHANNEL_MULTIPLE = 32
+"""In bfloat16, products of 300 channels run at a third of the rate of 304 or 320: their rows are no multiple of 16 bytes."""
+ATOM_FEATURES = 128
+"""Columns of the one-hot atom features: ATOM_TYPES + CHIRALITY_TAGS, padded."""
+
+
+class SlotBonds(NamedTuple):
+    """The bonds of `rows` atoms in `d` slots each.
+
+    atom: int64 (rows,), index of the atom. neighbour: int64 (rows, d), index of the neighbour; the atom's own in an empty slot.
+    kind: int64 (rows, d), bond type * 3 + direction. bond: int64 (rows, d), index of the bond. present: bool (rows, d).
+    """
+
+    atom: Tensor
+    neighbour: Tensor
+    kind: Tensor
+    bond: Tensor
+    present: Tensor
+
+
+class SlotBatch(NamedTuple):
+    """A padded batch: B molecules with at most A atoms and M bonds in all.
+
+    atoms: int64 (A, 2), atomic number - 1 and chirality tag. molecule: int64 (A,), ascending; B for padding. place: int64 (A,),
+    number of the atom in its molecule. bonds: slots of every atom. wide: further slots of the atoms that have more neighbours
+    than SLOTS, padded with empty rows. bond_molecule, bond_place: int64 (M,), likewise. rows: int64 (B,), position of each
+    molecule in the corpus. atom_counts, bond_counts: int64 (B,).
+    """
+
+    atoms: Tensor
+    molecule: Tensor
+    place: Tensor
+    bonds: SlotBonds
+    wide: SlotBonds
+    bond_molecule: Tensor
+    bond_place: Tensor
+    rows: Tensor
+    atom_counts: Tensor
+    bond_counts: Tensor
+
+    def to(self, device: torch.device) -> "SlotBatch":
+        """The same batch on `device`."""
+        return map_tensors(self, lambda tensor: tensor.to(device, non_blocking=True))
+
+
+class Capacity(NamedTuple):
+    """Rows of a padded batch: atoms, bonds, and atoms with more neighbours than SLOTS."""
+
+    atoms: int
+    bonds: int
+    wide: int
+
+
+class SlotTables:
+    """The graphs of a corpus in slots, on one device: 2 + 5 * SLOTS bytes per atom and 24 per molecule.
+
+    atoms: uint8 (num_atoms, 2). offset: int16 (num_atoms, SLOTS), index of the neighbour minus the atom's own; 0 for an empty
+    slot. kind: uint8 (num_atoms, SLOTS). bond: int16 (num_atoms, SLOTS), number of the bond in its molecule. wide_*: the same
+    for the atoms `wide_atom`, int64 (num_wide,), with as many slots as the highest degree asks for beyond SLOTS.
+    atom_first, bond_first, wide_first: int64 (num_molecules + 1,).
+    """
+
+    def __init__(self, parts: Iterable[dict[str, np.ndarray]], device: torch.device) -> None:
+        """Build from parts of a graph store, as `molclr.data.store.write_store` takes them."""
+        built = [_slots_of(part, device) for part in parts]
+        degree = max((part["wide_offset"].shape[1] for part in built), default=0)
+        firsts = {name: [torch.zeros(1, dtype=torch.int64, device=device)] for name in ("atom", "bond", "wide")}
+        for part in built:
+            part["wide_atom"] += firsts["atom"][-1][-1]
+            for name, ends in firsts.items():
+                ends.append(part[f"{name}_counts"].cumsum(0) + ends[-1][-1])
+            for name in ("wide_offset", "wide_kind", "wide_bond"):
+                part[name] = F.pad(part[name], (0, degree - part[name].shape[1]))
+        self.atom_first, self.bond_first, self.wide_first = (torch.cat(ends) for ends in firsts.values())
+        # One array after the other, so that no more than one is there twice.
+        for name in ("atoms", "offset", "kind", "bond", "wide_atom", "wide_offset", "wide_kind", "wide_bond"):
+            setattr(self, name, torch.cat([part.pop(name) for part in built]))
+
+    atoms: Tensor
+    offset: Tensor
+    kind: Tensor
+    bond: Tensor
+    wide_atom: Tensor
+    wide_offset: Tensor
+    wide_kind: Tensor
+    wide_bond: Tensor
+
+    def __len__(self) -> int:
+        return len(self.atom_first) - 1
+
+    def counts(self) -> np.ndarray:
+        """Atoms, bonds and wide atoms of each molecule: int64 (num_molecules, 3)."""
+        return torch.stack([self.atom_first, self.bond_first, self.wide_first]).diff().T.cpu().numpy()
+
+    def batch(self, rows: Tensor, capacity: Capacity) -> SlotBatch:
+        """The molecules at positions `rows`, int64 (B,), padded to `capacity`, which has to suffice; -1 is no molecule.
+
+        Nothing here asks the device for a number. See `require_fit` for the check.
+        """
+        atom_first, atom_counts = _first_and_count(self.atom_first, rows)
+        bond_first, bond_counts = _first_and_count(self.bond_first, rows)
+        wide_first, wide_counts = _first_and_count(self.wide_first, rows)
+        molecule, place, atom = _ragged(atom_first, atom_counts, capacity.atoms)
+        bond_molecule, bond_place, _ = _ragged(bond_first, bond_counts, capacity.bonds)
+        wide_molecule, _, wide = _ragged(wide_first, wide_counts, capacity.wide)
+        atom = atom.clamp(max=len(self.atoms) - 1)
+        wide = wide.clamp(max=max(0, len(self.wide_atom) - 1))
+        own = torch.arange(capacity.atoms, device=rows.device)
+        first_in_batch, first_bond = (counts.cumsum(0) - counts for counts in (atom_counts, bond_counts))
+        last = len(rows) - 1
+        wide_inside = wide_molecule <= last
+        wide_molecule = wide_molecule.clamp(max=last)
+        wide_own = self.wide_atom[wide] - atom_first[wide_molecule] + first_in_batch[wide_molecule]
+        return SlotBatch(
+            atoms=self.atoms[atom].long(),
+            molecule=molecule,
+            place=place,
+            bonds=_slot_bonds(
+                own,
+                self.offset[atom],
+                self.kind[atom],
+                self.bond[atom],
+                molecule <= last,
+                first_bond[molecule.clamp(max=last)],
+            ),
+            wide=_slot_bonds(
+                torch.where(wide_inside, wide_own, 0),
+                self.wide_offset[wide],
+                self.wide_kind[wide],
+                self.wide_bond[wide],
+                wide_inside,
+                first_bond[wide_molecule],
+            ),
+            bond_molecule=bond_molecule,
+            bond_place=bond_place,
+            rows=rows,
+            atom_counts=atom_counts,
+            bond_counts=bond_counts,
+        )
+
+
+def capacity_of(counts: np.ndarray, batches: Iterable[np.ndarray]) -> Capacity:
+    """Rows that suffice for each of `batches`.
+
+    counts: int64 (num_molecules, 3), see `SlotTables.counts`. batches: int64 (num_batches, B), positions of their molecules; -1
+    is no molecule.
+    """
+    largest = np.zeros(3, np.int64)
+    for rows in batches:
+        present = (rows >= 0)[..., None]
+        largest = np.maximum(largest, (counts[rows] * present).sum(axis=1).max(axis=0, initial=0))
+    return Capacity(*(-(-largest // ROW_MULTIPLE) * ROW_MULTIPLE).tolist())
+
+
+def require_fit(counts: np.ndarray, rows: np.ndarray, capacity: Capacity) -> None:
+    """Raise ValueError if the molecules at `rows`, int64 (B,), need more than `capacity`: nothing is ever cut off."""
+    needed = Capacity(*counts[rows[rows >= 0]].sum(axis=0).tolist())
+    if any(rows > most for rows, most in zip(needed, capacity, strict=True)):
+        raise ValueError(f"A batch needs {needed} and has {capacity}.")
+
+
+def can_represent(encoder: nn.Module) -> bool:
+    """Whether `represent` computes what the encoder does: only GIN and GCN, no class derived from them."""
+    return type(encoder) in (GIN, GCN, FastGIN, FastGCN)
+
+
+def represent(
+    encoder: Encoder,
+    batch: SlotBatch,
+    x: Tensor,
+    kept: Tensor,
+    wide_kept: Tensor,
+    dtype: torch.dtype,
+    all_sum: Callable[[Tensor], Tensor] = lambda tensor: tensor,
+) -> Tensor:
+    """Representation h of V views of a batch: float (V, B, embedding_dim), computed in `dtype`.
+
+    x: int64 (V, A, 2), atoms of each view. kept: bool (V, A, SLOTS) and wide_kept: bool (V, E, d), the bonds that a view has.
+    all_sum: the sum of a tensor over the processes that train together. Batch norm takes each view by itself. In training,
+    running statistics are updated with one view after the other.
+    """
+    views, atoms = x.shape[:2]
+    num_molecules = len(batch.rows)
+    inside = batch.molecule < num_molecules
+    total = all_sum(batch.atom_counts.sum())
+    fraction = inside / total
+    links = _links(encoder, batch, kept, wide_kept, dtype)
+    h = _embed_atoms(encoder, x, inside, dtype)
+    for i, (layer, norm) in enumerate(zip(encoder.layers, encoder.norms, strict=True)):
+        h = AGGREGATIONS[type(layer)](layer, h, links, dtype)
+        h = _batch_norm(cast(BatchNorm, norm), h.view(views, atoms, -1), fraction, total, all_sum)
+        if i < len(encoder.layers) - 1:
+            h = F.relu(h)
+        h = F.dropout(h * inside[:, None], encoder.dropout, encoder.training and encoder.dropout > 0)
+        h = h.to(dtype).view(views * atoms, -1)
+    pooled = _mean_pool(h, batch.atom_counts, views, atoms)
+    readout = encoder.readout
+    weight = _pad(readout.weight, 0, pooled.shape[1] - readout.in_features)
+    out = F.linear(pooled.to(dtype), weight.to(dtype), readout.bias.to(dtype))
+    return out.view(views, num_molecules, -1)
+
+
+def unchanged(batch: SlotBatch) -> tuple[Tensor, Tensor, Tensor]:
+    """The batch itself as its only view: x, kept and wide_kept, as `represent` takes them."""
+    return batch.atoms.unsqueeze(0), batch.bonds.present.unsqueeze(0), batch.wide.present.unsqueeze(0)
+
+
+class _Links(NamedTuple):
+    """What the bonds of all views contribute to each layer; rows are the atoms of one view after the other.
+
+    neighbour, weight: (rows, SLOTS); wide_atom: (E',); wide_neighbour, wide_weight: (E', d). self_weight: (rows, 1).
+    bond_counts: (rows, BOND_TYPES + BOND_DIRECTIONS), weighted, self-loops included.
+    """
+
+    neighbour: Tensor
+    weight: Tensor
+    wide_atom: Tensor
+    wide_neighbour: Tensor
+    wide_weight: Tensor
+    self_weight: Tensor
+    bond_counts: Tensor
+
+
+def _links(encoder: Encoder, batch: SlotBatch, kept: Tensor, wide_kept: Tensor, dtype: torch.dtype) -> _Links:
+    views, atoms, _ = kept.shape
+    shift = torch.arange(views, device=kept.device)[:, None, None] * atoms
+    neighbour = (batch.bonds.neighbour + shift).flatten(0, 1)
+    wide_neighbour = (batch.wide.neighbour + shift).flatten(0, 1)
+    wide_atom = (batch.wide.atom + shift[:, 0]).flatten()
+    weight, wide_weight = kept.flatten(0, 1).float(), wide_kept.flatten(0, 1).float()
+    self_weight = torch.ones_like(weight[:, :1])
+    if isinstance(encoder, GCN) and encoder.shape.gcn_normalization:
+        degree = weight.sum(1) + 1
+        degree = _add_rows(degree, wide_atom, wide_weight.sum(1))
+        scale = degree.rsqrt()
+        weight = weight * scale[:, None] * scale[neighbour]
+        wide_weight = wide_weight * scale[wide_atom][:, None] * scale[wide_neighbour]
+        self_weight = degree.reciprocal()[:, None]
+    kind, wide_kind = batch.bonds.kind.repeat(views, 1), batch.wide.kind.repeat(views, 1)
+    columns = torch.arange(BOND_TYPES + BOND_DIRECTIONS, device=kept.device)
+    counts = _count_kinds(kind, weight, columns) + self_weight * ((columns == SELF_LOOP) | (columns == BOND_TYPES))
+    counts = _add_rows(counts, wide_atom, _count_kinds(wide_kind, wide_weight, columns))
+    return _Links(
+        neighbour,
+        weight.to(dtype),
+        wide_atom,
+        wide_neighbour,
+        wide_weight.to(dtype),
+        self_weight.to(dtype),
+        counts.to(dtype),
+    )
+
+
+def _count_kinds(kind: Tensor, weight: Tensor, columns: Tensor) -> Tensor:
+    """Weighted numbers of an atom's bonds of each type and each direction: float (rows, BOND_TYPES + BOND_DIRECTIONS)."""
+    bond_type, direction = (kind // BOND_DIRECTIONS)[..., None], (kind % BOND_DIRECTIONS + BOND_TYPES)[..., None]
+    return (((bond_type == columns) | (direction == columns)) * weight[..., None]).sum(1)
+
+
+def _embed_atoms(encoder: Encoder, x: Tensor, inside: Tensor, dtype: torch.dtype) -> Tensor:
+    """Initial vectors of atoms, (V * A, channels): a product with one-hot features, whose gradient is a product as well."""
+    columns = torch.arange(ATOM_FEATURES, device=x.device)
+    hot = (x[..., :1] == columns) | (x[..., 1:] + ATOM_TYPES == columns)
+    hot = (hot & inside[None, :, None]).flatten(0, 1).to(dtype)
+    table = torch.cat([encoder.atom_embedding.weight, encoder.chirality_embedding.weight])
+    padded = _pad(table, ATOM_FEATURES - ATOM_TYPES - CHIRALITY_TAGS, _padding(table.shape[1]))
+    return hot @ padded.to(dtype)
+
+
+def _gin(layer: GINLayer, h: Tensor, links: _Links, dtype: torch.dtype) -> Tensor:
+    """MLP(h_i + sum over neighbours of h_j + sum over bonds and the self-loop of e_ij)."""
+    first, second = cast(nn.Linear, layer.mlp[0]), cast(nn.Linear, layer.mlp[2])
+    channels, hidden = _padding(first.in_features), _padding(first.out_features)
+    bonds = links.bond_counts @ _pad(layer.bond_embedding, 0, channels).to(dtype)
+    total = h + _neighbour_sum(h, links) + bonds
+    inner = F.linear(total, _pad(first.weight, hidden, channels).to(dtype), F.pad(first.bias, (0, hidden)).to(dtype))
+    weight, bias = _pad(second.weight, channels, hidden), F.pad(second.bias, (0, channels))
+    return F.linear(F.relu(inner), weight.to(dtype), bias.to(dtype))
+
+
+def _gcn(layer: GCNLayer, h: Tensor, links: _Links, dtype: torch.dtype) -> Tensor:
+    """Sum over neighbours and itself of the weighted W h_j + e_ij, plus the bias."""
+    channels = _padding(layer.linear.in_features)
+    own = F.linear(h, _pad(layer.linear.weight, channels, channels).to(dtype))
+    bonds = links.bond_counts @ layer.bond_embedding.to(dtype)
+    return (
+        own * links.self_weight + _neighbour_sum(own, links) + bonds + F.pad(layer.linear.bias, (0, channels)).to(dtype)
+    )
+
+
+AGGREGATIONS: dict[type, Callable[..., Tensor]] = {GINLayer: _gin, GCNLayer: _gcn}
+"""The layers that can be computed on slots."""
+
+
+def _neighbour_sum(h: Tensor, links: _Links) -> Tensor:
+    return _NeighbourSum.apply(
+        h, links.neighbour, links.weight, links.wide_atom, links.wide_neighbour, links.wide_weight
+    )
+
+
+class _NeighbourSum(torch.autograd.Function):
+    """Weighted sum over neighbours. The weights are symmetric, so its gradient is the same sum."""
+
+    @staticmethod
+    def forward(ctx: Any, h: Tensor, *links: Tensor) -> Tensor:
+        ctx.save_for_backward(*links)
+        return _gather_sum(h, *links)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        return _gather_sum(gradient.contiguous(), *ctx.saved_tensors), None, None, None, None, None
+
+
+def _gather_sum(
+    h: Tensor, neighbour: Tensor, weight: Tensor, wide_atom: Tensor, wide_neighbour: Tensor, wide_weight: Tensor
+) -> Tensor:
+    return _add_rows(_slot_sum(h, neighbour, weight), wide_atom, _slot_sum(h, wide_neighbour, wide_weight))
+
+
+def _slot_sum(h: Tensor, neighbour: Tensor, weight: Tensor) -> Tensor:
+    total = h.new_zeros(len(neighbour), h.shape[1])
+    for slot in range(neighbour.shape[1]):
+        total = total + h[neighbour[:, slot]] * weight[:, slot, None]
+    return total
+
+
+def _add_rows(total: Tensor, rows: Tensor, terms: Tensor) -> Tensor:
+    """`total` with `terms` added at `rows`, which differ but for padding, whose terms are zero: the order cannot matter."""
+    return total.index_add(0, rows, terms) if len(rows) else total
+
+
+def _batch_norm(
+    norm: BatchNorm, h: Tensor, fraction: Tensor, total: Tensor, all_sum: Callable[[Tensor], Tensor]
+) -> Tensor:
+    """Batch norm of each view of h, (V, A, channels), in float32; fraction: float (A,), weight of each row, 0 for padding."""
+    padding = h.shape[2] - norm.num_features
+    weight, bias = F.pad(norm.weight, (0, padding)), F.pad(norm.bias, (0, padding))
+    if not norm.training:
+        mean, variance = F.pad(norm.running_mean, (0, padding)), F.pad(norm.running_var, (0, padding), value=1.0)
+        return (h.float() - mean) * (variance + norm.eps).rsqrt() * weight + bias
+    mean = all_sum((h.float() * fraction[:, None]).sum(1, keepdim=True))
+    centred = h.float() - mean
+    variance = all_sum((centred.square() * fraction[:, None]).sum(1, keepdim=True))
+    with torch.no_grad():
+        unbiased = variance * (total / (total - 1))
+        for view_mean, view_variance in zip(mean, unbiased, strict=True):
+            norm.running_mean.lerp_(view_mean[0, : norm.num_features], norm.momentum)
+            norm.running_var.lerp_(view_variance[0, : norm.num_features], norm.momentum)
+        norm.num_batches_tracked += len(h)
+    return centred * (variance + norm.eps).rsqrt() * weight + bias
+
+
+def _mean_pool(h: Tensor, atom_counts: Tensor, views: int, atoms: int) -> Tensor:
+    """Mean over the atoms of each molecule and view: float32 (V * B, channels). Rows of padding have to be zero."""
+    first = atom_counts.cumsum(0) - atom_counts
+    shift = torch.arange(views, device=h.device)[:, None] * atoms
+    # The padding behind a view counts to its last molecule: it adds nothing.
+    offsets = torch.cat([(first + shift).flatten(), torch.full((1,), views * atoms, device=h.device)])
+    molecule = torch.searchsorted(offsets[1:], torch.arange(views * atoms, device=h.device), right=True)
+    count = atom_counts.clamp(min=1).repeat(views)
+    return _BagSum.apply(h.float(), offsets, molecule) / count[:, None]
+
+
+class _BagSum(torch.autograd.Function):
+    """Sums of consecutive rows, always in the same order; its gradient is a gather."""
+
+    @staticmethod
+    def forward(ctx: Any, h: Tensor, offsets: Tensor, molecule: Tensor) -> Tensor:
+        ctx.save_for_backward(molecule)
+        rows = torch.arange(len(h), device=h.device)
+        return F.embedding_bag(rows, h, offsets, mode="sum", include_last_offset=True)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        (molecule,) = ctx.saved_tensors
+        return gradient[molecule], None, None
+
+
+def _pad(matrix: Tensor, rows: int, columns: int) -> Tensor:
+    return F.pad(matrix, (0, columns, 0, rows))
+
+
+def padded_channels(channels: int) -> int:
+    """The next multiple of CHANNEL_MULTIPLE."""
+    return -(-channels // CHANNEL_MULTIPLE) * CHANNEL_MULTIPLE
+
+
+def _padding(channels: int) -> int:
+    """Channels to add to come to `padded_channels`."""
+    return padded_channels(channels) - channels
+
+
+def _first_and_count(first: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+    """Where the entries of each molecule begin, and how many it has: int64 (B,); 0 of the molecule -1."""
+    begin = first[rows.clamp(min=0)]
+    return begin, torch.where(rows < 0, 0, first[rows.clamp(min=0) + 1] - begin)
+
+
+def _ragged(first: Tensor, counts: Tensor, size: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Entries first[i] to first[i] + counts[i] of every i one after the other, padded to `size`.
+
+    Returns int64 (size,): the i of each entry (len(counts) for padding), its number among those of i, and the entry.
+    """
+    ends = counts.cumsum(0)
+    position = torch.arange(size, device=counts.device)
+    group = torch.searchsorted(ends, position, right=True)
+    inside = group.clamp(max=len(counts) - 1)
+    place = position - (ends - counts)[inside]
+    return group, place, first[inside] + place
+
+
+def _slot_bonds(
+    atom: Tensor, offset: Tensor, kind: Tensor, bond: Tensor, inside: Tensor, first_bond: Tensor
+) -> SlotBonds:
+    present = (offset != 0) & inside[:, None]
+    neighbour = atom[:, None] + torch.where(present, offset.long(), 0)
+    return SlotBonds(atom, neighbour, kind.long(), torch.where(present, first_bond[:, None] + bond.long(), 0), present)
+
+
+def _slots_of(part: dict[str, np.ndarray], device: torch.device) -> dict[str, Tensor]:
+    """The tables of one part of a graph store."""
+    atom_counts, bond_counts = (
+        torch.from_numpy(part[f"{kind}_counts"].astype(np.int64)).to(device) for kind in ("atom", "bond")
+    )
+    num_atoms, num_bonds = len(part["atoms"]), len(part["bonds"])
+    molecule = torch.arange(len(atom_counts), device=device).repeat_interleave(bond_counts)
+    ends = (
+        torch.from_numpy(part["bonds"].astype(np.int64)).to(device)
+        + (atom_counts.cumsum(0) - atom_counts)[molecule, None]
+    )
+    number = torch.arange(num_bonds, device=device) - (bond_counts.cumsum(0) - bond_counts)[molecule]
+    features = torch.from_numpy(part["bond_features"].astype(np.int64)).to(device)
+    kind = features[:, 0] * BOND_DIRECTIONS + features[:, 1]
+
+    source, target = torch.cat([ends, ends.flip(1)]).unbind(1)
+    order = target.argsort(stable=True)
+    source, target = source[order], target[order]
+    degree = torch.bincount(target, minlength=num_atoms)
+    slot = torch.arange(len(target), device=device) - (degree.cumsum(0) - degree)[target]
+    values = {"offset": source - target, "kind": kind.repeat(2)[order], "bond": number.repeat(2)[order]}
+    types = {"offset": torch.int16, "kind": torch.uint8, "bond": torch.int16}
+
+    wide = degree > SLOTS
+    wide_row = wide.cumsum(0) - 1
+    more = max(0, int(degree.max()) - SLOTS) if num_atoms else 0
+    beyond = slot >= SLOTS
+    tables = {
+        "atoms": torch.from_numpy(part["atoms"].astype(np.uint8)).to(device),
+        "wide_atom": wide.nonzero().squeeze(1),
+    }
+    for name, value in values.items():
+        main = torch.zeros(num_atoms, SLOTS, dtype=types[name], device=device)
+        main[target[~beyond], slot[~beyond]] = value[~beyond].to(types[name])
+        rest = torch.zeros(len(tables["wide_atom"]), more, dtype=types[name], device=device)
+        rest[wide_row[target[beyond]], slot[beyond] - SLOTS] = value[beyond].to(types[name])
+        tables[name], tables[f"wide_{name}"] = main, rest
+    tables["atom_counts"], tables["bond_counts"] = atom_counts, bond_counts
+    of_wide = torch.arange(len(atom_counts), device=device).repeat_interleave(atom_counts)[tables["wide_atom"]]
+    tables["wide_counts"] = torch.bincount(of_wide, minlength=len(atom_counts))
+    return tables

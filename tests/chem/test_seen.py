@@ -1,0 +1,50 @@
+import pytest
+
+from molclr.chem.seen import Seen, seen_in, warn_of_unseen
+
+ZINC = Seen(["Br", "C", "Cl", "F", "N", "O", "S"], chirality=False, bond_directions=False, charges=False)
+
+
+@pytest.mark.parametrize(
+    ("smiles", "lacking"),
+    [
+        ("CC(=O)Nc1ccc(O)cc1", []),
+        ("O=c1[nH]cnc2[nH]cnc12", []),
+        ("Brc1ccc(Cl)s1", []),
+        ("Ic1ccccc1", ["the element I"]),
+        ("C[Si](C)(C)C", ["the element Si"]),
+        ("c1cc[se]c1", ["the element Se"]),
+        ("[2H]OC", ["the element H"]),
+        ("[13CH4]", []),
+        ("[Na+].[Cl-]", ["the element Na", "a charge"]),
+        ("CC(=O)[O-]", ["a charge"]),
+        ("[Ca+2]", ["the element Ca", "a charge"]),
+        ("C[C@H](N)C(=O)O", ["a stereocentre"]),
+        ("F/C=C/F", ["a double bond with directions"]),
+        ("F/C=C\\[C@H](I)[NH3+]", ["the element I", "a charge", "a stereocentre", "a double bond with directions"]),
+    ],
+)
+def test_what_a_corpus_lacks(smiles, lacking):
+    assert ZINC.lacks(smiles) == lacking
+
+
+def test_hydrogens_as_atoms():
+    assert ZINC.lacks("C", explicit_hydrogens=True) == ["the element H"]
+
+
+def test_charges_of_which_nothing_is_known():
+    assert ZINC._replace(charges=None).lacks("CC(=O)[O-]") == []
+
+
+def test_what_molecules_have():
+    assert seen_in(["CCO", "c1ccsc1"]) == Seen(["C", "O", "S"], False, False, False)
+    assert seen_in(["C[C@H](F)Cl", "[Na+].[Cl-]"]) == Seen(["C", "Cl", "F", "Na"], True, False, True)
+
+
+def test_the_warning_counts_and_names_the_commonest_reason():
+    assert warn_of_unseen(ZINC, ["C", "CC"]) == "" == warn_of_unseen(None, ["I"])
+    assert warn_of_unseen(ZINC, ["C", "CI"]).startswith(
+        "1 of 2 molecules have something that the encoder never saw in pre-training (the element I)"
+    )
+    several = warn_of_unseen(ZINC, ["CI", "C[O-]", "CC[O-]", "C"])
+    assert several.startswith("3 of 4 molecules have") and "(a charge in 2 of them, or other things)" in several

@@ -1,0 +1,63 @@
+"""The benchmarks and the corpus that a configuration names."""
+
+import pytest
+from paths import FIXTURES
+
+from molclr.config import Config, parse_section
+from molclr.errors import MolclrError
+from molclr.evaluation.benchmarks import choose_benchmarks
+
+TABLE = str(FIXTURES / "freesolv.csv")
+OWN = {"table": TABLE, "task": "regression", "metric": "rmse", "targets": ["freesolv"]}
+
+
+def chosen(**values):
+    settings = parse_section(Config, {"benchmarks": ["bbbp"], "models": ["GIN"]} | values, "run.yaml")
+    return choose_benchmarks(settings, "run.yaml")
+
+
+def test_benchmarks_of_the_catalogue_and_ones_own_in_the_order_of_the_configuration():
+    found = chosen(benchmarks=["mine", "qm9"], own_benchmarks={"mine": OWN, "unused": OWN})
+    assert [(name, benchmark.metric) for name, benchmark in found.items()] == [("mine", "rmse"), ("qm9", "mae")]
+
+
+def test_a_corpus_of_ones_own():
+    assert list(chosen(corpus={"name": "mine", "table": TABLE})) == ["bbbp"]
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"benchmarks": ["bbpb"]}, "'benchmarks' names 'bbpb'; the catalogue has bbbp, tox21"),
+        ({"benchmarks": ["b"], "own_benchmarks": {"a": OWN}}, "'benchmarks' names 'b'; .*qm9; own_benchmarks has a"),
+        ({"seeds_of": {"b": [0]}}, "'seeds_of' names 'b'"),
+        ({"finetune": {"standardize": ["qm77"]}}, "'finetune.standardize' names 'qm77'"),
+        ({"own_benchmarks": {"bbbp": OWN}}, "'own_benchmarks.bbbp': the catalogue has this name already"),
+        (
+            {"own_benchmarks": {"a": {**OWN, "table": "none.csv"}}},
+            "'own_benchmarks.a.table': there is no file 'none.csv'",
+        ),
+        (
+            {"own_benchmarks": {"a": {**OWN, "metric": "banana"}}},
+            "'own_benchmarks.a.metric': There is no metric 'banana'",
+        ),
+        (
+            {"own_benchmarks": {"a": {**OWN, "metric": "roc_auc"}}},
+            "'own_benchmarks.a.metric': .*does not suit regression",
+        ),
+        ({"own_benchmarks": {"a": {**OWN, "split": "butina"}}}, "'own_benchmarks.a.split': There is no split scheme"),
+        ({"corpus": {"name": "zonc"}}, "'corpus.name' names 'zonc'; the catalogue has pubchem, zinc"),
+        ({"corpus": {"table": TABLE}}, "'corpus.name': 'zinc' is another data set"),
+        ({"corpus": {"name": "mine", "table": "none.smi"}}, "'corpus.table': there is no file 'none.smi'"),
+        ({"corpus": {"name": "a", "table": TABLE}, "own_benchmarks": {"a": OWN}}, "'corpus.name': 'a' is another"),
+    ],
+)
+def test_a_mistake_names_the_key(values, message):
+    with pytest.raises(MolclrError, match=f"^run.yaml: {message}") as error:
+        chosen(**values)
+    assert "\n" not in str(error.value)
+
+
+def test_a_split_given_by_a_column_is_for_tables_of_ones_own():
+    found = chosen(benchmarks=["mine"], own_benchmarks={"mine": {**OWN, "split": "given", "split_column": "fold"}})
+    assert found["mine"].split == "given"

@@ -1,0 +1,174 @@
+"""A GPU computes what the CPU does, and computes the same bytes again. `make test-gpu` runs these tests."""
+
+import copy
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+from gpu.conftest import SETTINGS, SHAPE, STORE
+from paths import REPOSITORY
+
+from molclr.config import Augmentation, Finetune
+from molclr.evaluation.runs import Run
+from molclr.models.augment import augmentation_steps
+from molclr.models.encoders import make_encoder
+from molclr.models.fast.slot_views import slot_views
+from molclr.training.contrast import ContrastiveModel, PlainContrast, SlotContrast
+from molclr.training.embed import embed
+from molclr.training.finetune import Predictor, Supervision, adam
+from molclr.training.graphs import PlainGraphs, SlotGraphs, graphs_on
+
+pytestmark = pytest.mark.gpu
+CPU = torch.device("cpu")
+RESULTS = ("encoder.safetensors", "last.safetensors", "history.csv")
+STREAMS = torch.tensor([11, 12])
+
+
+def slots_of(store, device, home=None):
+    return SlotGraphs(store, np.arange(len(store)), device, home=home)
+
+
+@pytest.mark.parametrize("composition", ["node", "subgraph", "mix"])
+def test_views_are_those_of_the_cpu_bit_for_bit(cuda, store, batches, composition):
+    steps = augmentation_steps(Augmentation(composition=composition))
+    views = []
+    for device in (CPU, cuda):
+        graphs = slots_of(store, device)
+        capacity = graphs.capacity([batches])
+        for handle in graphs.handles(batches, capacity):
+            found = slot_views(graphs.slots(handle), steps, STREAMS.to(device), int(graphs.counts[:, 0].max() * 0.25))
+            views.append([tensor.cpu() for tensor in found])
+    for ours, theirs in zip(views[:2], views[2:], strict=True):
+        assert all(torch.equal(first, second) for first, second in zip(ours, theirs, strict=True))
+
+
+def learned(contrast, model, batches, device):
+    """The loss of the first batch, and the norm of each parameter's gradient."""
+    batch = next(iter(contrast.batches(batches)))
+    loss, _ = contrast.loss(batch, STREAMS.to(device))
+    loss.backward()
+    return float(loss.detach()), {name: float(p.grad.norm()) for name, p in model.named_parameters()}
+
+
+@pytest.mark.parametrize(
+    ("name", "precision", "of_loss", "of_gradients"),
+    [
+        ("gin", "float32", 1e-5, 1e-4),
+        ("gcn", "float32", 1e-5, 1e-4),
+        ("gin", "bfloat16", 2e-2, 2e-2),
+        ("gcn", "bfloat16", 2e-2, 2e-2),
+    ],
+)
+def test_loss_and_gradients_of_the_compiled_network_are_those_of_the_cpu(
+    cuda, store, batches, name, precision, of_loss, of_gradients
+):
+    torch.manual_seed(0)
+    model = ContrastiveModel(name, SHAPE, SETTINGS)
+    on_gpu = copy.deepcopy(model).to(cuda)
+    loss, norms = learned(PlainContrast(model, store, SETTINGS, CPU), model, batches, CPU)
+    settings = SETTINGS.model_copy(update={"precision": precision})
+    contrast = SlotContrast(on_gpu, slots_of(store, cuda), settings, [batches])
+    found, found_norms = learned(contrast, on_gpu, batches, cuda)
+    assert found == pytest.approx(loss, rel=of_loss)
+    total = np.linalg.norm(list(norms.values()))
+    assert np.linalg.norm(list(found_norms.values())) == pytest.approx(total, rel=of_gradients)
+    if precision == "float32":
+        # Batch norm takes away what some biases add: their gradients are rounding errors.
+        assert found_norms == pytest.approx(norms, rel=of_gradients, abs=1e-6 * total)
+
+
+def test_a_streamed_corpus_teaches_the_same(cuda, store, batches):
+    found = []
+    for home in (cuda, CPU):
+        torch.manual_seed(0)
+        model = ContrastiveModel("gin", SHAPE, SETTINGS).to(cuda)
+        contrast = SlotContrast(model, slots_of(store, cuda, home), SETTINGS, [batches], compiled=False)
+        found.append(learned(contrast, model, batches, cuda))
+    assert found[0] == found[1]
+
+
+def pretrain(folder, *options):
+    """A process that pre-trains the full network for 200 steps in `folder`."""
+    code = (
+        "import sys; from pathlib import Path; from gpu.conftest import SETTINGS, SHAPE, STORE\n"
+        "from molclr.training.pretrain import pretrain\n"
+        "settings = SETTINGS.model_copy(update={'precision': 'bfloat16', 'device': 'cuda'})\n"
+        f"pretrain(STORE, Path(sys.argv[1]), 'gin', SHAPE, settings, {', '.join(options)})\n"
+    )
+    paths = os.pathsep.join([str(REPOSITORY), str(REPOSITORY / "tests")])
+    environment = os.environ | {"PYTHONPATH": paths}
+    return subprocess.Popen([sys.executable, "-W", "ignore", "-c", code, folder], env=environment)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(cuda, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("undisturbed")
+    assert pretrain(folder).wait() == 0
+    return {name: (folder / name).read_bytes() for name in RESULTS}
+
+
+def test_two_runs_give_the_same_bytes(undisturbed, tmp_path):
+    assert pretrain(tmp_path).wait() == 0
+    assert {name: (tmp_path / name).read_bytes() for name in RESULTS} == undisturbed
+
+
+def test_a_killed_run_continues_to_the_same_bytes(undisturbed, tmp_path):
+    process = pretrain(tmp_path, "checkpoint_seconds=0.0")
+    while not (tmp_path / "state.pt").exists():
+        assert process.poll() is None
+        time.sleep(0.01)
+    time.sleep(1)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL, "it ended before it was killed"
+    assert (tmp_path / "state.pt").exists()
+    assert pretrain(tmp_path).wait() == 0
+    assert {name: (tmp_path / name).read_bytes() for name in RESULTS} == undisturbed
+
+
+def test_torchrun_trains_over_nccl(cuda, tmp_path):
+    settings = SETTINGS.model_copy(update={"epochs": 2, "device": "cuda"})
+    command = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "1", "-m", "molclr.cli", "pretrain"]
+    options = ["--encoder", "gcn", "--settings", settings.model_dump_json(), "--folder", tmp_path]
+    subprocess.run([sys.executable, *command, STORE, *options], cwd=REPOSITORY, check=True)
+    assert all((tmp_path / name).exists() for name in RESULTS)
+
+
+@pytest.mark.parametrize("name", ["gin", "gcn"])
+def test_embeddings_are_those_of_the_cpu(cuda, store, name):
+    torch.manual_seed(0)
+    encoder, molecules = make_encoder(name, SHAPE), np.arange(len(store))[::-1].copy()
+    on_cpu = embed(store, encoder, molecules, CPU)
+    np.testing.assert_allclose(embed(store, encoder, molecules, cuda), on_cpu, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["gin", "gcn"])
+def test_fine_tuning_and_predictions_are_those_of_the_cpu(cuda, store, name):
+    """A captured step of a batch whose last place is empty, and missing labels."""
+    settings, random = Finetune(epochs=2, dropout=0.0), np.random.default_rng(0)
+    labels = np.where(random.random((len(store), 2)) > 0.1, random.normal(size=(len(store), 2)), np.nan)
+    run, molecules = Run("x", "GIN", 0, "regression", "rmse", ["a", "b"]), random.permutation(len(store))[:200]
+    torch.manual_seed(0)
+    model, found = Predictor(make_encoder(name, SHAPE), settings, run, labels), []
+    for device in (CPU, cuda):
+        ours = copy.deepcopy(model).to(device)
+        graphs = graphs_on(device, store, np.arange(len(store)), ours.encoder)
+        assert isinstance(graphs, PlainGraphs if device == CPU else SlotGraphs)
+        supervision = Supervision(ours, graphs, labels, molecules, settings, adam(ours, settings, pretrained=True))
+        losses = [supervision.epoch(epoch) for epoch in (1, 2)]
+        found.append((losses, ours.predict(graphs, np.arange(100))))
+    assert found[1][0] == pytest.approx(found[0][0], rel=5e-3), "rounding, which Adam amplifies"
+    np.testing.assert_allclose(found[1][1], found[0][1], atol=5e-2)
+
+
+def test_a_step_that_is_not_finite_is_named(cuda, tmp_path):
+    from molclr.errors import MolclrError
+    from molclr.training.pretrain import pretrain as run
+
+    wild = SETTINGS.model_copy(update={"learning_rate": 1e30, "warmup_epochs": 0, "device": "cuda"})
+    with pytest.raises(MolclrError, match=r"not finite in epoch 1, step \d+; .* rows of the graph store: "):
+        run(STORE, tmp_path, "gcn", SHAPE, wild)

@@ -1,0 +1,79 @@
+import json
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from paths import GOLDEN
+from safetensors.torch import save_file
+
+import molclr
+from molclr.chem.seen import Seen
+from molclr.config import EncoderShape
+from molclr.data.featurize import featurize_part
+from molclr.data.store import GraphStore
+from molclr.errors import MolclrError
+from molclr.models.encoders import make_encoder
+from molclr.training import checkpoint
+from molclr.training.checkpoint import load_encoder, load_weights, save_encoder, save_weights
+from molclr.training.finetune import load_predictor
+from molclr.training.graphs import PlainGraphs
+
+BEFORE_VERSIONS = GOLDEN / "checkpoints"
+"""Files of the software from before checkpoints had a version, and what it computed with them."""
+
+
+@pytest.mark.parametrize("kind", ["gin", "gcn"])
+def test_an_encoder_from_before_there_were_versions(kind):
+    values = np.load(BEFORE_VERSIONS / "values.npz")
+    path = BEFORE_VERSIONS / f"{kind}.encoder.safetensors"
+    h = molclr.Encoder.load(path).embed(values["smiles"].tolist())
+    np.testing.assert_allclose(h, values[kind], atol=1e-6)
+    _, about = load_encoder(path)
+    assert about["held_out"] == {"rule": "Feistel", "fraction": 0.05, "seed": 0}
+    assert about["seen"] is None
+
+
+def test_a_model_from_before_there_were_versions():
+    values = np.load(BEFORE_VERSIONS / "values.npz")
+    model, explicit_hydrogens = load_predictor(BEFORE_VERSIONS / "gcn.model.safetensors")
+    assert not explicit_hydrogens and model.run.targets == ["a", "b"] and model.seen is None
+    store = GraphStore.of(featurize_part(values["smiles"].tolist()))
+    molecules = np.arange(len(store))
+    predictions = model.predict(PlainGraphs(store, molecules, torch.device("cpu")), molecules)
+    np.testing.assert_allclose(predictions, values["model"], atol=1e-5)
+
+
+def test_a_file_says_its_version_and_what_it_is_given(tmp_path):
+    seen = Seen(["C", "O"], chirality=True, bond_directions=False, charges=None)
+    encoder = make_encoder("gin", EncoderShape(layers=1, hidden_dim=4, embedding_dim=2))
+    save_encoder(tmp_path / "a.safetensors", encoder, encoder.state_dict(), {"corpus": "abc"}, seen)
+    with (tmp_path / "a.safetensors").open("rb") as file:
+        header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+    assert json.loads(header["__metadata__"]["molclr"])["format"] == checkpoint.FORMAT
+    _, about = load_encoder(tmp_path / "a.safetensors")
+    assert about["seen"] == seen and about["held_out"] == {"corpus": "abc"} and "format" not in about
+
+
+def test_a_file_of_a_newer_version_says_to_update(tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoint, "FORMAT", 7)
+    save_weights(tmp_path / "new.safetensors", {"x": torch.zeros(1)}, {"something": "else"})
+    monkeypatch.undo()
+    with pytest.raises(
+        MolclrError, match=r"new\.safetensors' is a checkpoint of format 7, and MolCLR .* update MolCLR"
+    ):
+        load_weights(tmp_path / "new.safetensors")
+
+
+@pytest.mark.parametrize("metadata", [None, "", "[]", "7", '{"format": "new"}', '{"format": null}'])
+def test_metadata_that_are_none_of_ours(tmp_path, metadata):
+    about = None if metadata is None else {"molclr": metadata}
+    save_file({"x": torch.zeros(1)}, tmp_path / "x.safetensors", metadata=about)
+    with pytest.raises(MolclrError, match="damaged or no MolCLR checkpoint"):
+        load_weights(tmp_path / "x.safetensors")
+
+
+def test_nothing_is_unpickled(tmp_path):
+    (tmp_path / "x.safetensors").write_bytes(pickle.dumps({"x": 1}))
+    with pytest.raises(MolclrError, match="damaged or no MolCLR checkpoint"):
+        load_weights(tmp_path / "x.safetensors")

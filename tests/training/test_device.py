@@ -1,0 +1,112 @@
+import threading
+import warnings
+
+import pytest
+import torch
+from torch.nn.modules.module import register_module_forward_pre_hook
+
+import molclr
+from molclr.config import Compute, EncoderShape, Finetune, Pretrain
+from molclr.evaluation.runs import Run
+from molclr.training import device
+from molclr.training.device import flushing_subnormals, prepare
+from molclr.training.embed import write_embeddings
+from molclr.training.finetune import finetune
+from molclr.training.predict import predict
+from molclr.training.pretrain import pretrain
+
+MANY = 1 << 18
+"""So many numbers that PyTorch shares them out among its threads."""
+
+
+@pytest.fixture(autouse=True)
+def two_threads():
+    before = torch.get_num_threads()
+    prepare(Compute(device="cpu", threads=2))
+    yield
+    torch.set_flush_denormal(False)
+    device._dismiss_workers()
+    torch.set_num_threads(before)
+
+
+def flushed():
+    """Of the subnormal numbers of two threads, which are taken for zero: those of the first, those of the second?"""
+    subnormal = torch.full((MANY,), 1 << 22, dtype=torch.int32).view(torch.float32)
+    first, second = ((subnormal * 0.5).view(torch.int32) == 0).view(2, -1)
+    assert {bool(first.all()), bool(first.any())} == {bool(first[0])}  # one half is one thread's
+    return bool(first.all()), bool(second.all())
+
+
+def flushed_in_products():
+    """The same of a matrix product, whose tiny sums are subnormal."""
+    a = torch.full((512, 512), 1e-20)
+    tiny = (a * 1e-3) @ (a * 10)
+    return not bool(tiny.view(torch.int32).any())
+
+
+def test_workers_that_are_there_already_flush_and_then_no_longer():
+    assert flushed() == (False, False)
+    with flushing_subnormals():
+        assert flushed() == (True, True)
+        with flushing_subnormals():
+            assert flushed_in_products()
+        assert flushed() == (True, True)
+    assert flushed() == (False, False) and not flushed_in_products()
+
+
+def test_the_state_of_the_caller_is_restored_after_an_error_too():
+    torch.set_flush_denormal(True)
+    device._dismiss_workers()
+    with pytest.raises(ValueError, match="x"), flushing_subnormals():
+        raise ValueError("x")
+    assert flushed() == (True, True)
+
+
+def test_threads_of_the_caller_flush_for_themselves():
+    seen = []
+    inner = threading.Thread(target=lambda: seen.append(flushing_subnormals()(flushed)()))
+    inner.start()
+    inner.join()
+    assert seen == [(True, True)] and flushed() == (False, False)
+
+
+def test_without_a_runtime_that_dismisses_its_workers(monkeypatch):
+    monkeypatch.setattr(device, "_pauses", list)
+    with flushing_subnormals():
+        assert flushed()[0]
+    assert not flushed()[0]
+
+
+def test_every_computation_flushes_and_restores(corpus, bbbp, tmp_path):
+    """Pre-training, fine-tuning, prediction and embedding, from the command line's functions or from Python."""
+    data, graphs = bbbp
+    shape, seen = EncoderShape(layers=2, hidden_dim=16, embedding_dim=8), []
+    encoder, model = tmp_path / "encoder.safetensors", tmp_path / "run" / "model.safetensors"
+    (tmp_path / "new.csv").write_text("smiles\nCCO\n")
+    pretraining = Pretrain(epochs=1, batch_size=64, projection=8, device="cpu", threads=2)
+    run = Run("bbbp", "GIN", 0, "classification", "roc_auc", data.targets)
+    h = tmp_path / "h.parquet"
+    computations = [
+        lambda: pretrain(corpus[1], tmp_path, "gin", shape, pretraining),
+        lambda: finetune(data, graphs, tmp_path / "run", run, "gin", Finetune(epochs=1, device="cpu"), shape),
+        lambda: predict(tmp_path / "new.csv", model, tmp_path / "p.csv", Compute(device="cpu")),
+        lambda: write_embeddings(*corpus, h, encoder, Compute(device="cpu"), limit=10),
+        lambda: molclr.Encoder.load(encoder).embed(["CCO"]),
+    ]
+    hook = register_module_forward_pre_hook(lambda *_: seen.append(device._flushes()))
+    try:
+        for compute in computations:
+            seen.clear()
+            compute()
+            assert seen and all(seen)
+            assert not device._flushes()
+    finally:
+        hook.remove()
+
+
+def test_two_threads_give_the_same_bytes_twice(smiles):
+    encoder = molclr.Encoder.load()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        first, second = encoder.embed(smiles * 40), encoder.embed(smiles * 40)
+    assert first.tobytes() == second.tobytes()

@@ -1,0 +1,110 @@
+"""An encoder that is no part of the package, from the command line."""
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from forks import SHAPE
+
+import molclr
+from molclr.cli import main
+from molclr.config import EncoderShape
+from molclr.errors import MolclrError
+from molclr.imports import load_object
+from molclr.models.encoders import make_encoder
+from molclr.training.checkpoint import load_weights
+
+GAT = "own_encoder:GAT"
+SHORT = ["--shape", SHAPE.model_dump_json(), "--settings", "{epochs: 1, batch_size: 32}"]
+
+
+@pytest.fixture(scope="module")
+def pretrained(corpus, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pretrained")
+    assert main(["pretrain", str(corpus[1]), "--encoder", GAT, "--folder", str(folder), *SHORT]) == 0
+    return folder / "encoder.safetensors"
+
+
+@pytest.fixture
+def finetune(benchmark_files, tmp_path):
+    """Fine-tune on FreeSolv with these options; return the folder, or what was told."""
+    from paths import FIXTURES
+
+    molecules, split, graphs = map(str, benchmark_files(FIXTURES / "freesolv.csv", "freesolv"))
+
+    def run(model, *options):
+        task = ["--benchmark", "freesolv", "--task", "regression", "--metric", "rmse", "--seed", "0"]
+        folder = tmp_path / model
+        arguments = ["finetune", molecules, "--graphs", graphs, "--split", split, *task, "--model", model]
+        return main([*arguments, "--folder", str(folder), *options, *SHORT]), folder
+
+    return run
+
+
+def test_it_is_pretrained_and_embeds(pretrained, corpus, tmp_path, capsys):
+    _, about = load_weights(pretrained)
+    assert (about["encoder"], about["shape"]) == (GAT, SHAPE.model_dump())
+    embed = ["embed", str(corpus[0]), "--graphs", str(corpus[1]), "--encoder", str(pretrained), "--output"]
+    output = str(tmp_path / "h.parquet")
+    assert main([*embed, output]) == 1
+    assert f"encoder of the class {GAT}" in (told := capsys.readouterr().err) and f"--encoder-class {GAT}" in told
+    assert not os.path.exists(output)
+    assert main([*embed, output, "--held-out", "--encoder-class", GAT]) == 0
+    assert pq.read_table(output)["embedding"].type.list_size == SHAPE.embedding_dim
+
+
+def test_it_is_fine_tuned_and_predicts(pretrained, finetune, tmp_path, capsys):
+    code, folder = finetune("MolCLR_GAT", "--encoder", str(pretrained), "--encoder-class", GAT)
+    assert code == 0
+    assert json.loads((folder / "metrics.json").read_text())["model"] == "MolCLR_GAT"
+    table = tmp_path / "new.csv"
+    table.write_text("smiles\nCCO\nc1ccccc1\n")
+    predict = ["predict", str(table), "--model", str(folder / "model.safetensors"), "--output", str(tmp_path / "p.csv")]
+    assert main(predict) == 1
+    assert f"--encoder-class {GAT}" in capsys.readouterr().err
+    assert main([*predict, "--encoder-class", GAT]) == 0
+    assert len((tmp_path / "p.csv").read_text().splitlines()) == 3
+
+
+def test_it_is_trained_from_scratch_under_its_own_name(finetune, capsys):
+    assert finetune("GIN", "--from-scratch", GAT)[0] == 1
+    assert "it starts from a new GAT: that is GAT" in capsys.readouterr().err
+    assert finetune("GAT", "--from-scratch", GAT)[0] == 0
+
+
+def test_from_python(pretrained):
+    with pytest.raises(MolclrError, match=f"encoder_class='{GAT}'"):
+        molclr.Encoder.load(pretrained)
+    encoder = molclr.Encoder.load(pretrained, encoder_class=GAT)
+    assert repr(encoder) == "<GAT of 2 x 16, h of 24 numbers>"
+    assert encoder.embed(["CCO"]).shape == (1, 24)
+    with pytest.raises(MolclrError, match="holds the weights of another network"):
+        molclr.Encoder.load(pretrained, encoder_class="molclr.models.encoder:GIN")
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("gat", "There is no encoder 'gat'; take gin or gcn, or the path of a class"),
+        ("own_encoder:DMPNN", "the module 'own_encoder' has no 'DMPNN'"),
+        ("own_encoders:GAT", "there is no module 'own_encoders'"),
+        ("own_encoder:no_module", r"makes no torch\.nn\.Module"),
+    ],
+)
+def test_what_is_no_encoder_is_an_error(corpus, tmp_path, capsys, name, message):
+    with pytest.raises(MolclrError, match=message):
+        make_encoder(name, EncoderShape())
+    assert main(["pretrain", str(corpus[1]), "--encoder", name, "--folder", str(tmp_path / "run")]) == 1
+
+
+def test_a_module_in_the_working_directory_is_found(tmp_path, monkeypatch):
+    monkeypatch.setattr("sys.path", ["/nowhere", *__import__("sys").path])
+    monkeypatch.chdir(tmp_path)
+    Path("beside_me.py").write_text("import numpy\nanswer = numpy.array([42])\n")
+    Path("broken.py").write_text("import not_installed_at_all\n")
+    assert np.array_equal(load_object("beside_me:answer"), [42])
+    with pytest.raises(ModuleNotFoundError, match="not_installed_at_all"):
+        load_object("broken:answer")

@@ -1,0 +1,41 @@
+"""An encoder of one's own in the workflow: which commands its jobs run."""
+
+import re
+import subprocess
+import sys
+
+import pytest
+from paths import REPOSITORY
+
+pytestmark = pytest.mark.workflow
+
+
+@pytest.fixture(scope="module")
+def commands():
+    settings = ["encoder={name: 'tests.own_encoder:GAT', layers: 2}", "models=[MolCLR_GAT, GAT, MolCLR_GIN]"]
+    command = [sys.executable, "-m", "snakemake", "--dry-run", "--forceall", "--printshellcmds", "--cores", "1", "all"]
+    options = ["--configfile", "config/test.yaml", "--config", *settings, "results=results/own"]
+    result = subprocess.run([*command, *options], cwd=REPOSITORY, text=True, capture_output=True)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return re.findall(r"(molclr \w+ .*)$", result.stdout, re.MULTILINE)
+
+
+def test_it_is_pretrained_as_its_class_in_a_folder_of_its_name(commands):
+    pretrain = [command for command in commands if command.startswith("molclr pretrain")]
+    assert sorted(re.search(r"--encoder (\S+)", command)[1] for command in pretrain) == ["gin", "tests.own_encoder:GAT"]
+    assert any("results/own/pretrain/gat/encoder.safetensors" in command for command in pretrain)
+
+
+def test_only_its_own_jobs_name_the_class(commands):
+    """A file with such an encoder is not read without."""
+    read = [command for command in commands if "encoder.safetensors" in command and "molclr pretrain" not in command]
+    assert {command.split()[1] for command in read} == {"finetune", "embed"}
+    for command in read:
+        assert ("--encoder-class tests.own_encoder:GAT" in command) == ("pretrain/gat/" in command), command
+    new = [command for command in commands if "--model GAT " in command]
+    assert new and all("--from-scratch tests.own_encoder:GAT" in command for command in new)
+
+
+def test_it_has_rows_in_the_tables_and_figures(commands):
+    assert any("tsne_gat.png" in command for command in commands)
+    assert any("MolCLR_GAT" in command for command in commands if "molclr table" in command)
