@@ -153,7 +153,7 @@ def tell_snakemake(names: Iterable[str]) -> dict[str, str]:
 def differences(names: Iterable[str]) -> Iterator[str]:
     """How command, parameters and code of stages differ from dvc.lock, a sentence each; files are another matter."""
     lock = yaml.safe_load(LOCK.read_text())["stages"] if LOCK.exists() else {}
-    made = {out["path"]: out["md5"] for stage in lock.values() for out in stage["outs"]}
+    made = {out["path"]: out["md5"] for name in STAGES for out in lock.get(name, {}).get("outs", [])}
     status = json.loads(output_of([*DVC, "status", "--json", *names]))
     for name in names:
         if name not in lock:
