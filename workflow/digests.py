@@ -11,10 +11,10 @@ import tokenize
 from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import yaml
 
-from molclr.config import Pretrain
 from molclr.digest import bytes_digest, code_digest
 from molclr.files import replacing
 from molclr.imports import modules_of
@@ -55,9 +55,18 @@ def code_yaml() -> str:
 def named_modules() -> list[str]:
     """The user's own modules that params.yaml names: of an encoder, a loss or augmentations."""
     values = yaml.safe_load((REPOSITORY / "params.yaml").read_text())
-    encoder = values.get("encoder")
-    name = encoder.get("name", "") if isinstance(encoder, dict) else ""
-    return modules_of([name, *Pretrain.model_validate(values.get("pretrain") or {}).functions()])
+    return modules_of(_texts([values.get("encoder"), values.get("pretrain")]))
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Every text in a value of YAML, keys included."""
+    if isinstance(value, dict):
+        value = [*value, *value.values()]
+    if isinstance(value, list):
+        for part in value:
+            yield from _texts(part)
+    elif isinstance(value, str):
+        yield value
 
 
 def code_of_rules(path: Path) -> Iterator[tuple[str, list[str]]]:
