@@ -1,12 +1,11 @@
 """What a run of pre-training leaves so that no other one can destroy it: copies in FOLDER/kept, by what decided them.
 
-kept/IDENTITY/              the files of a finished run, as hard links: they stay when the files in FOLDER are replaced
+kept/IDENTITY/              the files of a finished run, which stay when those in FOLDER are replaced
 kept/unfinished-.../        the checkpoints of a run that was given up
 """
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
@@ -50,7 +49,7 @@ def keep_finished(folder: Path, decided_by: dict[str, Any]) -> None:
     with replacing(folder / RECORD) as temporary:
         temporary.write_text(json.dumps(record, indent=2) + "\n")
     for name in (*WEIGHTS_AND_HISTORY, RECORD):
-        _link(folder / name, _finished(folder, decided_by) / name)
+        _copy(folder / name, _finished(folder, decided_by) / name)
 
 
 def take_finished(folder: Path, decided_by: dict[str, Any]) -> bool:
@@ -68,8 +67,7 @@ def take_finished(folder: Path, decided_by: dict[str, Any]) -> bool:
     tell(f"Nothing differs from the finished run in '{kept}': its files are taken. Delete that folder to train again.")
     if rank() == 0:
         for name in (*WEIGHTS_AND_HISTORY, RECORD):
-            _link(kept / name, folder / name)
-            os.utime(folder / name)  # Snakemake compares time stamps with those of the inputs.
+            _copy(kept / name, folder / name)
     return True
 
 
@@ -98,13 +96,10 @@ def _finished(folder: Path, decided_by: dict[str, Any]) -> Path:
     return folder / "kept" / identity_digest(decided_by)
 
 
-def _link(source: Path, target: Path) -> None:
-    """Give a file a second name, or copy it where the file system has no links."""
+def _copy(source: Path, target: Path) -> None:
+    """Copy a file as a whole. It is not a hard link: DVC would replace that by a copy, which Snakemake takes for a change."""
     with replacing(target) as temporary:
-        try:
-            os.link(source, temporary)
-        except OSError:
-            shutil.copyfile(source, temporary)
+        shutil.copyfile(source, temporary)
 
 
 def _sha256(path: Path) -> str:
