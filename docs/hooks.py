@@ -1,9 +1,12 @@
-"""Pages of the documentation site that are made from other files: README, changelog, table of keys, API reference.
+"""Pages of the documentation site that are made from other files: README, changelog, keys, commands, API reference.
 
 mkdocs calls the functions whose names begin with `on_`. Links are written as a reader of the repository needs them; here they
 are resolved to pages of the site. A link to a file that does not exist stays as it is, and the strict build rejects it.
 """
 
+import contextlib
+import functools
+import io
 import json
 import os
 import posixpath
@@ -16,6 +19,7 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
+from molclr import cli
 from molclr.config import Config
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -53,6 +57,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     for figure in (REPOSITORY / "results/published").glob("*/*.png"):
         path = figure.relative_to(REPOSITORY).as_posix()
         files.append(File.generated(config, path, abs_src_path=str(figure)))
+    files.append(File.generated(config, "commands.md", content=commands()))
     for module in modules():
         files.append(File.generated(config, reference_of(module), content=f"# {module}\n\n::: {module}\n"))
     return files
@@ -105,6 +110,23 @@ def modules() -> list[str]:
 def reference_of(module: str) -> str:
     """The page of a module."""
     return f"reference/{module}.md"
+
+
+@functools.cache
+def commands() -> str:
+    """Markdown: what `molclr --help` says, and the help of every command that it lists."""
+    overview = help_of()
+    names = re.findall(r"^ {2,4}([a-z][a-z-]*(?: [a-z]+)?)(?: {2,}.*)?$", overview, re.MULTILINE)
+    sections = [f"## molclr {name}\n\n```text\n{help_of(*name.split())}```\n" for name in names]
+    return "\n".join(["# Command line", "", f"```text\n{overview}```", "", *sections])
+
+
+def help_of(*command: str) -> str:
+    """The help of a command, or without one that of `molclr`."""
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed), contextlib.suppress(SystemExit):
+        cli.main([*command, "--help"])
+    return f"{printed.getvalue().rstrip()}\n"
 
 
 def tables_of_keys() -> Iterator[str]:

@@ -56,6 +56,25 @@ def test_every_key_is_in_the_table_of_keys():
     assert hooks.KEYS in (REPOSITORY / "docs/configuration.md").read_text(), "where the table goes"
 
 
+def test_every_command_has_its_help():
+    sections = hooks.commands().split("\n## molclr ")[1:]
+    names = {section.splitlines()[0] for section in sections}
+    assert names >= {"fetch", "canonicalize", "pretrain", "finetune", "import-official", "predict", "show"}
+    assert all(f"usage: molclr {section.splitlines()[0]}" in section for section in sections)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_commands_that_are_named_have_the_options_that_are_given(document):
+    if document.name == "CHANGELOG.md":
+        return  # it names what was renamed
+    text = document.read_text().replace("\\\n", " ")
+    for name, arguments in re.findall(r"(?:^|`)molclr ([a-z-]+)([^`\n]*)", text, re.MULTILINE):
+        section = re.search(rf"^## molclr {name}\b.*?(?=^## |\Z)", hooks.commands(), re.MULTILINE | re.DOTALL)
+        assert section, f"there is no command {name}"
+        for option in re.findall(r" (--[a-z-]+)", arguments.partition("#")[0]):
+            assert option in section[0], f"molclr {name} has no {option}"
+
+
 def test_every_module_has_a_page():
     assert {"molclr", "molclr.config", "molclr.chem.smiles", "molclr.models.fast.slots"} <= set(hooks.modules())
 
