@@ -305,6 +305,7 @@ def test_the_code_of_an_encoder_of_ones_own_decides(corpus):
     assert found["code"] != code_digest("molclr.training.pretrain")
 
 
+@pytest.mark.slow
 def test_an_unfinished_run_continues_on_other_threads(unfinished, corpus):
     pretrain(corpus[1], unfinished, "gin", SHAPE, SETTINGS.model_copy(update={"threads": 2}))
     assert json.loads((unfinished / "run.json").read_text())["identity"]["threads"] == 2
