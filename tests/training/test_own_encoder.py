@@ -88,10 +88,10 @@ def test_from_python(pretrained):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("gat", "There is no encoder 'gat'; take gin or gcn, or the path of a class"),
+        ("gat", "Unknown encoder 'gat'; choose gin or gcn, or give the path of your own class"),
         ("own_encoder:DMPNN", "the module 'own_encoder' has no 'DMPNN'"),
         ("own_encoders:GAT", "there is no module 'own_encoders'"),
-        ("own_encoder:no_module", r"makes no torch\.nn\.Module"),
+        ("own_encoder:no_module", r"does not return a torch\.nn\.Module"),
     ],
 )
 def test_what_is_no_encoder_is_an_error(corpus, tmp_path, capsys, name, message):
