@@ -13,7 +13,7 @@ from molclr.data.store import GraphStore
 from molclr.distributed import all_sum, gather, joined, share
 from molclr.models.augment import augment, augmentation_steps, view_keys
 from molclr.models.encoders import make_encoder
-from molclr.models.fast.slot_views import slot_distances, slot_views
+from molclr.models.fast.slot_views import limits_of, slot_distances, slot_views
 from molclr.models.fast.slots import can_represent, represent
 from molclr.models.heads import ProjectionHead
 from molclr.models.nt_xent import find_loss
@@ -83,13 +83,13 @@ class SlotContrast:
         self.capacity = graphs.capacity(rows[:, share(rows.shape[1])] for rows in batches)
         self.contrast = find_loss(settings.loss)
         self.steps = augmentation_steps(settings.augmentation)
-        self.max_quota = int(max([0.0, *(ratio for _, ratio in self.steps)]) * graphs.counts[:, 0].max())
+        self.limits = limits_of(graphs.counts, self.steps)
         # A compiler would unroll the loop of distances, and knows no collectives.
         leave: Callable[[Any], Any] = torch.compiler.disable if compiled else lambda function: function
         self.distances = leave(slot_distances)
         self.gather: Callable[..., Tensor] = leave(gather) if joined() else gather
         self.all_sum: Callable[[Tensor], Tensor] = leave(all_sum) if joined() else all_sum
-        self._loss = torch.compile(self._eager_loss, dynamic=False) if compiled else self._eager_loss
+        self._loss = _compile(self._eager_loss) if compiled else self._eager_loss
 
     def batches(self, rows: np.ndarray) -> Iterator[tuple[Handle, int]]:
         """The part of this process of each batch, and the size of the whole."""
@@ -102,12 +102,20 @@ class SlotContrast:
 
     def _eager_loss(self, handle: Handle, size: int, streams: Tensor) -> tuple[Tensor, Tensor]:
         slots = self.graphs.slots(handle)
-        views = slot_views(slots, self.steps, streams, self.max_quota, self.distances)
+        views = slot_views(slots, self.steps, streams, self.limits, self.distances)
         h = represent(self.model.encoder, slots, *views, dtype_of(self.settings), self.all_sum)
         with mixed_precision(self.settings, h.device):
             z = self.model.projection(h.flatten(0, 1)).float().view(*h.shape[:2], -1)
         first, second = (self.gather(view, size) for view in z)
         return self.contrast(first, second, self.settings.temperature)
+
+
+def _compile(function: Callable[..., Any]) -> Callable[..., Any]:
+    """torch.compile for inputs of fixed shapes, without choosing kernels by timing them: others would round differently."""
+    import torch._inductor.config
+
+    known = hasattr(torch._inductor.config, "deterministic")  # since PyTorch 2.10
+    return torch.compile(function, dynamic=False, options={"deterministic": True} if known else None)
 
 
 def contrast_of(

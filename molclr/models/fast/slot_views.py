@@ -1,7 +1,9 @@
 """Views of padded batches: the augmentations of `molclr.models.augment` on neighbour slots, with bitwise equal choices."""
 
 from collections.abc import Callable
+from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -10,45 +12,59 @@ from molclr.models.augment import UNREACHABLE, AugmentationFunction, Items, Mole
 from molclr.models.fast.slots import SlotBatch
 
 
+class Limits(NamedTuple):
+    """Atoms and bonds of the largest molecule of a corpus, and the largest number of atoms that a step takes of one."""
+
+    atoms: int
+    bonds: int
+    quota: int
+
+
+def limits_of(counts: np.ndarray, steps: list[tuple[AugmentationFunction, float]]) -> Limits:
+    """Limits of a corpus with `SlotTables.counts` and the steps of a view."""
+    atoms, bonds, _ = counts.max(axis=0, initial=0).tolist()
+    return Limits(atoms, bonds, int(max([0.0, *(ratio for _, ratio in steps)]) * atoms))
+
+
 def slot_views(
     batch: SlotBatch,
     steps: list[tuple[AugmentationFunction, float]],
     streams: Tensor,
-    max_quota: int,
+    limits: Limits,
     find_distances: Callable[[SlotBatch, Tensor, int], Tensor] | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Make one view of `batch` for each of `streams`, int64 (V,): the arguments x, kept and wide_kept of `represent`.
 
-    steps: see `augmentation_steps`. max_quota: the largest number of atoms that an augmentation removes from a molecule.
+    steps: see `augmentation_steps`. limits: of the corpus and these steps.
     find_distances: `slot_distances` or a version of it that is wrapped for a compiler.
     """
     keys = view_keys(streams[:, None], torch.cat([batch.rows, batch.rows.new_full((1,), -1)]))
-    lost = lose(_molecules_of(batch, max_quota, find_distances or slot_distances), steps, keys)
+    lost = lose(_molecules_of(batch, limits, find_distances or slot_distances), steps, keys)
     x = torch.where(lost.masked[..., None], batch.atoms.new_tensor([MASK, 0]), batch.atoms)
     kept, wide_kept = (bonds.present & ~lost.deleted[:, bonds.bond] for bonds in (batch.bonds, batch.wide))
     return x, kept, wide_kept
 
 
 def _molecules_of(
-    batch: SlotBatch, max_quota: int, find_distances: Callable[[SlotBatch, Tensor, int], Tensor]
+    batch: SlotBatch, limits: Limits, find_distances: Callable[[SlotBatch, Tensor, int], Tensor]
 ) -> Molecules:
     """Build the input of augmentations from a padded batch, with the padding as one more molecule of size 0."""
 
     def distances(origin: Tensor, quota: Tensor) -> Tensor:
-        return find_distances(batch, origin[..., :-1], max_quota)
+        return find_distances(batch, origin[..., :-1], limits.quota)
 
     return Molecules(
-        atoms=_items(batch.molecule, batch.atom_counts, batch.place),
-        bonds=_items(batch.bond_molecule, batch.bond_counts, batch.bond_place),
+        atoms=_items(batch.molecule, batch.atom_counts, batch.place, limits.atoms),
+        bonds=_items(batch.bond_molecule, batch.bond_counts, batch.bond_place, limits.bonds),
         ends=_ends(batch),
         distances=distances,
     )
 
 
-def _items(group: Tensor, counts: Tensor, place: Tensor) -> Items:
+def _items(group: Tensor, counts: Tensor, place: Tensor, largest: int) -> Items:
     ends = counts.cumsum(0)
     first = torch.cat([ends - counts, ends[-1:]])
-    return Items(group, first, torch.cat([counts, counts.new_zeros(1)]), place)
+    return Items(group, first, torch.cat([counts, counts.new_zeros(1)]), place, largest)
 
 
 def _ends(batch: SlotBatch) -> Tensor:
