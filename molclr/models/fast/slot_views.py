@@ -13,7 +13,7 @@ from molclr.models.fast.slots import SlotBatch
 
 
 class Limits(NamedTuple):
-    """Atoms and bonds of the largest molecule of a corpus, and the largest number of atoms that a step takes of one."""
+    """Upper bounds: atoms and bonds per molecule of a corpus, and atoms that an augmentation removes from a molecule."""
 
     atoms: int
     bonds: int
@@ -21,7 +21,7 @@ class Limits(NamedTuple):
 
 
 def limits_of(counts: np.ndarray, steps: list[tuple[AugmentationFunction, float]]) -> Limits:
-    """Limits of a corpus with `SlotTables.counts` and the steps of a view."""
+    """Compute the limits for `SlotTables.counts` of a corpus and the augmentations of a view (`augmentation_steps`)."""
     atoms, bonds, _ = counts.max(axis=0, initial=0).tolist()
     return Limits(atoms, bonds, int(max([0.0, *(ratio for _, ratio in steps)]) * atoms))
 
@@ -35,7 +35,7 @@ def slot_views(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Make one view of `batch` for each of `streams`, int64 (V,): the arguments x, kept and wide_kept of `represent`.
 
-    steps: see `augmentation_steps`. limits: of the corpus and these steps.
+    steps: see `augmentation_steps`. limits: those of the corpus and these steps.
     find_distances: `slot_distances` or a version of it that is wrapped for a compiler.
     """
     keys = view_keys(streams[:, None], torch.cat([batch.rows, batch.rows.new_full((1,), -1)]))
