@@ -1,6 +1,6 @@
 """Copies of pre-training runs in FOLDER/kept, which later runs do not overwrite.
 
-kept/IDENTITY/              the files of a finished run, as hard links that remain when the files in FOLDER are replaced
+kept/IDENTITY/              the files of a finished run, which remain when those in FOLDER are replaced
 kept/unfinished-.../        the checkpoints of an abandoned run
 
 The identity of a run is everything that determines its weights: corpus, code and settings.
@@ -8,7 +8,6 @@ The identity of a run is everything that determines its weights: corpus, code an
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
@@ -47,12 +46,12 @@ def difference(before: dict[str, Any], now: dict[str, Any]) -> str:
 
 
 def keep_finished(folder: Path, identity: dict[str, Any]) -> None:
-    """Write run.json of the finished run in `folder`, and link its files in FOLDER/kept."""
+    """Write run.json of the finished run in `folder`, and copy its files to FOLDER/kept."""
     record = {"identity": identity, "sha256": {name: _sha256(folder / name) for name in WEIGHTS_AND_HISTORY}}
     with replacing(folder / RECORD) as temporary:
         temporary.write_text(json.dumps(record, indent=2) + "\n")
     for name in (*WEIGHTS_AND_HISTORY, RECORD):
-        _link(folder / name, _finished(folder, identity) / name)
+        _copy(folder / name, _finished(folder, identity) / name)
 
 
 def take_finished(folder: Path, identity: dict[str, Any]) -> bool:
@@ -70,8 +69,7 @@ def take_finished(folder: Path, identity: dict[str, Any]) -> bool:
     tell(f"This run is already finished; its files are restored from '{kept}'. Delete that folder to train again.")
     if rank() == 0:
         for name in (*WEIGHTS_AND_HISTORY, RECORD):
-            _link(kept / name, folder / name)
-            os.utime(folder / name)  # Snakemake compares modification times with those of the inputs.
+            _copy(kept / name, folder / name)
     return True
 
 
@@ -100,13 +98,10 @@ def _finished(folder: Path, identity: dict[str, Any]) -> Path:
     return folder / "kept" / identity_digest(identity)
 
 
-def _link(source: Path, target: Path) -> None:
-    """Make a hard link to a file, or a copy if the file system has no hard links."""
+def _copy(source: Path, target: Path) -> None:
+    """Copy a file. It is not a hard link, because DVC would replace that by a copy, which Snakemake takes for a change."""
     with replacing(target) as temporary:
-        try:
-            os.link(source, temporary)
-        except OSError:
-            shutil.copyfile(source, temporary)
+        shutil.copyfile(source, temporary)
 
 
 def _sha256(path: Path) -> str:

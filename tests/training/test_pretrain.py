@@ -34,6 +34,7 @@ def test_it_learns_and_leaves_what_it_promises(undisturbed):
     assert [row["epoch"] for row in history] == ["1", "2", "3"]
     assert float(history[-1]["train_loss"]) < float(history[0]["train_loss"])
     assert set(history[0]) >= {"step", "validation_loss", "contrastive_accuracy", "learning_rate"}
+    assert [float(history[-1][f"dead_channels_{layer}"]) for layer in (1, 2)] == pytest.approx([0, 0], abs=0.5)
     assert {path.name for path in undisturbed.iterdir()} == {*RESULTS, "kept"}
 
 

@@ -9,6 +9,7 @@ import time
 from threading import Thread
 
 import pytest
+import torch
 from forks import RESULTS, SETTINGS, SHAPE, in_forks, results_of
 
 from molclr import cli
@@ -296,6 +297,13 @@ def test_a_run_names_what_decided_it(undisturbed):
     assert not {"gpus", "checkpoint_seconds", "results"} & identity.keys()
 
 
+def test_the_code_of_an_encoder_of_ones_own_decides(corpus):
+    found = kept_module.identity(corpus[1], "own_encoder:GAT", SHAPE, SETTINGS, torch.device("cpu"))
+    assert found["code"] == code_digest("molclr.training.pretrain", "own_encoder")
+    assert found["code"] != code_digest("molclr.training.pretrain")
+
+
+@pytest.mark.slow
 def test_an_unfinished_run_continues_on_other_threads(unfinished, corpus):
     pretrain(corpus[1], unfinished, "gin", SHAPE, SETTINGS.model_copy(update={"threads": 2}))
     assert json.loads((unfinished / "run.json").read_text())["identity"]["threads"] == 2
