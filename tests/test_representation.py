@@ -84,7 +84,7 @@ def test_what_is_no_list_of_smiles_is_refused(path):
 
 
 def test_what_is_not_there(tmp_path):
-    with pytest.raises(MolclrError, match="There is no checkpoint"):
+    with pytest.raises(MolclrError, match=r"The checkpoint .* does not exist"):
         molclr.Encoder.load(tmp_path / "none.safetensors")
     with pytest.raises(MolclrError, match=r"'.*' is a folder; name the checkpoint in it"):
         molclr.Encoder.load(tmp_path)

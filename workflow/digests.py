@@ -54,7 +54,8 @@ def code_yaml() -> str:
 
 def named_modules() -> list[str]:
     """The user's own modules that params.yaml names: of an encoder, a loss or augmentations."""
-    values = yaml.safe_load((REPOSITORY / "params.yaml").read_text())
+    path = REPOSITORY / "params.yaml"
+    values = yaml.safe_load(path.read_text()) if path.exists() else {}  # A run may have another configuration only.
     return modules_of(_texts([values.get("encoder"), values.get("pretrain")]))
 
 

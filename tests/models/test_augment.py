@@ -363,7 +363,7 @@ def test_another_augmentation_is_one_entry_or_a_path(graphs, monkeypatch):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("bond_masking", "no augmentation 'bond_masking'.*; take one of atom_masking"),
+        ("bond_masking", "Unknown augmentation 'bond_masking'.*; choose one of atom_masking"),
         ("nowhere.at_all:mine", "no module 'nowhere'"),
         ("molclr.models.augment:mine", "has no 'mine'"),
     ],

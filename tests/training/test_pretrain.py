@@ -113,7 +113,7 @@ def test_a_learning_rate_that_is_too_high_is_an_error(corpus, tmp_path):
 
 def test_more_processes_than_molecules_in_a_batch_are_an_error(corpus, tmp_path, monkeypatch):
     monkeypatch.setattr(module, "processes", lambda: 33)
-    with pytest.raises(MolclrError, match="33 processes have too few molecules in a batch; use fewer"):
+    with pytest.raises(MolclrError, match="A batch has too few molecules for 33 processes; use fewer"):
         pretrain(corpus[1], tmp_path, "gin", SHAPE, SETTINGS)
 
 

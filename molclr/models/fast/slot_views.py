@@ -1,4 +1,4 @@
-"""Views of padded batches: the augmentations of `molclr.models.augment` on neighbour slots, bit for bit the same choices."""
+"""Views of padded batches: the augmentations of `molclr.models.augment` on neighbour slots, with bitwise equal choices."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -13,7 +13,7 @@ from molclr.models.fast.slots import SlotBatch
 
 
 class Limits(NamedTuple):
-    """Atoms and bonds of the largest molecule of a corpus, and the largest number of atoms that a step takes of one."""
+    """Upper bounds: atoms and bonds per molecule of a corpus, and atoms that an augmentation removes from a molecule."""
 
     atoms: int
     bonds: int
@@ -21,7 +21,7 @@ class Limits(NamedTuple):
 
 
 def limits_of(counts: np.ndarray, steps: list[tuple[AugmentationFunction, float]]) -> Limits:
-    """Limits of a corpus with `SlotTables.counts` and the steps of a view."""
+    """Compute the limits for `SlotTables.counts` of a corpus and the augmentations of a view (`augmentation_steps`)."""
     atoms, bonds, _ = counts.max(axis=0, initial=0).tolist()
     return Limits(atoms, bonds, int(max([0.0, *(ratio for _, ratio in steps)]) * atoms))
 
@@ -33,10 +33,10 @@ def slot_views(
     limits: Limits,
     find_distances: Callable[[SlotBatch, Tensor, int], Tensor] | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """One view of `batch` for each of `streams`, int64 (V,): x, kept and wide_kept, as `represent` takes them.
+    """Make one view of `batch` for each of `streams`, int64 (V,): the arguments x, kept and wide_kept of `represent`.
 
-    steps: see `augmentation_steps`. limits: of the corpus and these steps.
-    find_distances: slot_distances, or the same as a compiler should see it.
+    steps: see `augmentation_steps`. limits: those of the corpus and these steps.
+    find_distances: `slot_distances` or a version of it that is wrapped for a compiler.
     """
     keys = view_keys(streams[:, None], torch.cat([batch.rows, batch.rows.new_full((1,), -1)]))
     lost = lose(_molecules_of(batch, limits, find_distances or slot_distances), steps, keys)
@@ -48,7 +48,7 @@ def slot_views(
 def _molecules_of(
     batch: SlotBatch, limits: Limits, find_distances: Callable[[SlotBatch, Tensor, int], Tensor]
 ) -> Molecules:
-    """What augmentations know of a padded batch, whose padding is one more molecule, of size 0."""
+    """Build the input of augmentations from a padded batch, with the padding as one more molecule of size 0."""
 
     def distances(origin: Tensor, quota: Tensor) -> Tensor:
         return find_distances(batch, origin[..., :-1], limits.quota)
@@ -68,8 +68,8 @@ def _items(group: Tensor, counts: Tensor, place: Tensor, largest: int) -> Items:
 
 
 def _ends(batch: SlotBatch) -> Tensor:
-    """The two atoms of each bond, int64 (2, M), the earlier one first; 0 for padding."""
-    ends = batch.atoms.new_zeros(2, len(batch.bond_place) + 1)  # the last is for what is no bond
+    """Return the two atoms of each bond in ascending order: int64 (2, M); 0 for padding."""
+    ends = batch.atoms.new_zeros(2, len(batch.bond_place) + 1)  # the last column collects empty slots
     for bonds in (batch.bonds, batch.wide):
         atom = bonds.atom[:, None].expand_as(bonds.neighbour)
         bond = torch.where(bonds.present & (atom < bonds.neighbour), bonds.bond, len(batch.bond_place))
@@ -78,7 +78,7 @@ def _ends(batch: SlotBatch) -> Tensor:
 
 
 def slot_distances(batch: SlotBatch, origin: Tensor, max_quota: int) -> Tensor:
-    """Distances in bonds, int64 (V, A), from the atoms `origin`, int64 (V, B); from `max_quota` on UNREACHABLE."""
+    """Compute distances in bonds, int64 (V, A), from the atoms `origin`, int64 (V, B); UNREACHABLE from `max_quota` on."""
     atoms = len(batch.atoms)
     at_origin = torch.zeros(len(origin), atoms, dtype=torch.bool, device=origin.device)
     at_origin.scatter_(1, origin.clamp(max=atoms - 1), batch.atom_counts.expand_as(origin) > 0)
