@@ -13,8 +13,8 @@ from molclr.data.store import GraphStore
 from molclr.distributed import all_sum, gather, joined, share
 from molclr.models.augment import augment, augmentation_steps, view_keys
 from molclr.models.encoders import make_encoder
+from molclr.models.fast.slot_encoder import can_represent, represent
 from molclr.models.fast.slot_views import limits_of, slot_distances, slot_views
-from molclr.models.fast.slots import can_represent, represent
 from molclr.models.heads import ProjectionHead
 from molclr.models.nt_xent import find_loss
 from molclr.training.device import dtype_of, mixed_precision

@@ -13,16 +13,8 @@ from torch import Tensor, nn
 from molclr.batch import GraphBatch
 from molclr.data.store import GraphStore
 from molclr.models.encoder import Encoder
-from molclr.models.fast.slots import (
-    Capacity,
-    SlotBatch,
-    SlotTables,
-    can_represent,
-    capacity_of,
-    represent,
-    require_fit,
-    unchanged,
-)
+from molclr.models.fast.slot_encoder import can_represent, represent, unchanged
+from molclr.models.fast.slots import Capacity, SlotBatch, SlotTables, capacity_of, require_fit
 
 MOLECULES_AT_A_TIME = 250_000
 """Molecules per part when slot tables are built."""
