@@ -76,7 +76,7 @@ def share(items: int) -> slice:
     return slice(items * rank() // processes(), items * (rank() + 1) // processes())
 
 
-def gather(part: Tensor, items: int) -> Tensor:
+def gather_rows(part: Tensor, items: int) -> Tensor:
     """The rows of all processes, float (items, channels), from this one's `part`, those of share(items).
 
     The gradient is that of this process's own rows, so every process has to compute the whole loss.
