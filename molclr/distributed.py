@@ -44,8 +44,8 @@ def rank() -> int:
 
 
 def tell(message: str) -> None:
-    """Print a line on standard error, once."""
-    if rank() == 0:
+    """Print a line on standard error, once if torchrun has started several processes, whether they have joined or not."""
+    if os.environ.get("RANK", "0") == "0":
         print(message, file=sys.stderr, flush=True)
 
 

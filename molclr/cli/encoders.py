@@ -32,11 +32,16 @@ def add_encoder_class(parser: Parser) -> None:
 
 
 def _pretrain_arguments(parser: Parser) -> None:
-    parser.reads("graphs", help="graph store of the corpus")
+    parser.reads(
+        "corpus",
+        help="table with SMILES, such as a CSV or .smi file, with which everything begins; or a molecule table or graph store",
+    )
     parser.add_argument(
         "--encoder", default="gin", help="gin (default), gcn or the path of your own class, such as my_package.gat:GAT"
     )
     parser.writes("--output", "--folder", folder=True, required=True, help="folder for encoder, history and state")
+    parser.add_argument("--smiles-column", default="smiles", help="column with the SMILES (default: smiles)")
+    parser.add_argument("--processes", type=positive, help="processes that prepare the corpus (default: all cores)")
     parser.section("--shape", config.EncoderShape)
     parser.section("--settings", config.Pretrain)
     parser.add_argument(
@@ -48,16 +53,22 @@ def _pretrain_arguments(parser: Parser) -> None:
 
 
 def _pretrain(options: argparse.Namespace) -> None:
+    from molclr.data.prepare import prepare_corpus
+    from molclr.distributed import tell
     from molclr.training.pretrain import pretrain
 
+    prepared = options.output / "corpus"
+    graphs = prepare_corpus(options.corpus, prepared, options.smiles_column, options.processes)
     often, anew = options.checkpoint_seconds, options.begin_anew
-    pretrain(options.graphs, options.output, options.encoder, options.shape, options.settings, often, anew)
+    pretrain(graphs, options.output, options.encoder, options.shape, options.settings, often, anew)
+    made = "" if graphs == options.corpus else f"; the molecules and graphs that it was trained on are in '{prepared}'"
+    tell(f"'{options.output / 'encoder.safetensors'}' is the encoder of the best epoch{made}.")
 
 
 PRETRAIN = Command(
     "pretrain",
     "pre-train an encoder by contrast on unlabelled molecules; a run that was cut off continues",
-    "molclr pretrain corpus.safetensors --encoder gin --output encoder",
+    "molclr pretrain corpus.smi --output encoder",
     _pretrain_arguments,
     _pretrain,
 )

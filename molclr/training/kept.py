@@ -4,7 +4,6 @@ kept/IDENTITY/              the files of a finished run, as hard links: they sta
 kept/unfinished-.../        the checkpoints of a run that was given up
 """
 
-import hashlib
 import json
 import os
 import shutil
@@ -17,7 +16,7 @@ import torch
 from molclr.config import EncoderName, EncoderShape, Pretrain
 from molclr.digest import bytes_digest, code_digest
 from molclr.distributed import processes, rank, tell
-from molclr.files import replacing
+from molclr.files import replacing, sha256_of
 from molclr.imports import modules_of
 
 WEIGHTS_AND_HISTORY = ("encoder.safetensors", "last.safetensors", "history.csv")
@@ -32,7 +31,7 @@ def identity(
 ) -> dict[str, Any]:
     """Return what decides the weights of a run, to the last digit on one kind of processor."""
     own = modules_of([name, *settings.functions()])
-    decides: dict[str, Any] = {"corpus": _sha256(graphs), "code": code_digest("molclr.training.pretrain", *own)}
+    decides: dict[str, Any] = {"corpus": sha256_of(graphs), "code": code_digest("molclr.training.pretrain", *own)}
     decides |= {"torch": str(torch.__version__), "encoder": name}
     decides["processes"] = processes()  # Sums over them depend on it in the last digit.
     return decides | shape.model_dump() | settings.model_dump() | {"device": device.type}
@@ -46,7 +45,7 @@ def difference(before: dict[str, Any], now: dict[str, Any]) -> str:
 
 def keep_finished(folder: Path, decided_by: dict[str, Any]) -> None:
     """Write run.json of the finished run in `folder`, and keep its files."""
-    record = {"identity": decided_by, "sha256": {name: _sha256(folder / name) for name in WEIGHTS_AND_HISTORY}}
+    record = {"identity": decided_by, "sha256": {name: sha256_of(folder / name) for name in WEIGHTS_AND_HISTORY}}
     with replacing(folder / RECORD) as temporary:
         temporary.write_text(json.dumps(record, indent=2) + "\n")
     for name in (*WEIGHTS_AND_HISTORY, RECORD):
@@ -62,7 +61,7 @@ def take_finished(folder: Path, decided_by: dict[str, Any]) -> bool:
     if not (kept / RECORD).exists():
         return False
     digests = json.loads((kept / RECORD).read_text())["sha256"]
-    if any(not (kept / name).exists() or _sha256(kept / name) != digests[name] for name in WEIGHTS_AND_HISTORY):
+    if any(not (kept / name).exists() or sha256_of(kept / name) != digests[name] for name in WEIGHTS_AND_HISTORY):
         tell(f"The finished run in '{kept}' is damaged, so this one begins.")
         return False
     tell(f"Nothing differs from the finished run in '{kept}': its files are taken. Delete that folder to train again.")
@@ -105,8 +104,3 @@ def _link(source: Path, target: Path) -> None:
             os.link(source, temporary)
         except OSError:
             shutil.copyfile(source, temporary)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
