@@ -1,12 +1,13 @@
 """The same work on many parts by several processes, in order and without reading far ahead."""
 
+import os
 import signal
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from functools import partial
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from typing import TypeVar
 
 from molclr.errors import MolclrError
@@ -25,8 +26,7 @@ def ordered_map(work: Callable[[Part], Result], parts: Iterable[Part], processes
         yield from map(work, parts)
         return
     waiting: deque[Future[Result]] = deque()
-    ignore = partial(signal.signal, signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that hands out.
-    with ProcessPoolExecutor(processes, get_context("spawn"), ignore) as pool:
+    with ProcessPoolExecutor(processes, get_context("spawn"), _begin) as pool:
         try:
             for part in parts:
                 waiting.append(pool.submit(work, part))
@@ -36,3 +36,16 @@ def ordered_map(work: Callable[[Part], Result], parts: Iterable[Part], processes
                 yield waiting.popleft().result()
         except BrokenProcessPool:
             raise MolclrError(f"One of {processes} processes died, perhaps for want of memory; use fewer.") from None
+
+
+def _begin() -> None:
+    """In a worker: leave Ctrl-C to the process that hands out the parts, and end with it, even if it is killed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

@@ -17,7 +17,7 @@ from molclr.data.featurize import featurize_part
 from molclr.data.fetch import fetch, mirror_folder
 from molclr.data.store import GraphStore
 from molclr.errors import MolclrError
-from molclr.models.encoder import Encoder
+from molclr.models.encoder import GraphEncoder
 from molclr.training.checkpoint import load_encoder
 from molclr.training.embed import embed
 from molclr.training.official import import_official
@@ -27,10 +27,10 @@ SHIPPED = Path(__file__).parent / "encoders"
 """Folder of the encoders that are part of the package; docs/encoders.md describes them."""
 
 
-class PretrainedEncoder:
+class Encoder:
     """A pre-trained encoder that takes SMILES."""
 
-    def __init__(self, encoder: Encoder, device: str | torch.device = "cpu", seen: Seen | None = None) -> None:
+    def __init__(self, encoder: GraphEncoder, device: str | torch.device = "cpu", seen: Seen | None = None) -> None:
         """Use `encoder` on `device`; `seen` is what its corpus has shown to it, if that is known."""
         self.encoder, self.device, self.seen = encoder, torch.device(device), seen
 
@@ -40,7 +40,7 @@ class PretrainedEncoder:
         path_or_name: str | Path = DEFAULT_ENCODER,
         device: str | torch.device = "cpu",
         encoder_class: str | None = None,
-    ) -> "PretrainedEncoder":
+    ) -> "Encoder":
         """Load an encoder.safetensors, or one by name: "molclr-gin" is part of the package (docs/encoders.md).
 
         "official-gin" and "official-gcn" are those that the authors released, fetched once, imported and kept in

@@ -21,9 +21,9 @@ from molclr.models.encoder import (
     GCN,
     GIN,
     SELF_LOOP,
-    Encoder,
     GCNLayer,
     GINLayer,
+    GraphEncoder,
 )
 from molclr.models.fast.encoder import FastGCN, FastGIN
 from molclr.models.fast.slots import SlotBatch
@@ -40,7 +40,7 @@ def can_represent(encoder: nn.Module) -> bool:
 
 
 def represent(
-    encoder: Encoder,
+    encoder: GraphEncoder,
     batch: SlotBatch,
     x: Tensor,
     kept: Tensor,
@@ -96,7 +96,7 @@ class _Links(NamedTuple):
     bond_counts: Tensor
 
 
-def _links(encoder: Encoder, batch: SlotBatch, kept: Tensor, wide_kept: Tensor, dtype: torch.dtype) -> _Links:
+def _links(encoder: GraphEncoder, batch: SlotBatch, kept: Tensor, wide_kept: Tensor, dtype: torch.dtype) -> _Links:
     views, atoms, _ = kept.shape
     shift = torch.arange(views, device=kept.device)[:, None, None] * atoms
     neighbour = (batch.bonds.neighbour + shift).flatten(0, 1)
@@ -132,7 +132,7 @@ def _count_kinds(kind: Tensor, weight: Tensor, columns: Tensor) -> Tensor:
     return (((bond_type == columns) | (direction == columns)) * weight[..., None]).sum(1)
 
 
-def _embed_atoms(encoder: Encoder, x: Tensor, inside: Tensor, dtype: torch.dtype) -> Tensor:
+def _embed_atoms(encoder: GraphEncoder, x: Tensor, inside: Tensor, dtype: torch.dtype) -> Tensor:
     """Embed atoms, (V * A, channels), by a product with one-hot features, whose gradient is a product as well."""
     columns = torch.arange(ATOM_FEATURES, device=x.device)
     hot = (x[..., :1] == columns) | (x[..., 1:] + ATOM_TYPES == columns)
