@@ -38,6 +38,6 @@ def adam(model: nn.Module, settings: Pretrain) -> torch.optim.Optimizer:
 def rate_of(optimizer: torch.optim.Optimizer) -> Tensor:
     """Replace the learning rates of all groups by one tensor, float32 (). Fill it to set the rate, also in captured steps."""
     rate = torch.zeros((), device=optimizer.param_groups[0]["params"][0].device)
-    for group in optimizer.param_groups:
-        group["lr"] = rate
+    for group in optimizer.param_groups:  # After a checkpoint was read, which may be of another device.
+        group["lr"], group["capturable"] = rate, rate.device.type == "cuda"
     return rate

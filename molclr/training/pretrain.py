@@ -18,6 +18,7 @@ from molclr.distributed import process_group, processes, rank, tell
 from molclr.errors import MolclrError
 from molclr.files import write_rows
 from molclr.models.augment import augmentation_steps
+from molclr.models.encoder import Encoder
 from molclr.progress import progress
 from molclr.seeds import derive_seed
 from molclr.training.channels import dead_channels
@@ -76,9 +77,7 @@ def _pretrain(
     store = GraphStore(graphs)
     corpus = split_corpus(len(store), settings.validation_fraction, settings.seed)
     augmentation_steps(settings.augmentation)  # Fail early for an unknown augmentation.
-    batch_size = min(settings.batch_size, len(corpus.train))
-    steps = len(corpus.train) // batch_size
-    if processes() > min(batch_size, len(corpus.held_out)):
+    if processes() > min(settings.batch_size, len(corpus.train), len(corpus.held_out)):
         raise MolclrError(
             f"A batch has too few molecules for {processes()} processes; use fewer processes or a larger batch_size."
         )
@@ -103,7 +102,8 @@ def _pretrain(
         step.begin(run.loss_sum)
         model.train()
         with Interruption() as interruption:
-            for batch in progress(contrast.batches(rows[first:]), steps - first, label, "step", silent=rank() > 0):
+            batches = contrast.batches(rows[first:])
+            for batch in progress(batches, len(rows) - first, label, "step", silent=rank() > 0):
                 torch.manual_seed(derive_seed(settings.seed, "dropout", epoch, run.step, rank()))
                 learn(batch, streams)
                 run.step += 1
@@ -116,25 +116,32 @@ def _pretrain(
                     run.save()
             run.loss_sum = finite_loss(step, rows[first:], f"epoch {epoch + 1}", first)
             run.save()
-        speed = (steps - first) * batch_size / (time.monotonic() - start)
+        speed = rows[first:].size / (time.monotonic() - start)
         validation_loss, accuracy = validate(model, contrast, held_out, settings, device)
         dead = dead_channels(model.encoder, held_out_graphs(store, corpus, device))
         run.end_epoch(validation_loss, accuracy, learning_rate(settings, epoch), dead)
         tell(f"{label}: validation loss {validation_loss:.4f}, accuracy {accuracy:.3f}, {speed:.0f} molecules/s")
 
     if rank() == 0:
-        about_corpus: dict[str, float | str] = {
-            "rule": RULE,
-            "fraction": settings.validation_fraction,
-            "seed": settings.seed,
-            "corpus": store.identity(),
-        }
-        seen = seen_in_store(store)
         write_rows(folder / "history.csv", run.history)
-        save_encoder(folder / "encoder.safetensors", model.encoder, run.best, about_corpus, seen)
-        save_encoder(folder / "last.safetensors", model.encoder, copy_weights(model.encoder), about_corpus, seen)
+        save_encoders(folder, model.encoder, run.best, store, settings)
         keep_finished(folder, identity)
         run.remove()
+
+
+def save_encoders(
+    folder: Path, encoder: Encoder, best: dict[str, Tensor], store: GraphStore, settings: Pretrain
+) -> None:
+    """Write encoder.safetensors with the weights `best`, and last.safetensors with the present ones, about the corpus `store`."""
+    held_out: dict[str, float | str] = {
+        "rule": RULE,
+        "fraction": settings.validation_fraction,
+        "seed": settings.seed,
+        "corpus": store.identity(),
+    }
+    seen = seen_in_store(store)
+    save_encoder(folder / "encoder.safetensors", encoder, best, held_out, seen)
+    save_encoder(folder / "last.safetensors", encoder, copy_weights(encoder), held_out, seen)
 
 
 def batches_of_epoch(corpus: CorpusSplit, settings: Pretrain, epoch: int) -> np.ndarray:
