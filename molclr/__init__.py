@@ -10,7 +10,7 @@ __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:
-    """`molclr.Encoder`, imported when it is asked for: it needs PyTorch, and most commands do not."""
+    """Import `molclr.Encoder` on first access, because it needs PyTorch, which most commands do not."""
     if name != "Encoder":
         raise AttributeError(f"module 'molclr' has no attribute '{name}'")
     from molclr.representation import Encoder

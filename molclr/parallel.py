@@ -1,4 +1,4 @@
-"""The same work on many parts by several processes, in order and without reading far ahead."""
+"""Parallel map over several processes, in order and with bounded memory."""
 
 import os
 import signal
@@ -17,10 +17,10 @@ Result = TypeVar("Result")
 
 
 def ordered_map(work: Callable[[Part], Result], parts: Iterable[Part], processes: int) -> Iterator[Result]:
-    """Yield `work(part)` for each part, in order. With one process everything happens in this one.
+    """Yield `work(part)` for each part, in order. With `processes` 1, the work is done in this process.
 
-    At most two parts a process are waited for, so memory does not grow with their number. Raises MolclrError when a
-    process dies, for example for want of memory.
+    At most two parts per process are pending, so memory use does not grow with the number of parts. Raises MolclrError if a
+    process dies, for example because memory is exhausted.
     """
     if processes == 1:
         yield from map(work, parts)
@@ -35,11 +35,13 @@ def ordered_map(work: Callable[[Part], Result], parts: Iterable[Part], processes
             while waiting:
                 yield waiting.popleft().result()
         except BrokenProcessPool:
-            raise MolclrError(f"One of {processes} processes died, perhaps for want of memory; use fewer.") from None
+            raise MolclrError(
+                f"One of {processes} processes died, perhaps because memory ran out; use fewer."
+            ) from None
 
 
 def _begin() -> None:
-    """In a worker: leave Ctrl-C to the process that hands out the parts, and end with it, even if it is killed."""
+    """Let the parent process handle Ctrl-C, and end this worker with it, even if it is killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 

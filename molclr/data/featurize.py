@@ -1,4 +1,4 @@
-"""From a molecule table to a graph store."""
+"""Conversion of molecule tables to graph stores."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -24,7 +24,7 @@ def featurize(
     processes: int = 1,
     shard: tuple[int, int] = (1, 1),
 ) -> None:
-    """Write the graphs of the molecule table `molecules` as a store, molecule by molecule in the order of the table.
+    """Write the graphs of the molecule table `molecules` as a graph store, in the order of the table.
 
     shard: (2, 8) is the second of eight stores that `join_stores` joins. The bytes do not depend on `processes`, nor those
     of the joined store on shards. Raises MolclrError if the file is no molecule table.
@@ -40,7 +40,7 @@ def featurize(
 
 
 def featurize_part(smiles: list[str], explicit_hydrogens: bool = False) -> dict[str, np.ndarray]:
-    """The graphs of a few molecules as one part of a store; see `write_store`."""
+    """Make the graphs of molecules as one part of a store; see `write_store`."""
     return {**molecular_graphs(smiles, explicit_hydrogens)._asdict(), "smiles_crc": checksums(smiles)}
 
 

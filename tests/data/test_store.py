@@ -96,7 +96,7 @@ def test_a_header_that_does_not_fit_is_no_store(path, shape):
     written = b'"shape": [15]'
     assert content.count(written) == 2
     path.write_bytes(content.replace(written, (b'"shape": ' + shape).ljust(len(written)), 1))
-    with pytest.raises(MolclrError, match="no graph store"):
+    with pytest.raises(MolclrError, match="not a graph store"):
         GraphStore(path)
 
 

@@ -228,7 +228,7 @@ def test_a_model_has_no_name_of_another(bbbp, tmp_path, model, pretrained, expec
 
 @pytest.mark.parametrize(
     ("subsets", "message"),
-    [("train", "no molecule for valid"), ("valid,train,test", "No training molecule of .* has a label")],
+    [("train", "no molecules in valid"), ("valid,train,test", "No training molecule of .* has a label")],
 )
 def test_a_split_that_nothing_can_be_learned_from(tmp_path, subsets, message):
     (tmp_path / "raw.csv").write_text("smiles,y\nC,1\nCC,\nCCC,2\n")
@@ -244,8 +244,8 @@ def test_graphs_of_other_molecules_are_an_error(bbbp, tmp_path):
     fewer = dataclasses.replace(data, smiles=data.smiles[:-1])
     turned = dataclasses.replace(data, smiles=[*data.smiles[:5], *data.smiles[:4:-1]])
     for other, complaint in (
-        (fewer, "graphs, the molecule table"),
-        (turned, f"other molecules: at place 5 .*{re.escape(data.smiles[-1])}"),
+        (fewer, "graphs, but the molecule table"),
+        (turned, f"other molecules: position 5 .*{re.escape(data.smiles[-1])}"),
     ):
         with pytest.raises(MolclrError, match=f"{complaint}.*featurize it again"):
             finetune(other, graphs, tmp_path / "run", classification(data), "gin", SETTINGS, SHAPE)
@@ -259,7 +259,7 @@ def test_graphs_of_other_molecules_are_not_embedded(corpus, bbbp, tmp_path):
     table = pq.read_table(corpus[0])
     pq.write_table(table[::-1], tmp_path / "turned.parquet")
     for graphs in (bbbp[1], corpus[1]):
-        with pytest.raises(MolclrError, match=r"other molecules: at place 0 .*featurize it again"):
+        with pytest.raises(MolclrError, match=r"other molecules: position 0 .*featurize it again"):
             write_embeddings(
                 tmp_path / "turned.parquet",
                 graphs,
