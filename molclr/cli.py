@@ -87,13 +87,18 @@ def build_parser() -> argparse.ArgumentParser:
     fetch.add_argument("--mirror", type=Path, help="folder with copies of data sets (default: MOLCLR_MIRROR)")
 
     canonicalize = command(_canonicalize, "canonical SMILES of a raw table, refused rows apart with their reason")
-    canonicalize.add_argument("raw", type=Path, help="CSV table, or .smi: lines that begin with a SMILES")
+    canonicalize.add_argument(
+        "raw", type=Path, help="table: CSV, TSV, .smi, Excel, Parquet or SDF, compressed or not; - is standard input"
+    )
     canonicalize.add_argument("--molecules", type=_parquet, required=True, help="molecule table to write (Parquet)")
     canonicalize.add_argument("--rejected", type=Path, required=True, help="refused rows to write (CSV)")
-    canonicalize.add_argument("--smiles-column", default="smiles", help="column with the SMILES (default: smiles)")
     canonicalize.add_argument(
-        "--targets", nargs="*", help="columns with labels (default: all other columns; without a name: none)"
+        "--smiles-column", help="column with the SMILES (default: found by its name or its content)"
     )
+    canonicalize.add_argument(
+        "--targets", nargs="*", help="columns with labels (default: all of numbers or classes; without a name: none)"
+    )
+    canonicalize.add_argument("--decimal", choices=[",", "."], help="decimal sign of labels (default: found)")
     canonicalize.add_argument(
         "--drop-first", action="store_true", help="refuse the first row, as the official code does"
     )
@@ -187,10 +192,10 @@ def build_parser() -> argparse.ArgumentParser:
     choose.add_argument("--trials", type=Path, required=True, help="table of all trials to write (CSV)")
 
     predict = command(_predict, "what a fine-tuned model says of new molecules")
-    predict.add_argument("table", type=Path, help="CSV table with SMILES")
+    predict.add_argument("table", type=Path, help="table with SMILES, as for canonicalize; - is standard input")
     predict.add_argument("--model", type=Path, required=True, help="model.safetensors of a fine-tuning")
     predict.add_argument("--output", type=Path, required=True, help="table row,smiles,TARGET,...,reason to write (CSV)")
-    predict.add_argument("--smiles-column", default="smiles", help="column with the SMILES (default: smiles)")
+    predict.add_argument("--smiles-column", help="column with the SMILES (default: found by its name or its content)")
     predict.add_argument("--processes", type=_positive, default=1, help="processes (default: 1)")
     _add_settings(predict, "--settings", config.Compute)
     _add_encoder_class(predict)
@@ -350,9 +355,10 @@ def _canonicalize(options: argparse.Namespace) -> None:
         processes=options.processes,
         smiles_column=options.smiles_column,
         targets=options.targets,
+        decimal=options.decimal,
     )
     print(
-        f"{accepted} molecules in {options.molecules}, {refused} rows refused, see {options.rejected}", file=sys.stderr
+        f"{accepted} molecules in {options.molecules}, {refused} rows rejected, see {options.rejected}", file=sys.stderr
     )
 
 
@@ -449,7 +455,7 @@ def _predict(options: argparse.Namespace) -> None:
         options.processes,
         options.encoder_class,
     )
-    print(f"{predicted} molecules predicted, {refused} rows refused, see {options.output}", file=sys.stderr)
+    print(f"{predicted} molecules predicted, {refused} rows rejected, see {options.output}", file=sys.stderr)
 
 
 def _choose(options: argparse.Namespace) -> None:

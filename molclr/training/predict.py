@@ -25,11 +25,11 @@ def predict(
     model: Path,
     output: Path,
     compute: Compute,
-    smiles_column: str = "smiles",
+    smiles_column: str | None = None,
     processes: int = 1,
     encoder_class: str | None = None,
 ) -> tuple[int, int]:
-    """Predict the molecules of a CSV table with the model.safetensors of a fine-tuning; return how many, and refused rows.
+    """Predict the molecules of a raw table with the model.safetensors of a fine-tuning; return how many, and refused rows.
 
     `output` (CSV) has every row of `table` in its order: `row` (from 0), `smiles` (canonical; as given where it is refused), a
     column a target with the probability of class 1 or a value in the target's unit, and `reason`. Where a row is refused there
