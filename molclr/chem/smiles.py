@@ -44,8 +44,6 @@ _is_ordinary = re.compile(rf"(?:{_SYMBOL}|\[\d*{_SYMBOL}[H@+\d-]*\]|[\d()=#:/\\.
 
 _has_stereo = re.compile(r"[@/\\]").search
 _has_atom_map = re.compile(r":\d+\]").search
-_is_reaction = re.compile(r"[^>]*>[^>]*>[^>]*").fullmatch
-"""Reactants, agents and products; dative bonds (->) never get here, because RDKit can read them."""
 
 _NO_ELEMENT = Chem.MolFromSmarts("[#0]")
 _OTHER_BOND = Chem.MolFromSmarts("[*]~;!-;!=;!#;!:[*]")
@@ -202,7 +200,8 @@ def _other_notation(text: str) -> str:
     """What a text is that is more than a SMILES or none; empty if that is not known."""
     if text.startswith("InChI="):
         return "it is an InChI, not a SMILES"
-    if _is_reaction(text):
+    parts = text.split(">")  # reactants, agents and products
+    if len(parts) == 3 and all(is_smiles(part) for part in parts if part):
         return "it is a reaction, not a molecule"
     smiles, _, after = text.partition(" ") if " " in text else text.partition("\t")
     if after and is_smiles(smiles):
