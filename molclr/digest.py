@@ -44,6 +44,12 @@ def modules_behind(*modules: str) -> list[str]:
     return sorted(_closure(modules))
 
 
+def files_behind(*modules: str) -> list[Path]:
+    """Files of `modules` and of all modules of the same packages that they import."""
+    specs = (_spec(module) for module in modules_behind(*modules))
+    return [Path(spec.origin) for spec in specs if spec and spec.origin]
+
+
 def imported_modules(module: str) -> list[str]:
     """Modules of the same package that a module imports, anywhere in it."""
     return _read(module)[1]

@@ -7,8 +7,9 @@ import pytest
 from paths import REPOSITORY
 
 from molclr import digest
-from molclr.digest import PACKAGE, bytes_digest, code_digest, modules_behind
+from molclr.digest import PACKAGE, bytes_digest, code_digest, files_behind, modules_behind
 from molclr.errors import MolclrError
+from molclr.imports import modules_of
 
 INTERPRETERS = [Path(sys.executable)] + [
     path
@@ -124,6 +125,12 @@ def test_a_module_of_ones_own_is_read_and_not_run(package):
     package(scale="SCALE = 2")
     assert code_digest("molclr.training.pretrain", "mine.gat") != before
     assert "mine" not in sys.modules
+
+
+def test_an_encoder_is_named_by_the_path_of_its_class(package):
+    package(gat="from mine import layers", layers="")
+    assert modules_of(["gin", "mine.gat:GAT"]) == ["mine.gat"]
+    assert [path.name for path in files_behind("mine.gat")] == ["__init__.py", "gat.py", "layers.py"]
 
 
 def test_what_is_not_there_is_named(package):

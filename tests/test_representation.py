@@ -8,6 +8,7 @@ from paths import FIXTURES
 
 import molclr
 from molclr import representation
+from molclr.chem.seen import Seen
 from molclr.config import EncoderShape
 from molclr.errors import MolclrError
 from molclr.models.encoders import make_encoder
@@ -54,6 +55,7 @@ def test_a_series_is_taken_in_its_order(path):
 def test_the_shipped_encoder_is_the_default_and_knows_what_it_has_seen():
     encoder = molclr.Encoder.load()
     assert repr(encoder) == "<GIN of 5 x 300, h of 512 numbers>"
+    assert encoder.seen == Seen(["Br", "C", "Cl", "F", "N", "O", "S"], False, False, False)
     assert encoder.embed(["CCO", "Brc1ccccc1"]).shape == (2, 512)  # no warning
     with pytest.warns(UserWarning, match=r"^2 of 3 molecules have something .* \(the element I in 1 of them, or other"):
         encoder.embed(["CI", "CC(=O)[O-]", "C"])
@@ -82,7 +84,7 @@ def test_what_is_no_list_of_smiles_is_refused(path):
 
 
 def test_what_is_not_there(tmp_path):
-    with pytest.raises(MolclrError, match="There is no checkpoint"):
+    with pytest.raises(MolclrError, match=r"The checkpoint .* does not exist"):
         molclr.Encoder.load(tmp_path / "none.safetensors")
     with pytest.raises(MolclrError, match=r"'.*' is a folder; name the checkpoint in it"):
         molclr.Encoder.load(tmp_path)

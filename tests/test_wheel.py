@@ -39,6 +39,7 @@ def wheel(tmp_path_factory):
     return path
 
 
+@pytest.mark.slow
 def test_its_encoder_works_anywhere_without_a_network(wheel, tmp_path):
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(tmp_path / "site")
@@ -59,6 +60,7 @@ def test_its_encoder_works_anywhere_without_a_network(wheel, tmp_path):
     assert not list(elsewhere.iterdir())
 
 
+@pytest.mark.slow
 def test_it_has_the_encoders_and_their_curves_and_nothing_but_the_package(wheel):
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())

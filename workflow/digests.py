@@ -3,7 +3,7 @@
     python -m workflow.digests
 
 The Snakefile does this whenever it is read, and the stage `code` of dvc.yaml before all others. Code that only another
-configuration runs is in it too: it does not depend on the configuration.
+configuration runs is in it too; it depends on params.yaml only in that this may name code of the user's own.
 """
 
 import re
@@ -11,11 +11,13 @@ import tokenize
 from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from molclr.digest import bytes_digest, code_digest
 from molclr.files import replacing
+from molclr.imports import modules_of
 
 REPOSITORY = Path(__file__).parent.parent
 CODE = REPOSITORY / "workflow/code.yaml"
@@ -45,7 +47,27 @@ def code_yaml() -> str:
         texts.append(meaning_of_rules(path.read_text()))  # Later files use names of earlier ones.
         own = {"rules": bytes_digest("\n".join([*texts, code_digest(*ALSO_DECIDES)]).encode())}
         stages[stage] = own | {rule: code_digest(*names) for rule, names in code_of_rules(path)}
+    if modules := named_modules():
+        stages["pretrain"]["own"] = stages["finetune"]["own"] = code_digest(*modules)
     return f"# Made by `python -m workflow.digests`; do not edit.\n{yaml.safe_dump(stages, sort_keys=False)}"
+
+
+def named_modules() -> list[str]:
+    """The user's own modules that params.yaml names: of an encoder, a loss or augmentations."""
+    path = REPOSITORY / "params.yaml"
+    values = yaml.safe_load(path.read_text()) if path.exists() else {}  # A run may have another configuration only.
+    return modules_of(_texts([values.get("encoder"), values.get("pretrain")]))
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Every text in a value of YAML, keys included."""
+    if isinstance(value, dict):
+        value = [*value, *value.values()]
+    if isinstance(value, list):
+        for part in value:
+            yield from _texts(part)
+    elif isinstance(value, str):
+        yield value
 
 
 def code_of_rules(path: Path) -> Iterator[tuple[str, list[str]]]:
@@ -54,7 +76,7 @@ def code_of_rules(path: Path) -> Iterator[tuple[str, list[str]]]:
     for line in path.read_text().splitlines():
         if header := re.match(r" *(?:rule|use rule \w+ as) (\w+)", line):
             rule = header[1]
-        elif call := re.match(r" *code=code_digest\((.*)\),$", line):
+        elif call := re.match(r" *code=(?:lambda \w+: )?code_digest\((.*)\),$", line):
             yield rule, re.findall(r'"(.*?)"', call[1])
 
 

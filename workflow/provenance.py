@@ -23,8 +23,9 @@ from pathlib import Path
 
 import yaml
 
+from molclr.digest import files_behind
 from molclr.errors import MolclrError
-from workflow.digests import renew
+from workflow.digests import named_modules, renew
 
 SNAKEMAKE = [sys.executable, "-m", "snakemake"]
 DVC = [sys.executable, "-m", "dvc"]
@@ -94,7 +95,7 @@ def guard(target: str) -> None:
     bring them back. Raises MolclrError if it cannot, or if the verification fails.
     """
     require_one_configuration()
-    require_own_tables()
+    require_own_files()
     stage, states = target.removeprefix("all_"), states_of_files()
     earlier = list(STAGES)[: list(STAGES).index(stage)]
     if not all(is_snakemakes(path) for name in earlier for path in present(name, states)):
@@ -152,7 +153,7 @@ def tell_snakemake(names: Iterable[str]) -> dict[str, str]:
 def differences(names: Iterable[str]) -> Iterator[str]:
     """How command, parameters and code of stages differ from dvc.lock, a sentence each; files are another matter."""
     lock = yaml.safe_load(LOCK.read_text())["stages"] if LOCK.exists() else {}
-    made = {out["path"]: out["md5"] for stage in lock.values() for out in stage["outs"]}
+    made = {out["path"]: out["md5"] for name in STAGES for out in lock.get(name, {}).get("outs", [])}
     status = json.loads(output_of([*DVC, "status", "--json", *names]))
     for name in names:
         if name not in lock:
@@ -178,16 +179,20 @@ def require_nothing(differing: Iterable[str]) -> None:
         )
 
 
-def require_own_tables() -> None:
-    """Raise MolclrError if the configuration names a table of one's own whose changes DVC would not see."""
+def require_own_files() -> None:
+    """Raise MolclrError if the configuration names tables or code of one's own whose changes DVC would not see."""
     values = yaml.safe_load(CONFIG.read_text())
     named = [*(values.get("own_benchmarks") or {}).values(), values.get("corpus") or {}]
-    known = yaml.safe_load(Path("dvc.yaml").read_text())["stages"]["data"].get("deps", [])
-    if unseen := sorted({own["table"] for own in named if own.get("table")} - {*known}):
-        raise MolclrError(
-            f"DVC would not see a change of these tables of {CONFIG}:{as_lines(unseen)}\nAdd them to 'deps' of the stage 'data' "
-            "in dvc.yaml."
-        )
+    files = {"data": {own["table"] for own in named if own.get("table")}}
+    files["code"] = {os.path.relpath(path) for path in files_behind(*named_modules())}
+    stages = yaml.safe_load(Path("dvc.yaml").read_text())["stages"]
+    for stage, paths in files.items():
+        known = stages.get(stage, {}).get("deps", [])
+        if unseen := sorted(path for path in paths if not any(Path(path).is_relative_to(folder) for folder in known)):
+            raise MolclrError(
+                f"DVC would not see a change of these files, which {CONFIG} names:{as_lines(unseen)}\nAdd them to 'deps' of the "
+                f"stage '{stage}' in dvc.yaml."
+            )
 
 
 def require_one_configuration() -> None:

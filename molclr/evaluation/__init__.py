@@ -1,1 +1,1 @@
-"""What a run predicted, how good it was, and the tables and figures made of that: pure functions of files."""
+"""Predictions and metrics of runs, and tables and figures as pure functions of these files."""

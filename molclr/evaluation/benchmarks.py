@@ -1,4 +1,4 @@
-"""The benchmarks and the corpus of a configuration: those of the catalogue, and those of one's own."""
+"""The benchmarks and the corpus of a configuration, from the catalogue or defined by the user."""
 
 from pathlib import Path
 
@@ -11,8 +11,8 @@ from molclr.evaluation.metrics import find_metric
 def choose_benchmarks(settings: Config, source: str) -> dict[str, Benchmark | OwnBenchmark]:
     """Return the benchmarks that `settings` names, by name and in its order.
 
-    Raises MolclrError, which begins with `source` and names the key, for a benchmark or corpus that is unknown or has the name of
-    another one, and for one's own with an unknown metric or split scheme or without its table.
+    Raises MolclrError, whose message starts with `source` and the key, for an unknown benchmark or corpus, for a user-defined one
+    with the name of another data set, an unknown metric or split scheme, or a missing table.
     """
     catalogue = load_catalogue()
     try:
@@ -30,8 +30,8 @@ def choose_benchmarks(settings: Config, source: str) -> dict[str, Benchmark | Ow
 
 
 def check_labels_of(key: str, benchmark: Labels) -> None:
-    """Raise MolclrError, which begins with `key`, if the metric or the split scheme of a benchmark is unknown or unsuitable."""
-    from molclr.data.splits import find_scheme  # A slow import, which only benchmarks of one's own need.
+    """Raise MolclrError, whose message starts with `key`, for a metric or split scheme that is unknown or does not fit."""
+    from molclr.data.splits import find_scheme  # A slow import, which only user-defined benchmarks need.
 
     try:
         find_metric(benchmark.metric, benchmark.task)
@@ -47,7 +47,7 @@ def check_labels_of(key: str, benchmark: Labels) -> None:
 
 def _check_own(key: str, name: str, benchmark: OwnBenchmark, catalogue: Catalogue) -> None:
     if name in catalogue:
-        raise MolclrError(f"'{key}': the catalogue has this name already; choose another.")
+        raise MolclrError(f"'{key}': the catalogue already has a data set of this name; choose another name.")
     check_labels_of(key, benchmark)
     _check_table(f"{key}.table", benchmark.table)
 
@@ -58,10 +58,10 @@ def _check_corpus(settings: Config, catalogue: Catalogue) -> None:
         if name not in catalogue.corpora:
             there = ", ".join(catalogue.corpora)
             raise MolclrError(
-                f"'corpus.name' names '{name}'; the catalogue has {there}. 'corpus.table' names the file of one's own."
+                f"'corpus.name': unknown corpus '{name}'; choose one of {there}, or give the file of your own in 'corpus.table'."
             )
     elif name in catalogue or name in settings.own_benchmarks:
-        raise MolclrError(f"'corpus.name': '{name}' is another data set; choose another name for your corpus.")
+        raise MolclrError(f"'corpus.name': another data set is called '{name}'; choose another name for your corpus.")
     else:
         _check_table("corpus.table", table)
 
@@ -72,9 +72,9 @@ def _check_names(key: str, names: list[str], known: dict[str, Benchmark | OwnBen
             own = [other for other, benchmark in known.items() if isinstance(benchmark, OwnBenchmark)]
             there = ", ".join(other for other in known if other not in own)
             there += f"; own_benchmarks has {', '.join(own)}" if own else ""
-            raise MolclrError(f"'{key}' names '{name}'; the catalogue has {there}.")
+            raise MolclrError(f"'{key}': unknown benchmark '{name}'; the catalogue has {there}.")
 
 
 def _check_table(key: str, path: str) -> None:
     if not Path(path).is_file():
-        raise MolclrError(f"'{key}': there is no file '{path}'.")
+        raise MolclrError(f"'{key}': the file '{path}' does not exist; correct the path.")

@@ -1,4 +1,4 @@
-"""Tables of embeddings, and which molecules in them are near each other."""
+"""Tables of embeddings, and nearest neighbours in them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,10 +12,10 @@ import pyarrow.parquet as pq
 from molclr.errors import MolclrError
 
 ENCODER_KEY = b"molclr_encoder"
-"""Metadata of a table of embeddings: SHA-256 of the file of its encoder, and whether hydrogens were atoms."""
+"""Metadata key of a table of embeddings: SHA-256 of the encoder's file, and whether hydrogens were explicit."""
 
 CELLS = 1 << 25
-"""How many cosines are held at a time."""
+"""Number of cosines that are held in memory."""
 
 
 @dataclass(frozen=True)
@@ -28,27 +28,32 @@ class Embeddings:
     vectors: np.ndarray
     """float32 (n, embedding_dim)."""
     encoder: str = ""
-    """What made them, see ENCODER_KEY; empty where a table does not say."""
+    """The value of ENCODER_KEY; empty if the table has none."""
 
 
 def read_embeddings(path: str | PathLike[str], at_least: int) -> Embeddings:
-    """Read a table of embeddings. Raises MolclrError if it is none or has fewer than `at_least` molecules."""
+    """Read a table of embeddings. Raises MolclrError for another file or fewer than `at_least` molecules."""
     try:
         table = pq.read_table(path, columns=["row", "smiles", "embedding"])
     except (FileNotFoundError, pa.ArrowInvalid):
-        raise MolclrError(f"'{path}' is not a table of embeddings; 'molclr embed' makes one.") from None
+        raise MolclrError(f"'{path}' is not a table of embeddings; make one with 'molclr embed'.") from None
     vectors = table["embedding"].combine_chunks()
     if not _are_vectors(vectors):
-        raise MolclrError(f"The embeddings in '{path}' are not vectors of one length; 'molclr embed' makes such.")
+        raise MolclrError(
+            f"The embeddings in '{path}' are not vectors of the same length; make the table with 'molclr embed'."
+        )
     if len(table) < at_least:
-        raise MolclrError(f"'{path}' has {len(table)} molecules, and at least {at_least} are needed; embed more.")
+        raise MolclrError(f"'{path}' has {len(table)} molecules, but at least {at_least} are needed; embed more.")
     encoder = (table.schema.metadata or {}).get(ENCODER_KEY, b"").decode()
     values = vectors.flatten().to_numpy().reshape(len(table), -1)
     return Embeddings(table["row"].to_numpy(), table["smiles"].to_pylist(), values, encoder)
 
 
 def _are_vectors(column: pa.Array) -> bool:
-    """Is each item a list of as many floats? A table that went through pandas has lists of any length by its type."""
+    """Return whether all items are lists of floats of the same length, also in tables that were written by pandas.
+
+    In the latter the type of the column does not fix the length.
+    """
     kinds = (pa.types.is_fixed_size_list, pa.types.is_list, pa.types.is_large_list)
     return (
         any(kind(column.type) for kind in kinds)
@@ -59,15 +64,15 @@ def _are_vectors(column: pa.Array) -> bool:
 
 
 def cosines(queries: np.ndarray, library: np.ndarray) -> np.ndarray:
-    """Cosine of the angle between each vector of both: float (m, embedding_dim) and (n, embedding_dim) to float32 (m, n)."""
+    """Compute the cosine similarity of all pairs: float (m, embedding_dim) and (n, embedding_dim) to float32 (m, n)."""
     return _unit(queries) @ _unit(library).T
 
 
 def nearest(queries: np.ndarray, library: np.ndarray, count: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """For each of `queries`, (m, embedding_dim): which `count` of `library`, (n, embedding_dim), are nearest, best first.
+    """Find the `count` vectors of `library`, (n, embedding_dim), with the highest cosine to each query, (m, embedding_dim).
 
-    Yields their positions, int64 (count,), and cosines, float32 (count,); fewer if the library has fewer. The earlier of
-    equal cosines is first.
+    Yields, for each query, positions, int64 (count,), and cosines, float32 (count,), in descending order of the cosine; ties in
+    ascending order of position. There are fewer if the library has fewer vectors.
     """
     queries, library = _unit(queries), _unit(library)
     count = min(count, len(library))
@@ -80,5 +85,5 @@ def nearest(queries: np.ndarray, library: np.ndarray, count: int) -> Iterator[tu
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:
-    """Vectors of length 1 in the same directions."""
+    """Scale vectors to length 1."""
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)

@@ -1,4 +1,4 @@
-"""Scores of predictions: one table of metrics, and their mean over the targets of a benchmark.
+"""Metrics of predictions, and their mean over the targets of a benchmark.
 
 To add a metric, add an entry to METRICS (docs/extending.md).
 """
@@ -18,9 +18,10 @@ TASKS: tuple[Task, ...] = get_args(Task)
 
 
 def roc_auc(labels: np.ndarray, predictions: np.ndarray) -> float:
-    """Fraction of the pairs of a positive and a negative in which the positive is ranked higher; a tie counts one half.
+    """Area under the ROC curve: the fraction of pairs of a positive and a negative that are ranked correctly.
 
-    labels: (n,) 0 or 1, both present; predictions: (n,). The Mann-Whitney U statistic, counted in whole numbers.
+    Ties count one half. labels: (n,) 0 or 1, both present; predictions: (n,). Computed as the Mann-Whitney U statistic, with
+    integer counts.
     """
     positives = predictions[labels == 1]
     negatives = np.sort(predictions[labels == 0])
@@ -30,9 +31,10 @@ def roc_auc(labels: np.ndarray, predictions: np.ndarray) -> float:
 
 
 def pr_auc(labels: np.ndarray, predictions: np.ndarray) -> float:
-    """Average precision: the precision at each threshold, weighted by the recall gained there; equal predictions share one.
+    """Average precision: the mean of the precision over thresholds, weighted by the increase in recall.
 
-    labels: (n,) 0 or 1, both present; predictions: (n,). The expected value of random predictions is the fraction of positives.
+    labels: (n,) 0 or 1, both present; predictions: (n,), of which equal ones share a threshold. Random predictions have the
+    fraction of positives as their expected value.
     """
     order = np.argsort(-predictions, kind="stable")
     threshold_ends = np.append(np.diff(predictions[order]) != 0, True)
@@ -43,7 +45,7 @@ def pr_auc(labels: np.ndarray, predictions: np.ndarray) -> float:
 
 
 def rmse(labels: np.ndarray, predictions: np.ndarray) -> float:
-    """Root of the mean squared error; labels and predictions: (n,)."""
+    """Root mean squared error; labels and predictions: (n,)."""
     return float(np.sqrt(np.mean(np.square(labels - predictions))))
 
 
@@ -53,66 +55,66 @@ def mae(labels: np.ndarray, predictions: np.ndarray) -> float:
 
 
 def r2(labels: np.ndarray, predictions: np.ndarray) -> float:
-    """Coefficient of determination: 1 less the squared error relative to that of the labels' mean; both (n,)."""
+    """Coefficient of determination: 1 - (sum of squared errors) / (sum of squared deviations of the labels); both (n,)."""
     return float(1 - np.sum(np.square(labels - predictions)) / np.sum(np.square(labels - labels.mean())))
 
 
 def spearman(labels: np.ndarray, predictions: np.ndarray) -> float:
-    """Spearman's rank correlation; labels and predictions: (n,). Equal values share their mean rank."""
+    """Spearman's rank correlation; labels and predictions: (n,). Equal values have their mean rank."""
     return float(np.corrcoef(_ranks(labels), _ranks(predictions))[0, 1])
 
 
 def _ranks(values: np.ndarray) -> np.ndarray:
-    """Ranks from 1, float64 (n,); equal values have their mean rank."""
+    """Rank values from 1: float64 (n,). Equal values have their mean rank."""
     _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
     return (counts.cumsum() - (counts - 1) / 2)[place]
 
 
 def always_defined(labels: np.ndarray, predictions: np.ndarray) -> str:
-    """No reason: the score exists for any labels."""
+    """Return an empty reason: the metric is defined for all labels."""
     return ""
 
 
 def one_class(labels: np.ndarray, predictions: np.ndarray) -> str:
-    """Both classes are needed."""
+    """Return a reason unless both classes are present."""
     return "one class" if labels.min() == labels.max() else ""
 
 
 def equal_labels(labels: np.ndarray, predictions: np.ndarray) -> str:
-    """Labels that vary are needed."""
+    """Return a reason unless the labels vary."""
     return "all labels are equal" if labels.min() == labels.max() else ""
 
 
 def nothing_to_rank(labels: np.ndarray, predictions: np.ndarray) -> str:
-    """Labels and predictions that vary are needed."""
+    """Return a reason unless both labels and predictions vary."""
     constant = "all predictions are equal" if predictions.min() == predictions.max() else ""
     return equal_labels(labels, predictions) or constant
 
 
 @dataclass(frozen=True)
 class Metric:
-    """How predictions of one target are scored, and how the score is shown."""
+    """A metric for the predictions of one target, and how it is shown."""
 
     label: str
     """Name in tables and figures."""
     task: Task
     function: Callable[[np.ndarray, np.ndarray], float]
-    """Labels float64 (n,) and predictions float64 (n,), n >= 1, to a score; a class is predicted as the probability of 1."""
+    """Labels and predictions, both float64 (n,) with n >= 1, to a score. Class predictions are probabilities of class 1."""
     higher_is_better: bool
     loss: Loss
-    """What fine-tuning minimises where this is the primary metric."""
+    """The loss of fine-tuning if this is the primary metric."""
     range: tuple[float, float]
     """Lowest and highest score."""
     unit: Literal["%", "target", ""] = ""
-    """Unit in tables: % (of a score from 0 to 1), that of the target, or none."""
+    """Unit in tables: % (for a score from 0 to 1), that of the target, or none."""
     undefined: Callable[[np.ndarray, np.ndarray], str] = always_defined
-    """Labels and predictions, n >= 1, to the reason why they have no score; empty if they have one."""
+    """Labels and predictions, n >= 1, to the reason why the score is undefined; empty if it is defined."""
     chance: float = 0.0
-    """Score of a model that has learned nothing, where bars begin; 0 where no number is that."""
+    """Score of a model without information, at which bars of figures start; 0 if there is no such number."""
 
     @property
     def factor(self) -> float:
-        """What turns a score into the number shown in tables."""
+        """Factor from a score to the number that tables show."""
         return 100.0 if self.unit == "%" else 1.0
 
 
@@ -129,53 +131,53 @@ METRICS: dict[str, Metric] = {
         "Spearman", "regression", spearman, True, "squared_error", (-1, 1), undefined=nothing_to_rank
     ),
 }  # fmt: skip
-"""All metrics by the name that the catalogue, the configuration and the command line know them by.
+"""All metrics by their names in the catalogue, the configuration and the command line.
 
-Every run is scored by all metrics of its task. One of them is the primary metric of the benchmark, which decides the loss and
+Every run is scored by all metrics of its task. One of them is the primary metric of the benchmark, which determines the loss and
 the best epoch.
 """
 
 
 def find_metric(name: str, task: Task | None = None) -> Metric:
-    """Return the metric called `name`. Raises MolclrError if there is none, or if it is not one of `task`."""
+    """Look up a metric by its name. Raises MolclrError if it is unknown or not a metric of `task`."""
     if name not in METRICS:
-        raise MolclrError(f"There is no metric '{name}'; there are {', '.join(METRICS)}.")
+        raise MolclrError(f"Unknown metric '{name}'; choose one of {', '.join(METRICS)}.")
     if task and METRICS[name].task != task:
-        raise MolclrError(f"The metric {name} does not suit {task}; take {' or '.join(metrics_of(task))}.")
+        raise MolclrError(f"{name} is not a metric of {task}; choose {' or '.join(metrics_of(task))}.")
     return METRICS[name]
 
 
 def metrics_of(task: Task) -> list[str]:
-    """Names of the metrics of a task."""
+    """List the names of the metrics of a task."""
     return [name for name, metric in METRICS.items() if metric.task == task]
 
 
 def find_label(label: str) -> Metric:
-    """Return the metric that tables call `label`. Raises MolclrError if there is none."""
+    """Look up a metric by its label in tables. Raises MolclrError if it is unknown."""
     for metric in METRICS.values():
         if metric.label == label:
             return metric
-    raise MolclrError(f"A table names the metric '{label}', which is not known; make the table again.")
+    raise MolclrError(f"Unknown metric '{label}' in a table; write the table again with 'molclr tables'.")
 
 
 @dataclass(frozen=True)
 class Score:
-    """How good predictions are."""
+    """The score of predictions by one metric."""
 
     value: float
-    """Mean over the targets that can be scored; NaN if there are none."""
+    """Mean over the targets with a score; NaN if there are none."""
     per_target: dict[str, float]
-    """The score of each of them, in the target's unit where the metric has it; ROC-AUC and PR-AUC from 0 to 1."""
+    """Target -> score, in the target's unit where the metric has it; ROC-AUC and PR-AUC from 0 to 1."""
     left_out: dict[str, str]
-    """The other targets, each with its reason."""
+    """Target without a score -> reason."""
 
 
 def score(metric: str, labels: np.ndarray, predictions: np.ndarray, targets: Sequence[str]) -> Score:
-    """Score each target over the molecules that have its label, and take the mean over the targets.
+    """Score each target on the molecules that have its label, and average over the targets.
 
-    labels: float64 (n, targets), NaN where missing; predictions: (n, targets), the probability of class 1 or a value in
-    the target's unit. A target without labels, or whose score is undefined, is left out of the mean and named with the reason.
-    Raises MolclrError for an unknown metric, a class other than 0 and 1, and a prediction that is not a finite number.
+    labels: float64 (n, targets), NaN where missing; predictions: (n, targets), the probability of class 1 or a value in the
+    target's unit. The mean leaves out targets without labels or with an undefined score. Raises MolclrError for an unknown
+    metric, for classes other than 0 and 1, and for predictions that are not finite.
     """
     chosen = find_metric(metric)
     check_labels(chosen.task, labels, targets)
@@ -184,7 +186,7 @@ def score(metric: str, labels: np.ndarray, predictions: np.ndarray, targets: Seq
         known = ~np.isnan(column)
         truth, guess = column[known], predicted[known].astype(np.float64)
         if not np.isfinite(guess).all():
-            raise MolclrError(f"A prediction of '{target}' is not a finite number; lower the learning rates.")
+            raise MolclrError(f"A prediction of '{target}' is not finite; lower the learning rates.")
         if reason := why_undefined(chosen, truth, guess):
             left_out[target] = reason
         else:
@@ -194,21 +196,21 @@ def score(metric: str, labels: np.ndarray, predictions: np.ndarray, targets: Seq
 
 
 def why_undefined(metric: Metric, labels: np.ndarray, predictions: np.ndarray) -> str:
-    """Why these labels and predictions, both float64 (n,), have no score; empty if they have one."""
+    """Return why the score of labels and predictions, both float64 (n,), is undefined; empty if it is defined."""
     return metric.undefined(labels, predictions) if len(labels) else "no labels"
 
 
 def check_labels(task: Task, labels: np.ndarray, targets: Sequence[str]) -> None:
-    """Raise MolclrError if a label of a classification, float64 (n, targets) with NaN where missing, is not 0 or 1."""
+    """Raise MolclrError if a classification label is not 0 or 1. labels: float64 (n, targets), NaN where missing."""
     if task == "classification":
         for target, column in zip(targets, labels.T, strict=True):
-            strange = column[~np.isnan(column) & (column != 0) & (column != 1)]
-            if len(strange):
-                raise MolclrError(f"A label of '{target}' is {strange[0]:g}; the two classes are 0 and 1.")
+            others = column[~np.isnan(column) & (column != 0) & (column != 1)]
+            if len(others):
+                raise MolclrError(f"A label of '{target}' is {others[0]:g}; classes must be 0 and 1.")
 
 
 def better(metric: str, value: float, than: float) -> bool:
-    """Is `value` a better score? NaN is worse than any number, so a search for the best may begin with it."""
+    """Return whether `value` is a better score than `than`. NaN is worse than any number."""
     if np.isnan(than):
         return not np.isnan(value)
     return value > than if find_metric(metric).higher_is_better else value < than

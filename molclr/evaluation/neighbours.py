@@ -1,4 +1,4 @@
-"""The nearest molecules of a library by the representation, as a table."""
+"""Tables of the nearest molecules of a library by their embeddings."""
 
 import csv
 from functools import cache
@@ -13,17 +13,17 @@ from molclr.progress import progress
 
 
 def write_neighbours(queries: Path, library: Path, output: Path, count: int) -> None:
-    """For each molecule of `queries` the `count` of `library` with the highest cosine: two tables of embeddings of one encoder.
+    """Write the `count` molecules of `library` with the highest cosine to each molecule of `queries`.
 
-    `output` (CSV) has `row` and `smiles` of the query, `rank` from 1, `neighbour_row` and `neighbour_smiles`, `cosine`, and
-    `ecfp4`, the Tanimoto similarity of their ECFP4, which the model has not seen. Where both tables are the same file no
-    molecule is its own neighbour. Raises MolclrError if they are no tables of embeddings or of different encoders.
+    queries, library: tables of embeddings of the same encoder. output: CSV with `row` and `smiles` of the query, `rank` from 1,
+    `neighbour_row`, `neighbour_smiles`, `cosine` and, for comparison, `ecfp4`, the Tanimoto similarity of ECFP4 fingerprints. If
+    both tables are the same file, the query itself is left out. Raises MolclrError for other files and different encoders.
     """
     same = queries.resolve() == library.resolve()
     asked, known = read_embeddings(queries, 1), read_embeddings(library, 2 if same else 1)
     if asked.encoder != known.encoder or asked.vectors.shape[1] != known.vectors.shape[1]:
         raise MolclrError(
-            f"'{queries}' and '{library}' were not embedded by the same encoder with hydrogens alike; embed both in one way."
+            f"'{queries}' and '{library}' were embedded by different encoders or with different hydrogens; embed both alike."
         )
     fingerprint = cache(lambda place: ecfp4(read_molecule(known.smiles[place])))
     found = nearest(asked.vectors, known.vectors, count + same)

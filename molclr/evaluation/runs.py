@@ -1,4 +1,4 @@
-"""The folder of a run (benchmark, model, seed): what it predicted for the test molecules, and how good that was."""
+"""The folder of a run (benchmark, model, seed) with its test predictions and metrics."""
 
 import csv
 import dataclasses
@@ -22,59 +22,59 @@ PREDICTION_COLUMNS = ["row", "target", "label", "prediction"]
 
 @dataclass(frozen=True)
 class Run:
-    """Which run it is, and what it predicts."""
+    """The name and task of a run."""
 
     benchmark: str
     """Key in the catalogue."""
     model: str
-    """As the paper's tables call it: MolCLR_GIN, GIN, RF, ..."""
+    """Name in tables, as in the paper: MolCLR_GIN, GIN, RF, ..."""
     seed: int
     task: Task
     metric: str
-    """The primary metric, a name in METRICS: it decides the loss, the best epoch and the table."""
+    """The primary metric, a name in METRICS, which determines the loss and the best epoch and is shown in tables."""
     targets: Sequence[str]
 
     def __post_init__(self) -> None:
-        """Raise MolclrError if the metric is unknown or not one of the task."""
+        """Raise MolclrError if the metric is unknown or not a metric of the task."""
         find_metric(self.metric, self.task)
 
 
 @dataclass(frozen=True)
 class FurtherScore:
-    """The score of the test molecules by a metric that is not the primary one."""
+    """The score of the test molecules by a metric other than the primary one."""
 
     test: float | None
-    """Mean over targets; None if no target could be scored."""
+    """Mean over targets; None if no target has a score."""
     per_target: dict[str, float]
     left_out: dict[str, str]
 
 
 @dataclass(frozen=True)
 class RunMetrics:
-    """A metrics.json, field by field."""
+    """The content of a metrics.json."""
 
     benchmark: str
     model: str
     seed: int
     task: Task
     metric: str
-    """The primary metric, of which the fields below tell."""
+    """The primary metric, by which the fields below are scored."""
     best_epoch: int | None
-    """The epoch, from 1, that was best on the validation molecules and made the predictions; None without epochs."""
+    """The epoch (from 1) with the best validation score, which made the predictions; None for models without epochs."""
     validation: float | None
-    """Score on the validation molecules: a network's of that epoch, and of several regression targets in the loss's scale."""
+    """Validation score, for networks that of the best epoch; several regression targets are scored in the scale of the loss."""
     test: float | None
-    """Score on the test molecules: mean over targets; None if no target could be scored."""
+    """Test score: mean over targets; None if no target has a score."""
     test_molecules: int
     per_target: dict[str, float]
     left_out: dict[str, str]
     note: str
-    """What a reader of the tables should know about this run."""
+    """Remark that is shown with the tables."""
     also: dict[str, FurtherScore] = field(default_factory=dict)
     """The other metrics of the task, by name."""
 
     def scores(self) -> dict[str, FurtherScore]:
-        """Scores of the test molecules by every metric, the primary one first."""
+        """Return the test scores by all metrics, the primary one first."""
         return {self.metric: FurtherScore(self.test, self.per_target, self.left_out), **self.also}
 
 
@@ -89,16 +89,16 @@ def write_run(
     validation: float | None = None,
     note: str = "",
 ) -> RunMetrics:
-    """Write predictions.csv and metrics.json of the test molecules into `folder`.
+    """Write predictions.csv and metrics.json of the test molecules to `folder`.
 
-    rows: (n,) raw row numbers; labels: float64 (n, targets), NaN where missing; predictions: (n, targets), the
-    probability of class 1 or a value in the target's unit, taken in single precision. Raises ValueError if the
-    shapes differ, and MolclrError as `metrics.score` does; then nothing is written.
+    rows: (n,) raw row numbers; labels: float64 (n, targets), NaN where missing; predictions: (n, targets), the probability of
+    class 1 or a value in the target's unit, rounded to single precision. Raises ValueError if the shapes differ, and MolclrError
+    like `metrics.score`; then nothing is written.
     """
     if not labels.shape == predictions.shape == (len(rows), len(run.targets)):
         shapes = f"labels {labels.shape}, predictions {predictions.shape}"
         raise ValueError(f"{shapes} of {len(rows)} molecules and {len(run.targets)} targets")
-    # What is scored is what is written: whoever reads predictions.csv finds the same score.
+    # Score what is written, so that predictions.csv gives the same score.
     predictions = predictions.astype(np.float32)
     names = [run.metric, *(name for name in metrics_of(run.task) if name != run.metric)]
     scores = {name: _on_test(score(name, labels, predictions, run.targets)) for name in names}
@@ -125,30 +125,32 @@ def write_run(
 
 
 def read_metrics(path: str | PathLike[str]) -> RunMetrics:
-    """Read a metrics.json. Raises MolclrError if there is none or it is not one."""
+    """Read a metrics.json. Raises MolclrError if it is missing or invalid."""
     try:
         values = json.loads(Path(path).read_text())
         also = {name: FurtherScore(**further) for name, further in values.pop("also", {}).items()}
         return RunMetrics(**values, also=also)
     except FileNotFoundError:
-        raise MolclrError(f"There is no '{path}'; run the benchmark that makes it.") from None
+        raise MolclrError(f"'{path}' does not exist; run the benchmark that writes it.") from None
     except (ValueError, TypeError, AttributeError):
-        raise MolclrError(f"'{path}' does not hold the metrics of a run; delete it and run again.") from None
+        raise MolclrError(f"'{path}' does not contain the metrics of a run; delete it and run again.") from None
 
 
 def read_run(folder: Path, **options: Any) -> pd.DataFrame:
-    """The predictions.csv in the folder of a run, with `options` of pandas.read_csv.
+    """Read the predictions.csv in the folder of a run, with `options` of pandas.read_csv.
 
-    Raises MolclrError if there is none or it is something else.
+    Raises MolclrError if it is missing or has other columns.
     """
     try:
         table = pd.read_csv(folder / "predictions.csv", **options)
     except FileNotFoundError:
-        raise MolclrError(f"There is no '{folder}/predictions.csv'; run the benchmark that makes it.") from None
+        raise MolclrError(f"'{folder}/predictions.csv' does not exist; run the benchmark that writes it.") from None
     except ValueError:
         table = pd.DataFrame()
     if list(table.columns) != PREDICTION_COLUMNS:
-        raise MolclrError(f"'{folder}/predictions.csv' does not hold what a run predicted; delete it and run again.")
+        raise MolclrError(
+            f"'{folder}/predictions.csv' does not contain the predictions of a run; delete it and run again."
+        )
     return table
 
 
@@ -158,14 +160,14 @@ def _on_test(scored: Score) -> FurtherScore:
 
 
 def _number(value: float | None) -> float | None:
-    """JSON knows no NaN."""
+    """Replace NaN, which JSON does not have, by None."""
     return None if value is None or math.isnan(value) else float(value)
 
 
 def _write_predictions(
     path: Path, targets: Sequence[str], rows: np.ndarray, labels: np.ndarray, predictions: np.ndarray
 ) -> None:
-    """One line a molecule and target, molecule by molecule; nine digits give a single-precision number back exactly."""
+    """Write one line per molecule and target; nine digits represent single precision exactly."""
     with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(PREDICTION_COLUMNS)

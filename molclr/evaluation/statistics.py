@@ -1,4 +1,4 @@
-"""Is a pre-trained model better than the same network from scratch? Test molecules and seeds leave it uncertain."""
+"""Differences between pre-trained models and the same networks from scratch, with confidence intervals."""
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -19,33 +19,33 @@ from molclr.seeds import derive_seed
 
 
 def scratch_of(model: str) -> str:
-    """The same network from scratch, for the name of a pre-trained model: GIN for MolCLR_GIN; empty for any other model."""
+    """Return the name of the same network from scratch, such as GIN for MolCLR_GIN; empty if the model is not pre-trained."""
     return model.removeprefix(PRETRAINED) if model.startswith(PRETRAINED) else ""
 
 
 RESAMPLES = 2000
 CONFIDENCE = 0.95
 RESAMPLES_AT_A_TIME = 200
-"""Bounds the memory: so many weights for each test molecule."""
+"""Resamples whose weights are held in memory together."""
 
 Verdict = Literal["better", "worse", "not significant", "one seed"]
 
 
 @dataclass(frozen=True)
 class Difference:
-    """Pre-trained minus from scratch, in the metric's unit; ROC-AUC from 0 to 1."""
+    """The score of the pre-trained model minus that of the model from scratch, in the metric's unit; ROC-AUC from 0 to 1."""
 
     value: float
     low: float
     high: float
-    """Bounds of an interval that, were all repeated, would hold the expected difference in a fraction CONFIDENCE of the cases."""
+    """Bounds of the confidence interval of the expected difference, at the level CONFIDENCE."""
     verdict: Verdict
-    """Whether 0 lies outside the interval, and on which side; "one seed": not told, for want of a second one."""
+    """Whether 0 is outside the interval, and on which side; "one seed" if a model has one seed, which allows no verdict."""
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """What the seeds of one model predict for the test molecules of one benchmark.
+    """The test predictions of all seeds of a model on a benchmark.
 
     rows: int64 (n,), raw row numbers. labels: float64 (n, targets), NaN where missing. values: float64 (seeds, n, targets).
     """
@@ -56,11 +56,11 @@ class Predictions:
 
 
 def differences(runs: Mapping[Path, RunMetrics]) -> dict[tuple[str, str], Difference]:
-    """Benchmark and pre-trained model -> difference, where both models of a pair are among the `runs` (folder -> metrics).
+    """Compare each pre-trained model with the same network from scratch, by the primary metric of the benchmark.
 
-    The difference is that of the primary metric. A pair has none if one of the two models cannot be scored, or if there is a
-    single test molecule, of which no interval can be told.
-    Raises MolclrError if the two of a pair were not tested on the same molecules.
+    runs: folder -> metrics. Returns (benchmark, pre-trained model) -> difference for the pairs of which both models are among the
+    runs. A pair is left out if one of its models has no score, or if there is only one test molecule, which gives no interval.
+    Raises MolclrError if the models of a pair have different test molecules.
     """
     folders: dict[tuple[str, str], list[Path]] = {}
     for folder, run in runs.items():
@@ -75,8 +75,8 @@ def differences(runs: Mapping[Path, RunMetrics]) -> dict[tuple[str, str], Differ
                 pretrained.labels, scratch.labels, equal_nan=True
             ):
                 raise MolclrError(
-                    f"{model} and {scratch_of(model)} were tested on different molecules of {benchmark}; "
-                    "they cannot be compared. Run both on the same split."
+                    f"{model} and {scratch_of(model)} were tested on different molecules of {benchmark}, so they cannot be "
+                    "compared; run both on the same split."
                 )
             scored = all(any(runs[folder].test is not None for folder in group) for group in (own, others))
             if scored and len(pretrained.rows) > 1:
@@ -87,7 +87,7 @@ def differences(runs: Mapping[Path, RunMetrics]) -> dict[tuple[str, str], Differ
 
 
 def read_predictions(folders: Iterable[Path], runs: Mapping[Path, RunMetrics]) -> Predictions:
-    """Put together the predictions.csv of the seeds of a model, each in one folder or in one a target."""
+    """Read the predictions.csv of all seeds of a model; a seed has one folder, or one folder per target."""
     folders = list(folders)
     every = pd.concat([read_run(folder).assign(seed=runs[folder].seed) for folder in folders])
     labels = every.drop_duplicates(["row", "target"]).pivot(index="row", columns="target", values="label")
@@ -99,21 +99,21 @@ def read_predictions(folders: Iterable[Path], runs: Mapping[Path, RunMetrics]) -
     )
     if np.isnan(values[:, labels.notna().to_numpy()]).any():
         raise MolclrError(
-            f"'{folders[-1].parent}': the seeds did not predict the same molecules and targets; run them again."
+            f"'{folders[-1].parent}': the seeds have predictions for different molecules or targets; run them again."
         )
     return Predictions(labels.index.to_numpy(), labels.to_numpy(), values)
 
 
 def difference(metric: str, pretrained: Predictions, scratch: Predictions) -> Difference:
-    """The difference of two models with the same test molecules, and its interval.
+    """Compute the difference between two models with the same test molecules, and its confidence interval.
 
-    Its variance has two parts. That of the test molecules is from a bootstrap: each resample draws molecules, the same for
-    both models, and leaves out a target whose score is undefined, such as ROC-AUC of one class. That of the
-    seeds is the sample variance of each model's scores over its seeds; seeds are independent between models, for what one has
-    in common with the same one of the other is a number. A bootstrap over three seeds would find two thirds of that variance.
-    The interval is Student's t with the degrees of freedom of Welch (1947) and Satterthwaite (1946). It errs on the wide side:
-    errors of single molecules that change with the seed are in both parts. Of a model with one seed the second part is
-    unknown; the interval is then too narrow for a verdict.
+    Its variance has two parts. The part of the test molecules is estimated by a bootstrap: each resample draws molecules, the
+    same for both models, and leaves out targets whose score is undefined, such as ROC-AUC of one class. The part of the seeds is
+    the sample variance of each model's scores over its seeds, divided by their number; seeds of different models are independent
+    even if they have the same number. (A bootstrap over three seeds would underestimate this variance by a third.) The interval
+    is Student's t with the degrees of freedom of Welch (1947) and Satterthwaite (1946). It is conservative, because errors of
+    single molecules that change with the seed contribute to both parts. If a model has one seed, the second part is unknown and
+    the interval is too narrow for a verdict.
     """
     models = (pretrained, scratch)
     count = len(pretrained.rows)
@@ -138,10 +138,10 @@ def difference(metric: str, pretrained: Predictions, scratch: Predictions) -> Di
 
 
 def scores(metric: str, model: Predictions, weights: np.ndarray) -> np.ndarray:
-    """Score of every seed on every resample, mean over the targets: float64 (seeds, resamples).
+    """Score each seed on each resample, averaged over the targets: float64 (seeds, resamples).
 
-    weights: float64 (resamples, n), how often a resample has each test molecule. NaN where no target can be scored; a target
-    counts in a resample if every seed has a score there.
+    weights: float64 (resamples, n), how often each test molecule occurs in a resample. The mean of a resample includes the
+    targets that have a score for every seed; it is NaN if there are none.
     """
     resampled = WEIGHTED.get(metric, partial(one_by_one, metric))
     total = np.zeros((len(model.values), len(weights)))
@@ -159,7 +159,7 @@ def scores(metric: str, model: Predictions, weights: np.ndarray) -> np.ndarray:
 
 
 def _resamples(count: int, generator: np.random.Generator) -> Iterator[np.ndarray]:
-    """Draw `count` molecules with replacement, RESAMPLES times: how often each was drawn, float64 (resamples, count)."""
+    """Draw `count` molecules with replacement, RESAMPLES times; yield how often each occurs, float64 (resamples, count)."""
     for _ in range(RESAMPLES // RESAMPLES_AT_A_TIME):
         drawn = generator.integers(count, size=(RESAMPLES_AT_A_TIME, count))
         drawn += np.arange(RESAMPLES_AT_A_TIME)[:, None] * count
@@ -167,9 +167,9 @@ def _resamples(count: int, generator: np.random.Generator) -> Iterator[np.ndarra
 
 
 def one_by_one(metric: str, truth: np.ndarray, guess: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Score of one target on every resample, float64 (resamples,), for any metric; NaN where it is undefined.
+    """Score one target on each resample by any metric: float64 (resamples,), NaN where the score is undefined.
 
-    truth, guess: float64 (n,); weights: float64 (resamples, n) of whole numbers. Each resample is made and scored by itself.
+    truth, guess: float64 (n,); weights: float64 (resamples, n), whole numbers. The resamples are scored one by one.
     """
     chosen, found = find_metric(metric), np.full(len(weights), np.nan)
     for resample, weight in enumerate(weights.astype(np.int64)):
@@ -180,19 +180,19 @@ def one_by_one(metric: str, truth: np.ndarray, guess: np.ndarray, weights: np.nd
 
 
 def weighted_rmse(truth: np.ndarray, guess: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """RMSE of (n,) labels and predictions with `weights`, float64 (resamples, n): float64 (resamples,)."""
+    """Compute the RMSE of (n,) labels and predictions with `weights`, float64 (resamples, n): float64 (resamples,)."""
     return np.sqrt(weights @ np.square(guess - truth) / weights.sum(axis=1))
 
 
 def weighted_mae(truth: np.ndarray, guess: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """MAE of (n,) labels and predictions with `weights`, float64 (resamples, n): float64 (resamples,)."""
+    """Compute the MAE of (n,) labels and predictions with `weights`, float64 (resamples, n): float64 (resamples,)."""
     return weights @ np.abs(guess - truth) / weights.sum(axis=1)
 
 
 def weighted_roc_auc(truth: np.ndarray, guess: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """ROC-AUC with `weights`, float64 (resamples, n), of the molecules; a tie counts one half.
+    """Compute ROC-AUC with `weights`, float64 (resamples, n), of the molecules: float64 (resamples,).
 
-    truth: (n,) 0 or 1; guess: (n,). The molecules are sorted once: a resample only weighs them otherwise.
+    truth: (n,) 0 or 1; guess: (n,). Ties count one half. The molecules are sorted once for all resamples.
     """
     levels, place = np.unique(guess, return_inverse=True)
     positives, negatives = (_sum_at(weights[:, truth == c], place[truth == c], len(levels)) for c in (1, 0))
@@ -215,7 +215,7 @@ WEIGHTED: dict[str, Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]] 
     "rmse": weighted_rmse,
     "mae": weighted_mae,
 }
-"""Faster forms of some metrics, all resamples at once; any other is scored one by one, to the same values."""
+"""Faster implementations of some metrics for all resamples at once, with the same values as `one_by_one`."""
 
 
 def _verdict(metric: str, low: float, high: float) -> Verdict:

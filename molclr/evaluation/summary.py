@@ -1,4 +1,4 @@
-"""What the runs come to: mean and standard deviation over the seeds, the difference to scratch, and the paper's values."""
+"""Summaries of runs: mean and standard deviation over seeds, difference to training from scratch, and the paper's values."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -26,7 +26,7 @@ SCORE_COLUMNS = ["benchmark", "model", "metric", "primary", "unit", "mean", "std
 """Columns of the table of all metrics."""
 
 Groups = dict[tuple[str, str], list[RunMetrics]]
-"""Benchmark and model -> its runs, one a seed."""
+"""(benchmark, model) -> runs, one per seed."""
 
 
 def summarise(
@@ -34,11 +34,11 @@ def summarise(
     benchmarks: Mapping[str, Labels],
     from_scratch: Mapping[tuple[str, str], Difference],
 ) -> pd.DataFrame:
-    """One row per benchmark and model, COLUMNS, in the paper's order: benchmark after benchmark.
+    """Summarise the primary metric: one row per benchmark and model with COLUMNS, in the paper's order.
 
-    `mean` and `std` (sample standard deviation; NaN for one seed) are of the primary metric over the `seeds` runs that could be
-    scored, ROC-AUC in %. `minus_scratch` is the difference of a pre-trained model, `from_scratch` by benchmark and model, with
-    bounds and verdict. The paper's values are text as printed, empty where it has none or has another metric.
+    `mean` and `std` (sample standard deviation; NaN for one seed) are those of the `seeds` runs that have a score, ROC-AUC in %.
+    `minus_scratch` and its bounds and verdict are the difference in `from_scratch`, (benchmark, pre-trained model) -> difference.
+    The paper's values are text as printed, empty if the paper has no value or another metric.
     """
     printed = {(row.method, row.benchmark): row for row in published().itertuples()}
     rows = []
@@ -58,15 +58,15 @@ def summarise(
         beside = printed.get((model, row["benchmark"]))
         beside = beside if beside and beside.metric.removesuffix(" %") == primary.label else None
         row |= {f"paper_{field}": getattr(beside, field, "") for field in ("mean", "std", "check", "note")}
-        row["label"] = f"{row['benchmark']}, {model}"  # a bar of `dvc plots`
+        row["label"] = f"{row['benchmark']}, {model}"  # for `dvc plots`
         rows.append(row)
     return pd.DataFrame(_sorted(rows), columns=COLUMNS)
 
 
 def every_metric(runs: Sequence[RunMetrics], benchmarks: Mapping[str, Labels]) -> pd.DataFrame:
-    """One row per benchmark, model and metric, SCORE_COLUMNS, the primary metric of a benchmark first.
+    """Summarise all metrics: one row per benchmark, model and metric with SCORE_COLUMNS, the primary metric first.
 
-    `left_out_targets` names the targets that are not in the mean, each with its reason.
+    `left_out_targets` lists the targets that are not in the mean, each with its reason.
     """
     rows = []
     for (key, model), group in _groups(runs).items():
@@ -83,12 +83,13 @@ def every_metric(runs: Sequence[RunMetrics], benchmarks: Mapping[str, Labels]) -
 
 
 def _groups(runs: Sequence[RunMetrics]) -> Groups:
-    """Runs by benchmark and model. Raises MolclrError if they cannot be averaged."""
+    """Group runs by benchmark and model. Raises MolclrError if they have different metrics or targets."""
     metrics: dict[str, str] = {}
     for run in runs:
         if metrics.setdefault(run.benchmark, run.metric) != run.metric:
             raise MolclrError(
-                f"The runs of {run.benchmark} have different metrics, {metrics[run.benchmark]} and {run.metric}; give one."
+                f"The runs of {run.benchmark} have different metrics, {metrics[run.benchmark]} and {run.metric}; "
+                "give runs with the same metric."
             )
     groups: Groups = {}
     for (benchmark, model, _), same in groupby(sorted(runs, key=_key), _key):
@@ -108,7 +109,7 @@ def _names(key: str, model: str, benchmarks: Mapping[str, Labels]) -> dict[str, 
 def _statistics(
     metric: Metric, key: str, benchmarks: Mapping[str, Labels], scores: Sequence[FurtherScore]
 ) -> dict[str, Any]:
-    """Metric, unit, mean, standard deviation and number of the seeds that could be scored."""
+    """Compute the columns metric, unit, mean, std and seeds (number of seeds that have a score)."""
     target_unit = _unit(benchmarks[key]) if key in benchmarks else ""
     values = [metric.factor * score.test for score in scores if score.test is not None]
     return {
@@ -121,7 +122,7 @@ def _statistics(
 
 
 def _sorted(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Rows in the paper's order of benchmarks and methods; those of one benchmark and model keep theirs."""
+    """Sort rows in the paper's order of benchmarks and methods (stable)."""
     paper = published()
     benchmarks, models = order(paper["benchmark"]), order(paper["method"])
     return sorted(rows, key=lambda row: (benchmarks(row["benchmark"]), models(row["model"])))
@@ -136,7 +137,7 @@ def _key(run: RunMetrics) -> tuple[str, str, int]:
 
 
 def _joined(runs: list[RunMetrics]) -> RunMetrics:
-    """Runs of one seed, each of other targets, as one: scored by the mean over all targets, as one of all would be."""
+    """Merge the runs of one seed, which have different targets, into one run that is scored by the mean over all targets."""
     first = runs[0]
     if len(runs) == 1:
         return first
@@ -160,24 +161,24 @@ def _joined(runs: list[RunMetrics]) -> RunMetrics:
 
 
 def _merged(scores: Sequence[FurtherScore]) -> FurtherScore:
-    """Scores of different targets as one: their mean over all targets."""
+    """Merge scores of different targets into their mean over all targets."""
     per_target = {target: value for score in scores for target, value in score.per_target.items()}
     left_out = {target: reason for score in scores for target, reason in score.left_out.items()}
     return FurtherScore(float(np.mean(list(per_target.values()))) if per_target else None, per_target, left_out)
 
 
 def _unit(benchmark: Labels) -> str:
-    """The unit of a mean over the targets."""
+    """Return the unit of a mean over the targets."""
     units = {benchmark.unit_of(target) for target in benchmark.targets}
     return units.pop() if len(units) == 1 else "mixed units"
 
 
 def order(names: Iterable[str]) -> Callable[[str], tuple[int, str]]:
-    """A sorting key: the order in which `names` come first, then the alphabet."""
+    """Return a sort key: first the order of `names`, then alphabetical order."""
     places = {name: place for place, name in enumerate(dict.fromkeys(names))}
     return lambda name: (places.get(name, len(places)), name)
 
 
 def distinct(texts: Iterable[str]) -> str:
-    """The different non-empty texts, in order, as one."""
+    """Join the distinct non-empty texts, in order, with semicolons."""
     return "; ".join(dict.fromkeys(text for text in texts if text))

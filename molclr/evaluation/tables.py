@@ -1,4 +1,4 @@
-"""The paper's tables 1 and 2 with our numbers: CSV and JSON for programs; Markdown, LaTeX and HTML for readers."""
+"""Result tables like the paper's tables 1 and 2: CSV and JSON for programs; Markdown, LaTeX and HTML for readers."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -53,10 +53,10 @@ def write_tables(
 ) -> None:
     """Write the tables of the runs of `task` among the metrics.json `metrics_files`.
 
-    All show the primary metric of each benchmark, but for `output_scores` (CSV), which has all metrics of the task. Names and
-    units of benchmarks come from the catalogue and `own`, the benchmarks of one's own; any other is called by its key. Where a
-    pre-trained model and the same from scratch were run, their predictions.csv beside metrics.json tell the difference.
-    Without runs of the task the files hold a header. Raises MolclrError if two files tell of the same run.
+    `output_scores` (CSV) has all metrics of the task; the other tables have the primary metric of each benchmark. Names and units
+    of benchmarks come from the catalogue and from `own`, the user-defined benchmarks; other benchmarks are shown by their keys.
+    If a pre-trained model and the same network from scratch are among the runs, their difference is computed from predictions.csv
+    next to metrics.json. Without runs of the task, the tables are empty. Raises MolclrError if two files are of the same run.
     """
     runs = {Path(file).parent: run for file in metrics_files if (run := read_metrics(file)).task == task}
     benchmarks = {**load_catalogue().benchmarks, **own}
@@ -78,17 +78,17 @@ def write_tables(
 
 
 def terminal_summary(markdown_tables: Iterable[AnyPath], figures: Iterable[AnyPath]) -> str:
-    """What stands at the end of a run: the wide tables, and where the figures are. Raises MolclrError if a table is missing."""
+    """Format the wide tables and the paths of the figures for the terminal. Raises MolclrError if a table is missing."""
     try:
         tables = [Path(path).read_text(encoding="utf-8") for path in markdown_tables]
     except FileNotFoundError as error:
-        raise MolclrError(f"There is no '{error.filename}'; run 'make all' first.") from None
+        raise MolclrError(f"'{error.filename}' does not exist; run 'make all' first.") from None
     return "\n".join([*tables, "Figures:", *(f"  {Path(path)}" for path in figures)])
 
 
 @dataclass(frozen=True)
 class Cell:
-    """What stands in a field of a wide table."""
+    """A cell of a wide table."""
 
     text: str = ""
     mark: str = ""
@@ -97,17 +97,17 @@ class Cell:
 
 @dataclass(frozen=True)
 class Wide:
-    """A table as in the paper: one column per benchmark, one row per method, and below each method the paper's own row."""
+    """A table as in the paper: one column per benchmark, one row per method, followed by the paper's values of the method."""
 
     caption: str
     heads: list[list[str]]
-    """Lines above the methods: names, metrics, numbers of test molecules."""
+    """Header lines: names, metrics, numbers of test molecules."""
     body: list[tuple[str, list[Cell]]]
     notes: list[str]
 
     @classmethod
     def of(cls, table: pd.DataFrame, task: Task) -> "Wide":
-        """Arrange a table of `summarise`."""
+        """Make the wide form of a table of `summarise`."""
         if table.empty:
             return cls(f"No {task} benchmark was run.", [["Method"]], [], [])
         paper = published()
@@ -144,7 +144,7 @@ class Wide:
         return cls(caption, heads, body, _notes(table, body))
 
     def markdown(self) -> str:
-        """A GitHub table, padded so that it reads well as text too; its caption alone if it is empty."""
+        """Format as a GitHub table, padded so that it is readable as text; only the caption if the table is empty."""
         if not self.body:
             return f"{self.caption}\n"
         lines = [*self.heads]
@@ -152,14 +152,14 @@ class Wide:
             texts = [f"**{cell.text}**" if cell.best else f"{cell.text} {cell.mark}".rstrip() for cell in cells]
             lines.append([f"*{label}*" if label == "paper" else label, *texts])
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-        # The first column is flush left, the others flush right, in the text and by the rule's colons.
+        # The first column is left-aligned, the others are right-aligned, in the text and by the colons of the rule.
         padded = [[line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])] for line in lines]
         padded.insert(1, ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])])
         table = "\n".join(f"| {' | '.join(line)} |" for line in padded)
         return "\n\n".join([self.caption, table, *self.notes]) + "\n"
 
     def html(self) -> str:
-        """A page of its own, as the report shows it."""
+        """Format as an HTML page, for the report."""
 
         def line(tag: str, texts: Iterable[str]) -> str:
             return "<tr>" + "".join(f"<{tag}>{text}</{tag}>" for text in texts) + "</tr>"
@@ -185,7 +185,7 @@ class Wide:
         )
 
     def latex(self) -> str:
-        """A table environment; it needs the package booktabs."""
+        """Format as a table environment that needs the package booktabs."""
         plain = str.maketrans(_LATEX)
 
         def line(texts: Iterable[str]) -> str:
@@ -226,7 +226,7 @@ def _higher_is_better(row: pd.Series) -> bool:
 
 
 def _best(column: pd.DataFrame, decimals: int) -> str:
-    """The best mean of a benchmark as it is shown: two that look the same are both the best. Empty if there is none."""
+    """Return the best mean of a benchmark as rounded text, so that equal rounded values are all bold; empty without means."""
     means = column["mean"][column["seeds"] == column["seeds"].max()].dropna()
     if means.empty:
         return ""
@@ -241,7 +241,7 @@ def _our_cell(row: Any, decimals: int, best: str) -> Cell:
 
 
 def _gain_cell(row: Any, decimals: int) -> Cell:
-    """The difference to the network from scratch with its interval, marked if it is not significant or cannot be said to be."""
+    """Format the difference to the network from scratch with its interval and the mark of its verdict."""
     if row is None or not row.minus_scratch_verdict:
         return Cell()
     gain, low, high = (
@@ -255,7 +255,7 @@ def _paper_cell(row: Any) -> Cell:
 
 
 def _notes(table: pd.DataFrame, body: list[tuple[str, list[Cell]]]) -> list[str]:
-    """Sentences below a wide table: what the marks mean, what was left out, what the runs had to say."""
+    """Make the notes below a wide table: the meaning of marks, targets that were left out, and notes of runs."""
     notes = []
     if any(label == "paper" for label, _ in body):
         notes.append("paper: Wang et al., 2022; its baselines are other papers' numbers, on splits of their own.")
@@ -291,7 +291,7 @@ def _notes(table: pd.DataFrame, body: list[tuple[str, list[Cell]]]) -> list[str]
 
 
 def _means(table: pd.DataFrame) -> dict[str, dict[str, float]]:
-    """Benchmark, model and mean of a table of `summarise`, as metrics that DVC compares; what has no mean is not in it."""
+    """Convert a table of `summarise` to benchmark -> model -> mean, for `dvc metrics`; rows without a mean are left out."""
     means: dict[str, dict[str, float]] = {}
     for row in table.dropna(subset="mean").itertuples():
         means.setdefault(str(row.benchmark), {})[str(row.model)] = round(float(row.mean), 6)

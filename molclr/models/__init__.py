@@ -1,1 +1,1 @@
-"""Augmentations, encoders, heads and the loss. Tensors in, tensors out: no files, no RDKit."""
+"""Augmentations, encoders, heads and losses as functions of tensors, without files and without RDKit."""

@@ -1,7 +1,7 @@
 """GIN and GCN as the paper defines them, on plain tensors: message passing, mean pooling and a linear map to h.
 
-This is the definition. What computes the same faster stands apart and is tested equal: `molclr.models.fast`. Arguments follow
-torch-geometric's conventions; see `molclr.batch.GraphBatch` for their columns.
+This module is the reference definition. `molclr.models.fast` contains faster implementations, which are tested to give equal
+results. Arguments follow the conventions of torch-geometric; see `molclr.batch.GraphBatch` for their columns.
 """
 
 import torch
@@ -12,7 +12,7 @@ from molclr.config import EncoderShape
 from molclr.models.batch_norm import BatchNorm
 
 ATOM_TYPES = 119
-"""118 elements and the mask."""
+"""118 elements and the mask token."""
 CHIRALITY_TAGS = 3
 BOND_TYPES = 5
 """Four bond types and the self-loop."""
@@ -34,17 +34,17 @@ class GINLayer(nn.Module):
         )
 
     def forward(self, h: Tensor, edge_index: Tensor, edge_attr: Tensor) -> Tensor:
-        """h: float (num_atoms, hidden_dim); edges with self-loops. Returns float (num_atoms, hidden_dim)."""
+        """Update h, float (num_atoms, hidden_dim), by one round of message passing. Edges include self-loops."""
         source, target = edge_index
         return self.mlp(_sum_by_target(h[source] + _embed_bonds(self.bond_embedding, edge_attr), target, len(h)))
 
 
 class GCNLayer(nn.Module):
-    """Graph convolution (Kipf & Welling, 2017) with a number e_ij for each bond.
+    """Graph convolution (Kipf & Welling, 2017) with a scalar bond embedding e_ij.
 
     h_i' = b + sum of w_ij (W h_j + e_ij) over the neighbours j of atom i and i itself
 
-    w_ij = 1 / sqrt(d_i d_j), where an atom's degree d counts itself; in the official code w_ij = 1.
+    w_ij = 1 / sqrt(d_i d_j), where the degrees d include the self-loop; in the official code w_ij = 1.
     """
 
     def __init__(self, hidden_dim: int, normalize: bool) -> None:
@@ -56,7 +56,7 @@ class GCNLayer(nn.Module):
         nn.init.zeros_(self.linear.bias)
 
     def forward(self, h: Tensor, edge_index: Tensor, edge_attr: Tensor) -> Tensor:
-        """h: float (num_atoms, hidden_dim); edges with self-loops. Returns float (num_atoms, hidden_dim)."""
+        """Update h, float (num_atoms, hidden_dim), by one round of message passing. Edges include self-loops."""
         source, target = edge_index
         messages = F.linear(h, self.linear.weight)[source] + _embed_bonds(self.bond_embedding, edge_attr)
         if self.normalize:
@@ -66,13 +66,13 @@ class GCNLayer(nn.Module):
 
 
 class Encoder(nn.Module):
-    """Atoms and bonds to the representation h of each molecule; GIN and GCN say by which layers."""
+    """Map atoms and bonds to the representation h of each molecule. GIN and GCN define the layers."""
 
     name: str
-    """Its key in `molclr.models.encoders.ENCODERS`, or the path of the user's class."""
+    """The key in `molclr.models.encoders.ENCODERS`, or the path of a user's class."""
 
     def __init__(self, shape: EncoderShape, dropout: float = 0.0) -> None:
-        """dropout: fraction of an atom's channels that is set to zero behind each layer in training."""
+        """dropout: probability with which a channel of an atom is set to zero after each layer during training."""
         super().__init__()
         self.shape, self.dropout = shape, dropout
         self.atom_embedding = nn.Embedding(ATOM_TYPES, shape.hidden_dim)
@@ -84,15 +84,16 @@ class Encoder(nn.Module):
         self.readout = nn.Linear(shape.hidden_dim, shape.embedding_dim)
 
     def make_layer(self) -> nn.Module:
-        """One layer of message passing."""
+        """Make one layer of message passing."""
         raise NotImplementedError
 
     def forward(
         self, x: Tensor, edge_index: Tensor, edge_attr: Tensor, batch: Tensor, num_graphs: int | None = None
     ) -> Tensor:
-        """Embed a batch of graphs: h, float (num_graphs, embedding_dim).
+        """Compute the representation h of a batch of graphs: float (num_graphs, embedding_dim).
 
-        Every bond has to be there in both directions. Without `num_graphs` the last atom's molecule is the last.
+        x, edge_index, edge_attr, batch: see `molclr.batch.GraphBatch`; every bond is present in both directions.
+        num_graphs: default batch[-1] + 1.
         """
         loops = torch.arange(len(x), device=x.device)
         edge_index = torch.cat([edge_index, loops.expand(2, -1)], dim=1)
@@ -112,7 +113,7 @@ class GIN(Encoder):
     name = "gin"
 
     def make_layer(self) -> nn.Module:
-        """One layer of message passing."""
+        """Make one layer of message passing."""
         return GINLayer(self.shape.hidden_dim)
 
 
@@ -122,21 +123,21 @@ class GCN(Encoder):
     name = "gcn"
 
     def make_layer(self) -> nn.Module:
-        """One layer of message passing."""
+        """Make one layer of message passing."""
         return GCNLayer(self.shape.hidden_dim, self.shape.gcn_normalization)
 
 
 def _bond_embedding(channels: int) -> nn.Parameter:
-    """Embeddings of bond types, below them of bond directions: float (BOND_TYPES + BOND_DIRECTIONS, channels)."""
+    """Make the embeddings of bond types, then of bond directions: float (BOND_TYPES + BOND_DIRECTIONS, channels)."""
     types, directions = torch.empty(BOND_TYPES, channels), torch.empty(BOND_DIRECTIONS, channels)
     return nn.Parameter(torch.cat([nn.init.xavier_uniform_(types), nn.init.xavier_uniform_(directions)]))
 
 
 def _embed_bonds(table: Tensor, edge_attr: Tensor) -> Tensor:
-    """e_ij of each edge, the sum of the embeddings of its type and its direction: float (num_edges, channels)."""
+    """Return e_ij of each edge, the sum of the embeddings of its type and direction: float (num_edges, channels)."""
     return table[edge_attr[:, 0]] + table[BOND_TYPES + edge_attr[:, 1]]
 
 
 def _sum_by_target(rows: Tensor, target: Tensor, count: int) -> Tensor:
-    """Sums of the rows, float (n, channels), with the same target, int64 (n,): float (count, channels)."""
+    """Sum the rows, float (n, channels), that have the same target, int64 (n,): float (count, channels)."""
     return rows.new_zeros(count, rows.shape[1]).index_add(0, target, rows)

@@ -1,4 +1,4 @@
-"""What stands on the representation h: the projection of pre-training and the prediction of fine-tuning."""
+"""Networks on top of the representation h: the projection head of pre-training and the prediction head of fine-tuning."""
 
 from typing import Literal
 
@@ -8,7 +8,7 @@ ACTIVATIONS = {"softplus": nn.Softplus, "relu": nn.ReLU}
 
 
 class ProjectionHead(nn.Sequential):
-    """h, float (num_graphs, embedding_dim), to z, float (num_graphs, projection), on which NT-Xent acts (paper, eq. 3)."""
+    """Map h, float (num_graphs, embedding_dim), to z, float (num_graphs, projection), the input of the loss (paper, eq. 3)."""
 
     def __init__(self, embedding_dim: int, projection: int) -> None:
         super().__init__(
@@ -17,7 +17,7 @@ class ProjectionHead(nn.Sequential):
 
 
 class PredictionHead(nn.Module):
-    """h, float (num_graphs, embedding_dim), to one number a target, float (num_graphs, targets)."""
+    """Map h, float (num_graphs, embedding_dim), to one output per target, float (num_graphs, targets)."""
 
     def __init__(self, embedding_dim: int, targets: int, layers: int, activation: Literal["softplus", "relu"]) -> None:
         super().__init__()
@@ -28,5 +28,5 @@ class PredictionHead(nn.Module):
         self.mlp = nn.Sequential(*modules, nn.Linear(hidden, targets))
 
     def forward(self, h: Tensor) -> Tensor:
-        """Logits (classification) or standardised values (regression)."""
+        """Return logits (classification) or standardised values (regression)."""
         return self.mlp(h)

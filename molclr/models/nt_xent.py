@@ -1,6 +1,6 @@
-"""The losses of pre-training; the paper's is the normalised temperature-scaled cross-entropy (eq. 4; Chen et al., 2020).
+"""Losses of pre-training. The paper uses the normalised temperature-scaled cross-entropy (eq. 4; Chen et al., 2020).
 
-To add a loss, add an entry to LOSSES, or name the path of a function of your own (docs/extending.md).
+To add a loss, add an entry to LOSSES or give the path of your own function in the configuration (docs/extending.md).
 """
 
 from collections.abc import Callable
@@ -13,14 +13,14 @@ from molclr.errors import MolclrError
 from molclr.imports import is_dotted_path, load_object
 
 ContrastiveLoss = Callable[[Tensor, Tensor, float], tuple[Tensor, Tensor]]
-"""Takes the projections of two views, float (num_graphs, channels), row i of both from molecule i, and the temperature.
+"""Function (first, second, temperature) -> (loss, contrastive accuracy), both of shape ().
 
-Returns the loss and the contrastive accuracy, both of shape ().
+first, second: float (num_graphs, channels), the projections of two views; row i of both belongs to molecule i.
 """
 
 
 def nt_xent(first: Tensor, second: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
-    """Contrastive loss of two views of the same molecules, and how often it picks the right partner.
+    """Compute the NT-Xent loss and the contrastive accuracy of two views of the same molecules.
 
     first, second: float (num_graphs, channels), row i of both from molecule i; normalised here. Each of the 2 B vectors has
     its partner as the positive and the other 2 (B - 1) as negatives. Returns the mean loss and the contrastive accuracy
@@ -39,15 +39,15 @@ LOSSES: dict[str, ContrastiveLoss] = {"nt_xent": nt_xent}
 
 
 def find_loss(name: str) -> ContrastiveLoss:
-    """Return the loss of a name in the table, or at a dotted path such as my_package.losses:cross_view.
+    """Look up a loss by its name in LOSSES or its dotted path, such as my_package.losses:cross_view.
 
-    Raises MolclrError if there is none.
+    Raises MolclrError for an unknown name.
     """
     if is_dotted_path(name):
         return load_object(name)
     if name not in LOSSES:
         raise MolclrError(
-            f"There is no loss '{name}' (pretrain.loss); take {' or '.join(LOSSES)}, or the path of a function of your own, "
+            f"Unknown loss '{name}' in pretrain.loss; choose {' or '.join(LOSSES)}, or give the path of your own function, "
             "such as my_package.losses:cross_view."
         )
     return LOSSES[name]

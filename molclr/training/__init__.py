@@ -1,1 +1,1 @@
-"""Pre-training, fine-tuning, baselines, and the checkpoints they leave."""
+"""Pre-training, fine-tuning, baselines, and their checkpoints."""

@@ -24,21 +24,21 @@ from molclr.progress import progress
 from molclr.seeds import derive_seed
 
 SVM_COSTS = (1.0, 10.0)
-"""Values of the penalty C, of which the validation molecules choose one a target; nothing else is tuned."""
+"""Candidates for the penalty C, which is selected on the validation molecules for each target; nothing else is tuned."""
 
 KERNEL_CACHE = 500
-"""Memory in which a support vector machine keeps rows of its kernel, MB."""
+"""Size of the kernel cache of a support vector machine, MB."""
 
 Features: TypeAlias = np.ndarray | csr_matrix
-"""One row a molecule, one column a substructure."""
+"""One row per molecule, one column per substructure."""
 
 
 def baseline(data: LabelledMolecules, folder: Path, run: Run, settings: Baselines, threads: int = 1) -> RunMetrics:
-    """Fit the model 'RF' or 'SVM', one estimator a target on the molecules that have its label; predict the test molecules.
+    """Fit the model `run.model`, 'RF' or 'SVM', with one estimator per target, and predict the test molecules.
 
-    Leaves predictions.csv and metrics.json in `folder`; they do not depend on `threads`. A target without two different
-    labels in the training set is predicted as constant, and the note says so. Raises MolclrError for another model and
-    for classes other than 0 and 1.
+    Writes predictions.csv and metrics.json to `folder`; they do not depend on `threads`. Each estimator is fitted to the
+    training molecules that have a label for its target. If these labels are all equal, the prediction is constant, which the
+    note of the run says. Raises MolclrError for another model and for classes other than 0 and 1.
     """
     train, valid, test = (data.subsets[name] for name in SUBSETS)
     check_labels(run.task, data.labels, run.targets)
@@ -78,23 +78,23 @@ def baseline(data: LabelledMolecules, folder: Path, run: Run, settings: Baseline
 
 
 def _features(model: str, smiles: Sequence[str]) -> Features:
-    """ECFP4 counts; for the support vector machine their logarithms, because its kernel takes differences.
+    """Compute ECFP4 counts; for the support vector machine log(1 + count), because its kernel depends on differences.
 
-    Sparse there, as a molecule has some 50 of 2048 substructures: ten times faster.
+    The SVM's features are sparse, which makes it ten times faster: a molecule has about 50 of the 2048 substructures.
     """
     if model == "RF":
         return ecfp4_counts(smiles)
     if model == "SVM":
         return csr_matrix(np.log1p(ecfp4_counts(smiles)))
-    raise MolclrError(f"There is no baseline '{model}'; there are RF and SVM.")
+    raise MolclrError(f"Unknown baseline '{model}'; choose RF or SVM.")
 
 
 def _estimators(run: Run, trees: int, seed: int, threads: int) -> list[BaseEstimator]:
-    """The estimators of which the validation molecules choose one.
+    """Make the candidate estimators, of which one is selected on the validation molecules.
 
-    Forests try the usual share of the features at a split: the square root of their number, for regression a third
-    (Breiman 2001; Hastie et al., Elements of Statistical Learning, 15.3). SVMs have the Gaussian kernel, its width
-    scaled to the features' variance, and learn values in units of their standard deviation.
+    Forests consider the usual fraction of features at each split: the square root of their number for classification and a third
+    for regression (Breiman 2001; Hastie et al., Elements of Statistical Learning, 15.3). SVMs have a Gaussian kernel whose
+    width is scaled to the variance of the features; regression labels are standardised.
     """
     match run.model, run.task:
         case "RF", "classification":
@@ -108,7 +108,7 @@ def _estimators(run: Run, trees: int, seed: int, threads: int) -> list[BaseEstim
 
 
 def _best(estimators: list[BaseEstimator], features: Features, labels: np.ndarray, metric: str) -> BaseEstimator:
-    """The estimator with the best score on these molecules; the first if none has a score (one class, no labels)."""
+    """Select the estimator with the best score; the first if the score is undefined (one class, no labels)."""
     best, best_score = estimators[0], np.nan
     for estimator in estimators:
         guess = _predict(estimator, features)
@@ -119,11 +119,14 @@ def _best(estimators: list[BaseEstimator], features: Features, labels: np.ndarra
 
 
 def _predict(estimator: BaseEstimator, features: Features) -> np.ndarray:
-    """Values, or probabilities of class 1: float64 (n,). An SVM's is the logistic function of its margin, uncalibrated."""
+    """Predict values or probabilities of class 1: float64 (n,).
+
+    The probability of an SVM is the logistic function of its margin, without calibration.
+    """
     if isinstance(estimator, SVC):
         return expit(estimator.decision_function(features))
     if isinstance(estimator, RandomForestClassifier | RandomForestRegressor):
-        estimator.set_params(n_jobs=1)  # threads would add up the trees in any order
+        estimator.set_params(n_jobs=1)  # several threads would sum the trees in a varying order
     if isinstance(estimator, RandomForestClassifier):
         return estimator.predict_proba(features)[:, 1]
     return estimator.predict(features)

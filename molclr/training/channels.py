@@ -1,4 +1,4 @@
-"""Dead channels: channels of an encoder that are the same for every atom, so that the next layer learns nothing from them."""
+"""Dead channels: channels of an encoder that have the same value for all atoms and so carry no information."""
 
 from collections.abc import Iterable
 from functools import partial
@@ -10,18 +10,18 @@ from torch import Tensor, nn
 from molclr.batch import GraphBatch
 
 DEAD_BELOW = 1e-6
-"""Variance, as a fraction of that of the layer's most variable channel, below which a channel is dead.
+"""Variance, relative to the largest variance of a channel in the layer, below which a channel is dead.
 
-A channel of a thousandth of the standard deviation of another moves nothing; a weight that starved is far below that.
+It corresponds to a thousandth of the standard deviation. Channels whose weights decayed to zero are far below.
 """
 
 
 def dead_channels(encoder: nn.Module, batches: Iterable[GraphBatch]) -> list[float]:
-    """For each layer the fraction of channels that hardly vary over the atoms of `batches`, as the next layer sees them.
+    """Compute the fraction of dead channels of each layer over the atoms of `batches`.
 
-    That is behind batch norm and, in all layers but the last, ReLU. `encoder`: in evaluation mode, with its batch norms in
-    `norms`, which are given (rows, channels) without padding; of an encoder without them nothing is known: []. `batches`: on the
-    device of the encoder, some hundred molecules in all or more.
+    Channels are measured after batch norm and, except in the last layer, ReLU. encoder: has its batch norms in `norms`, whose
+    inputs are (rows, channels) without padding; for an encoder without `norms` the result is []. batches: on the device of the
+    encoder, with a few hundred molecules or more in total.
     """
     moments = [_Moments() for _ in getattr(encoder, "norms", [])]
     if not moments:
@@ -44,20 +44,20 @@ def dead_channels(encoder: nn.Module, batches: Iterable[GraphBatch]) -> list[flo
 
 
 class _Moments:
-    """Number, sum and sum of squares of the rows of a layer, in double precision."""
+    """The number, sum and sum of squares of the rows of a layer, in double precision."""
 
     def __init__(self) -> None:
         self.rows = 0
         self.sum = self.squares = torch.zeros(())
 
     def add(self, h: Tensor) -> None:
-        """h: (rows, channels)."""
+        """Add the rows of h, (rows, channels)."""
         h = h.double()
         self.rows += len(h)
         self.sum, self.squares = self.sum.to(h) + h.sum(0), self.squares.to(h) + h.square().sum(0)
 
     def dead(self) -> float:
-        """The fraction of channels that hardly vary."""
+        """Return the fraction of dead channels."""
         variance = self.squares / self.rows - (self.sum / self.rows).square()
         return float((variance <= DEAD_BELOW * variance.max()).double().mean())
 

@@ -1,4 +1,4 @@
-"""What training leaves on disk: encoders and fine-tuned models as safetensors, arrays and a JSON header: nothing to unpickle."""
+"""Files of encoders and fine-tuned models: safetensors with a JSON header, which are read without unpickling."""
 
 import json
 from pathlib import Path
@@ -18,15 +18,15 @@ from molclr.models.encoder import Encoder
 from molclr.models.encoders import make_encoder
 
 METADATA_KEY = "molclr"
-"""The one metadata entry, a JSON object: several would be written in any order."""
+"""The only metadata entry, a JSON object. Several entries would be written in a varying order."""
 FORMAT = 1
-"""Version of what the metadata say. 0: files without a version; they lack `seen`."""
+"""Version of the metadata. Version 0 is that of files without a version number, which lack `seen`."""
 RENAMED = {"width": "hidden_dim", "feature": "embedding_dim", "share": "fraction"}
-"""Keys of `shape` and `held_out` in earlier files."""
+"""Former -> present keys of `shape` and `held_out`."""
 
 
 def save_weights(path: str | Path, weights: dict[str, Tensor], metadata: dict[str, Any]) -> None:
-    """Write `weights` and a JSON object beside them, with the version of its format."""
+    """Write `weights` with the JSON object `metadata` and the version of its format. Raises MolclrError if that fails."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
     with replacing(path) as temporary:
         try:
@@ -36,16 +36,16 @@ def save_weights(path: str | Path, weights: dict[str, Tensor], metadata: dict[st
 
 
 def load_weights(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Read what `save_weights` wrote, in this version or an earlier one; the metadata are returned as those of this one.
+    """Read weights and metadata written by `save_weights`; metadata of earlier versions are converted to the present one.
 
-    Raises MolclrError for a file that is missing, damaged, something else or of a newer version.
+    Raises MolclrError for a file that is missing, damaged, not a checkpoint or of a newer version.
     """
     if Path(path).is_dir():
         raise MolclrError(f"'{path}' is a folder; name the checkpoint in it, encoder.safetensors or model.safetensors.")
     if not Path(path).is_file():
         raise MolclrError(
-            f"There is no checkpoint '{path}'; correct the path, or make an encoder with 'molclr pretrain' and a model with "
-            "'molclr finetune'."
+            f"The checkpoint '{path}' does not exist; correct the path, or make an encoder with 'molclr pretrain' or a model "
+            "with 'molclr finetune'."
         )
     try:
         with safe_open(path, "pt") as file:
@@ -53,13 +53,13 @@ def load_weights(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             return {name: file.get_tensor(name) for name in file.keys()}, metadata  # noqa: SIM118
     except (SafetensorError, KeyError, AttributeError, TypeError, json.JSONDecodeError):
         raise MolclrError(
-            f"'{path}' is damaged or no MolCLR checkpoint; give one of 'molclr pretrain' or 'molclr finetune' (a model.pth of "
-            "the official code becomes one by 'molclr import-official')."
+            f"'{path}' is damaged or not a MolCLR checkpoint; give a file made by 'molclr pretrain' or 'molclr finetune' "
+            "('molclr import-official' converts a model.pth of the official code)."
         ) from None
 
 
 def _of_this_format(metadata: dict[str, Any], path: str | Path) -> dict[str, Any]:
-    """Metadata as this version writes them, without the number of the version. Raises MolclrError if they are of a newer one."""
+    """Convert metadata to the present version, without its number. Raises MolclrError for a newer version."""
     version = metadata.pop("format", 0)
     if version > FORMAT:
         raise MolclrError(
@@ -79,10 +79,10 @@ def save_encoder(
     held_out: dict[str, float | str] | None,
     seen: Seen | None = None,
 ) -> None:
-    """Write `weights` of `encoder` with its name and shape and what is known of its corpus.
+    """Write `weights` of `encoder` with its name, its shape and a description of its corpus.
 
-    held_out: `corpus` (`GraphStore.identity`), and the rule, fraction and seed that say which of its molecules were held out.
-    seen: what its molecules have. Both are None where that is not known.
+    held_out: `corpus` (`GraphStore.identity`) and the rule, fraction and seed that determine the molecules that were held out.
+    seen: the atom and bond features that occur in the corpus. Both are None if unknown.
     """
     about = {"encoder": encoder.name, "shape": encoder.shape.model_dump(), "held_out": held_out}
     save_weights(path, weights, about | {"seen": seen and seen._asdict()})
@@ -91,33 +91,33 @@ def save_encoder(
 def load_encoder(
     path: str | Path, dropout: float = 0.0, encoder_class: str | None = None
 ) -> tuple[Encoder, dict[str, Any]]:
-    """Read a pre-trained encoder, and what `save_encoder` says about it; `seen` is a Seen or None.
+    """Read a pre-trained encoder and its metadata (see `save_encoder`), in which `seen` is a Seen or None.
 
-    encoder_class: see `stored_encoder`. Raises MolclrError as `load_weights` does, and when the file holds something else.
+    encoder_class: see `stored_encoder`. Raises MolclrError like `load_weights`, and if the file does not hold an encoder.
     """
     weights, about = load_weights(path)
     if about.keys() != {"encoder", "shape", "held_out", "seen"}:
-        raise MolclrError(f"'{path}' holds no encoder by itself; give a checkpoint of 'molclr pretrain'.")
+        raise MolclrError(f"'{path}' is not the checkpoint of an encoder; give a file made by 'molclr pretrain'.")
     encoder = stored_encoder(about, path, dropout, encoder_class)
     load_state(encoder, weights, path)
     return encoder, about | {"seen": read_seen(about)}
 
 
 def read_seen(about: dict[str, Any]) -> Seen | None:
-    """What the corpus of an encoder, or of the one that a model began with, has shown; None if that is not known."""
+    """Read from metadata which features occurred in the corpus of the encoder; None if unknown."""
     return Seen(**about["seen"]) if about["seen"] else None
 
 
 def stored_encoder(about: dict[str, Any], path: str | Path, dropout: float, encoder_class: str | None) -> Encoder:
-    """A new encoder of the kind and shape that the header `about` of the file `path` names.
+    """Make an encoder without weights from the metadata `about` of the file `path`.
 
-    A file may come from anywhere, so the path of a class in it is not imported: the user has to give it too, as `encoder_class`.
-    Raises MolclrError if that is missing.
+    The path of a user's class in the file is never imported, because the file may come from an untrusted source: the user has to
+    give the path as `encoder_class`. Raises MolclrError if it is missing.
     """
     name = about["encoder"]
     if is_dotted_path(name) and encoder_class is None:
         raise MolclrError(
-            f"'{path}' holds an encoder of the class {name}, which is not part of MolCLR; if you trust that code, name it with "
+            f"'{path}' holds an encoder of the class {name}, which is not part of MolCLR; if you trust that code, give "
             f"--encoder-class {name} (in Python, encoder_class='{name}')."
         )
     return make_encoder(
@@ -126,14 +126,14 @@ def stored_encoder(about: dict[str, Any], path: str | Path, dropout: float, enco
 
 
 def load_state(module: nn.Module, weights: dict[str, Tensor], path: str | Path) -> None:
-    """Put the `weights` of the file `path` into a module. Raises MolclrError if they are not those of such a module."""
+    """Load the `weights` of the file `path` into a module. Raises MolclrError if names or shapes do not match."""
     try:
         module.load_state_dict(weights)
     except RuntimeError as error:
         reason = str(error).splitlines()[-1].strip()
-        raise MolclrError(f"'{path}' holds the weights of another network ({reason}).") from None
+        raise MolclrError(f"The weights in '{path}' do not fit the network that it describes ({reason}).") from None
 
 
 def copy_weights(module: nn.Module) -> dict[str, Tensor]:
-    """A copy of a module's weights that training does not change."""
+    """Copy the weights of a module to the CPU."""
     return {name: tensor.detach().cpu().clone() for name, tensor in module.state_dict().items()}

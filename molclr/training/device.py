@@ -1,4 +1,4 @@
-"""Where tensors are computed: device, threads and precision, as the configuration says."""
+"""The device, threads and precision of a computation."""
 
 import contextlib
 import ctypes
@@ -15,9 +15,9 @@ from molclr.errors import MolclrError
 
 
 def prepare(settings: Compute) -> torch.device:
-    """Set the number of threads and return the device. Raises MolclrError when the device is not there.
+    """Set the number of threads and return the device. Raises MolclrError if the device is not available.
 
-    Of several processes on a machine, which torchrun numbers, each takes the GPU of its number.
+    With torchrun, each process on a machine uses the GPU whose number is its LOCAL_RANK.
     """
     torch.set_num_threads(settings.threads)
     name = settings.device
@@ -35,70 +35,69 @@ def prepare(settings: Compute) -> torch.device:
         ) from None
     if device.type == "cuda":
         torch.cuda.set_device(device)
-        # Where a deterministic kernel exists; PyTorch warns of the sums that have none.
+        # Use deterministic kernels where they exist; PyTorch warns about operations without one.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True, warn_only=True)
-        # Otherwise each new tensor costs a kernel.
+        # Filling each new tensor would cost a kernel.
         torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     return device
 
 
 def mixed_precision(settings: Compute, device: torch.device) -> contextlib.AbstractContextManager:
-    """Context of a forward pass: bfloat16 where the configuration asks for it, else nothing."""
+    """Return the autocast context of a forward pass: bfloat16 if configured, otherwise a context without effect."""
     if settings.precision == "float32":
         return contextlib.nullcontext()
     return torch.autocast(device.type, torch.bfloat16)
 
 
 def dtype_of(settings: Compute) -> torch.dtype:
-    """The type in which products are computed."""
+    """Return the data type of matrix products."""
     return torch.float32 if settings.precision == "float32" else torch.bfloat16
 
 
 _this_thread = threading.local()
 _PAUSE_HARD = 2
-"""omp_pause_hard of OpenMP 5.0: let go of everything that a runtime holds, its threads too."""
+"""omp_pause_hard of OpenMP 5.0: release all resources of a runtime, including its threads."""
 
 
 @contextlib.contextmanager
 def flushing_subnormals() -> Iterator[None]:
-    """Context, or decorator, in which CPUs take subnormal numbers for zero; afterwards the caller's mode is restored.
+    """Context manager or decorator that makes CPUs treat subnormal numbers as zero; restores the previous mode on exit.
 
-    A trained network has weights that decayed to subnormal numbers (below 1.2e-38 in single precision), with which a CPU
-    computes many times slower. The mode belongs to a thread, and a thread inherits it from the one that starts it. PyTorch's
-    OpenMP workers keep the mode they began with, so they are dismissed here, and start anew with the next computation: some
-    10 ms on entering and on leaving. Where the OpenMP runtime cannot dismiss them (before OpenMP 5.0), only this thread changes
-    its mode.
+    A trained network has weights that decayed to subnormal numbers (below 1.2e-38 in single precision), which make a CPU many
+    times slower. The mode is set per thread and inherited by new threads. PyTorch's OpenMP workers keep the mode with which they
+    started, so they are ended here and restarted by the next computation, which takes about 10 ms on entry and on exit. If the
+    OpenMP runtime cannot end them (before OpenMP 5.0), only the present thread changes its mode.
     """
     if getattr(_this_thread, "flushes", False):
         yield
         return
     before = _flushes()
     torch.set_flush_denormal(True)
-    _dismiss_workers()
+    _end_workers()
     _this_thread.flushes = True
     try:
         yield
     finally:
         _this_thread.flushes = False
         torch.set_flush_denormal(before)
-        _dismiss_workers()
+        _end_workers()
 
 
 def _flushes() -> bool:
-    """Does this thread take subnormal numbers for zero? PyTorch sets the mode and does not tell it."""
+    """Return whether this thread treats subnormal numbers as zero. PyTorch has no function that returns the mode."""
     smallest = torch.ones(1, dtype=torch.int32).view(torch.float32)
     return not (smallest * 2**20).item()
 
 
-def _dismiss_workers() -> None:
-    """End the OpenMP threads that work for this one."""
+def _end_workers() -> None:
+    """End the OpenMP worker threads of this thread."""
     for pause in _pauses():
         pause(_PAUSE_HARD)
 
 
 @functools.cache
 def _pauses() -> list[Callable[[int], int]]:
-    """omp_pause_resource_all of each OpenMP runtime in this process: PyTorch's, perhaps scikit-learn's."""
+    """Return omp_pause_resource_all of each OpenMP runtime in the process (that of PyTorch, perhaps that of scikit-learn)."""
     runtimes = [ctypes.CDLL(info["filepath"]) for info in threadpool_info() if info["user_api"] == "openmp"]
     return [runtime.omp_pause_resource_all for runtime in runtimes if hasattr(runtime, "omp_pause_resource_all")]

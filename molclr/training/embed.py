@@ -1,4 +1,4 @@
-"""The representation h of molecules, as a table."""
+"""Tables of the representation h of molecules."""
 
 import hashlib
 from pathlib import Path
@@ -29,7 +29,7 @@ BATCH = 512
 
 @flushing_subnormals()
 def embed(store: GraphStore, encoder: Encoder, molecules: np.ndarray, device: torch.device) -> np.ndarray:
-    """Representation h of the molecules at positions `molecules`, int64 (n,), of the store: float32 (n, embedding_dim)."""
+    """Compute h of the molecules at positions `molecules`, int64 (n,), of the store: float32 (n, embedding_dim)."""
     encoder.to(device).eval()
     graphs, batches = graphs_on(device, store, molecules, encoder), in_batches(np.arange(len(molecules)), BATCH)
     handles = graphs.handles(batches, graphs.capacity([batches]))
@@ -50,12 +50,12 @@ def write_embeddings(
     limit: int | None = None,
     encoder_class: str | None = None,
 ) -> None:
-    """Write `row`, `smiles` and `embedding`, float32 (embedding_dim,), of a molecule table.
+    """Embed a molecule table: write the columns `row`, `smiles` and `embedding`, float32 (embedding_dim,), as Parquet.
 
-    held_out: only what pre-training of this encoder held out of the table, its corpus. limit: at most so many, evenly
-    spaced. encoder_class: see `molclr.training.checkpoint.stored_encoder`. Tells on standard error how many molecules have what
-    the encoder has never seen. Raises MolclrError if the graphs are not those of the table, or the table is not the encoder's
-    corpus where that is wanted.
+    held_out: embed only the molecules that the pre-training of this encoder held out; the table must be its corpus. limit: embed
+    at most this many molecules, evenly spaced. encoder_class: see `molclr.training.checkpoint.stored_encoder`. Prints a warning
+    with the number of molecules that have features the encoder never saw. Raises MolclrError if the graphs do not belong to the
+    table or, with `held_out`, the table is not the corpus of the encoder.
     """
     table = open_molecules(molecules)
     count = table.metadata.num_rows
@@ -64,7 +64,9 @@ def write_embeddings(
     if held_out:
         known = held_out_positions(count, about["held_out"] or {})
         if known is None:
-            raise MolclrError(f"What pre-training of '{encoder}' held out is not known; embed without --held-out.")
+            raise MolclrError(
+                f"'{encoder}' does not record which molecules its pre-training held out; embed without --held-out."
+            )
         _check_corpus(about["held_out"], graphs, encoder)
         positions = known
     if limit is not None and limit < len(positions):
@@ -82,8 +84,8 @@ def write_embeddings(
 
 
 def _check_corpus(held_out: dict[str, Any], graphs: Path, encoder: Path) -> None:
-    """Raise MolclrError if the graph store is not the corpus of pre-training; encoders of earlier versions do not say."""
+    """Raise MolclrError if the graph store is not the recorded corpus of pre-training; earlier versions did not record it."""
     if "corpus" in held_out and GraphStore(graphs).identity() != held_out["corpus"]:
         raise MolclrError(
-            f"'{graphs}' is not the corpus of '{encoder}', so nothing of it was held out; embed without --held-out."
+            f"'{graphs}' is not the corpus of '{encoder}', so no molecules of it were held out; embed without --held-out."
         )

@@ -1,4 +1,4 @@
-"""Supervised training on one benchmark: of a pre-trained encoder, or from scratch (the paper's supervised GIN and GCN)."""
+"""Supervised training on one benchmark, from a pre-trained encoder or from scratch (the paper's supervised GIN and GCN)."""
 
 import dataclasses
 import math
@@ -40,7 +40,7 @@ from molclr.training.graphs import Graphs, SlotGraphs, graphs_on, in_batches
 from molclr.training.step import CapturedStep, Step
 
 EVALUATION_BATCH = 512
-"""Molecules at a time where nothing is learned; predictions do not depend on it but for rounding."""
+"""Batch size of predictions, which affects only their rounding."""
 
 
 SUPERVISED_LOSSES: dict[Loss, Callable[..., Tensor]] = {
@@ -48,22 +48,22 @@ SUPERVISED_LOSSES: dict[Loss, Callable[..., Tensor]] = {
     "squared_error": F.mse_loss,
     "absolute_error": F.l1_loss,
 }
-"""What a metric says that fine-tuning minimises: functions of outputs and labels, both (n,), and `reduction`."""
+"""The losses that metrics name: functions of outputs and labels, both (n,), and `reduction`."""
 
 
 class Predictor(nn.Module):
-    """Encoder and prediction head, which makes one output per target of a representation.
+    """Encoder and prediction head with one output per target.
 
-    Outputs are logits of class 1, or values that `mean` and `scale`, float (targets,), bring into the target's unit.
+    Outputs are logits of class 1, or standardised values that `mean` and `scale`, float (targets,), convert to the target's unit.
     """
 
     mean: Tensor
     scale: Tensor
     seen: Seen | None = None
-    """What the corpus has shown to the encoder before fine-tuning, if that is known."""
+    """The features that occurred in the pre-training corpus of the encoder; None if unknown."""
 
     def __init__(self, encoder: Encoder, settings: Finetune, run: Run, labels: np.ndarray) -> None:
-        """labels: float64 (n, targets) of the training molecules, NaN where missing; they decide `mean` and `scale`."""
+        """labels: float64 (n, targets) of the training molecules, NaN where missing; they determine `mean` and `scale`."""
         super().__init__()
         self.encoder, self.run = encoder, run
         targets = len(run.targets)
@@ -73,7 +73,7 @@ class Predictor(nn.Module):
         mean, scale = np.zeros(targets), np.ones(targets)
         if run.task == "regression" and (settings.standardize == "all" or run.benchmark in settings.standardize):
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore", RuntimeWarning)  # A target may be without any training label.
+                warnings.simplefilter("ignore", RuntimeWarning)  # A target may have no training labels.
                 mean, scale = (
                     np.nan_to_num(np.nanmean(labels, axis=0)),
                     np.nan_to_num(np.nanstd(labels, axis=0, ddof=1)),
@@ -82,16 +82,16 @@ class Predictor(nn.Module):
         self.register_buffer("scale", torch.tensor(np.where(scale > 0, scale, 1), dtype=torch.float32))
 
     def forward(self, h: Tensor) -> Tensor:
-        """Logits of class 1 or standardised values, float (num_graphs, targets), of representations h."""
+        """Return logits of class 1 or standardised values, float (num_graphs, targets), for representations h."""
         output = self.head(h).float()
-        if self.class_outputs == 2:  # Softmax over two is the sigmoid of their difference, the cross-entropies too.
+        if self.class_outputs == 2:  # A softmax over two logits is the sigmoid of their difference.
             return output[:, 1::2] - output[:, 0::2]
         return output
 
     def loss(self, h: Tensor, labels: Tensor) -> Tensor:
-        """Mean over the known labels of the loss of the primary metric (SUPERVISED_LOSSES).
+        """Average the loss of the primary metric (SUPERVISED_LOSSES) over the known labels; 0 without labels.
 
-        labels: float (num_graphs, targets), NaN where missing. Without any label the loss is 0.
+        labels: float (num_graphs, targets), NaN where missing.
         """
         known = ~labels.isnan()
         standardised = torch.where(known, (labels - self.mean) / self.scale, 0)  # Classes: mean 0, scale 1.
@@ -101,7 +101,10 @@ class Predictor(nn.Module):
     @flushing_subnormals()
     @torch.no_grad()
     def predict(self, graphs: Graphs, molecules: np.ndarray) -> np.ndarray:
-        """Probabilities of class 1, or values in the target's unit, of places in `graphs`: float (n, targets)."""
+        """Predict probabilities of class 1, or values in the target's unit: float (n, targets).
+
+        molecules: int64 (n,), places in `graphs`.
+        """
         self.eval()
         batches, outputs = in_batches(molecules, EVALUATION_BATCH), []
         for handle in graphs.handles(batches, graphs.capacity([batches])):
@@ -121,12 +124,13 @@ def finetune(
     shape: EncoderShape,
     encoder_class: str | None = None,
 ) -> RunMetrics:
-    """Train an encoder and a new head, keep the epoch that is best on the validation molecules, predict the test molecules.
+    """Train an encoder and a new head, select the epoch with the best validation score, and predict the test molecules.
 
-    `start` is the file of a pre-trained encoder, which then learns at a rate of its own, or the kind of a new encoder with
-    this `shape`, at the rate that `new_encoder_rate` says. Leaves predictions.csv, metrics.json, history.csv and
-    model.safetensors in `folder`. Without a validation score (one class only) the last epoch counts and a note says so.
-    encoder_class: the path of the class, if `start` is a file of an encoder of one's own.
+    start: the file of a pre-trained encoder, which is trained at `encoder_learning_rate`, or the name of an encoder, which is
+    trained from scratch with this `shape` at the rate that `new_encoder_rate` selects. encoder_class: the path of the class if
+    `start` holds an encoder of a user's class. Writes predictions.csv, metrics.json, history.csv and model.safetensors to
+    `folder`. If the validation score is undefined (one class only), the last epoch is used, which a note says.
+    Raises MolclrError for labels or a model name that do not fit the run, and if the loss is not finite.
     """
     device = prepare(settings)
     check_labels(run.task, data.labels, run.targets)
@@ -152,10 +156,10 @@ def finetune(
         loss = learn.epoch(epoch)
         if not math.isfinite(loss):
             raise MolclrError(
-                f"The loss or its gradient is not finite in epoch {epoch} of {folder}; lower the learning rates of finetune."
+                f"The loss or its gradient is not finite in epoch {epoch} of {folder}; lower the learning rates in 'finetune'."
             )
         predictions = model.predict(graphs_here, valid)
-        # Targets of different units are weighed as the loss weighs them: in their own scale.
+        # Several targets may have different units, so they are scored in the scale of the loss.
         scale = model.scale.cpu().numpy() if len(run.targets) > 1 else 1.0
         validation = score(run.metric, data.labels[valid] / scale, predictions / scale, run.targets).value
         if better(run.metric, validation, best_score) or math.isnan(best_score):
@@ -191,14 +195,14 @@ def finetune(
 
 
 def load_predictor(path: Path, encoder_class: str | None = None) -> tuple[Predictor, bool]:
-    """Read a fine-tuned model, and whether it learned from molecules with explicit hydrogens.
+    """Read a fine-tuned model, and whether it was trained on graphs with explicit hydrogens.
 
-    encoder_class: see `molclr.training.checkpoint.stored_encoder`. Raises MolclrError as `load_weights` does, and when the file
-    holds something else.
+    encoder_class: see `molclr.training.checkpoint.stored_encoder`. Raises MolclrError like `load_weights`, and if the file does
+    not hold a fine-tuned model.
     """
     weights, about = load_weights(path)
     if about.keys() != {"encoder", "shape", "finetune", "run", "explicit_hydrogens", "seen"}:
-        raise MolclrError(f"'{path}' holds no fine-tuned model; give a model.safetensors of 'molclr finetune'.")
+        raise MolclrError(f"'{path}' is not a fine-tuned model; give a model.safetensors made by 'molclr finetune'.")
     run = Run(**about["run"])
     encoder = stored_encoder(about, path, 0.0, encoder_class)
     model = Predictor(encoder, Finetune(**about["finetune"]), run, np.zeros((1, len(run.targets))))
@@ -208,19 +212,22 @@ def load_predictor(path: Path, encoder_class: str | None = None) -> tuple[Predic
 
 
 def _check_name(model: str, kind: EncoderName, pretrained: bool) -> None:
-    """Raise MolclrError if a model has the name under which the tables know another; any name of one's own is welcome."""
-    rightful = model_name(kind, pretrained)
-    if model in get_args(ModelName) and model != rightful:
+    """Raise MolclrError if a model has the name that the tables use for another model. Other names are free."""
+    expected = model_name(kind, pretrained)
+    if model in get_args(ModelName) and model != expected:
         start = "a pre-trained" if pretrained else "a new"
         raise MolclrError(
-            f"The model is called {model}, but it starts from {start} {model_name(kind, False)}: that is {rightful}."
+            f"The model is called {model}, but it starts from {start} {model_name(kind, False)}; call it {expected}."
         )
 
 
 def adam(model: Predictor, settings: Finetune, pretrained: bool) -> torch.optim.Adam:
-    """Adam, in which a pre-trained encoder has a rate of its own; a new one if the settings say so."""
-    own = pretrained or settings.new_encoder_rate == "encoder"
-    encoder_rate = settings.encoder_learning_rate if own else settings.head_learning_rate
+    """Make Adam with separate learning rates for the head and a pre-trained encoder.
+
+    A new encoder is trained at the rate that `new_encoder_rate` selects.
+    """
+    separate = pretrained or settings.new_encoder_rate == "encoder"
+    encoder_rate = settings.encoder_learning_rate if separate else settings.head_learning_rate
     groups = [
         {"params": model.encoder.parameters(), "lr": encoder_rate},
         {"params": model.head.parameters(), "lr": settings.head_learning_rate},
@@ -230,7 +237,7 @@ def adam(model: Predictor, settings: Finetune, pretrained: bool) -> torch.optim.
 
 
 class Supervision:
-    """Teaches a model the labels of molecules, one pass over them at a time."""
+    """Supervised training of a model, epoch by epoch."""
 
     def __init__(
         self,
@@ -241,9 +248,9 @@ class Supervision:
         settings: Finetune,
         optimizer: torch.optim.Optimizer,
     ) -> None:
-        """labels: float64 (n, targets) of all of `graphs`, NaN where missing. molecules: int64, places of those to learn from."""
+        """labels: float64 (n, targets) of all `graphs`, NaN where missing. molecules: int64, places of the training molecules."""
         self.model, self.graphs, self.molecules, self.settings = model, graphs, molecules, settings
-        none = np.full((1, labels.shape[1]), np.nan)  # the labels of what is no molecule, -1
+        none = np.full((1, labels.shape[1]), np.nan)  # labels of the index -1, which stands for no molecule
         self.labels = torch.tensor(np.concatenate([labels, none]), dtype=torch.float32, device=model.mean.device)
         self.capacity = graphs.capacity(self.batches(epoch) for epoch in range(1, settings.epochs + 1))
         self.step = Step(model, optimizer, self._loss)
@@ -251,9 +258,10 @@ class Supervision:
         self.learn = CapturedStep(self.step, model) if captured else self.step
 
     def batches(self, epoch: int) -> np.ndarray:
-        """Places of the molecules of each step, int64 (steps, B), in an order that seed and epoch decide; -1 is no molecule.
+        """Return the places of the molecules in each step: int64 (steps, B); -1 stands for no molecule.
 
-        Batches differ by one molecule at most and have at least the wanted size: batch norm cannot learn from a single one.
+        The order depends on the seed and the epoch. Batches have at least the configured size and differ by at most one molecule,
+        because batch norm cannot train on a single molecule.
         """
         order = np.random.default_rng(derive_seed(self.model.run.seed, "order", epoch)).permutation(self.molecules)
         parts = np.array_split(order, max(1, len(order) // self.settings.batch_size))
@@ -261,7 +269,7 @@ class Supervision:
 
     @flushing_subnormals()
     def epoch(self, epoch: int) -> float:
-        """Pass once over the molecules; return the mean loss, NaN if a step was not finite."""
+        """Train for one epoch; return the mean loss, NaN if a loss or gradient was not finite."""
         torch.manual_seed(derive_seed(self.model.run.seed, "dropout", epoch))
         batches = self.batches(epoch)
         self.model.train()

@@ -1,4 +1,4 @@
-"""Graphs of a store on a device, in the form that is computed fastest there: plain on a CPU, slots on a GPU."""
+"""Graphs of a store on a device, in the form that is fastest there: plain on a CPU, neighbour slots on a GPU."""
 
 import contextlib
 import queue
@@ -25,38 +25,38 @@ from molclr.models.fast.slots import (
 )
 
 MOLECULES_AT_A_TIME = 250_000
-"""Molecules whose tables are made at a time."""
+"""Molecules per part when slot tables are built."""
 BYTES_PER_ATOM = 24
-"""Of SlotTables: 22, and some more for the offsets of molecules."""
+"""Memory of SlotTables: 22 bytes, and about 2 for the offsets of molecules."""
 LARGEST_FRACTION = 0.5
-"""Of a GPU's free memory that graphs may take; more of them stay on the CPU, from where batches are streamed."""
+"""Fraction of a GPU's free memory that graphs may use. Larger corpora stay on the CPU, and batches are streamed."""
 PREFETCHED = 4
-"""Streamed batches that are ready before they are asked for."""
+"""Streamed batches that are prepared in advance."""
 
 
 class Graphs(Protocol):
-    """Graphs of molecules, which batches name by their places, int64 (num_batches, B); -1 is no molecule."""
+    """Graphs of molecules. Batches are int64 (num_batches, B), indices ("places") of molecules; -1 stands for no molecule."""
 
     device: torch.device
 
     def capacity(self, batches: Iterable[np.ndarray]) -> Capacity | None:
-        """What suffices for all of `batches`, where the shapes of a batch are fixed."""
+        """Return the capacity that suffices for all `batches`; None if the shapes of batches vary."""
 
     def handles(self, batches: np.ndarray, capacity: Capacity | None) -> Iterator[Any]:
-        """What `represent` takes for each of `batches`. Raises ValueError if one needs more than `capacity`."""
+        """Yield the argument of `represent` for each batch. Raises ValueError if one needs more than `capacity`."""
 
     def rows(self, batch: np.ndarray) -> np.ndarray:
-        """The rows of h of one batch, int64."""
+        """Return the places of the rows of h for one batch: int64 (rows,)."""
 
     def represent(self, encoder: nn.Module, handle: Any, dtype: torch.dtype = torch.float32) -> Tensor:
-        """Representation h, (rows, embedding_dim), computed in `dtype`."""
+        """Compute the representation h in `dtype`: (rows, embedding_dim)."""
 
 
 class PlainGraphs:
-    """Graphs as the store has them; a place without a molecule has no row of h."""
+    """Graphs on plain tensors; the index -1 has no row of h."""
 
     def __init__(self, store: GraphStore, molecules: np.ndarray, device: torch.device) -> None:
-        """molecules: int64 (n,), positions in the store; a place is one of these."""
+        """molecules: int64 (n,), positions in the store; a place is an index into them."""
         self.store, self.molecules, self.device = store, molecules, device
 
     def capacity(self, batches: Iterable[np.ndarray]) -> None:
@@ -72,20 +72,20 @@ class PlainGraphs:
         return batch[batch >= 0]
 
     def represent(self, encoder: nn.Module, handle: GraphBatch, dtype: torch.dtype = torch.float32) -> Tensor:
-        """See `Graphs`. Autocast decides the type."""
+        """See `Graphs`. The autocast context determines the data type."""
         return encoder(*handle)
 
 
 class SlotGraphs:
-    """Graphs in slots, in padded batches of static shape; h of a place without a molecule has no meaning.
+    """Graphs in neighbour slots, with padded batches of static shape; the row of h for the index -1 has no meaning.
 
-    They lie on the device if they fit there; otherwise on the CPU, where a thread cuts out the next batches.
+    The tables are on the device if they fit there; otherwise on the CPU, where a thread prepares the next batches.
     """
 
     def __init__(
         self, store: GraphStore, molecules: np.ndarray, device: torch.device, home: torch.device | None = None
     ) -> None:
-        """molecules: see `PlainGraphs`. home: where the graphs lie; None for `device` if it has the memory."""
+        """molecules: see `PlainGraphs`. home: where the tables are; None for `device` if it has enough memory."""
         self.device, self.home = device, home or _home_of(store, len(molecules), device)
         self.tables = SlotTables(store.parts(molecules, MOLECULES_AT_A_TIME), self.home)
         self.counts = self.tables.counts()
@@ -95,7 +95,7 @@ class SlotGraphs:
         return capacity_of(self.counts, batches)
 
     def handles(self, batches: np.ndarray, capacity: Capacity | None) -> Iterator["Handle"]:
-        """See `Graphs`. Of graphs on the device, their places alone: a step cuts them out by itself."""
+        """See `Graphs`. If the tables are on the device, a handle holds places, and the step makes the batch."""
         capacity = capacity or self.capacity([batches])
         if self.home == self.device:
             for batch in batches:
@@ -111,7 +111,7 @@ class SlotGraphs:
         return batch
 
     def slots(self, handle: "Handle") -> SlotBatch:
-        """The padded batch of a handle."""
+        """Return the padded batch of a handle."""
         batch, capacity = handle
         return self.tables.batch(batch, capacity) if isinstance(batch, Tensor) else batch
 
@@ -122,27 +122,27 @@ class SlotGraphs:
 
 
 class Handle(NamedTuple):
-    """A padded batch, or the places of its molecules, int64 (B,), and its capacity."""
+    """A padded batch or the places of its molecules, int64 (B,), with its capacity."""
 
     batch: Tensor | SlotBatch
     capacity: Capacity
 
 
 def graphs_on(device: torch.device, store: GraphStore, molecules: np.ndarray, encoder: nn.Module) -> Graphs:
-    """The form that is fastest on `device` for this encoder."""
+    """Choose the form of graphs that is fastest for the device and the encoder."""
     if device.type == "cuda" and can_represent(encoder):
         return SlotGraphs(store, molecules, device)
     return PlainGraphs(store, molecules, device)
 
 
 def in_batches(molecules: np.ndarray, size: int) -> np.ndarray:
-    """Consecutive batches of `molecules`, int64 (n,), as int64 (num_batches, size); the last one is filled up with -1."""
+    """Split `molecules`, int64 (n,), into consecutive batches, int64 (num_batches, size), padded with -1."""
     padding = np.full(-len(molecules) % size, -1, np.int64)
     return np.concatenate([molecules, padding]).reshape(-1, size)
 
 
 def _home_of(store: GraphStore, molecules: int, device: torch.device) -> torch.device:
-    """The device if so many molecules of `store` fit into its free memory, and otherwise the CPU."""
+    """Return the device if this number of molecules of `store` fits into its free memory, otherwise the CPU."""
     if device.type != "cuda":
         return device
     needed = store.num_atoms * BYTES_PER_ATOM * molecules // max(1, len(store))
@@ -150,7 +150,7 @@ def _home_of(store: GraphStore, molecules: int, device: torch.device) -> torch.d
 
 
 def prefetched(items: Iterator[Any], count: int) -> Iterator[Any]:
-    """`items`, of which a thread computes up to `count` before they are asked for. Its exceptions are raised here."""
+    """Yield `items`, of which a thread computes up to `count` in advance. Exceptions of the thread are raised here."""
     done = object()
     made: queue.Queue[Any] = queue.Queue(count)
     stopped = threading.Event()
@@ -165,7 +165,7 @@ def prefetched(items: Iterator[Any], count: int) -> Iterator[Any]:
     def work() -> None:
         try:
             all(put((item, None)) for item in items)
-        except BaseException as error:  # it belongs to whoever asks for the item
+        except BaseException as error:  # raised again in the thread of the consumer
             put((done, error))
         put((done, None))
 

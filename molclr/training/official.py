@@ -1,4 +1,4 @@
-"""The encoders that the authors of MolCLR released, read into ours (github.com/yuyangw/MolCLR, ckpt/)."""
+"""Import of the encoders that the authors of MolCLR released (github.com/yuyangw/MolCLR, ckpt/)."""
 
 import io
 import warnings
@@ -16,41 +16,42 @@ from molclr.training.checkpoint import save_encoder
 
 
 def import_official(checkpoint: Path, output: Path) -> None:
-    """Write the encoder of an official checkpoint, a model.pth of GIN or GCN, as one of ours (safetensors).
+    """Convert an official checkpoint, a model.pth of GIN or GCN, to a checkpoint of this package (safetensors).
 
-    No code in the file is run. Raises MolclrError, and writes nothing, if it is something else.
+    No code in the file is run. Raises MolclrError, and writes nothing, if the file is not such a checkpoint.
     """
     encoder = official_encoder(read_tensors(checkpoint), checkpoint)
     save_encoder(output, encoder, encoder.state_dict(), held_out=None)
 
 
 def read_tensors(checkpoint: Path) -> dict[str, Tensor]:
-    """The tensors of a file written by torch.save. Raises MolclrError if it holds anything else or is damaged."""
+    """Read the tensors of a file written by torch.save. Raises MolclrError if it is damaged or holds other objects."""
     if not checkpoint.is_file():
         raise MolclrError(
-            f"There is no checkpoint '{checkpoint}'; finetune and embed get the released one by themselves as official-gcn."
+            f"The checkpoint '{checkpoint}' does not exist; correct the path ('finetune' and 'embed' download the released GCN "
+            "themselves if you name it official-gcn)."
         )
     content = io.BytesIO(checkpoint.read_bytes())
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # PyTorch's remarks on unusual files; what counts is if it can be read.
+            warnings.simplefilter("ignore")  # PyTorch warns about unusual files that it can read.
             tensors = torch.load(content, map_location="cpu", weights_only=True)
-        if zipfile.is_zipfile(content) and zipfile.ZipFile(content).testzip():  # PyTorch reads over a wrong checksum.
+        if zipfile.is_zipfile(content) and zipfile.ZipFile(content).testzip():  # PyTorch ignores wrong checksums.
             tensors = None
-    except Exception:  # Foreign bytes end PyTorch's reader with errors of every kind.
+    except Exception:  # PyTorch's reader raises many types of errors for other files.
         tensors = None
     if not isinstance(tensors, dict) or not all(isinstance(tensor, Tensor) for tensor in tensors.values()):
         raise MolclrError(
-            f"'{checkpoint}' is no checkpoint of tensors, or damaged; give a model.pth of the official code."
+            f"'{checkpoint}' is damaged or not a checkpoint of tensors; give a model.pth of the official code."
         )
     return tensors
 
 
 def official_encoder(tensors: dict[str, Tensor], checkpoint: Path) -> Encoder:
-    """The encoder of a pre-training whose tensors have the official names.
+    """Build the encoder from the tensors of an official pre-training checkpoint.
 
-    Raises MolclrError if names or shapes are not those, or a number is not finite. A fine-tuned model has a pred_head in
-    place of out_lin: it has seen labels, and is refused.
+    Raises MolclrError if names or shapes differ from the official ones, or a number is not finite. Fine-tuned models, which have
+    a pred_head instead of out_lin, are rejected, because they were trained on labels.
     """
     try:
         for name, tensor in tensors.items():
@@ -66,13 +67,13 @@ def official_encoder(tensors: dict[str, Tensor], checkpoint: Path) -> Encoder:
     except (KeyError, RuntimeError, ValueError) as error:
         reason = f"it has no {error.args[0]}" if isinstance(error, KeyError) else str(error).splitlines()[-1].strip()
         raise MolclrError(
-            f"'{checkpoint}' holds no official GIN or GCN ({reason}); give the model.pth of a pre-training."
+            f"'{checkpoint}' does not hold an official GIN or GCN ({reason}); give the model.pth of a pre-training."
         ) from None
     return encoder
 
 
 def _our_names(tensors: dict[str, Tensor], layers: int) -> dict[str, Tensor]:
-    """The official tensors under our names; the projection head (out_lin) is left behind."""
+    """Rename the official tensors to the names of this package, without the projection head (out_lin)."""
     left = dict(tensors)
     renamed = {
         "atom_embedding.weight": left.pop("x_embedding1.weight"),
@@ -83,7 +84,7 @@ def _our_names(tensors: dict[str, Tensor], layers: int) -> dict[str, Tensor]:
     for i in range(layers):
         bonds = [left.pop(f"gnns.{i}.edge_embedding{k}.weight") for k in (1, 2)]
         renamed[f"layers.{i}.bond_embedding"] = torch.cat(bonds)
-        if f"gnns.{i}.weight" in left:  # GCN: multiplied from the right there
+        if f"gnns.{i}.weight" in left:  # GCN; the official weight is the transpose
             renamed[f"layers.{i}.linear.weight"] = left.pop(f"gnns.{i}.weight").T
             renamed[f"layers.{i}.linear.bias"] = left.pop(f"gnns.{i}.bias")
     for name in tensors:

@@ -1,4 +1,4 @@
-"""The optimizer of pre-training: Adam, and which of the weights decay how."""
+"""The optimizer of pre-training: Adam with two forms of weight decay."""
 
 from typing import Any
 
@@ -9,14 +9,14 @@ from molclr.config import Pretrain
 
 
 def adam(model: nn.Module, settings: Pretrain) -> torch.optim.Optimizer:
-    """Adam with the weight decay of the settings; `rate_of` sets the rate.
+    """Make Adam with the weight decay that `settings.decay` selects.
 
     l2: the penalty is added to the gradient of every parameter, as in the official code (torch.optim.Adam).
     decoupled: in each step the weight matrices of linear layers shrink by the fraction `learning rate x weight_decay`, and
     nothing else decays (AdamW; Loshchilov & Hutter, 2019). A row of an embedding that gets no gradient keeps its initial value
     exactly.
     """
-    # One kernel for all parameters; on a GPU one that a CUDA graph can capture.
+    # Fused: one kernel for all parameters. Capturable: usable in a CUDA graph.
     form: dict[str, Any] = {
         "fused": True,
         "capturable": next(model.parameters()).device.type == "cuda",
@@ -36,8 +36,8 @@ def adam(model: nn.Module, settings: Pretrain) -> torch.optim.Optimizer:
 
 
 def rate_of(optimizer: torch.optim.Optimizer) -> Tensor:
-    """The learning rate of all parameters as one tensor, float32 (): fill it to set the rate, also of a captured step."""
+    """Replace the learning rates of all groups by one tensor, float32 (). Fill it to set the rate, also in captured steps."""
     rate = torch.zeros((), device=optimizer.param_groups[0]["params"][0].device)
-    for group in optimizer.param_groups:
-        group["lr"] = rate
+    for group in optimizer.param_groups:  # After a checkpoint was read, which may be of another device.
+        group["lr"], group["capturable"] = rate, rate.device.type == "cuda"
     return rate

@@ -1,4 +1,4 @@
-"""What a fine-tuned model says of new molecules."""
+"""Predictions of a fine-tuned model for new molecules."""
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -29,34 +29,34 @@ def predict(
     processes: int = 1,
     encoder_class: str | None = None,
 ) -> tuple[int, int]:
-    """Predict the molecules of a raw table with the model.safetensors of a fine-tuning; return how many, and refused rows.
+    """Predict the molecules of a raw table with a fine-tuned model; return the numbers of predicted and rejected rows.
 
-    `output` (CSV) has every row of `table` in its order: `row` (from 0), `smiles` (canonical; as given where it is refused), a
-    column a target with the probability of class 1 or a value in the target's unit, and `reason`. Where a row is refused there
-    is a reason and no prediction. Hydrogens are treated as in training. encoder_class: see
-    `molclr.training.checkpoint.stored_encoder`. Tells on standard error how many molecules have what the encoder never saw in
-    pre-training. Raises MolclrError if the files are not what they should be, or every row is refused.
+    table: as for `canonicalize`. model: a model.safetensors. output: CSV with all rows of `table` in order and the columns
+    `row` (from 0), `smiles` (canonical; as given in rejected rows), one per target (the probability of class 1, or a value in the
+    target's unit) and `reason`. Rejected rows have a reason and no prediction. Hydrogens are treated as in training.
+    encoder_class: see `molclr.training.checkpoint.stored_encoder`. Prints a warning with the number of molecules that have
+    features the encoder never saw in pre-training. Raises MolclrError if a file is missing or invalid, or all rows are rejected.
     """
     if output.resolve() in [
         model.with_name(name).resolve() for name in ("predictions.csv", "metrics.json", "history.csv")
     ]:
-        raise MolclrError(f"'{output}' belongs to the run that made the model; name another file.")
+        raise MolclrError(f"The output '{output}' is a file of the run that made the model; choose another file.")
     predictor, explicit_hydrogens = load_predictor(model, encoder_class)
     device = prepare(compute)
     output.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=output.parent, prefix=f".{output.stem}.") as folder:
-        molecules, rejected, graphs = (Path(folder, name) for name in ("parquet", "csv", "safetensors"))
-        canonicalize(table, molecules, rejected, smiles_column=smiles_column, targets=[], processes=processes)
-        featurize(molecules, graphs, explicit_hydrogens, processes)
-        accepted, refused = read_molecules(molecules), read_refusals(rejected)
-        molecules_here = np.arange(len(accepted))
-        here = graphs_on(device, GraphStore(graphs), molecules_here, predictor.to(device).encoder)
-        values = predictor.predict(here, molecules_here)
+        molecules, rejections, store = (Path(folder, name) for name in ("parquet", "csv", "safetensors"))
+        canonicalize(table, molecules, rejections, smiles_column=smiles_column, targets=[], processes=processes)
+        featurize(molecules, store, explicit_hydrogens, processes)
+        accepted, rejected = read_molecules(molecules), read_refusals(rejections)
+        places = np.arange(len(accepted))
+        graphs = graphs_on(device, GraphStore(store), places, predictor.to(device).encoder)
+        values = predictor.predict(graphs, places)
     if warning := warn_of_unseen(predictor.seen, accepted["smiles"].tolist(), explicit_hydrogens):
         tell(f"molclr: warning: {warning}")
     targets = list(predictor.run.targets)
     predicted = accepted.join(pd.DataFrame(values, columns=targets))
-    rows = pd.concat([predicted, refused]).sort_values("row")[["row", "smiles", *targets, "reason"]]
+    rows = pd.concat([predicted, rejected]).sort_values("row")[["row", "smiles", *targets, "reason"]]
     with replacing(output) as temporary:
         rows.to_csv(temporary, index=False, float_format="%.9g", lineterminator="\n")
-    return len(accepted), len(refused)
+    return len(accepted), len(rejected)

@@ -1,4 +1,4 @@
-"""The random search of the paper: settings of fine-tuning tried on each benchmark, chosen by the validation molecules only."""
+"""Random search for fine-tuning settings on each benchmark, as in the paper, by the validation score."""
 
 import itertools
 from collections.abc import Sequence
@@ -23,27 +23,29 @@ RANGES: dict[str, list[Any]] = {
     "dropout": [0.0, 0.1, 0.3, 0.5],
     "activation": ["softplus", "relu"],
 }
-"""What is tried (paper, Supplementary; the official code has no search)."""
+"""The search space (paper, Supplementary; the official code has no search)."""
 
 
 def propose(settings: Finetune, trial: int) -> Finetune:
-    """Settings of a `trial`, from 0: another random point of RANGES in each, the same for every model; the rest as given.
+    """Return the settings of a `trial` (from 0): a random point of RANGES, without repetition; other settings are unchanged.
 
-    A new encoder learns at the encoder's rate here, so that every point is another one for a model from scratch too.
-    Raises MolclrError when there are no more points.
+    The points are the same for all models. A new encoder is trained at `encoder_learning_rate` here, so that all points also
+    differ for a model from scratch. Raises MolclrError if there are fewer points than trials.
     """
     points = list(itertools.product(*RANGES.values()))
     if trial >= len(points):
-        raise MolclrError(f"There are {len(points)} settings to try, and no trial {trial}; lower search_trials.")
+        raise MolclrError(
+            f"Trial {trial} does not exist: there are {len(points)} settings to try; lower search_trials."
+        )
     order = np.random.default_rng(derive_seed(0, "search")).permutation(len(points))
     point = dict(zip(RANGES, points[order[trial]], strict=True))
     return settings.model_copy(update=point | {"new_encoder_rate": "encoder"})
 
 
 def choose(folders: Sequence[Path], chosen: Path, trials: Path) -> None:
-    """Of the runs in `folders` write the settings of the best on validation (YAML) and a table of all (CSV).
+    """Select the run in `folders` with the best validation score; write its settings (YAML) and a table of all runs (CSV).
 
-    Of equally good ones the first counts. Test scores are not looked at. Raises MolclrError if no trial could be scored.
+    Ties go to the first run. Test scores are not used. Raises MolclrError if no run has a validation score.
     """
     rows: list[dict[str, Any]] = []
     best = None
@@ -58,7 +60,7 @@ def choose(folders: Sequence[Path], chosen: Path, trials: Path) -> None:
             best, chosen_settings = rows[-1], settings
     if best is None:
         raise MolclrError(
-            f"None of the trials in '{folders[0].parent}' has a validation score; search is not possible."
+            f"None of the trials in '{folders[0].parent}' has a validation score; set search_trials to null."
         )
     best["chosen"] = True
     write_rows(trials, rows)

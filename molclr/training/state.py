@@ -1,7 +1,7 @@
-"""The state of an unfinished pre-training run: checkpoints that survive a kill, a full disk and their own damage.
+"""Checkpoints of an unfinished pre-training run, which survive a kill, a full disk and damaged files.
 
-Two files: state.pt, and state.previous.pt, the one before it. Each is the SHA-256 of the rest and a PyTorch archive, which is
-loaded with `weights_only`, so that no code in it is run.
+There are two files: state.pt and, one checkpoint older, state.previous.pt. Each starts with the SHA-256 of the PyTorch archive
+that follows. The archive is loaded with `weights_only`, so that no code in it is run.
 """
 
 import fcntl
@@ -29,11 +29,11 @@ from molclr.training.kept import difference, keep_unfinished, place_of_unfinishe
 
 DIGEST_BYTES = hashlib.sha256().digest_size
 WRITTEN = ("state", "encoder", "last", "history", "run")
-"""Stems of the files in a folder of pre-training."""
+"""Stems of the files that pre-training writes."""
 
 
 class TrainingState:
-    """How far a pre-training run is: everything that a continued run needs and an undisturbed one has in memory."""
+    """The state of a pre-training run: everything that is needed to continue it."""
 
     def __init__(
         self,
@@ -43,9 +43,9 @@ class TrainingState:
         identity: dict[str, Any],
         begin_anew: bool,
     ) -> None:
-        """Begin at the first step, or where the state in `folder` says if it is of the same `identity`.
+        """Start at the first step, or continue from the checkpoint in `folder` if it has the same `identity`.
 
-        If it is not, or both files are damaged, raises MolclrError; or keeps them in folder/kept if told to `begin_anew`.
+        If the identity differs or both files are damaged, raise MolclrError or, with `begin_anew`, move them to folder/kept.
         """
         self.path, self.previous = folder / "state.pt", folder / "state.previous.pt"
         self.model, self.optimizer, self.identity = model, optimizer, identity
@@ -53,54 +53,54 @@ class TrainingState:
         self.history: list[dict[str, float]] = []
         self.best: dict[str, Tensor] = {}
         self.path_is_good = False
-        self.given_up: Path | None = None
+        self.abandoned: Path | None = None
         self._load(begin_anew)
         if not (same_everywhere(self.epoch) and same_everywhere(self.step)):
-            raise MolclrError(f"Not every process sees the files in '{folder}'; give a folder that all of them share.")
-        if self.given_up and rank() == 0:  # all have read it
-            keep_unfinished((self.path, self.previous), self.given_up)
+            raise MolclrError(f"Not all processes see the files in '{folder}'; give a folder on a shared file system.")
+        if self.abandoned and rank() == 0:  # All processes have read the files.
+            keep_unfinished((self.path, self.previous), self.abandoned)
         self.saved_at = time.monotonic()
 
     def _load(self, begin_anew: bool) -> None:
-        """Continue from the last checkpoint that is whole, if there is one."""
+        """Load the last intact checkpoint, if there is one."""
         state = _read(self.path)
         self.path_is_good = state is not None
         if state is None and (self.path.exists() or self.previous.exists()):
             problem = f"The checkpoint '{self.path}' is {'damaged' if self.path.exists() else 'missing'}"
             state = _read(self.previous)
             if state is None:
-                self._give_up(f"{problem}, and there is no whole one before it; restore a copy of it", None, begin_anew)
+                self._abandon(f"{problem}, and there is no intact earlier one; restore a copy of it", None, begin_anew)
             else:
-                tell(f"{problem}; continuing from the one before, '{self.previous.name}'.")
+                tell(f"{problem}; continuing from the previous one, '{self.previous.name}'.")
         if state is None:
             return
         if differing := difference(state["identity"], self.identity):
             problem = f"The unfinished run in '{self.path}' has {differing}; undo that change to continue it"
-            self._give_up(problem, state["identity"], begin_anew)
+            self._abandon(problem, state["identity"], begin_anew)
             return
         self.epoch, self.step, self.loss_sum = state["epoch"], state["step"], state["loss_sum"]
         self.history, self.best = state["history"], state["best"]
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
 
-    def _give_up(self, problem: str, decided_by: dict[str, Any] | None, begin_anew: bool) -> None:
-        """Decide where the checkpoints will be kept; or raise MolclrError if nobody said so."""
+    def _abandon(self, problem: str, identity: dict[str, Any] | None, begin_anew: bool) -> None:
+        """Choose the folder to which the checkpoints are moved. Raises MolclrError unless `begin_anew`."""
         checkpoints = (self.path, self.previous)
-        place = place_of_unfinished(checkpoints, decided_by)
+        place = place_of_unfinished(checkpoints, identity)
         if not begin_anew:
             raise MolclrError(
-                f"{problem}, or begin anew with --begin-anew (in the workflow: --config 'run={{begin_anew: true}}'), which keeps "
-                f"it in '{place}'."
+                f"{problem}, or start again with --begin-anew (in the workflow: --config 'run={{begin_anew: true}}'), which "
+                f"moves it to '{place}'."
             )
-        tell(f"{problem.partition(';')[0]}; it is kept in '{place}', and a new one begins.")
-        self.given_up, self.path_is_good = place, False
+        tell(f"{problem.partition(';')[0]}; it is moved to '{place}', and a new run starts.")
+        self.abandoned, self.path_is_good = place, False
 
     def is_due(self, seconds: float) -> bool:
-        """Whether the last checkpoint is `seconds` old."""
+        """Return whether the last checkpoint is at least `seconds` old."""
         return time.monotonic() - self.saved_at >= seconds
 
     def save(self) -> None:
-        """Write a checkpoint, and keep the one before. Only the first process does: all have the same state."""
+        """Write a checkpoint and keep the previous one. Only the first process writes, because all have the same state."""
         self.saved_at = time.monotonic()
         if rank() > 0:
             return
@@ -117,18 +117,18 @@ class TrainingState:
                 temporary.write_bytes(hashlib.sha256(data).digest() + data)
         except OSError as error:
             raise MolclrError(
-                f"The checkpoint '{self.path}' cannot be written ({error.strerror}); make room and start again: "
-                "the run continues from the checkpoint before."
+                f"The checkpoint '{self.path}' cannot be written ({error.strerror}); free disk space and start again: "
+                "the run continues from the previous checkpoint."
             ) from None
         self.path_is_good = True
 
     def remove(self) -> None:
-        """Delete the checkpoints of a run that is complete, the older one first."""
+        """Delete the checkpoints of a finished run, the older one first."""
         self.previous.unlink(missing_ok=True)
         self.path.unlink(missing_ok=True)
 
     def end_epoch(self, validation_loss: float, accuracy: float, rate: float, dead: list[float]) -> None:
-        """Record the epoch, keep the encoder if it is the best so far, and write history.csv and a checkpoint.
+        """Record the epoch, copy the encoder if it is the best so far, and write history.csv and a checkpoint.
 
         dead: the fraction of dead channels of each layer.
         """
@@ -152,7 +152,7 @@ class TrainingState:
 
 
 def _read(path: Path) -> dict[str, Any] | None:
-    """A state that `TrainingState.save` wrote; None if the file is missing or not as it was written."""
+    """Read a state written by `TrainingState.save`; None if the file is missing or damaged."""
     data = path.read_bytes() if path.exists() else b""
     digest, archive = data[:DIGEST_BYTES], data[DIGEST_BYTES:]
     if hashlib.sha256(archive).digest() != digest:
@@ -161,7 +161,7 @@ def _read(path: Path) -> dict[str, Any] | None:
 
 
 def remove_checkpoints_of(folder: Path, identity: dict[str, Any]) -> None:
-    """Delete the checkpoints of a run that is complete, after it was killed when it would have done so itself."""
+    """Delete checkpoints that remain of a finished run because it was killed before it deleted them."""
     for path in (folder / "state.previous.pt", folder / "state.pt"):
         state = _read(path)
         if rank() == 0 and state is not None and state["identity"] == identity:
@@ -170,7 +170,7 @@ def remove_checkpoints_of(folder: Path, identity: dict[str, Any]) -> None:
 
 @contextmanager
 def alone_in(folder: Path) -> Iterator[None]:
-    """Make sure that one run at a time trains in `folder`; wait for another, left over from a killed one, to end."""
+    """Lock `folder` for one run; wait until another run in it ends, such as a leftover process of a killed run."""
     if rank() > 0:
         wait_for_all()
         yield
@@ -181,10 +181,10 @@ def alone_in(folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            tell(f"Another process trains in '{folder}'; waiting for it to end.")
+            tell(f"Another process is training in '{folder}'; waiting for it to end.")
             fcntl.flock(handle, fcntl.LOCK_EX)
         for leftover in (path for stem in WRITTEN for path in folder.glob(f".{stem}.*")):
-            leftover.unlink()  # of a process that was killed while it wrote
+            leftover.unlink()  # temporary file of a killed process
         wait_for_all()
         yield
     finally:
@@ -192,28 +192,28 @@ def alone_in(folder: Path) -> Iterator[None]:
 
 
 class Interruption:
-    """Holds back SIGTERM and Ctrl-C while steps are under way, so that a checkpoint can be written between two.
+    """Context that defers SIGTERM and Ctrl-C, so that a checkpoint can be written between two steps.
 
-    On leaving the context, a signal that came raises KeyboardInterrupt; a second Ctrl-C does so at once. A second SIGTERM does
-    not: schedulers send one to every process, and a launcher hands on its own.
+    A received signal raises KeyboardInterrupt at the end of the context, and a second Ctrl-C raises it at once. A second SIGTERM
+    does not, because a process may receive one from the scheduler and another from its launcher.
     """
 
     def __init__(self) -> None:
-        self.came = self.came_by_hand = False
+        self.came = self.came_from_keyboard = False
 
     def __enter__(self) -> "Interruption":
         self.before = {}
-        if threading.current_thread() is threading.main_thread():  # Only there can signals be handled.
+        if threading.current_thread() is threading.main_thread():  # Other threads cannot handle signals.
             self.before = {number: signal.signal(number, self._note) for number in (signal.SIGTERM, signal.SIGINT)}
         return self
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        if self.came_by_hand and number == signal.SIGINT:
+        if self.came_from_keyboard and number == signal.SIGINT:
             raise KeyboardInterrupt
-        self.came, self.came_by_hand = True, self.came_by_hand or number == signal.SIGINT
+        self.came, self.came_from_keyboard = True, self.came_from_keyboard or number == signal.SIGINT
 
     def came_anywhere(self) -> bool:
-        """Has a process been told to stop? All have to ask, after the same step, and get the same answer."""
+        """Return whether any process received a signal. All processes must call this after the same step."""
         self.came = any_process(self.came)
         return self.came
 

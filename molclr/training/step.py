@@ -1,4 +1,4 @@
-"""One step of training, on whatever device: forward, backward, and an update unless something is not finite."""
+"""One training step on any device: forward, backward, and an update unless the loss or gradient is not finite."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,20 +10,20 @@ from molclr.batch import map_tensors, tensors_in
 from molclr.distributed import sum_gradients
 
 WARM_UP = 3
-"""Steps before a CUDA graph is captured, in which PyTorch and its compiler set up what they need."""
+"""Steps before a CUDA graph is captured, in which PyTorch and its compiler initialize themselves."""
 
 
 class Step:
-    """A training step that never waits for the device.
+    """A training step without synchronization with the device.
 
-    Losses add up on the device. A step whose loss or gradient is not finite sets a flag there, and from then on no step changes
-    a weight; the caller reads the flag now and then (`failed`) and learns which step it was (`good`).
+    Losses are summed on the device. A step whose loss or gradient is not finite sets the flag `failed` there, after which no step
+    changes the weights. The caller reads the flag from time to time; `good` tells which step failed.
 
     loss_sum: float64 (), over the good steps. good: int64 (), steps before the first that failed. failed: float32 (), 0 or 1.
     """
 
     def __init__(self, model: nn.Module, optimizer: torch.optim.Optimizer, loss_of: Callable[..., Tensor]) -> None:
-        """loss_of(*inputs): the loss, float32 (), of one batch. `optimizer` is a fused Adam, which knows such a flag."""
+        """loss_of(*inputs): the loss, float32 (), of one batch. optimizer: a fused Adam, which supports such a flag."""
         self.parameters, self.optimizer, self.loss_of = list(model.parameters()), optimizer, loss_of
         device = self.parameters[0].device
         self.loss_sum = torch.zeros((), dtype=torch.float64, device=device)
@@ -32,7 +32,7 @@ class Step:
         optimizer.found_inf = self.failed  # type: ignore[attr-defined]  # as torch.amp.GradScaler does
 
     def __call__(self, *inputs: Any) -> None:
-        """Learn from one batch."""
+        """Train on one batch."""
         self.optimizer.zero_grad()
         loss = self.loss_of(*inputs)
         loss.backward()
@@ -45,16 +45,16 @@ class Step:
         self.good += self.failed == 0
 
     def begin(self, loss_sum: float) -> None:
-        """Count steps from 0, and losses from `loss_sum`."""
+        """Reset the counter and the flag, and set the sum of losses to `loss_sum`."""
         self.loss_sum.fill_(loss_sum)
         self.good.zero_()
         self.failed.zero_()
 
 
 class CapturedStep:
-    """A `Step` that is recorded as a CUDA graph in its first call and replayed in all later ones.
+    """A `Step` that is captured as a CUDA graph in the first call and replayed in later calls.
 
-    A replay launches every kernel of the step at once. Inputs keep their shapes; they are copied to where the graph reads.
+    A replay launches all kernels of the step at once. Inputs must keep their shapes; they are copied to the graph's memory.
     """
 
     def __init__(self, step: Step, model: nn.Module) -> None:
@@ -62,7 +62,7 @@ class CapturedStep:
         self.graph: torch.cuda.CUDAGraph | None = None
 
     def __call__(self, *inputs: Any) -> None:
-        """Learn from one batch."""
+        """Train on one batch."""
         if self.graph is None:
             self._capture(inputs)
         for place, value in zip(tensors_in(self.inputs), tensors_in(inputs), strict=True):
@@ -74,7 +74,7 @@ class CapturedStep:
         self.inputs = map_tensors(inputs, torch.clone)
         state = [*self.model.buffers(), self.step.loss_sum, self.step.good]
         before = [tensor.clone() for tensor in state]
-        self.step.failed.fill_(1)  # No update: warming up changes nothing but what is restored below.
+        self.step.failed.fill_(1)  # No updates: the warm-up changes only the tensors restored below.
         stream = torch.cuda.Stream()
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):

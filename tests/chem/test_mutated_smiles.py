@@ -80,7 +80,9 @@ def try_out(smiles: list[str]) -> Counter[str]:
         scaffold_smiles(read_molecule(text))
     if accepted:
         assert len(ecfp4_counts(accepted)) == len(accepted)
-    kinds = (re.sub(r"'.*'|\d+|\(.*", "", v.reason)[:60] if isinstance(v, RefusedMolecule) else "accepted" for v in verdicts)
+    kinds = (
+        re.sub(r"'.*'|\d+|\(.*", "", v.reason)[:60] if isinstance(v, RefusedMolecule) else "accepted" for v in verdicts
+    )
     return Counter(kinds)
 
 

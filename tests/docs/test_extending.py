@@ -24,7 +24,7 @@ from molclr.evaluation.statistics import Predictions, difference
 from molclr.models.augment import augment, view_keys
 from molclr.models.encoders import make_encoder
 from molclr.training import finetune
-from molclr.training.kept import identity
+from molclr.training.kept import run_identity
 from molclr.training.pretrain import pretrain
 
 TEXT = (REPOSITORY / "docs/extending.md").read_text()
@@ -148,7 +148,7 @@ def test_an_edit_to_ones_own_code_is_another_run(graph_store, package, tmp_path)
     settings = Pretrain(**configuration("A loss of pre-training")["pretrain"])
 
     def code():
-        return identity(graph_store, "gin", EncoderShape(), settings, torch.device("cpu"))["code"]
+        return run_identity(graph_store, "gin", EncoderShape(), settings, torch.device("cpu"))["code"]
 
     before, module = code(), tmp_path / "my_package/losses.py"
     text = module.read_text()
@@ -158,6 +158,7 @@ def test_an_edit_to_ones_own_code_is_another_run(graph_store, package, tmp_path)
     assert code() != before
 
 
+@pytest.mark.slow
 def test_a_benchmark_is_planned(own, package):
     """Snakemake plans every step, with the tables as inputs, and fetches only what the catalogue has."""
     package("A loss of pre-training")
@@ -176,6 +177,7 @@ def test_a_benchmark_is_planned(own, package):
     assert "own/config.yaml: There is no module 'my_package.losses'" in plan.stdout + plan.stderr
 
 
+@pytest.mark.slow
 def test_a_benchmark_by_its_commands(own):
     """What the jobs of this plan do, in small."""
     settings = parse_section(Config, configuration("A benchmark"), "own.yaml")

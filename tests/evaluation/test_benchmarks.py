@@ -28,28 +28,34 @@ def test_a_corpus_of_ones_own():
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"benchmarks": ["bbpb"]}, "'benchmarks' names 'bbpb'; the catalogue has bbbp, tox21"),
-        ({"benchmarks": ["b"], "own_benchmarks": {"a": OWN}}, "'benchmarks' names 'b'; .*qm9; own_benchmarks has a"),
-        ({"seeds_of": {"b": [0]}}, "'seeds_of' names 'b'"),
-        ({"finetune": {"standardize": ["qm77"]}}, "'finetune.standardize' names 'qm77'"),
-        ({"own_benchmarks": {"bbbp": OWN}}, "'own_benchmarks.bbbp': the catalogue has this name already"),
+        ({"benchmarks": ["bbpb"]}, "'benchmarks': unknown benchmark 'bbpb'; the catalogue has bbbp, tox21"),
+        (
+            {"benchmarks": ["b"], "own_benchmarks": {"a": OWN}},
+            "'benchmarks': unknown benchmark 'b'; .*qm9; own_benchmarks has a",
+        ),
+        ({"seeds_of": {"b": [0]}}, "'seeds_of': unknown benchmark 'b'"),
+        ({"finetune": {"standardize": ["qm77"]}}, "'finetune.standardize': unknown benchmark 'qm77'"),
+        ({"own_benchmarks": {"bbbp": OWN}}, "'own_benchmarks.bbbp': the catalogue already has a data set of this name"),
         (
             {"own_benchmarks": {"a": {**OWN, "table": "none.csv"}}},
-            "'own_benchmarks.a.table': there is no file 'none.csv'",
+            "'own_benchmarks.a.table': the file 'none.csv' does not exist",
         ),
         (
             {"own_benchmarks": {"a": {**OWN, "metric": "banana"}}},
-            "'own_benchmarks.a.metric': There is no metric 'banana'",
+            "'own_benchmarks.a.metric': Unknown metric 'banana'",
         ),
         (
             {"own_benchmarks": {"a": {**OWN, "metric": "roc_auc"}}},
-            "'own_benchmarks.a.metric': .*does not suit regression",
+            "'own_benchmarks.a.metric': .*is not a metric of regression",
         ),
         ({"own_benchmarks": {"a": {**OWN, "split": "butina"}}}, "'own_benchmarks.a.split': There is no split scheme"),
-        ({"corpus": {"name": "zonc"}}, "'corpus.name' names 'zonc'; the catalogue has pubchem, zinc"),
-        ({"corpus": {"table": TABLE}}, "'corpus.name': 'zinc' is another data set"),
-        ({"corpus": {"name": "mine", "table": "none.smi"}}, "'corpus.table': there is no file 'none.smi'"),
-        ({"corpus": {"name": "a", "table": TABLE}, "own_benchmarks": {"a": OWN}}, "'corpus.name': 'a' is another"),
+        ({"corpus": {"name": "zonc"}}, "'corpus.name': unknown corpus 'zonc'; choose one of pubchem, zinc"),
+        ({"corpus": {"table": TABLE}}, "'corpus.name': another data set is called 'zinc'"),
+        ({"corpus": {"name": "mine", "table": "none.smi"}}, "'corpus.table': the file 'none.smi' does not exist"),
+        (
+            {"corpus": {"name": "a", "table": TABLE}, "own_benchmarks": {"a": OWN}},
+            "'corpus.name': another data set is called 'a'",
+        ),
     ],
 )
 def test_a_mistake_names_the_key(values, message):

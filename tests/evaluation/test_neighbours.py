@@ -56,7 +56,7 @@ def test_of_equal_neighbours_the_first_counts():
 def test_vectors_of_two_encoders(tmp_path, width, encoder):
     own = table_of(tmp_path / "h.parquet", SMILES, VECTORS)
     other = table_of(tmp_path / "other.parquet", SMILES, np.ones((4, width), np.float32), encoder=encoder)
-    with pytest.raises(MolclrError, match=r"other\.parquet' were not embedded by the same encoder"):
+    with pytest.raises(MolclrError, match=r"other\.parquet' were embedded by different encoders"):
         write_neighbours(own, other, tmp_path / "near.csv", 1)
     assert not (tmp_path / "near.csv").exists()
 
@@ -64,7 +64,7 @@ def test_vectors_of_two_encoders(tmp_path, width, encoder):
 @pytest.mark.parametrize("column", [[0.5, 1.0], [[0.5], [0.5, 1.0]], ["a", "b"], [["a"], ["b"]]])
 def test_what_are_no_vectors(tmp_path, column):
     pq.write_table(pa.table({"row": [0, 1], "smiles": ["C", "N"], "embedding": column}), tmp_path / "h.parquet")
-    with pytest.raises(MolclrError, match="are not vectors of one length"):
+    with pytest.raises(MolclrError, match="are not vectors of the same length"):
         write_neighbours(tmp_path / "h.parquet", tmp_path / "h.parquet", tmp_path / "near.csv", 1)
 
 

@@ -24,7 +24,7 @@ def metrics(tmp_path):
 @pytest.mark.parametrize("content", ["row,smiles,p_np,reason\n0,C,0.5,\n", ""])
 def test_other_predictions_are_not_those_of_a_run(metrics, tmp_path, content):
     metrics[1].with_name("predictions.csv").write_text(content)
-    with pytest.raises(MolclrError, match=r"seed-1/predictions\.csv' does not hold what a run predicted"):
+    with pytest.raises(MolclrError, match=r"seed-1/predictions\.csv' does not contain the predictions of a run"):
         gather_predictions(metrics, tmp_path / "all.csv.gz")
 
 

@@ -59,6 +59,7 @@ def test_the_published_tables_are_those_of_the_published_predictions(folder):
         expect(row, runs[row.benchmark, row.model])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
 def test_the_published_scores_by_every_metric_are_those_of_the_predictions(folder):
     runs, scores = runs_of(folder), tables(folder, "*_scores.csv")

@@ -22,7 +22,7 @@ PREDICTIONS = np.array([[0.8, 0.1], [0.5, 1 / 3], [0.3, 0.2]])
     [("classification", "rmse", "roc_auc or pr_auc"), ("regression", "roc_auc", "rmse or mae or r2 or spearman")],
 )
 def test_a_metric_suits_its_task(task, metric, suitable):
-    with pytest.raises(MolclrError, match=f"The metric {metric} does not suit {task}; take {suitable}"):
+    with pytest.raises(MolclrError, match=f"{metric} is not a metric of {task}; choose {suitable}"):
         Run("bbbp", "GIN", 0, task, metric, ["p_np"])
 
 
@@ -106,7 +106,7 @@ def test_shapes_must_agree(tmp_path):
 def test_a_file_that_is_no_metrics_is_an_error(tmp_path, text):
     path = tmp_path / "metrics.json"
     path.write_text(text)
-    with pytest.raises(MolclrError, match="does not hold the metrics of a run"):
+    with pytest.raises(MolclrError, match="does not contain the metrics of a run"):
         read_metrics(path)
 
 
@@ -121,5 +121,5 @@ def test_every_metric_of_the_task_is_in_the_file(tmp_path):
 
 
 def test_a_missing_file_is_an_error(tmp_path):
-    with pytest.raises(MolclrError, match="There is no"):
+    with pytest.raises(MolclrError, match="does not exist"):
         read_metrics(tmp_path / "metrics.json")

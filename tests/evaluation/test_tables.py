@@ -166,7 +166,7 @@ def test_errors_have_their_unit_and_the_papers_digits(tables):
 
 
 def test_without_a_run_there_is_no_summary(tmp_path):
-    with pytest.raises(MolclrError, match=r"There is no '.*none\.md'; run 'make all' first"):
+    with pytest.raises(MolclrError, match=r"none\.md' does not exist; run 'make all' first"):
         terminal_summary([tmp_path / "none.md"], [])
 
 

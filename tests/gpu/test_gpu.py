@@ -17,7 +17,7 @@ from molclr.config import Augmentation, Finetune
 from molclr.evaluation.runs import Run
 from molclr.models.augment import augmentation_steps
 from molclr.models.encoders import make_encoder
-from molclr.models.fast.slot_views import slot_views
+from molclr.models.fast.slot_views import limits_of, slot_views
 from molclr.training.contrast import ContrastiveModel, PlainContrast, SlotContrast
 from molclr.training.embed import embed
 from molclr.training.finetune import Predictor, Supervision, adam
@@ -41,7 +41,7 @@ def test_views_are_those_of_the_cpu_bit_for_bit(cuda, store, batches, compositio
         graphs = slots_of(store, device)
         capacity = graphs.capacity([batches])
         for handle in graphs.handles(batches, capacity):
-            found = slot_views(graphs.slots(handle), steps, STREAMS.to(device), int(graphs.counts[:, 0].max() * 0.25))
+            found = slot_views(graphs.slots(handle), steps, STREAMS.to(device), limits_of(graphs.counts, steps))
             views.append([tensor.cpu() for tensor in found])
     for ours, theirs in zip(views[:2], views[2:], strict=True):
         assert all(torch.equal(first, second) for first, second in zip(ours, theirs, strict=True))

@@ -20,6 +20,7 @@ from molclr.models.augment import (
     augment,
     augmentation_steps,
     choose,
+    choose_by_counting,
     delete_bonds,
     lose,
     mask_atoms,
@@ -322,7 +323,10 @@ def test_the_smallest_priorities_are_chosen_and_the_first_of_equal_ones():
     group, first = torch.tensor([0, 0, 0, 2, 2, 2]), torch.tensor([0, 3, 3])
     priority = torch.tensor([[5, 1, 5, 2**40 - 1, 7, 0], [0, 0, 0, 3, 2, 1]])
     quota = torch.tensor([[2, 9, 1], [1, 0, 2]])
-    assert choose(group, first, quota, priority).int().tolist() == [[1, 1, 0, 0, 0, 1], [1, 0, 0, 0, 1, 1]]
+    expected = [[1, 1, 0, 0, 0, 1], [1, 0, 0, 0, 1, 1]]
+    assert choose(group, first, quota, priority).int().tolist() == expected
+    items = Items(group, first, torch.tensor([3, 0, 3]), torch.arange(6) % 3)
+    assert choose_by_counting(items, 3, quota, priority).int().tolist() == expected
 
 
 def test_streams_and_molecules_have_keys_of_their_own():
@@ -359,7 +363,7 @@ def test_another_augmentation_is_one_entry_or_a_path(graphs, monkeypatch):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("bond_masking", "no augmentation 'bond_masking'.*; take one of atom_masking"),
+        ("bond_masking", "Unknown augmentation 'bond_masking'.*; choose one of atom_masking"),
         ("nowhere.at_all:mine", "no module 'nowhere'"),
         ("molclr.models.augment:mine", "has no 'mine'"),
     ],

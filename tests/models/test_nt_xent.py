@@ -35,7 +35,9 @@ def test_accuracy_counts_partners_that_are_most_similar():
 
 def test_an_unknown_loss_is_an_error():
     assert find_loss("nt_xent") is nt_xent
-    with pytest.raises(MolclrError, match=r"no loss 'triplet' \(pretrain\.loss\); take nt_xent, or the path"):
+    with pytest.raises(
+        MolclrError, match=r"Unknown loss 'triplet' in pretrain\.loss; choose nt_xent, or give the path"
+    ):
         find_loss("triplet")
     with pytest.raises(MolclrError, match="there is no module 'no_such_package'"):
         find_loss("no_such_package:triplet")

@@ -152,5 +152,5 @@ def test_a_third_class(labelled, tmp_path):
 
 def test_another_model(labelled, tmp_path):
     data = labelled("bbbp")
-    with pytest.raises(MolclrError, match="no baseline 'GIN'; there are RF and SVM"):
+    with pytest.raises(MolclrError, match="Unknown baseline 'GIN'; choose RF or SVM"):
         baseline(data, tmp_path, classification("GIN", data.targets), QUICK)

@@ -69,11 +69,11 @@ def test_a_file_of_a_newer_version_says_to_update(tmp_path, monkeypatch):
 def test_metadata_that_are_none_of_ours(tmp_path, metadata):
     about = None if metadata is None else {"molclr": metadata}
     save_file({"x": torch.zeros(1)}, tmp_path / "x.safetensors", metadata=about)
-    with pytest.raises(MolclrError, match="damaged or no MolCLR checkpoint"):
+    with pytest.raises(MolclrError, match="damaged or not a MolCLR checkpoint"):
         load_weights(tmp_path / "x.safetensors")
 
 
 def test_nothing_is_unpickled(tmp_path):
     (tmp_path / "x.safetensors").write_bytes(pickle.dumps({"x": 1}))
-    with pytest.raises(MolclrError, match="damaged or no MolCLR checkpoint"):
+    with pytest.raises(MolclrError, match="damaged or not a MolCLR checkpoint"):
         load_weights(tmp_path / "x.safetensors")

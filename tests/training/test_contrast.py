@@ -53,6 +53,7 @@ def test_plain_graphs_and_slots_teach_the_same(corpus, name, composition):
     assert all(torch.equal(value, streamed[1][label]) for label, value in slots[1].items())
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings(
     "ignore:.*should not be instantiated:DeprecationWarning"
 )  # PyTorch's own, while it compiles

@@ -169,7 +169,7 @@ def test_targets_are_standardised_where_the_settings_say_so(standardize, mean):
 def test_a_class_that_is_neither_0_nor_1_is_an_error(bbbp, tmp_path):
     data, graphs = bbbp
     other = dataclasses.replace(data, labels=data.labels * 2)
-    with pytest.raises(MolclrError, match="A label of 'p_np' is 2; the two classes are 0 and 1"):
+    with pytest.raises(MolclrError, match="A label of 'p_np' is 2; classes must be 0 and 1"):
         finetune(other, graphs, tmp_path, classification(data), "gin", SETTINGS, SHAPE)
 
 
@@ -205,22 +205,22 @@ def test_the_rate_of_the_encoder(pretrained, whose, rate):
 
 def test_a_missing_encoder_is_an_error_and_not_training_from_scratch(bbbp, tmp_path):
     data, graphs = bbbp
-    with pytest.raises(MolclrError, match=r"no checkpoint '.*none\.safetensors'"):
+    with pytest.raises(MolclrError, match=r"The checkpoint '.*none\.safetensors'"):
         finetune(data, graphs, tmp_path, classification(data), tmp_path / "none.safetensors", SETTINGS, SHAPE)
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(
-    ("model", "pretrained", "rightful"),
+    ("model", "pretrained", "expected"),
     [("MolCLR_GCN", True, "MolCLR_GIN"), ("GIN", True, "MolCLR_GIN"), ("GCN", False, "GIN"), ("RF", False, "GIN")],
 )
-def test_a_model_has_no_name_of_another(bbbp, tmp_path, model, pretrained, rightful):
+def test_a_model_has_no_name_of_another(bbbp, tmp_path, model, pretrained, expected):
     data, graphs = bbbp
     encoder = make_encoder("gin", SHAPE)
     save_encoder(tmp_path / "encoder.safetensors", encoder, encoder.state_dict(), None)
     start = tmp_path / "encoder.safetensors" if pretrained else "gin"
     run = Run("bbbp", model, 0, "classification", "roc_auc", data.targets)
-    with pytest.raises(MolclrError, match=f"is called {model}, but it starts from .* GIN: that is {rightful}"):
+    with pytest.raises(MolclrError, match=f"is called {model}, but it starts from .* GIN; call it {expected}"):
         finetune(data, graphs, tmp_path / "run", run, start, SETTINGS, SHAPE)
     assert not (tmp_path / "run").exists()
 
@@ -329,7 +329,7 @@ def test_what_a_former_version_held_out_is_not_guessed(corpus, tmp_path):
     encoder = make_encoder("gin", SHAPE)
     save_encoder(tmp_path / "encoder.safetensors", encoder, encoder.state_dict(), {"fraction": 0.1, "seed": 3})
     arguments = *corpus, tmp_path / "h.parquet", tmp_path / "encoder.safetensors", Compute()
-    with pytest.raises(MolclrError, match="held out is not known"):
+    with pytest.raises(MolclrError, match="does not record which molecules its pre-training held out"):
         write_embeddings(*arguments, held_out=True)
     assert not (tmp_path / "h.parquet").exists()
     write_embeddings(*arguments)

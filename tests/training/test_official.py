@@ -62,7 +62,9 @@ def test_other_tensors_are_refused(encoder, tmp_path, change):
     tensors = checkpoint_of(encoder)
     change(tensors)
     torch.save(tensors, tmp_path / "model.pth")
-    with pytest.raises(MolclrError, match=r"model\.pth' holds no official GIN or GCN \(.*\); give the model\.pth"):
+    with pytest.raises(
+        MolclrError, match=r"model\.pth' does not hold an official GIN or GCN \(.*\); give the model\.pth"
+    ):
         import_official(tmp_path / "model.pth", tmp_path / "encoder.safetensors")
     assert not (tmp_path / "encoder.safetensors").exists()
 
@@ -90,10 +92,10 @@ def test_no_code_is_run(tmp_path):
     whole[len(whole) // 2] ^= 1
     (tmp_path / "h.pth").write_bytes(whole)
     for name in "abcdefgh":
-        with pytest.raises(MolclrError, match="no checkpoint of tensors, or damaged"):
+        with pytest.raises(MolclrError, match="is damaged or not a checkpoint of tensors"):
             import_official(tmp_path / f"{name}.pth", tmp_path / "encoder.safetensors")
     assert not (tmp_path / "trace").exists()
-    with pytest.raises(MolclrError, match=r"There is no checkpoint '.*i\.pth'"):
+    with pytest.raises(MolclrError, match=r"The checkpoint '.*i\.pth' does not exist"):
         import_official(tmp_path / "i.pth", tmp_path / "encoder.safetensors")
 
 

@@ -81,17 +81,17 @@ def test_from_python(pretrained):
     encoder = molclr.Encoder.load(pretrained, encoder_class=GAT)
     assert repr(encoder) == "<GAT of 2 x 16, h of 24 numbers>"
     assert encoder.embed(["CCO"]).shape == (1, 24)
-    with pytest.raises(MolclrError, match="holds the weights of another network"):
+    with pytest.raises(MolclrError, match="do not fit the network"):
         molclr.Encoder.load(pretrained, encoder_class="molclr.models.encoder:GIN")
 
 
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("gat", "There is no encoder 'gat'; take gin or gcn, or the path of a class"),
+        ("gat", "Unknown encoder 'gat'; choose gin or gcn, or give the path of your own class"),
         ("own_encoder:DMPNN", "the module 'own_encoder' has no 'DMPNN'"),
         ("own_encoders:GAT", "there is no module 'own_encoders'"),
-        ("own_encoder:no_module", r"makes no torch\.nn\.Module"),
+        ("own_encoder:no_module", r"does not return a torch\.nn\.Module"),
     ],
 )
 def test_what_is_no_encoder_is_an_error(corpus, tmp_path, capsys, name, message):

@@ -92,9 +92,9 @@ def test_what_is_no_model_or_no_table(trained, tmp_path):
     encoder = make_encoder("gin", SHAPE)
     save_encoder(tmp_path / "encoder.safetensors", encoder, encoder.state_dict(), None)
     table, output = FIXTURES / "freesolv.csv", tmp_path / "out" / "p.csv"
-    with pytest.raises(MolclrError, match=r"encoder\.safetensors' holds no fine-tuned model; give a model"):
+    with pytest.raises(MolclrError, match=r"encoder\.safetensors' is not a fine-tuned model; give a model"):
         predict(table, tmp_path / "encoder.safetensors", output, Compute())
-    with pytest.raises(MolclrError, match="There is no checkpoint"):
+    with pytest.raises(MolclrError, match=r"The checkpoint .* does not exist"):
         predict(table, tmp_path / "none.safetensors", output, Compute())
     with pytest.raises(MolclrError, match=r"no column 'SMILES'; .* Name yours with --smiles-column\.$"):
         predict(table, trained / "model.safetensors", output, Compute(), "SMILES")
@@ -108,7 +108,7 @@ def test_what_a_run_predicted_stays(trained, capsys):
     before = (trained / "predictions.csv").read_bytes()
     model, output = str(trained / "model.safetensors"), str(trained / "predictions.csv")
     assert main(["predict", str(FIXTURES / "freesolv.csv"), "--model", model, "--output", output]) == 1
-    assert "belongs to the run that made the model" in capsys.readouterr().err
+    assert "is a file of the run that made the model" in capsys.readouterr().err
     assert (trained / "predictions.csv").read_bytes() == before
 
 

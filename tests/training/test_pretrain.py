@@ -34,6 +34,7 @@ def test_it_learns_and_leaves_what_it_promises(undisturbed):
     assert [row["epoch"] for row in history] == ["1", "2", "3"]
     assert float(history[-1]["train_loss"]) < float(history[0]["train_loss"])
     assert set(history[0]) >= {"step", "validation_loss", "contrastive_accuracy", "learning_rate"}
+    assert [float(history[-1][f"dead_channels_{layer}"]) for layer in (1, 2)] == pytest.approx([0, 0], abs=0.5)
     assert {path.name for path in undisturbed.iterdir()} == {*RESULTS, "kept"}
 
 
@@ -112,7 +113,7 @@ def test_a_learning_rate_that_is_too_high_is_an_error(corpus, tmp_path):
 
 def test_more_processes_than_molecules_in_a_batch_are_an_error(corpus, tmp_path, monkeypatch):
     monkeypatch.setattr(module, "processes", lambda: 33)
-    with pytest.raises(MolclrError, match="33 processes have too few molecules in a batch; use fewer"):
+    with pytest.raises(MolclrError, match="A batch has too few molecules for 33 processes; use fewer"):
         pretrain(corpus[1], tmp_path, "gin", SHAPE, SETTINGS)
 
 

@@ -23,7 +23,7 @@ def test_trials_are_the_points_of_the_ranges_each_once():
     assert trials[:10] == [propose(base, trial) for trial in range(10)]
     firsts = [trial.dropout for trial in trials[:48]]
     assert len(set(firsts)) == 4, "in random order"
-    with pytest.raises(MolclrError, match="192 settings to try, and no trial 192"):
+    with pytest.raises(MolclrError, match="Trial 192 does not exist: there are 192 settings to try"):
         propose(base, 192)
 
 

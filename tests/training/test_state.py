@@ -9,6 +9,7 @@ import time
 from threading import Thread
 
 import pytest
+import torch
 from forks import RESULTS, SETTINGS, SHAPE, in_forks, results_of
 
 from molclr import cli
@@ -143,7 +144,7 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(undisturbed, unfinish
     with pytest.raises(KeyboardInterrupt):  # once more, after a first new checkpoint: the damaged one must not be kept
         run_until(monkeypatch, corpus[1], unfinished, 2, interrupt)
     said = "missing" if how == "missing" else "damaged"
-    assert f"state.pt' is {said}; continuing from the one before, 'state.previous.pt'" in capsys.readouterr().err
+    assert f"state.pt' is {said}; continuing from the previous one, 'state.previous.pt'" in capsys.readouterr().err
     assert (unfinished / "state.previous.pt").read_bytes() == before
     pretrain(corpus[1], unfinished, "gin", SHAPE, SETTINGS)
     assert results_of(unfinished) == results_of(undisturbed)
@@ -153,13 +154,11 @@ def test_two_damaged_checkpoints_are_an_error_unless_told_to_begin_anew(undistur
     for name in ("state.pt", "state.previous.pt"):
         damage(unfinished / name, "truncated")
     before = [(unfinished / name).read_bytes() for name in ("state.pt", "state.previous.pt")]
-    with pytest.raises(
-        MolclrError, match=r"state\.pt' is damaged, and there is no whole one before it; restore a copy"
-    ):
+    with pytest.raises(MolclrError, match=r"state\.pt' is damaged, and there is no intact earlier one; restore a copy"):
         pretrain(corpus[1], unfinished, "gin", SHAPE, SETTINGS)
     pretrain(corpus[1], unfinished, "gin", SHAPE, SETTINGS, begin_anew=True)
     (kept,) = (unfinished / "kept").glob("unfinished-damaged-*")
-    assert f"it is kept in '{kept}', and a new one begins" in capsys.readouterr().err
+    assert f"it is moved to '{kept}', and a new run starts" in capsys.readouterr().err
     assert [(kept / name).read_bytes() for name in ("state.pt", "state.previous.pt")] == before
     assert results_of(unfinished) == results_of(undisturbed)
 
@@ -206,7 +205,7 @@ def run_until_full(patch, pretrain_, fill, *arguments):
 def test_another_configuration_does_not_continue_a_run(unfinished, corpus):
     other = SETTINGS.model_copy(update={"temperature": 0.5})
     with pytest.raises(
-        MolclrError, match=r"has temperature = 0\.1, now it is 0\.5; undo that change to continue it, or begin"
+        MolclrError, match=r"has temperature = 0\.1, now it is 0\.5; undo that change to continue it, or start"
     ):
         pretrain(corpus[1], unfinished, "gin", SHAPE, other)
     with pytest.raises(MolclrError, match="hidden_dim = 16, now it is 8"):
@@ -237,7 +236,7 @@ def test_told_so_it_begins_anew_and_keeps_the_unfinished_run(undisturbed, unfini
     other = SETTINGS.model_copy(update={"temperature": 0.5})
     pretrain(corpus[1], unfinished, "gin", SHAPE, other, begin_anew=True)
     (kept,) = (unfinished / "kept").glob("unfinished-*")
-    assert f"temperature = 0.1, now it is 0.5; it is kept in '{kept}', and a new one begins" in capsys.readouterr().err
+    assert f"temperature = 0.1, now it is 0.5; it is moved to '{kept}', and a new run starts" in capsys.readouterr().err
     fresh = tmp_path_factory.mktemp("fresh")
     pretrain(corpus[1], fresh, "gin", SHAPE, other)
     assert results_of(unfinished) == results_of(fresh)
@@ -271,7 +270,7 @@ def test_a_finished_run_outlives_the_next_and_is_taken_again(undisturbed, corpus
     with monkeypatch.context() as patch:
         forbid_training(patch)
         pretrain(corpus[1], folder, "gin", SHAPE, SETTINGS)
-    assert f"Nothing differs from the finished run in '{kept}': its files are taken" in capsys.readouterr().err
+    assert f"This run is already finished; its files are restored from '{kept}'" in capsys.readouterr().err
     assert results_of(folder) == results_of(undisturbed)
 
 
@@ -286,7 +285,7 @@ def test_a_damaged_copy_of_a_finished_run_is_not_taken(undisturbed, corpus, fini
     folder, kept = finished
     damage(kept / "encoder.safetensors", "one bit")
     pretrain(corpus[1], folder, "gin", SHAPE, SETTINGS)
-    assert f"The finished run in '{kept}' is damaged, so this one begins" in capsys.readouterr().err
+    assert f"The kept copy of this run in '{kept}' is damaged; training starts again" in capsys.readouterr().err
     assert results_of(folder) == results_of(kept) == results_of(undisturbed)
 
 
@@ -298,6 +297,13 @@ def test_a_run_names_what_decided_it(undisturbed):
     assert not {"gpus", "checkpoint_seconds", "results"} & identity.keys()
 
 
+def test_the_code_of_an_encoder_of_ones_own_decides(corpus):
+    found = kept_module.identity(corpus[1], "own_encoder:GAT", SHAPE, SETTINGS, torch.device("cpu"))
+    assert found["code"] == code_digest("molclr.training.pretrain", "own_encoder")
+    assert found["code"] != code_digest("molclr.training.pretrain")
+
+
+@pytest.mark.slow
 def test_an_unfinished_run_continues_on_other_threads(unfinished, corpus):
     pretrain(corpus[1], unfinished, "gin", SHAPE, SETTINGS.model_copy(update={"threads": 2}))
     assert json.loads((unfinished / "run.json").read_text())["identity"]["threads"] == 2

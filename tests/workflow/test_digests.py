@@ -5,9 +5,11 @@ import re
 import subprocess
 
 import pytest
+import yaml
 from paths import REPOSITORY
 from test_digest import INTERPRETERS
 
+from molclr.digest import code_digest
 from workflow import digests
 
 RULES = '''# What it makes.
@@ -44,6 +46,19 @@ def test_every_rule_that_runs_something_has_a_digest_of_its_code():
         run = [name for name, body in rules if re.search(r"^ *(shell|params):", body, re.MULTILINE)]
         assert [name for name, names in digests.code_of_rules(path) if names] == run
         assert path.read_text().count("code_digest(") == len(run)
+
+
+def test_the_code_of_an_encoder_of_ones_own_is_in_it(monkeypatch, tmp_path):
+    """Of that of params.yaml, which DVC has; no other configuration changes the file."""
+    assert digests.named_modules() == []
+    for name in ("Snakefile", "workflow", "molclr"):
+        (tmp_path / name).symlink_to(REPOSITORY / name)
+    (tmp_path / "params.yaml").write_text("encoder: {name: 'own_encoder:GAT', layers: 2}")
+    monkeypatch.setattr(digests, "REPOSITORY", tmp_path)
+    before, after = (yaml.safe_load(text) for text in (digests.CODE.read_text(), digests.code_yaml()))
+    own = code_digest("own_encoder")
+    for stage in before:
+        assert after[stage] == before[stage] | ({"own": own} if stage in ("pretrain", "finetune") else {})
 
 
 @pytest.mark.parametrize(

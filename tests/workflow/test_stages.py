@@ -186,15 +186,24 @@ def test_snakemake_and_dvc_read_one_configuration(monkeypatch, tmp_path):
             provenance.require_one_configuration()
 
 
-def test_a_table_of_ones_own_has_to_be_one_that_dvc_looks_at(monkeypatch, tmp_path):
+def test_files_of_ones_own_have_to_be_those_that_dvc_looks_at(monkeypatch, tmp_path):
+    """Tables, and the code of an encoder with what it imports."""
     monkeypatch.chdir(tmp_path)
     values = {"own_benchmarks": {"mine": {"table": "own/mine.csv"}}, "corpus": {"name": "zinc"}}
     Path("params.yaml").write_text(yaml.safe_dump(values))
     Path("dvc.yaml").write_text("stages: {data: {cmd: none}}")
-    with pytest.raises(provenance.ProvenanceError, match=r"own/mine\.csv\nAdd them to 'deps' of the stage 'data'"):
-        provenance.require_own_tables()
-    Path("dvc.yaml").write_text("stages: {data: {deps: [own/mine.csv]}}")
-    provenance.require_own_tables()
+    with pytest.raises(MolclrError, match=r"own/mine\.csv\nAdd them to 'deps' of the stage 'data'"):
+        provenance.require_own_files()
+    monkeypatch.setattr(provenance, "named_modules", lambda: ["mine.gat"])
+    monkeypatch.syspath_prepend(tmp_path)
+    Path("mine").mkdir()
+    Path("mine/gat.py").write_text("from mine import layers")
+    Path("mine/layers.py").touch()
+    Path("dvc.yaml").write_text("stages: {data: {deps: [own/mine.csv]}, code: {deps: [mine/gat.py]}}")
+    with pytest.raises(MolclrError, match=r"names:\n  mine/layers\.py\nAdd them to 'deps' of the stage 'code'"):
+        provenance.require_own_files()
+    Path("dvc.yaml").write_text("stages: {data: {deps: [own]}, code: {deps: [mine]}}")
+    provenance.require_own_files()
 
 
 def test_the_stages_of_dvc_are_known_where_snakemake_is_run_for_them():

@@ -179,7 +179,7 @@ def test_an_unfinished_pre_training_stops_the_workflow_until_a_key_says_to_begin
     snakemake(as_finished, "--unlock")
     short = ["--config", "pretrain={epochs: 1}"]
     output = snakemake(as_finished, target, *short, check=False)
-    assert "state.pt' has epochs = 200, now it is 1; undo that change to continue it, or begin anew" in output
+    assert "state.pt' has epochs = 200, now it is 1; undo that change to continue it, or start again" in output
     assert (folder / "state.pt").exists()
     snakemake(as_finished, target, *short, "run={begin_anew: true}")
     assert [path.name for path in folder.glob("kept/unfinished-*/state.pt")] == ["state.pt"]

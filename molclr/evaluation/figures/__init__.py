@@ -1,1 +1,1 @@
-"""The figures: each is drawn from files alone, so that it can be redrawn without training anything."""
+"""Figures, drawn from result files, so that they can be redrawn without training."""

@@ -1,4 +1,4 @@
-"""Our scores beside the paper's, one panel per benchmark."""
+"""Bar charts of our scores and the paper's, with one panel per benchmark."""
 
 from typing import Any
 
@@ -18,19 +18,21 @@ MOST_COLUMNS = 4
 
 @styled
 def benchmark_bars(classification_csv: AnyPath, regression_csv: AnyPath, png: AnyPath, svg: AnyPath) -> None:
-    """Draw mean ± standard deviation of each benchmark and model of the two result tables, and the paper's where confirmed.
+    """Draw the mean ± standard deviation of each benchmark and model of two result tables, and the paper's confirmed values.
 
     Raises MolclrError if both tables are empty.
     """
     tables = [read_csv(path, ["benchmark", "model", "mean", "std"]) for path in (classification_csv, regression_csv)]
     panels = [[panel for _, panel in table.groupby("benchmark", sort=False)] for table in tables]
     if not any(panels):
-        raise MolclrError(f"'{classification_csv}' and '{regression_csv}' are empty: there is no benchmark to draw.")
+        raise MolclrError(
+            f"'{classification_csv}' and '{regression_csv}' contain no benchmarks to draw; run a benchmark first."
+        )
     models = list(dict.fromkeys(pd.concat([table["model"] for table in tables])))
     models.sort(key=lambda model: list(COLOURS).index(model) if model in COLOURS else -1)
 
     columns = min(MOST_COLUMNS, max(map(len, panels)))
-    # Classification and regression do not share a line.
+    # Classification and regression have separate lines of panels.
     lines = [kind[start : start + columns] for kind in panels for start in range(0, len(kind), columns)]
     figure = Figure(figsize=(1.4 + 2.3 * columns, 0.6 + (1.0 + 0.27 * len(models)) * len(lines)))
     grid = figure.subplots(len(lines), columns, squeeze=False, sharey=True)
@@ -48,7 +50,7 @@ def benchmark_bars(classification_csv: AnyPath, regression_csv: AnyPath, png: An
 
 
 def _draw(axes: Axes, panel: pd.DataFrame) -> None:
-    """A benchmark: `panel` has one row per model, NaN where a model has no run. Our bar, and the paper's mark below it."""
+    """Draw our bars and the paper's markers of one benchmark. panel: one row per model, NaN where a model has no run."""
     places = np.arange(len(panel))
     ours, papers = places - 0.13, places + 0.27
     known = panel.dropna(subset="metric").iloc[0]
@@ -74,7 +76,7 @@ def _draw(axes: Axes, panel: pd.DataFrame) -> None:
 
 
 def _confirmed(table: pd.DataFrame) -> pd.DataFrame:
-    """The paper's mean and standard deviation, float64, NaN where they are not confirmed."""
+    """Return the paper's mean and standard deviation, float64, NaN where they are not confirmed."""
     check = table["paper_check"]
     return pd.DataFrame(
         {

@@ -1,4 +1,4 @@
-"""How pre-training went: losses, contrastive accuracy, learning rate."""
+"""Curves of pre-training: losses, contrastive accuracy, learning rate."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,12 +12,15 @@ from molclr.errors import MolclrError
 from molclr.evaluation.figures.style import COLOURS, INK, AnyPath, read_csv, save, styled
 
 MOST_MARKERS = 25
-"""Epochs up to which each is marked by a dot."""
+"""Largest number of epochs for which each is marked by a dot."""
 
 
 @styled
 def pretraining_curves(histories: Sequence[Path], png: AnyPath, svg: AnyPath) -> None:
-    """Draw histories, each in a folder called as its encoder. Raises MolclrError if one is none or has no epoch yet."""
+    """Draw history.csv files, each in a folder with the name of its encoder.
+
+    Raises MolclrError for another file and for a history without epochs.
+    """
     figure = Figure(figsize=(8, 2.7))
     losses, accuracy, rate = figure.subplots(1, 3)
     handles = []
@@ -25,7 +28,7 @@ def pretraining_curves(histories: Sequence[Path], png: AnyPath, svg: AnyPath) ->
         label = f"MolCLR_{path.parent.name.upper()}"
         history = read_csv(path, ["epoch", "train_loss", "validation_loss", "contrastive_accuracy", "learning_rate"])
         if history.empty:
-            raise MolclrError(f"'{path}' has no epoch to draw; pre-train first.")
+            raise MolclrError(f"'{path}' has no epochs to draw; pre-train first.")
         epoch = history["epoch"]
         markers = "o" if len(history) <= MOST_MARKERS else ""
         look: dict[str, Any] = {
@@ -37,7 +40,7 @@ def pretraining_curves(histories: Sequence[Path], png: AnyPath, svg: AnyPath) ->
         losses.plot(epoch, history["train_loss"], **look, linestyle="--")
         losses.plot(epoch, history["validation_loss"], **look)
         accuracy.plot(epoch, 100 * history["contrastive_accuracy"], **look)
-        # Encoders mostly share a schedule: narrower lines on wider ones show them all.
+        # Encoders often have the same schedule, so later lines are narrower and all stay visible.
         rate.plot(
             epoch, history["learning_rate"], color=COLOURS.get(label, "0.6"), linewidth=1.4 * (len(histories) - place)
         )

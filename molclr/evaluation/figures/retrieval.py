@@ -1,4 +1,4 @@
-"""What the representation takes for similar: a molecule and its nearest neighbours."""
+"""A query molecule and its nearest neighbours in the representation."""
 
 import io
 import math
@@ -20,12 +20,12 @@ from molclr.evaluation.figures.style import DOTS_PER_INCH, INK, AnyPath, save, s
 
 COLUMNS = 4
 PANEL = (2.0, 1.5)
-"""Inches of a drawn molecule: width, height."""
+"""Width and height of a drawn molecule, inches."""
 
 
 @dataclass(frozen=True)
 class Similarity:
-    """How similar a molecule is to the query, by the representation and by two fingerprints (Tanimoto)."""
+    """Similarity of a molecule to the query: cosine of the representation, and Tanimoto similarity of two fingerprints."""
 
     cosine: float
     ecfp4: float
@@ -36,8 +36,8 @@ class Similarity:
 def retrieval(embeddings: AnyPath, png: AnyPath, svg: AnyPath, neighbours: int, query: int | None = None) -> None:
     """Draw a query molecule of the parquet `embeddings` and its nearest neighbours by cosine.
 
-    `query` is a raw row number; without it the first molecule is asked about: it has not been chosen for its looks.
-    Raises MolclrError if it is not in the file, or if there is no other molecule.
+    query: raw row number; by default the first molecule. Raises MolclrError if it is not in the file, or if there is no other
+    molecule.
     """
     molecules = read_embeddings(embeddings, at_least=2)
     asked = 0 if query is None else position(molecules, query)
@@ -47,7 +47,7 @@ def retrieval(embeddings: AnyPath, png: AnyPath, svg: AnyPath, neighbours: int, 
 
     lines = math.ceil(len(found) / COLUMNS)
     columns = 1 + min(COLUMNS, len(found))
-    # The text below the query has three lines more than those of its neighbours.
+    # The text below the query has three more lines than the texts below the neighbours.
     figure = Figure(figsize=(PANEL[0] * columns + 0.4, (PANEL[1] + 0.5) * lines + (0.3 if lines > 1 else 0.9)))
     grid = figure.add_gridspec(lines, columns)
     axes = figure.add_subplot(grid[:, 0])
@@ -62,21 +62,21 @@ def retrieval(embeddings: AnyPath, png: AnyPath, svg: AnyPath, neighbours: int, 
 
 
 def position(molecules: Embeddings, row: int) -> int:
-    """Where the molecule of raw row number `row` stands. Raises MolclrError if it is not there."""
+    """Find the position of the molecule with the raw row number `row`. Raises MolclrError if there is none."""
     found = np.flatnonzero(molecules.rows == row)
     if not len(found):
-        raise MolclrError(f"Row {row} is not among the {len(molecules.rows)} embedded molecules; ask about another.")
+        raise MolclrError(f"Row {row} is not among the {len(molecules.rows)} embedded molecules; choose another row.")
     return int(found[0])
 
 
 def nearest_neighbours(vectors: np.ndarray, query: int, count: int) -> np.ndarray:
-    """Positions of the `count` vectors with the highest cosine to vector `query`, itself left out, best first."""
+    """Find the positions of the `count` vectors with the highest cosine to vector `query`, without itself, best first."""
     found, _ = next(nearest(vectors[[query]], vectors, count + 1))
     return found[found != query][:count]
 
 
 def compare(molecules: Embeddings, query: int) -> list[Similarity]:
-    """The similarity of each molecule to the molecule at position `query`."""
+    """Compute the similarity of each molecule to the molecule at position `query`."""
     parsed = [read_molecule(smiles) for smiles in molecules.smiles]
     morgan, paths = ecfp4(parsed[query]), rdkit_fingerprint(parsed[query])
     return [
@@ -90,13 +90,13 @@ def _text(similarity: Similarity) -> str:
 
 
 def _mean_text(others: list[Similarity]) -> str:
-    """What a neighbour drawn at random would show on average."""
+    """Format the mean similarity of all other molecules."""
     mean = Similarity(*np.mean([(other.cosine, other.ecfp4, other.rdkit) for other in others], axis=0))
     return f"\nmean of all {len(others):,} others:\n{_text(mean)}"
 
 
 def _draw(axes: Axes, smiles: str, text: str) -> None:
-    """The structure of a molecule with `text` below it."""
+    """Draw the structure of a molecule with `text` below it."""
     width, height = (round(inches * DOTS_PER_INCH) for inches in PANEL)
     canvas = rdMolDraw2D.MolDraw2DCairo(width, height)
     options = canvas.drawOptions()

@@ -1,4 +1,4 @@
-"""How all figures look, and how they are written: the same input gives the same bytes."""
+"""Style and output of all figures. The same input gives the same bytes."""
 
 from os import PathLike
 
@@ -13,10 +13,10 @@ from molclr.files import replacing
 AnyPath = str | PathLike[str]
 
 PALETTE = seaborn.color_palette("colorblind")
-"""Colours that the colour-blind tell apart (seaborn, after Wong, 2011)."""
+"""Colour-blind safe colours (seaborn, after Wong, 2011)."""
 
 _BLUE, _ORANGE, _GREEN, _PINK = PALETTE[0], PALETTE[1], PALETTE[2], PALETTE[4]
-# An encoder has one hue: full when it is pre-trained, light when it starts from scratch.
+# Each encoder has one hue, which is saturated for the pre-trained model and light for the model from scratch.
 COLOURS = {
     "RF": _GREEN,
     "SVM": _PINK,
@@ -29,9 +29,9 @@ COLOURS = {
 INK = "0.15"
 
 DOTS_PER_INCH = 200
-"""Of the PNG, and of images within the SVG."""
+"""Resolution of the PNG, and of images in the SVG."""
 
-# A Figure made without pyplot has no window and no backend to choose: it draws with Agg wherever it runs.
+# A Figure made without pyplot has no window and always draws with Agg.
 styled = matplotlib.rc_context(
     {
         **seaborn.axes_style("ticks"),
@@ -48,11 +48,11 @@ styled = matplotlib.rc_context(
         "svg.hashsalt": "molclr",
     }
 )
-"""Decorator of a function that draws and saves a figure."""
+"""Decorator for functions that draw and save a figure."""
 
 
 def save(figure: Figure, png: AnyPath, svg: AnyPath) -> None:
-    """Write `figure` twice, without the date and version that would make equal figures differ."""
+    """Write `figure` as PNG and SVG, without date and version, so that equal figures give equal files."""
     with replacing(png) as temporary:
         figure.savefig(temporary, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None})
     with replacing(svg) as temporary:
@@ -60,15 +60,15 @@ def save(figure: Figure, png: AnyPath, svg: AnyPath) -> None:
 
 
 def read_csv(path: AnyPath, columns: list[str]) -> pd.DataFrame:
-    """Read a table that a figure shows. Raises MolclrError if it is missing or has not these columns."""
+    """Read a table for a figure. Raises MolclrError if it is missing or lacks one of `columns`."""
     try:
         table = pd.read_csv(path)
     except FileNotFoundError:
-        raise MolclrError(f"There is no '{path}' to draw.") from None
+        raise MolclrError(f"'{path}' does not exist; give a table to draw.") from None
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError):
         table = pd.DataFrame()
     if not {*columns} <= {*table.columns}:
         raise MolclrError(
-            f"'{path}' is not a table with the columns {', '.join(columns)}; give the file that a step made."
+            f"'{path}' is not a table with the columns {', '.join(columns)}; give the output of a molclr command."
         )
     return table

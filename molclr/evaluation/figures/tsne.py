@@ -1,4 +1,4 @@
-"""A map of the representation: molecules that lie close in it lie close on the page."""
+"""t-SNE maps of the representation."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ PERPLEXITY = 30.0
 
 @dataclass(frozen=True)
 class Property:
-    """A property of a molecule, computed by RDKit."""
+    """A molecular property, computed by RDKit."""
 
     label: str
     of: Callable[[Chem.Mol], float]
@@ -40,10 +40,10 @@ PROPERTIES = {
 def tsne(embeddings: AnyPath, png: AnyPath, svg: AnyPath, property: str, seed: int = 0) -> None:
     """Draw a t-SNE of the molecules in the parquet `embeddings`, coloured by one of PROPERTIES.
 
-    Raises MolclrError if there are fewer than four molecules, or for a property that is not one of them.
+    Raises MolclrError for fewer than four molecules and for an unknown property.
     """
     if property not in PROPERTIES:
-        raise MolclrError(f"There is no property '{property}' to colour by; there are {', '.join(PROPERTIES)}.")
+        raise MolclrError(f"Unknown property '{property}'; choose one of {', '.join(PROPERTIES)}.")
     molecules = read_embeddings(embeddings, at_least=4)
     chosen = PROPERTIES[property]
     values = np.array([chosen.of(read_molecule(smiles)) for smiles in molecules.smiles])
@@ -51,7 +51,7 @@ def tsne(embeddings: AnyPath, png: AnyPath, svg: AnyPath, property: str, seed: i
 
     figure = Figure(figsize=(6, 4.6))
     axes = figure.subplots()
-    # The few extreme molecules would take most of the colours for themselves.
+    # Without this, a few extreme values would use most of the colour range.
     low, high = np.percentile(values, [2, 98])
     across, up = places.T
     points = axes.scatter(across, up, c=values, cmap="viridis", vmin=low, vmax=high, s=8, linewidths=0)
@@ -65,9 +65,9 @@ def tsne(embeddings: AnyPath, png: AnyPath, svg: AnyPath, property: str, seed: i
 
 
 def project(vectors: np.ndarray, seed: int) -> np.ndarray:
-    """t-SNE by cosine distance, as the loss of pre-training compares: (n, embedding_dim) to float32 (n, 2).
+    """Compute a t-SNE by cosine distance, like the pre-training loss: (n, embedding_dim) to float32 (n, 2).
 
-    On one thread: the sums of several come in any order, and t-SNE amplifies the last digit.
+    Runs on one thread, because several threads add in a varying order and t-SNE amplifies rounding errors.
     """
     perplexity = min(PERPLEXITY, (len(vectors) - 1) / 3)
     with threadpool_limits(1):

@@ -1,4 +1,4 @@
-"""GIN and GCN computed faster: the same values and gradients as `molclr.models.encoder`, the definition.
+"""Faster implementations of GIN and GCN with the same values and gradients as the definition, `molclr.models.encoder`.
 
 `encoder` is for CPUs; `slots` and `slot_views` are for GPUs.
 """

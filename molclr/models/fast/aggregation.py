@@ -1,4 +1,4 @@
-"""Sums over neighbours as products with sparse matrices, from the rows of one layer to those of the next."""
+"""Aggregation over neighbours as products with sparse matrices, from the rows of one layer to those of the next."""
 
 import warnings
 from typing import Any
@@ -10,39 +10,39 @@ from torch import Tensor
 from molclr.models.encoder import BOND_DIRECTIONS, BOND_TYPES, SELF_LOOP
 from molclr.models.fast.classes import Classes, distinct_atoms, refinements
 
-# What is used of it, the product with a dense matrix, has been stable for years.
+# Only the product with a dense matrix is used here, which has been stable for years.
 warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta state")
 
 
 class SparseMap:
-    """A sparse matrix that needs no gradient, for products with dense ones."""
+    """A constant sparse matrix that can be multiplied by dense matrices."""
 
     def __init__(self, rows: Tensor, columns: Tensor, weight: Tensor, shape: tuple[int, int], symmetric: bool) -> None:
-        """rows, ascending, and columns: int64 (num_entries,); weight: float (num_entries,). Equal entries add up."""
+        """rows, ascending, and columns: int64 (num_entries,); weight: float (num_entries,). Repeated entries are summed."""
         self.matrix = self.transposed = _csr(rows, columns, weight, shape)
         if not symmetric:
             order = columns.argsort(stable=True)
             self.transposed = _csr(columns[order], rows[order], weight[order], (shape[1], shape[0]))
 
     def __call__(self, x: Tensor, term: Tensor | None = None) -> Tensor:
-        """The product with x, float (shape[1], channels), plus `term`: both float (shape[0], channels)."""
+        """Multiply by x, float (shape[1], channels), and add `term`, float (shape[0], channels) like the result."""
         return _Product.apply(self, x, term)
 
 
 def _csr(rows: Tensor, columns: Tensor, weight: Tensor, shape: tuple[int, int]) -> Tensor:
     begin = F.pad(torch.bincount(rows, minlength=shape[0]).cumsum(0), (1, 0))
-    # Columns may be unordered and repeated, which the product does not mind and the check would.
+    # Columns may be unsorted and repeated: the product allows this, the check of invariants does not.
     return torch.sparse_csr_tensor(begin, columns, weight, shape, check_invariants=False)
 
 
 class _Product(torch.autograd.Function):
-    """A SparseMap times a dense matrix."""
+    """The product of a SparseMap and a dense matrix."""
 
     @staticmethod
     def forward(ctx: Any, sparse: SparseMap, x: Tensor, term: Tensor | None) -> Tensor:
         ctx.sparse = sparse
         matrix = sparse.matrix
-        with torch.autocast(x.device.type, enabled=False):  # There is no sparse product in bfloat16.
+        with torch.autocast(x.device.type, enabled=False):  # PyTorch has no sparse product in bfloat16.
             if term is None:
                 return matrix @ x.to(matrix.dtype)
             return torch.addmm(term.to(matrix.dtype), matrix, x.to(matrix.dtype))
@@ -55,15 +55,15 @@ class _Product(torch.autograd.Function):
 
 
 class Aggregation:
-    """What the bonds of a batch contribute to one layer, from a row for each class `before` to one for each class `after`.
+    """The aggregation of one layer, from one row per class `before` to one row per class `after`.
 
-    sum: weighted sums over each atom's neighbours and itself, rows before to rows after.
-    bond_counts: float (rows after, BOND_TYPES + BOND_DIRECTIONS), how many of an atom's bonds (self-loop included) have each
-    type and each direction. The sum of bond embeddings over the neighbours is this times the embedding tables.
+    sum: weighted sums over the neighbours of each atom and the atom itself, from the rows before to the rows after.
+    bond_counts: float (rows after, BOND_TYPES + BOND_DIRECTIONS), the weighted number of bonds (with the self-loop) of each
+    type and each direction. The sum of bond embeddings over the neighbours is the product of this and the embedding table.
     """
 
     def __init__(self, edges: "Edges", before: Classes, after: Classes) -> None:
-        """Atoms of one class `after` need neighbours of the same classes `before`."""
+        """Atoms of one class in `after` must have neighbours of the same classes in `before`."""
         self.before, self.after = before, after
         of_first = after.first[after.of_atom[edges.target]] == edges.target
         rows, columns = after.of_atom[edges.target[of_first]], before.of_atom[edges.source[of_first]]
@@ -75,12 +75,12 @@ class Aggregation:
 
     @property
     def widens(self) -> bool:
-        """Are there more rows after than before?"""
+        """Whether there are more rows after the layer than before."""
         return len(self.after.first) > len(self.before.first)
 
 
 class Edges:
-    """The bonds of one batch in both directions and a self-loop for every atom, in the order of their targets.
+    """The bonds of a batch in both directions and a self-loop for every atom, sorted by target.
 
     weight: float (num_edges,). bond_counts: float (num_atoms, BOND_TYPES + BOND_DIRECTIONS), see Aggregation.
     """
@@ -88,7 +88,8 @@ class Edges:
     def __init__(self, x: Tensor, edge_index: Tensor, edge_attr: Tensor, normalize: bool, dtype: torch.dtype) -> None:
         """x, edge_index, edge_attr: see molclr.batch.GraphBatch.
 
-        With `normalize`, an edge counts 1 / sqrt(d_i d_j) with degrees d that include the self-loop (Kipf & Welling, 2017).
+        With `normalize`, an edge has the weight 1 / sqrt(d_i d_j), where the degrees d include the self-loop (Kipf & Welling,
+        2017); otherwise 1.
         """
         num_atoms, device = len(x), x.device
         loops = torch.arange(num_atoms, device=device)
@@ -105,7 +106,7 @@ class Edges:
         self.weight = torch.ones(len(order), device=device, dtype=dtype)
         if normalize:
             degree = torch.bincount(target, minlength=num_atoms)
-            self.features += degree << 32  # Neighbours are seen through their degrees.
+            self.features += degree << 32  # Weights depend on degrees, so classes do too.
             scale = degree.to(dtype).rsqrt()
             self.weight = scale[self.target] * scale[self.source]
 
@@ -117,9 +118,9 @@ class Edges:
 
 
 def aggregations(edges: Edges, layers: int, shared: int) -> list[Aggregation]:
-    """The aggregation of each of `layers` layers, the first `shared` of them by classes of atoms where that is worthwhile.
+    """Return the aggregation of each layer; the first `shared` layers use Weisfeiler-Lehman classes where that is faster.
 
-    A layer takes a row for each class that the one before gave, and behind the shared ones a row for each atom.
+    The input of these layers has one row per class of the layer before, and the input of later layers one row per atom.
     """
     rows = [edges.atoms] * (layers + 1)
     if shared:
@@ -134,7 +135,7 @@ def aggregations(edges: Edges, layers: int, shared: int) -> list[Aggregation]:
 
 
 def pooling(batch: Tensor, num_graphs: int, classes: Classes, dtype: torch.dtype) -> SparseMap:
-    """The mean over the atoms of each graph, from a row for each of the `classes` to a row for each graph.
+    """Return the mean over the atoms of each graph as a map from one row per class to one row per graph.
 
     batch: int64 (num_atoms,), ascending, the graph of each atom.
     """

@@ -1,8 +1,8 @@
-"""Weisfeiler-Lehman classes: atoms with the same surroundings have the same vector, which is computed once.
+"""Weisfeiler-Lehman classes of atoms, which have the same vectors in a message-passing network.
 
-After layer l an atom's vector depends on nothing but its bonds and neighbours up to l bonds away, so atoms of one
-Weisfeiler-Lehman class of depth l have the same one (Shervashidze et al., JMLR 2011; Xu et al., ICLR 2019, lemma 2). A layer
-works on matrices with a row for each class, and batch norm weights the rows with the numbers of their atoms.
+After layer l the vector of an atom depends only on its neighbourhood up to l bonds away, so all atoms of one
+Weisfeiler-Lehman class of depth l have the same vector (Shervashidze et al., JMLR 2011; Xu et al., ICLR 2019, lemma 2). It is
+computed once: a layer works on matrices with one row per class, and batch norm weights each row by its number of atoms.
 """
 
 from typing import NamedTuple
@@ -14,14 +14,14 @@ from torch import Tensor
 from molclr.hashing import hash64
 
 WORTHWHILE = 0.85
-"""Fraction of distinct atoms up to which a layer is computed by classes; beyond, finding them costs more than they spare."""
+"""Largest number of classes per atom for which a layer uses classes. Above, finding them takes longer than they save."""
 
 
 class Classes(NamedTuple):
-    """Atoms in classes, which are numbered by their first atoms.
+    """A partition of atoms into classes, numbered in the order of their first atoms.
 
     of_atom: int64 (num_atoms,), the class of each atom. first: int64 (num_classes,), ascending, the first atom of each class.
-    sizes: int64 (num_classes,), its number of atoms; None if every atom is a class of its own.
+    sizes: int64 (num_classes,), the number of atoms of each class; None if each class has one atom.
     """
 
     of_atom: Tensor
@@ -30,29 +30,30 @@ class Classes(NamedTuple):
 
     @property
     def all_distinct(self) -> bool:
-        """Is every atom a class of its own?"""
+        """Whether each class has one atom."""
         return self.sizes is None
 
     def each_atom(self, h: Tensor) -> Tensor:
-        """h, float (num_classes, channels), as a row for each atom."""
-        # Indexing would give the same; on several threads its backward pass adds in any order.
+        """Expand h, float (num_classes, channels), to one row per atom."""
+        # Indexing gives the same values, but its backward pass on several threads adds in a varying order.
         return h if self.all_distinct else F.embedding(self.of_atom, h)
 
 
 def distinct_atoms(num_atoms: int, device: torch.device) -> Classes:
-    """Every atom in a class of its own."""
+    """Return the partition in which each class has one atom."""
     atoms = torch.arange(num_atoms, device=device)
     return Classes(atoms, atoms, None)
 
 
 def refinements(features: Tensor, source: Tensor, target: Tensor, bond: Tensor, depth: int) -> list[Classes]:
-    """Classes of depth 0 to `depth` of atoms with `features`, int64 (num_atoms,), for `source` to `target` edges of kind `bond`.
+    """Compute the Weisfeiler-Lehman classes of depth 0 to `depth`.
 
-    Edges include the self-loops, whose kind no bond has. The list ends before the first depth with more than WORTHWHILE
-    times num_atoms classes: deeper ones have even more.
+    features: int64 (num_atoms,). source, target, bond: int64 (num_edges,), the atoms and the kind of each edge; the edges
+    include self-loops, whose kind differs from those of bonds. The list ends before the first depth with more than WORTHWHILE
+    * num_atoms classes, because the number of classes grows with depth.
     """
-    # A class is known by 64 bits, and a collision would go unnoticed. Two of 12,000 well-mixed hashes collide with a
-    # probability of 4e-12; in all steps of the paper's pre-training, fifty epochs of ten million molecules, of 4e-5.
+    # Classes are identified by 64-bit hashes, and collisions are not detected. Among 12,000 well-mixed hashes the probability of
+    # a collision is 4e-12, and in all steps of the paper's pre-training (fifty epochs of ten million molecules) 4e-5.
     hashes, found = hash64(features), list[Classes]()
     code = hash64(bond + (1 << 32))
     while len(found) <= depth:
@@ -65,7 +66,7 @@ def refinements(features: Tensor, source: Tensor, target: Tensor, bond: Tensor, 
 
 
 def _classes(hashes: Tensor) -> Classes:
-    """Atoms with equal hashes, int64 (num_atoms,), in one class."""
+    """Put atoms with equal hashes, int64 (num_atoms,), into one class."""
     ordered, order = hashes.sort(stable=True)
     begins = F.pad(ordered[1:] != ordered[:-1], (1, 0), value=True)
     leader = torch.empty_like(order)

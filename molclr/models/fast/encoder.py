@@ -1,7 +1,7 @@
-"""GIN and GCN as sparse and dense products, with one row for all atoms that have the same vector.
+"""GIN and GCN as sparse and dense matrix products, with one row for all atoms that have the same vector.
 
-Neighbours are summed by a sparse product with the adjacency matrix, bond embeddings by a product of counts with their table
-(e_ij enters linearly), and a vector that several atoms share is computed once (molclr.models.fast.classes).
+The sum over neighbours is a sparse product with the adjacency matrix, and the sum of bond embeddings is a product of bond counts
+and the embedding table, because e_ij enters linearly. Equal vectors are computed once (molclr.models.fast.classes).
 """
 
 from collections.abc import Callable
@@ -15,13 +15,13 @@ from molclr.models.encoder import GCN, GIN, Encoder, GCNLayer, GINLayer
 from molclr.models.fast.aggregation import Aggregation, Edges, aggregations, pooling
 
 NARROW = 128
-"""Channels of an atom below which a vector is computed sooner than it is known to be another's too."""
+"""Number of channels below which computing all vectors is faster than finding the equal ones."""
 
 
 def gin_layer(layer: GINLayer, h: Tensor, aggregation: Aggregation) -> Tensor:
-    """GINLayer. h: float (rows before, hidden_dim) of `aggregation`. Returns float (rows after, hidden_dim)."""
+    """Compute a GINLayer. h: float (rows before, hidden_dim) of `aggregation`. Returns float (rows after, hidden_dim)."""
     first, second = cast(nn.Linear, layer.mlp[0]), layer.mlp[2]
-    if aggregation.widens:  # A product commutes with the sum; it is cheaper with fewer rows.
+    if aggregation.widens:  # The linear map commutes with the sum; it is cheaper with fewer rows.
         bonds = aggregation.bond_counts @ F.linear(layer.bond_embedding, first.weight)
         hidden = aggregation.sum(F.linear(h, first.weight), bonds + first.bias)
     else:
@@ -30,7 +30,7 @@ def gin_layer(layer: GINLayer, h: Tensor, aggregation: Aggregation) -> Tensor:
 
 
 def gcn_layer(layer: GCNLayer, h: Tensor, aggregation: Aggregation) -> Tensor:
-    """GCNLayer. h: float (rows before, hidden_dim) of `aggregation`. Returns float (rows after, hidden_dim)."""
+    """Compute a GCNLayer. h: float (rows before, hidden_dim) of `aggregation`. Returns float (rows after, hidden_dim)."""
     bonds = aggregation.bond_counts @ layer.bond_embedding + layer.linear.bias
     return aggregation.sum(F.linear(h, layer.linear.weight), bonds)
 
@@ -39,9 +39,10 @@ LAYERS: dict[type[nn.Module], Callable[[Any, Tensor, Aggregation], Tensor]] = {G
 
 
 class FastEncoder(Encoder):
-    """An encoder that does on a CPU what its definition does, but sooner; on another device it is the definition.
+    """An encoder with a faster forward pass on CPUs; on other devices it runs the definition.
 
-    Gradients are right only if every bond is there in both directions: the adjacency matrix is taken for its own transpose.
+    Every bond must be present in both directions; otherwise gradients are wrong, because the adjacency matrix is used as its own
+    transpose.
     """
 
     def forward(
@@ -70,17 +71,18 @@ class FastEncoder(Encoder):
 
 
 class FastGIN(FastEncoder, GIN):
-    """GIN."""
+    """GIN with the faster forward pass."""
 
 
 class FastGCN(FastEncoder, GCN):
-    """GCN."""
+    """GCN with the faster forward pass."""
 
 
 def dropout(h: Tensor, ratio: float) -> Tensor:
-    """Set a random `ratio` of h to zero, to 1/65536, and scale up the rest, as F.dropout does.
+    """Set a random fraction `ratio` of h, rounded to 1/65536, to zero and scale up the rest, like F.dropout.
 
-    On a CPU that spends more time on its random numbers than on a graph convolution of 32 molecules; 16 bits each do.
+    16 random bits per number make this faster: on a CPU, F.dropout spends more time on random numbers than a graph convolution of
+    32 molecules takes.
     """
     if ratio == 0:
         return h

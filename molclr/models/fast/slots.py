@@ -1,9 +1,9 @@
 """GIN and GCN on neighbour slots: the same networks with static shapes, for GPUs.
 
-A GPU reaches its speed when no step asks it for a number and no kernel waits for memory. So each atom has a fixed number of
-slots for its neighbours, a batch is padded to a capacity that follows from the corpus, channels are padded to a multiple of
-`CHANNEL_MULTIPLE`, and message passing is a sum of gathers, which a compiler fuses with what surrounds it. Padding carries no
-weight, so nothing but rounding differs from `molclr.models.encoder`, the definition (tested in tests/models/fast/test_slots.py).
+Static shapes let a GPU run without synchronization and with fused kernels. Each atom has a fixed number of slots for its
+neighbours, a batch is padded to a capacity that follows from the corpus, channels are padded to a multiple of
+`CHANNEL_MULTIPLE`, and message passing is a sum of gathers, which a compiler fuses with the operations around it. Padding has
+weight zero, so results equal those of the definition, `molclr.models.encoder`, up to rounding (tests/models/fast/test_slots.py).
 """
 
 from collections.abc import Callable, Iterable
@@ -31,10 +31,10 @@ from molclr.models.encoder import (
 from molclr.models.fast.encoder import FastGCN, FastGIN
 
 SLOTS = 4
-"""Neighbours of an atom that have a slot in the main table; organic molecules hardly ever have an atom with more."""
+"""Slots per atom in the main table; atoms with more neighbours are rare in organic molecules."""
 ROW_MULTIPLE = 128
 CHANNEL_MULTIPLE = 32
-"""In bfloat16, products of 300 channels run at a third of the rate of 304 or 320: their rows are no multiple of 16 bytes."""
+"""In bfloat16, products with 300 channels, whose rows are not multiples of 16 bytes, run at a third of the rate of 304 or 320."""
 ATOM_FEATURES = 128
 """Columns of the one-hot atom features: ATOM_TYPES + CHIRALITY_TAGS, padded."""
 
@@ -54,12 +54,12 @@ class SlotBonds(NamedTuple):
 
 
 class SlotBatch(NamedTuple):
-    """A padded batch: B molecules with at most A atoms and M bonds in all.
+    """A padded batch of B molecules with at most A atoms and M bonds in total.
 
     atoms: int64 (A, 2), atomic number - 1 and chirality tag. molecule: int64 (A,), ascending; B for padding. place: int64 (A,),
-    number of the atom in its molecule. bonds: slots of every atom. wide: further slots of the atoms that have more neighbours
-    than SLOTS, padded with empty rows. bond_molecule, bond_place: int64 (M,), likewise. rows: int64 (B,), position of each
-    molecule in the corpus. atom_counts, bond_counts: int64 (B,).
+    index of the atom in its molecule. bonds: slots of all atoms. wide: further slots of atoms with more than SLOTS neighbours,
+    padded with empty rows. bond_molecule, bond_place: int64 (M,), like `molecule` and `place`, for bonds. rows: int64 (B,),
+    position of each molecule in the corpus. atom_counts, bond_counts: int64 (B,).
     """
 
     atoms: Tensor
@@ -74,12 +74,12 @@ class SlotBatch(NamedTuple):
     bond_counts: Tensor
 
     def to(self, device: torch.device) -> "SlotBatch":
-        """The same batch on `device`."""
+        """Copy the batch to `device`."""
         return map_tensors(self, lambda tensor: tensor.to(device, non_blocking=True))
 
 
 class Capacity(NamedTuple):
-    """Rows of a padded batch: atoms, bonds, and atoms with more neighbours than SLOTS."""
+    """Numbers of rows in a padded batch: atoms, bonds, and atoms with more than SLOTS neighbours."""
 
     atoms: int
     bonds: int
@@ -90,13 +90,13 @@ class SlotTables:
     """The graphs of a corpus in slots, on one device: 2 + 5 * SLOTS bytes per atom and 24 per molecule.
 
     atoms: uint8 (num_atoms, 2). offset: int16 (num_atoms, SLOTS), index of the neighbour minus the atom's own; 0 for an empty
-    slot. kind: uint8 (num_atoms, SLOTS). bond: int16 (num_atoms, SLOTS), number of the bond in its molecule. wide_*: the same
-    for the atoms `wide_atom`, int64 (num_wide,), with as many slots as the highest degree asks for beyond SLOTS.
+    slot. kind: uint8 (num_atoms, SLOTS). bond: int16 (num_atoms, SLOTS), index of the bond in its molecule. wide_*: the same for
+    the atoms `wide_atom`, int64 (num_wide,), with highest degree - SLOTS slots.
     atom_first, bond_first, wide_first: int64 (num_molecules + 1,).
     """
 
     def __init__(self, parts: Iterable[dict[str, np.ndarray]], device: torch.device) -> None:
-        """Build from parts of a graph store, as `molclr.data.store.write_store` takes them."""
+        """Build from the parts of a graph store; see `molclr.data.store.write_store`."""
         built = [_slots_of(part, device) for part in parts]
         degree = max((part["wide_offset"].shape[1] for part in built), default=0)
         firsts = {name: [torch.zeros(1, dtype=torch.int64, device=device)] for name in ("atom", "bond", "wide")}
@@ -107,7 +107,7 @@ class SlotTables:
             for name in ("wide_offset", "wide_kind", "wide_bond"):
                 part[name] = F.pad(part[name], (0, degree - part[name].shape[1]))
         self.atom_first, self.bond_first, self.wide_first = (torch.cat(ends) for ends in firsts.values())
-        # One array after the other, so that no more than one is there twice.
+        # Concatenate one array at a time, so that at most one exists twice.
         for name in ("atoms", "offset", "kind", "bond", "wide_atom", "wide_offset", "wide_kind", "wide_bond"):
             setattr(self, name, torch.cat([part.pop(name) for part in built]))
 
@@ -124,13 +124,13 @@ class SlotTables:
         return len(self.atom_first) - 1
 
     def counts(self) -> np.ndarray:
-        """Atoms, bonds and wide atoms of each molecule: int64 (num_molecules, 3)."""
+        """Count the atoms, bonds and wide atoms of each molecule: int64 (num_molecules, 3)."""
         return torch.stack([self.atom_first, self.bond_first, self.wide_first]).diff().T.cpu().numpy()
 
     def batch(self, rows: Tensor, capacity: Capacity) -> SlotBatch:
-        """The molecules at positions `rows`, int64 (B,), padded to `capacity`, which has to suffice; -1 is no molecule.
+        """Return the molecules at positions `rows`, int64 (B,), padded to `capacity`; -1 stands for no molecule.
 
-        Nothing here asks the device for a number. See `require_fit` for the check.
+        The capacity has to suffice; `require_fit` checks that, because this method does not synchronize with the device.
         """
         atom_first, atom_counts = _first_and_count(self.atom_first, rows)
         bond_first, bond_counts = _first_and_count(self.bond_first, rows)
@@ -175,10 +175,10 @@ class SlotTables:
 
 
 def capacity_of(counts: np.ndarray, batches: Iterable[np.ndarray]) -> Capacity:
-    """Rows that suffice for each of `batches`.
+    """Return the smallest capacity that suffices for all `batches`, rounded up to ROW_MULTIPLE.
 
-    counts: int64 (num_molecules, 3), see `SlotTables.counts`. batches: int64 (num_batches, B), positions of their molecules; -1
-    is no molecule.
+    counts: int64 (num_molecules, 3), see `SlotTables.counts`. batches: int64 (num_batches, B), positions of molecules; -1 stands
+    for no molecule.
     """
     largest = np.zeros(3, np.int64)
     for rows in batches:
@@ -188,14 +188,14 @@ def capacity_of(counts: np.ndarray, batches: Iterable[np.ndarray]) -> Capacity:
 
 
 def require_fit(counts: np.ndarray, rows: np.ndarray, capacity: Capacity) -> None:
-    """Raise ValueError if the molecules at `rows`, int64 (B,), need more than `capacity`: nothing is ever cut off."""
+    """Raise ValueError if the molecules at `rows`, int64 (B,), need more than `capacity`."""
     needed = Capacity(*counts[rows[rows >= 0]].sum(axis=0).tolist())
     if any(rows > most for rows, most in zip(needed, capacity, strict=True)):
-        raise ValueError(f"A batch needs {needed} and has {capacity}.")
+        raise ValueError(f"A batch needs {needed}, which exceeds {capacity}.")
 
 
 def can_represent(encoder: nn.Module) -> bool:
-    """Whether `represent` computes what the encoder does: only GIN and GCN, no class derived from them."""
+    """Return whether `represent` supports the encoder: GIN and GCN, but not classes derived from them."""
     return type(encoder) in (GIN, GCN, FastGIN, FastGCN)
 
 
@@ -208,11 +208,11 @@ def represent(
     dtype: torch.dtype,
     all_sum: Callable[[Tensor], Tensor] = lambda tensor: tensor,
 ) -> Tensor:
-    """Representation h of V views of a batch: float (V, B, embedding_dim), computed in `dtype`.
+    """Compute the representation h of V views of a batch in `dtype`: float (V, B, embedding_dim).
 
-    x: int64 (V, A, 2), atoms of each view. kept: bool (V, A, SLOTS) and wide_kept: bool (V, E, d), the bonds that a view has.
-    all_sum: the sum of a tensor over the processes that train together. Batch norm takes each view by itself. In training,
-    running statistics are updated with one view after the other.
+    x: int64 (V, A, 2), atoms of each view. kept: bool (V, A, SLOTS) and wide_kept: bool (V, E, d), the bonds of each view.
+    all_sum: sums a tensor over the processes of distributed training. Batch norm normalizes each view separately; in training,
+    the running statistics are updated view by view.
     """
     views, atoms = x.shape[:2]
     num_molecules = len(batch.rows)
@@ -236,12 +236,12 @@ def represent(
 
 
 def unchanged(batch: SlotBatch) -> tuple[Tensor, Tensor, Tensor]:
-    """The batch itself as its only view: x, kept and wide_kept, as `represent` takes them."""
+    """Return the batch without augmentation as a single view: the arguments x, kept and wide_kept of `represent`."""
     return batch.atoms.unsqueeze(0), batch.bonds.present.unsqueeze(0), batch.wide.present.unsqueeze(0)
 
 
 class _Links(NamedTuple):
-    """What the bonds of all views contribute to each layer; rows are the atoms of one view after the other.
+    """The weighted bonds of all views; the rows are the atoms of the first view, then those of the second, and so on.
 
     neighbour, weight: (rows, SLOTS); wide_atom: (E',); wide_neighbour, wide_weight: (E', d). self_weight: (rows, 1).
     bond_counts: (rows, BOND_TYPES + BOND_DIRECTIONS), weighted, self-loops included.
@@ -287,13 +287,13 @@ def _links(encoder: Encoder, batch: SlotBatch, kept: Tensor, wide_kept: Tensor, 
 
 
 def _count_kinds(kind: Tensor, weight: Tensor, columns: Tensor) -> Tensor:
-    """Weighted numbers of an atom's bonds of each type and each direction: float (rows, BOND_TYPES + BOND_DIRECTIONS)."""
+    """Sum the weights of each atom's bonds by type and by direction: float (rows, BOND_TYPES + BOND_DIRECTIONS)."""
     bond_type, direction = (kind // BOND_DIRECTIONS)[..., None], (kind % BOND_DIRECTIONS + BOND_TYPES)[..., None]
     return (((bond_type == columns) | (direction == columns)) * weight[..., None]).sum(1)
 
 
 def _embed_atoms(encoder: Encoder, x: Tensor, inside: Tensor, dtype: torch.dtype) -> Tensor:
-    """Initial vectors of atoms, (V * A, channels): a product with one-hot features, whose gradient is a product as well."""
+    """Embed atoms, (V * A, channels), by a product with one-hot features, whose gradient is a product as well."""
     columns = torch.arange(ATOM_FEATURES, device=x.device)
     hot = (x[..., :1] == columns) | (x[..., 1:] + ATOM_TYPES == columns)
     hot = (hot & inside[None, :, None]).flatten(0, 1).to(dtype)
@@ -303,7 +303,7 @@ def _embed_atoms(encoder: Encoder, x: Tensor, inside: Tensor, dtype: torch.dtype
 
 
 def _gin(layer: GINLayer, h: Tensor, links: _Links, dtype: torch.dtype) -> Tensor:
-    """MLP(h_i + sum over neighbours of h_j + sum over bonds and the self-loop of e_ij)."""
+    """Compute MLP(h_i + sum over neighbours of h_j + sum over bonds and the self-loop of e_ij)."""
     first, second = cast(nn.Linear, layer.mlp[0]), cast(nn.Linear, layer.mlp[2])
     channels, hidden = _padding(first.in_features), _padding(first.out_features)
     bonds = links.bond_counts @ _pad(layer.bond_embedding, 0, channels).to(dtype)
@@ -314,7 +314,7 @@ def _gin(layer: GINLayer, h: Tensor, links: _Links, dtype: torch.dtype) -> Tenso
 
 
 def _gcn(layer: GCNLayer, h: Tensor, links: _Links, dtype: torch.dtype) -> Tensor:
-    """Sum over neighbours and itself of the weighted W h_j + e_ij, plus the bias."""
+    """Compute the weighted sum of W h_j + e_ij over the neighbours and the atom itself, plus the bias."""
     channels = _padding(layer.linear.in_features)
     own = F.linear(h, _pad(layer.linear.weight, channels, channels).to(dtype))
     bonds = links.bond_counts @ layer.bond_embedding.to(dtype)
@@ -324,7 +324,7 @@ def _gcn(layer: GCNLayer, h: Tensor, links: _Links, dtype: torch.dtype) -> Tenso
 
 
 AGGREGATIONS: dict[type, Callable[..., Tensor]] = {GINLayer: _gin, GCNLayer: _gcn}
-"""The layers that can be computed on slots."""
+"""The layers that are implemented on slots."""
 
 
 def _neighbour_sum(h: Tensor, links: _Links) -> Tensor:
@@ -334,7 +334,7 @@ def _neighbour_sum(h: Tensor, links: _Links) -> Tensor:
 
 
 class _NeighbourSum(torch.autograd.Function):
-    """Weighted sum over neighbours. The weights are symmetric, so its gradient is the same sum."""
+    """Weighted sum over neighbours. The weights are symmetric, so the gradient is computed by the same sum."""
 
     @staticmethod
     def forward(ctx: Any, h: Tensor, *links: Tensor) -> Tensor:
@@ -360,14 +360,14 @@ def _slot_sum(h: Tensor, neighbour: Tensor, weight: Tensor) -> Tensor:
 
 
 def _add_rows(total: Tensor, rows: Tensor, terms: Tensor) -> Tensor:
-    """`total` with `terms` added at `rows`, which differ but for padding, whose terms are zero: the order cannot matter."""
+    """Add `terms` at `rows`. Only padding, whose terms are zero, repeats a row, so the order of addition does not matter."""
     return total.index_add(0, rows, terms) if len(rows) else total
 
 
 def _batch_norm(
     norm: BatchNorm, h: Tensor, fraction: Tensor, total: Tensor, all_sum: Callable[[Tensor], Tensor]
 ) -> Tensor:
-    """Batch norm of each view of h, (V, A, channels), in float32; fraction: float (A,), weight of each row, 0 for padding."""
+    """Normalize each view of h, (V, A, channels), in float32. fraction: float (A,), weight of each row, 0 for padding."""
     padding = h.shape[2] - norm.num_features
     weight, bias = F.pad(norm.weight, (0, padding)), F.pad(norm.bias, (0, padding))
     if not norm.training:
@@ -386,10 +386,10 @@ def _batch_norm(
 
 
 def _mean_pool(h: Tensor, atom_counts: Tensor, views: int, atoms: int) -> Tensor:
-    """Mean over the atoms of each molecule and view: float32 (V * B, channels). Rows of padding have to be zero."""
+    """Average over the atoms of each molecule and view: float32 (V * B, channels). Rows of padding must be zero."""
     first = atom_counts.cumsum(0) - atom_counts
     shift = torch.arange(views, device=h.device)[:, None] * atoms
-    # The padding behind a view counts to its last molecule: it adds nothing.
+    # The padding at the end of a view is summed with its last molecule, to which it adds zeros.
     offsets = torch.cat([(first + shift).flatten(), torch.full((1,), views * atoms, device=h.device)])
     molecule = torch.searchsorted(offsets[1:], torch.arange(views * atoms, device=h.device), right=True)
     count = atom_counts.clamp(min=1).repeat(views)
@@ -397,7 +397,7 @@ def _mean_pool(h: Tensor, atom_counts: Tensor, views: int, atoms: int) -> Tensor
 
 
 class _BagSum(torch.autograd.Function):
-    """Sums of consecutive rows, always in the same order; its gradient is a gather."""
+    """Sums of consecutive rows in a fixed order. The gradient is a gather."""
 
     @staticmethod
     def forward(ctx: Any, h: Tensor, offsets: Tensor, molecule: Tensor) -> Tensor:
@@ -416,25 +416,25 @@ def _pad(matrix: Tensor, rows: int, columns: int) -> Tensor:
 
 
 def padded_channels(channels: int) -> int:
-    """The next multiple of CHANNEL_MULTIPLE."""
+    """Round up to a multiple of CHANNEL_MULTIPLE."""
     return -(-channels // CHANNEL_MULTIPLE) * CHANNEL_MULTIPLE
 
 
 def _padding(channels: int) -> int:
-    """Channels to add to come to `padded_channels`."""
+    """Return the number of channels that `padded_channels` adds."""
     return padded_channels(channels) - channels
 
 
 def _first_and_count(first: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
-    """Where the entries of each molecule begin, and how many it has: int64 (B,); 0 of the molecule -1."""
+    """Return the first entry and the number of entries of each molecule: int64 (B,). The molecule -1 has no entries."""
     begin = first[rows.clamp(min=0)]
     return begin, torch.where(rows < 0, 0, first[rows.clamp(min=0) + 1] - begin)
 
 
 def _ragged(first: Tensor, counts: Tensor, size: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Entries first[i] to first[i] + counts[i] of every i one after the other, padded to `size`.
+    """Concatenate the ranges first[i] to first[i] + counts[i] (exclusive), padded to `size`.
 
-    Returns int64 (size,): the i of each entry (len(counts) for padding), its number among those of i, and the entry.
+    Returns three tensors int64 (size,): the i of each entry (len(counts) for padding), its index in the range, and the entry.
     """
     ends = counts.cumsum(0)
     position = torch.arange(size, device=counts.device)
@@ -453,7 +453,7 @@ def _slot_bonds(
 
 
 def _slots_of(part: dict[str, np.ndarray], device: torch.device) -> dict[str, Tensor]:
-    """The tables of one part of a graph store."""
+    """Build the tables of one part of a graph store."""
     atom_counts, bond_counts = (
         torch.from_numpy(part[f"{kind}_counts"].astype(np.int64)).to(device) for kind in ("atom", "bond")
     )

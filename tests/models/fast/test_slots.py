@@ -11,7 +11,7 @@ from molclr.data.featurize import featurize_part
 from molclr.data.store import GraphStore
 from molclr.models.augment import augmentation_steps, lose, molecules_of, view_keys
 from molclr.models.encoders import make_encoder
-from molclr.models.fast.slot_views import slot_views
+from molclr.models.fast.slot_views import limits_of, slot_views
 from molclr.models.fast.slots import (
     SLOTS,
     Capacity,
@@ -101,7 +101,7 @@ def test_views_are_those_of_plain_graphs_bit_for_bit(store, tables, settings):
     rows, streams = np.arange(3, len(store) - 2), torch.tensor([5, 6])
     batch, graphs = padded(tables, rows), store.batch(rows)
     steps = augmentation_steps(settings)
-    x, kept, wide_kept = slot_views(batch, steps, streams, int(0.6 * tables.counts()[:, 0].max()))
+    x, kept, wide_kept = slot_views(batch, steps, streams, limits_of(tables.counts(), steps))
     for view, stream in enumerate(streams.tolist()):
         lost = lose(molecules_of(graphs), steps, view_keys(stream, torch.from_numpy(rows)))
         atoms = len(graphs.x)
