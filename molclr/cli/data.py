@@ -30,13 +30,14 @@ FETCH = Command(
 
 
 def _canonicalize_arguments(parser: Parser) -> None:
-    parser.reads("raw", help="CSV table, or .smi: lines that begin with a SMILES")
+    parser.reads("raw", help="table: CSV, TSV, .smi, Excel, Parquet or SDF, compressed or not; - is standard input")
     parser.writes("--molecules", type=parquet, required=True, help="molecule table to write (Parquet)")
     parser.writes("--rejected", required=True, help="rejected rows to write (CSV)")
-    parser.add_argument("--smiles-column", default="smiles", help="column with the SMILES (default: smiles)")
+    parser.add_argument("--smiles-column", help="column with the SMILES (default: found by its name or its content)")
     parser.add_argument(
-        "--targets", nargs="*", help="columns with labels (default: all other columns; without a name: none)"
+        "--targets", nargs="*", help="columns with labels (default: all of numbers or classes; without a name: none)"
     )
+    parser.add_argument("--decimal", choices=[",", "."], help="decimal sign of labels (default: found)")
     parser.add_argument("--drop-first", action="store_true", help="reject the first row, as the official code does")
     parser.add_argument("--labelled", action="store_true", help="reject rows without any label")
     parser.add_argument("--limit", type=positive, help="take that many rows, evenly spaced")
@@ -58,6 +59,7 @@ def _canonicalize(options: argparse.Namespace) -> None:
         processes=options.processes,
         smiles_column=options.smiles_column,
         targets=options.targets,
+        decimal=options.decimal,
     )
     print(
         f"{accepted} molecules in {options.molecules}, {rejected} rows rejected, see {options.rejected}",

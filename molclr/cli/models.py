@@ -98,10 +98,10 @@ CHOOSE = Command(
 
 
 def _predict_arguments(parser: Parser) -> None:
-    parser.reads("table", help="CSV table with SMILES")
+    parser.reads("table", help="table with SMILES, as for canonicalize; - is standard input")
     parser.reads("--model", required=True, help="model.safetensors of a fine-tuning")
     parser.writes("--output", required=True, help="table row,smiles,TARGET,...,reason to write (CSV)")
-    parser.add_argument("--smiles-column", default="smiles", help="column with the SMILES (default: smiles)")
+    parser.add_argument("--smiles-column", help="column with the SMILES (default: found by its name or its content)")
     add_processes(parser)
     parser.section("--settings", config.Compute)
     add_encoder_class(parser)

@@ -26,7 +26,7 @@ WRITTEN = (*(name.partition(".")[0] for name in (TABLE, REJECTED, GRAPHS)), CANO
 """Stems of all files that this module writes."""
 
 
-def prepare_corpus(source: Path, folder: Path, smiles_column: str = "smiles", processes: int | None = None) -> Path:
+def prepare_corpus(source: Path, folder: Path, smiles_column: str | None = None, processes: int | None = None) -> Path:
     """Return the path of the graph store of a corpus, made in `folder` where `source` is not one itself.
 
     source: a graph store; a molecule table, whose graphs become graphs.safetensors; or any table with SMILES that
@@ -58,7 +58,7 @@ def prepare_corpus(source: Path, folder: Path, smiles_column: str = "smiles", pr
     return folder / GRAPHS
 
 
-def _canonicalized(source: Path, folder: Path, smiles_column: str, processes: int) -> Path:
+def _canonicalized(source: Path, folder: Path, smiles_column: str | None, processes: int) -> Path:
     """Return the path of the molecule table of a raw table."""
     table, rejected = folder / TABLE, folder / REJECTED
 

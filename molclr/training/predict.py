@@ -26,13 +26,13 @@ def predict(
     model: Path,
     output: Path,
     compute: Compute,
-    smiles_column: str = "smiles",
+    smiles_column: str | None = None,
     processes: int = 1,
     encoder_class: str | None = None,
 ) -> tuple[int, int]:
-    """Predict the molecules of a CSV table with a fine-tuned model; return the numbers of predicted and rejected rows.
+    """Predict the molecules of a raw table with a fine-tuned model; return the numbers of predicted and rejected rows.
 
-    table: has a column `smiles_column`. model: a model.safetensors. output: CSV with all rows of `table` in order and the columns
+    table: as for `canonicalize`. model: a model.safetensors. output: CSV with all rows of `table` in order and the columns
     `row` (from 0), `smiles` (canonical; as given in rejected rows), one per target (the probability of class 1, or a value in the
     target's unit) and `reason`. Rejected rows have a reason and no prediction. Hydrogens are treated as in training.
     encoder_class: see `molclr.training.checkpoint.stored_encoder`. Prints a warning with the number of molecules that have

@@ -92,15 +92,14 @@ def selection_of(table):
     """What goes into a molecule table, as options."""
     own = OWN.get(RAW[table])
     options = ["--limit", LIMITS[table]] if LIMITS[table] else []
-    if own:
-        options += ["--smiles-column", own.smiles_column]
+    options += ["--smiles-column", own.smiles_column if own else "smiles"]
     if table == WHOLE_CORPUS:
-        return [*options, "--unique", *(["--targets"] if own else [])]
+        return [*options, "--unique", "--targets"]
     if settings.drop_first_row:
         options.append("--drop-first")
     if TARGETS[table]:
         return [*options, "--labelled", "--targets", TARGETS[table]]
-    return [*options, "--targets", *own.targets] if own else options
+    return [*options, "--targets", *benchmarks[RAW[table]].targets]
 
 
 wildcard_constraints:
