@@ -88,7 +88,7 @@ def _kind_of(source: Path) -> Literal["graphs", "molecules", "raw"]:
     return suffixes.get(source.suffix, "raw")
 
 
-def _once(step: str, folder: Path, files: list[str], made_of: dict[str, str], work: Callable[[], None]) -> None:
+def _once(step: str, folder: Path, files: list[str], made_of: dict[str, str | None], work: Callable[[], None]) -> None:
     """Do `work`, which makes `files` in `folder`, unless they are there and were made of the same."""
     path = folder / f"{step}.json"
     record = json.loads(path.read_text()) if path.exists() else {}
