@@ -89,6 +89,8 @@ def predict_with_folder(
     domain (1 or 0), and the reason of a rejection. Raises MolclrError as `predict`.
     """
     model = ModelFolder.read(folder, encoder_class)
+    if output.resolve().parent == folder.resolve():
+        raise MolclrError(f"The output '{output}' would be in the folder of the model; choose another place.")
     output.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=output.parent, prefix=f".{output.stem}.") as work:
         molecules, rejections = (Path(work, name) for name in ("parquet", "csv"))

@@ -107,7 +107,7 @@ def test_what_is_no_model_or_no_table(trained, tmp_path):
 def test_what_a_run_predicted_stays(trained, capsys):
     before = (trained / "predictions.csv").read_bytes()
     model, output = str(trained / "model.safetensors"), str(trained / "predictions.csv")
-    assert main(["predict", str(FIXTURES / "freesolv.csv"), "--model", model, "--output", output]) == 1
+    assert main(["predict", str(FIXTURES / "freesolv.csv"), "--model", model, "--output", output, "--force"]) == 1
     assert "is a file of the run that made the model" in capsys.readouterr().err
     assert (trained / "predictions.csv").read_bytes() == before
 
