@@ -415,6 +415,9 @@ class Config(OwnBenchmarks):
 
 AnySection = TypeVar("AnySection", bound=Section)
 
+SUFFIXES_OF_SECTIONS = (".yaml", ".yml")
+"""Endings that tell the path of a section from a section itself, on the command line."""
+
 
 def parse_section(section: type[AnySection], values: Any, source: str) -> AnySection:
     """Validate `values` as a `section`. A mistake raises MolclrError: one sentence that names `source` and the key."""
@@ -443,7 +446,7 @@ def parse_settings(section: type[AnySection], text: str, option: str = "--settin
     The file has the keys of this section, or is a configuration of the workflow that has this section.
     """
     source = option
-    if text.endswith((".yaml", ".yml")):
+    if text.endswith(SUFFIXES_OF_SECTIONS):
         path = Path(text)
         if not path.is_file():
             raise MolclrError(f"{option}: there is no file '{text}'.")
