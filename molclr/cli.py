@@ -476,8 +476,9 @@ def _baseline(options: argparse.Namespace) -> None:
 
 
 def _tell(metrics: "RunMetrics") -> None:
-    numbers = f"validation {metrics.validation}, test {metrics.test} on {metrics.test_molecules} molecules"
-    print(f"{metrics.benchmark}, {metrics.model}, {metrics.metric}: {numbers}", file=sys.stderr)
+    from molclr.evaluation.runs import summary
+
+    print(summary(metrics), file=sys.stderr)
 
 
 def _embed(options: argparse.Namespace) -> None:

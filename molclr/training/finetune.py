@@ -18,7 +18,7 @@ from molclr.data.labelled import LabelledMolecules
 from molclr.data.store import open_store_of
 from molclr.data.subsets import SUBSETS
 from molclr.errors import MolclrError
-from molclr.evaluation.metrics import Loss, better, check_labels, find_metric, score
+from molclr.evaluation.metrics import NOT_PREDICTED, Loss, Score, better, check_labels, find_metric, score
 from molclr.evaluation.runs import Run, RunMetrics, write_run
 from molclr.files import write_rows
 from molclr.models.encoder import Encoder
@@ -59,6 +59,7 @@ class Predictor(nn.Module):
 
     mean: Tensor
     scale: Tensor
+    """NaN for targets without training labels, which are not predicted."""
     seen: Seen | None = None
     """The features that occurred in the pre-training corpus of the encoder; None if unknown."""
 
@@ -79,7 +80,8 @@ class Predictor(nn.Module):
                     np.nan_to_num(np.nanstd(labels, axis=0, ddof=1)),
                 )
         self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32))
-        self.register_buffer("scale", torch.tensor(np.where(scale > 0, scale, 1), dtype=torch.float32))
+        scale = np.where(np.isnan(labels).all(axis=0), np.nan, np.where(scale > 0, scale, 1))
+        self.register_buffer("scale", torch.tensor(scale, dtype=torch.float32))
 
     def forward(self, h: Tensor) -> Tensor:
         """Return logits of class 1 or standardised values, float (num_graphs, targets), for representations h."""
@@ -101,7 +103,7 @@ class Predictor(nn.Module):
     @flushing_subnormals()
     @torch.no_grad()
     def predict(self, graphs: Graphs, molecules: np.ndarray) -> np.ndarray:
-        """Predict probabilities of class 1, or values in the target's unit: float (n, targets).
+        """Predict probabilities of class 1, or values in the target's unit: float (n, targets); NaN without training labels.
 
         molecules: int64 (n,), places in `graphs`.
         """
@@ -109,7 +111,10 @@ class Predictor(nn.Module):
         batches, outputs = in_batches(molecules, EVALUATION_BATCH), []
         for handle in graphs.handles(batches, graphs.capacity([batches])):
             output = self(graphs.represent(self.encoder, handle))
-            outputs.append(output.sigmoid() if self.run.task == "classification" else output * self.scale + self.mean)
+            values = output.sigmoid() if self.run.task == "classification" else output * self.scale + self.mean
+            outputs.append(torch.where(self.scale.isnan(), torch.nan, values))
+        if not outputs:
+            return np.empty((0, len(self.run.targets)), np.float32)
         return torch.cat(outputs)[: len(molecules)].cpu().numpy()
 
 
@@ -136,6 +141,10 @@ def finetune(
     check_labels(run.task, data.labels, run.targets)
     store = open_store_of(graphs, len(data.smiles), data.smiles, np.arange(len(data.smiles)))
     train, valid, test = (data.subsets[name] for name in SUBSETS)
+    if len(train) < 2:
+        raise MolclrError(
+            f"There is {len(train)} training molecule; fine-tuning needs at least 2, and far more to be of use."
+        )
     pretrained = isinstance(start, Path)
     torch.manual_seed(derive_seed(run.seed, "weights"))
     seen = None
@@ -161,13 +170,14 @@ def finetune(
         predictions = model.predict(graphs_here, valid)
         # Several targets may have different units, so they are scored in the scale of the loss.
         scale = model.scale.cpu().numpy() if len(run.targets) > 1 else 1.0
-        validation = score(run.metric, data.labels[valid] / scale, predictions / scale, run.targets).value
+        scored = score(run.metric, data.labels[valid] / scale, predictions / scale, run.targets)
+        validation = scored.value
         if better(run.metric, validation, best_score) or math.isnan(best_score):
             best_epoch, best_score, best_weights = epoch, validation, copy_weights(model)
         history.append({"epoch": epoch, "train_loss": loss, "validation": validation})
 
     model.load_state_dict(best_weights)
-    note = "no validation score: the last epoch is taken" if math.isnan(best_score) else ""
+    note = _note(scored, math.isnan(best_score))
     save_weights(
         folder / "model.safetensors",
         best_weights,
@@ -192,6 +202,13 @@ def finetune(
         validation=best_score,
         note=note,
     )
+
+
+def _note(validation: Score, is_undefined: bool) -> str:
+    """What to know about a run: why its validation score is undefined, and which targets are not predicted."""
+    notes = [f"no validation score ({validation.why_undefined}): the last epoch is taken"] if is_undefined else []
+    left_out = validation.left_out.items()
+    return "; ".join(notes + [f"{target}: {why}, no prediction" for target, why in left_out if why == NOT_PREDICTED])
 
 
 def load_predictor(path: Path, encoder_class: str | None = None) -> tuple[Predictor, bool]:
