@@ -324,3 +324,10 @@ def test_a_file_that_is_no_file(take, tmp_path):
         take(tmp_path / "none.csv")
     with pytest.raises(MolclrError, match="is a folder; name a table in it"):
         take(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["a01_semicolon.csv", "b08_name_after.csv"])
+def test_the_documentation_shows_what_is_told(take, monkeypatch, name):
+    monkeypatch.chdir(REPOSITORY)
+    told = take(f"tests/fixtures/cases/{name}")[2]
+    assert told in (REPOSITORY / "docs" / "input.md").read_text()
