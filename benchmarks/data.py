@@ -24,7 +24,7 @@ from molclr.chem.smiles import canonicalize_all
 from molclr.data.canonicalize import ROWS_PER_PART
 from molclr.data.corpus import split_corpus
 from molclr.data.featurize import featurize_part
-from molclr.data.leakage import liken, likenesses
+from molclr.data.leakage import compared, keys_of
 from molclr.data.molecules import open_molecules
 from molclr.data.repeats import FirstRows
 from molclr.data.store import GraphStore, write_store
@@ -88,7 +88,7 @@ def featurizing(smiles: list[str]) -> None:
         "MolFromSmiles": parse,
         "featurize": featurize_part,
         "canonicalize": canonicalize_all,
-        "leakage": lambda part: likenesses(map(liken, part)),
+        "leakage": lambda part: keys_of(map(compared, part)),
     }
     seconds: dict[str, list[float]] = {name: [] for name in works}
     for part in parts:

@@ -3,16 +3,16 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from molclr.representation import PretrainedEncoder as Encoder
+    from molclr.representation import Encoder
 
 __all__ = ["Encoder"]
 __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:
-    """`molclr.Encoder`, imported when it is asked for: it needs PyTorch, and most commands do not."""
+    """Import `molclr.Encoder` on first access, because it needs PyTorch, which most commands do not."""
     if name != "Encoder":
         raise AttributeError(f"module 'molclr' has no attribute '{name}'")
-    from molclr.representation import PretrainedEncoder
+    from molclr.representation import Encoder
 
-    return PretrainedEncoder
+    return Encoder

@@ -1,4 +1,4 @@
-"""A batch of molecular graphs as tensors: where the data side and the models meet."""
+"""A batch of molecular graphs as tensors, the interface between data and models."""
 
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
@@ -11,10 +11,10 @@ MASK = 118
 
 
 class GraphBatch(NamedTuple):
-    """Molecular graphs side by side, in torch-geometric's conventions; `encoder(*batch)` embeds them.
+    """A batch of molecular graphs in the conventions of torch-geometric; `encoder(*batch)` embeds them.
 
-    x: int64 (num_atoms, 2), atomic number - 1 (MASK when masked) and chirality tag.
-    edge_index: int64 (2, 2 * num_bonds). Bond k is the edge k and, in the other direction, the edge k + num_bonds.
+    x: int64 (num_atoms, 2), atomic number - 1 (MASK if masked) and chirality tag (unspecified, clockwise, counter-clockwise).
+    edge_index: int64 (2, 2 * num_bonds). Bond k is the edge k and, in the opposite direction, the edge k + num_bonds.
     edge_attr: int64 (2 * num_bonds, 2), bond type (single, double, triple, aromatic) and direction (none, up, down).
     batch: int64 (num_atoms,), ascending: the molecule of each atom.
     num_graphs: number of molecules.
@@ -32,13 +32,13 @@ class GraphBatch(NamedTuple):
         return self.edge_index.shape[1] // 2
 
     def to(self, device: torch.device) -> "GraphBatch":
-        """The same batch on `device`."""
+        """Copy the batch to `device`."""
         x, edge_index, edge_attr, batch = (tensor.to(device, non_blocking=True) for tensor in self[:4])
         return GraphBatch(x, edge_index, edge_attr, batch, self.num_graphs)
 
 
 def tensors_in(value: Any) -> Iterator[Tensor]:
-    """The tensors in nested tuples, in order."""
+    """Yield the tensors in nested tuples, in order."""
     if isinstance(value, Tensor):
         yield value
     elif isinstance(value, tuple):
@@ -47,7 +47,7 @@ def tensors_in(value: Any) -> Iterator[Tensor]:
 
 
 def map_tensors(value: Any, function: Callable[[Tensor], Tensor]) -> Any:
-    """Nested tuples with `function` of every tensor in place of it."""
+    """Apply `function` to all tensors in nested tuples."""
     if isinstance(value, Tensor):
         return function(value)
     if isinstance(value, tuple):

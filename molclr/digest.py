@@ -1,7 +1,7 @@
-"""Digests of the meaning of code: what the workflow compares to know whether a job has to run again.
+"""Digests of the meaning of code, by which the workflow decides whether a job has to run again.
 
-Comments, docstrings and formatting do not count, nor does the version of Python that computes the digest. Modules are found and
-read, never run, and this module needs the standard library alone.
+Digests do not depend on comments, docstrings, formatting or the version of Python that computes them. Modules are read, never
+run, and this module needs only the standard library.
 """
 
 import ast
@@ -16,22 +16,21 @@ from molclr.errors import MolclrError
 
 PACKAGE = Path(__file__).parent
 DECIDES_NOTHING = {"molclr", "molclr.config", "molclr.digest", "molclr.errors", "molclr.progress"}
-"""Modules that cannot change a result: values of the configuration arrive as parameters, the others only tell.
+"""Modules that do not affect results: values of the configuration are parameters of rules, and the others print messages.
 
-The command line is left out as well, since rules name the modules below it: a new option would run every job again. But it
-hands options over, so an edit to it can change a result without Snakemake or DVC running the job again; `snakemake --forceall`
-does so.
+Rules do not name the command line either, because then each new option would run all jobs again. It passes options on, so an edit
+of it can change results without Snakemake or DVC running the jobs again; `snakemake --forceall` does so.
 """
 SKIPPED_FIELDS = {"ctx", "kind", "type_comment", "type_ignores"}
-"""Fields of syntax trees without a meaning of their own."""
+"""Fields of syntax trees that carry no meaning."""
 HEX_DIGITS = 16
 
 
 def code_digest(*names: str) -> str:
-    """Digest the meaning of modules, of all modules of the same packages that they import, and the bytes of data files.
+    """Compute a digest of modules, of all modules that they import from the same packages, and of data files.
 
-    names: modules that Python can import ("molclr.training.pretrain", "my_package.gat"), or data files beside the code of this
-    package ("molclr/data/catalogue.yaml"). Raises MolclrError for a name that is not there.
+    names: importable modules ("molclr.training.pretrain", "my_package.gat"), or data files of this package
+    ("molclr/data/catalogue.yaml"), of which all bytes count. Raises MolclrError if a module or file does not exist.
     """
     modules, files = [name for name in names if "/" not in name], [name for name in names if "/" in name]
     lines = [f"{module} {meaning}" for module, meaning in _closure(modules).items()]
@@ -40,23 +39,23 @@ def code_digest(*names: str) -> str:
 
 
 def modules_behind(*modules: str) -> list[str]:
-    """Names of `modules` and of all modules of the same packages that they import, directly or not."""
+    """List `modules` and all modules that they import from the same packages, directly or indirectly."""
     return sorted(_closure(modules))
 
 
 def files_behind(*modules: str) -> list[Path]:
-    """Files of `modules` and of all modules of the same packages that they import."""
+    """List the files of `modules` and of all modules that they import from the same packages."""
     specs = (_spec(module) for module in modules_behind(*modules))
     return [Path(spec.origin) for spec in specs if spec and spec.origin]
 
 
 def imported_modules(module: str) -> list[str]:
-    """Modules of the same package that a module imports, anywhere in it."""
+    """List the modules of the same package that a module imports, including imports in functions."""
     return _read(module)[1]
 
 
 def _closure(modules: Iterable[str]) -> dict[str, str]:
-    """The digest of each of `modules` and of what they import."""
+    """Compute module -> digest for `modules` and all modules that they import from the same packages."""
     found: dict[str, str] = {}
     waiting = list(modules)
     while waiting:
@@ -68,10 +67,10 @@ def _closure(modules: Iterable[str]) -> dict[str, str]:
 
 
 def _read(module: str) -> tuple[str, list[str]]:
-    """The digest of a module's meaning, and the modules of its package that it imports."""
+    """Return the digest of a module, and the modules of its package that it imports."""
     spec = _spec(module)
     if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
-        raise MolclrError(f"There is no module '{module}' with Python code; correct its name, or install its package.")
+        raise MolclrError(f"There is no Python module '{module}'; correct its name, or install its package.")
     package = module.rpartition(".")[0] if spec.submodule_search_locations is None else module
     digest, names = _parsed(_bytes_of(Path(spec.origin)), module, package)
     top = module.partition(".")[0]
@@ -80,7 +79,7 @@ def _read(module: str) -> tuple[str, list[str]]:
 
 @cache
 def _parsed(source: bytes, module: str, package: str) -> tuple[str, list[str]]:
-    """The digest of code that stands in `package`, and all dotted names that it may import."""
+    """Return the digest of the code of a module in `package`, and all dotted names that it may import."""
     try:
         tree = ast.parse(source)
     except SyntaxError as error:
@@ -90,7 +89,7 @@ def _parsed(source: bytes, module: str, package: str) -> tuple[str, list[str]]:
 
 
 def _imports(tree: ast.AST, package: str) -> Iterator[str]:
-    """Dotted names that code in `package` imports; some may be attributes of modules."""
+    """Yield the dotted names that code in `package` imports; some may be attributes of modules."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -101,13 +100,13 @@ def _imports(tree: ast.AST, package: str) -> Iterator[str]:
 
 
 def _with_parents(name: str) -> Iterator[str]:
-    """A dotted name and the packages above it, whose code runs when it is imported."""
+    """Yield a dotted name and its parent packages, whose code runs at import."""
     parts = name.split(".")
     yield from (".".join(parts[:length]) for length in range(1, len(parts) + 1))
 
 
 def _is_module_of(top: str, name: str) -> bool:
-    """Whether a dotted name is a module with Python code in the package `top`."""
+    """Return whether a dotted name is a Python module in the package `top`."""
     if name.partition(".")[0] != top:
         return False
     spec = _spec(name)
@@ -115,7 +114,7 @@ def _is_module_of(top: str, name: str) -> bool:
 
 
 def _spec(module: str) -> ModuleSpec | None:
-    """Where a module is; unlike importlib.util.find_spec, without running the packages above it."""
+    """Find the spec of a module; unlike importlib.util.find_spec, without running its parent packages."""
     above, _, name = module.rpartition(".")
     if not above:
         return importlib.util.find_spec(name) if name else None
@@ -126,7 +125,7 @@ def _spec(module: str) -> ModuleSpec | None:
 
 
 def _meaning(value: object) -> Iterator[str]:
-    """A syntax tree as text that is the same in every version of Python."""
+    """Yield a syntax tree as text that is the same in all versions of Python."""
     if isinstance(value, ast.AST):
         yield f"({type(value).__name__}"
         for field in sorted(set(value._fields) - SKIPPED_FIELDS):
@@ -143,11 +142,11 @@ def _meaning(value: object) -> Iterator[str]:
             yield from _meaning(item)
         yield "]"
     else:
-        yield f"{type(value).__name__} {value!a},"  # not repr, which asks a version's table of characters
+        yield f"{type(value).__name__} {value!a},"  # not repr, which depends on the version's Unicode tables
 
 
 def _statements(nodes: list) -> list:
-    """Nodes without docstrings, of whatever they stand below, and `pass`."""
+    """Remove docstrings, other strings that are statements, and `pass`."""
     return [
         node
         for node in nodes
@@ -156,7 +155,7 @@ def _statements(nodes: list) -> list:
 
 
 def _joined(nodes: list) -> list:
-    """Parts of an f-string, adjacent texts as one: versions of Python cut them differently."""
+    """Merge adjacent texts of an f-string, which versions of Python split differently."""
     found: list = []
     for node in nodes:
         if _is_text(node) and found and _is_text(found[-1]):
@@ -174,9 +173,9 @@ def _bytes_of(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError:
-        raise MolclrError(f"There is no file '{path}' of which a digest could be made.") from None
+        raise MolclrError(f"The file '{path}' cannot be read, so its digest cannot be computed.") from None
 
 
 def bytes_digest(data: bytes) -> str:
-    """Digest bytes as they are."""
+    """Return a digest of bytes: the first HEX_DIGITS digits of their SHA-256."""
     return hashlib.sha256(data).hexdigest()[:HEX_DIGITS]

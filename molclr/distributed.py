@@ -1,7 +1,7 @@
-"""Several processes that train one model, a device each. With a single process every function here does nothing.
+"""Data-parallel training in several processes with one device each. In a single process, the functions here have no effect.
 
-`torchrun -m molclr.cli pretrain ...` starts them. Tensors go over NCCL between GPUs and over Gloo between CPUs. All processes
-begin with the same weights and apply the same summed gradients, so their weights stay the same.
+Start the processes with `torchrun -m molclr.cli pretrain ...`. They communicate by NCCL between GPUs and by Gloo between CPUs.
+All processes start with the same weights and apply the same summed gradients, so their weights stay equal.
 """
 
 import os
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 @contextmanager
 def process_group(device: torch.device) -> Iterator[None]:
-    """Join the processes that torchrun started, if it started this one."""
+    """Join the process group of torchrun, if torchrun started this process."""
     if "WORLD_SIZE" not in os.environ:
         yield
         return
@@ -29,54 +29,54 @@ def process_group(device: torch.device) -> Iterator[None]:
 
 
 def joined() -> bool:
-    """Whether this process has joined others: torchrun may have started only one."""
+    """Return whether this process is in a process group, which may have only one member."""
     return dist.is_initialized()
 
 
 def processes() -> int:
-    """Number of processes."""
+    """Return the number of processes."""
     return dist.get_world_size() if joined() else 1
 
 
 def rank() -> int:
-    """Number of this process, from 0; the first one writes the files."""
+    """Return the number of this process, from 0. Process 0 writes the files."""
     return dist.get_rank() if joined() else 0
 
 
 def tell(message: str) -> None:
-    """Print a line on standard error, once."""
-    if rank() == 0:
+    """Print a line on standard error, in the first of the processes that torchrun started."""
+    if os.environ.get("RANK", "0") == "0":
         print(message, file=sys.stderr, flush=True)
 
 
 def wait_for_all() -> None:
-    """Go on when every process has come here."""
+    """Wait until all processes have called this function."""
     any_process(False)
 
 
 def any_process(value: bool) -> bool:
-    """Whether `value` is true in any process."""
+    """Return whether `value` is true in any process."""
     return max(_all_values(int(value))) == 1
 
 
 def same_everywhere(value: int) -> bool:
-    """Whether all processes have this value."""
+    """Return whether all processes have the same value."""
     return len(set(_all_values(value))) == 1
 
 
 def _all_values(value: int) -> list[int]:
-    """What every process has."""
+    """Return the values of all processes."""
     values = torch.zeros(processes(), dtype=torch.int64)
     values[rank()] = value
     return sum_over_processes(values).tolist()
 
 
 def share(items: int) -> slice:
-    """The part of `items` things that is this process's: consecutive ones; parts differ by one thing at most."""
+    """Return this process's slice of `items` items. Slices are consecutive, and their lengths differ by at most one."""
     return slice(items * rank() // processes(), items * (rank() + 1) // processes())
 
 
-def gather(part: Tensor, items: int) -> Tensor:
+def gather_rows(part: Tensor, items: int) -> Tensor:
     """The rows of all processes, float (items, channels), from this one's `part`, those of share(items).
 
     The gradient is that of this process's own rows, so every process has to compute the whole loss.
@@ -98,14 +98,14 @@ class _Gather(torch.autograd.Function):
 
 
 def sum_over_processes(tensor: Tensor) -> Tensor:
-    """Replace `tensor` by its sum over all processes, without a gradient; return it."""
+    """Replace `tensor` by its sum over all processes, without gradient; return it."""
     if joined():
         dist.all_reduce(tensor)
     return tensor
 
 
 def all_sum(tensor: Tensor) -> Tensor:
-    """The sum of a tensor over all processes. Its gradient is the sum of theirs."""
+    """Sum a tensor over all processes. The gradient is summed over the processes, too."""
     return _AllSum.apply(tensor) if joined() else tensor
 
 
@@ -120,7 +120,7 @@ class _AllSum(torch.autograd.Function):
 
 
 def sum_gradients(parameters: Iterable[nn.Parameter]) -> None:
-    """Replace gradients by their sums over all processes, in one message."""
+    """Replace gradients by their sums over all processes, with one collective operation."""
     if not joined():
         return
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]

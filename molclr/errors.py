@@ -1,5 +1,5 @@
-"""The one exception that speaks to the user."""
+"""The exception for errors that users can correct."""
 
 
 class MolclrError(Exception):
-    """A mistake the user can mend. The message is one sentence: what is wrong, where, and what to do."""
+    """An error that the user can correct. The message says what is wrong, where, and what to do, in a sentence or two."""

@@ -1,9 +1,11 @@
-"""Writing files so that a reader never sees half of one."""
+"""Atomic writing of files, and locks and digests of them."""
 
 import csv
+import fcntl
+import hashlib
 import os
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,22 +15,22 @@ from molclr.errors import MolclrError
 
 @contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; rename it into place on success, remove it on failure.
+    """Yield a temporary path in the folder of `path`; rename it to `path` on success, remove it on failure.
 
-    Bytes and name are on the disk when this ends: neither a killed process nor a power cut leaves half a file. The suffix is
-    kept, so that writers which choose a format by it still do. Parent folders are made. Errors of a full disk name the file.
-    Raises MolclrError if `path` is there and no file, such as /dev/null.
+    The file and its name are flushed to the disk, so that neither a killed process nor a power cut leaves an incomplete file. The
+    temporary path has the same suffix, for writers that choose a format by it. Parent folders are created. Errors such as a full
+    disk name the file. Raises MolclrError if `path` exists and is not a regular file, such as /dev/null.
     """
     target = Path(path)
     if target.exists() and not target.is_file():
-        raise MolclrError(f"'{path}' is no file that could be replaced; name a file.")
+        raise MolclrError(f"'{path}' is not a regular file, so it cannot be replaced; choose another path.")
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{target.stem}.{secrets.token_hex(4)}{target.suffix}")
     try:
         yield temporary
         umask = os.umask(0)
         os.umask(umask)
-        temporary.chmod(0o666 & ~umask)  # Some writers make files that only their owner may read.
+        temporary.chmod(0o666 & ~umask)  # Some writers make files that only their owner can read.
         _flush(temporary)
         os.replace(temporary, target)
         _flush(target.parent)
@@ -41,7 +43,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def _flush(path: Path) -> None:
-    """Wait until a file's bytes, or a folder's names, are on the disk."""
+    """Flush the content of a file, or the names in a folder, to the disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -49,8 +51,33 @@ def _flush(path: Path) -> None:
         os.close(handle)
 
 
+def sha256_of(path: str | os.PathLike[str]) -> str:
+    """SHA-256 of a file's bytes."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def locked(folder: Path, before_waiting: Callable[[], None]) -> Iterator[None]:
+    """Hold the lock of a folder, which is made where it is missing; it is free again when this process ends, however it does.
+
+    before_waiting: called if another process holds it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            before_waiting()
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
 def write_rows(path: str | os.PathLike[str], rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write `rows`, at least one, as CSV with the keys of the first as its header."""
+    """Write one or more `rows` as CSV, with the keys of the first row as the header."""
     with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
         writer.writeheader()

@@ -1,6 +1,6 @@
-"""Objects of the user's own modules, named as my_package.module:name.
+"""Import of objects in user modules by dotted paths such as my_package.module:name.
 
-Such a path is taken from a configuration or a command line, never from a file that somebody else made: importing runs code.
+A path may come from a configuration or a command line, never from a file of another person, because importing runs code.
 """
 
 import importlib
@@ -14,20 +14,20 @@ from molclr.errors import MolclrError
 
 
 def is_dotted_path(name: str) -> bool:
-    """Is this the path of an object, such as my_package.module:name?"""
+    """Return whether a name is the path of an object, such as my_package.module:name."""
     return re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", name) is not None
 
 
 def modules_of(names: Iterable[str]) -> list[str]:
-    """The modules of those names that are paths, sorted; afterwards Python finds those in the working directory."""
+    """Return the modules of those names that are paths, sorted; add the working directory to Python's search path."""
     _look_in_working_directory()
     return sorted({name.partition(":")[0] for name in names if is_dotted_path(name)})
 
 
 def load_object(path: str) -> Any:
-    """Import the object at a path for which `is_dotted_path` holds; modules in the working directory are found too.
+    """Import the object at a dotted path (see `is_dotted_path`), also from modules in the working directory.
 
-    Raises MolclrError if the module cannot be found or does not have the name. Other errors of the import pass through.
+    Raises MolclrError if the module cannot be found or does not have the name. Other errors of the import are raised unchanged.
     """
     module, _, name = path.partition(":")
     _look_in_working_directory()

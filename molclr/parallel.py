@@ -1,12 +1,13 @@
-"""The same work on many parts by several processes, in order and without reading far ahead."""
+"""Parallel map over several processes, in order and with bounded memory."""
 
+import os
 import signal
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from functools import partial
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from typing import TypeVar
 
 from molclr.errors import MolclrError
@@ -16,17 +17,16 @@ Result = TypeVar("Result")
 
 
 def ordered_map(work: Callable[[Part], Result], parts: Iterable[Part], processes: int) -> Iterator[Result]:
-    """Yield `work(part)` for each part, in order. With one process everything happens in this one.
+    """Yield `work(part)` for each part, in order. With `processes` 1, the work is done in this process.
 
-    At most two parts a process are waited for, so memory does not grow with their number. Raises MolclrError when a
-    process dies, for example for want of memory.
+    At most two parts per process are pending, so memory use does not grow with the number of parts. Raises MolclrError if a
+    process dies, for example because memory is exhausted.
     """
     if processes == 1:
         yield from map(work, parts)
         return
     waiting: deque[Future[Result]] = deque()
-    ignore = partial(signal.signal, signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that hands out.
-    with ProcessPoolExecutor(processes, get_context("spawn"), ignore) as pool:
+    with ProcessPoolExecutor(processes, get_context("spawn"), _begin) as pool:
         try:
             for part in parts:
                 waiting.append(pool.submit(work, part))
@@ -35,4 +35,19 @@ def ordered_map(work: Callable[[Part], Result], parts: Iterable[Part], processes
             while waiting:
                 yield waiting.popleft().result()
         except BrokenProcessPool:
-            raise MolclrError(f"One of {processes} processes died, perhaps for want of memory; use fewer.") from None
+            raise MolclrError(
+                f"One of {processes} processes died, perhaps because memory ran out; use fewer."
+            ) from None
+
+
+def _begin() -> None:
+    """Let the parent process handle Ctrl-C, and end this worker with it, even if it is killed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

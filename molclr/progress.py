@@ -1,4 +1,4 @@
-"""Progress of long work: a bar on a terminal, a line now and then in a log."""
+"""Progress of long loops: a bar on a terminal, occasional lines in a log."""
 
 import sys
 import time
@@ -14,7 +14,7 @@ SECONDS_BETWEEN_LINES = 20.0
 def progress(
     iterable: Iterable[T], total: int | None = None, label: str = "", unit: str = "it", silent: bool = False
 ) -> Iterator[T]:
-    """Yield the items of `iterable`, telling on standard error how far it is. `total` is its length where it has none."""
+    """Yield the items of `iterable` and print the progress on standard error. total: number of items, if it has no length."""
     if silent:
         yield from iterable
         return

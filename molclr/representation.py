@@ -1,4 +1,4 @@
-"""The representation from Python: `molclr.Encoder.load().embed(["CCO"])`."""
+"""The Python interface to the representation: `molclr.Encoder.load().embed(["CCO"])`."""
 
 import os
 import warnings
@@ -17,7 +17,7 @@ from molclr.data.featurize import featurize_part
 from molclr.data.fetch import fetch, mirror_folder
 from molclr.data.store import GraphStore
 from molclr.errors import MolclrError
-from molclr.models.encoder import Encoder
+from molclr.models.encoder import GraphEncoder
 from molclr.training.checkpoint import load_encoder
 from molclr.training.device import usable_device
 from molclr.training.embed import embed
@@ -25,14 +25,14 @@ from molclr.training.official import import_official
 
 MOLECULES_AT_A_TIME = 10_000
 SHIPPED = Path(__file__).parent / "encoders"
-"""Folder of the encoders that are part of the package; docs/encoders.md describes them."""
+"""Folder of the encoders in the package; see docs/encoders.md."""
 
 
-class PretrainedEncoder:
-    """A pre-trained encoder that takes SMILES."""
+class Encoder:
+    """A pre-trained encoder that embeds molecules given as SMILES."""
 
-    def __init__(self, encoder: Encoder, device: str | torch.device = "cpu", seen: Seen | None = None) -> None:
-        """Use `encoder` on `device`; `seen` is what its corpus has shown to it, if that is known."""
+    def __init__(self, encoder: GraphEncoder, device: str | torch.device = "cpu", seen: Seen | None = None) -> None:
+        """Use `encoder` on `device`. seen: the features that occurred in its corpus; None if unknown."""
         self.encoder, self.device, self.seen = encoder, usable_device(device), seen
 
     @classmethod
@@ -41,13 +41,13 @@ class PretrainedEncoder:
         path_or_name: str | Path = DEFAULT_ENCODER,
         device: str | torch.device = "cpu",
         encoder_class: str | None = None,
-    ) -> "PretrainedEncoder":
-        """Load an encoder.safetensors, or one by name: "molclr-gin" is part of the package (docs/encoders.md).
+    ) -> "Encoder":
+        """Load an encoder from an encoder.safetensors or by name.
 
-        "official-gin" and "official-gcn" are those that the authors released, fetched once, imported and kept in
-        $XDG_CACHE_HOME/molclr (~/.cache/molclr). encoder_class: the path of the class, such as "my_package.gat:GAT", for a file
-        with an encoder of one's own; its code runs. Raises MolclrError if the file is missing or something else, or if no
-        source of the released one answers.
+        "molclr-gin" is part of the package (docs/encoders.md). "official-gin" and "official-gcn" are the encoders released by the
+        authors, which are downloaded once, converted and cached in $XDG_CACHE_HOME/molclr (~/.cache/molclr). encoder_class: the
+        path of a user's encoder class, such as "my_package.gat:GAT", whose code is run; required for a file with such an encoder.
+        Raises MolclrError if the file is missing or not an encoder, or if a released encoder cannot be downloaded.
         """
         encoder, about = load_encoder(encoder_file(path_or_name), encoder_class=encoder_class)
         return cls(encoder, device, about["seen"])
@@ -58,16 +58,16 @@ class PretrainedEncoder:
         return f"<{network} of {shape.layers} x {shape.hidden_dim}, h of {shape.embedding_dim} numbers>"
 
     def embed(self, smiles: Sequence[str], explicit_hydrogens: bool = False) -> np.ndarray:
-        """The representation h of molecules, in their order: float32 (n, embedding_dim), the same for every spelling of one.
+        """Compute the representation h of molecules, in order: float32 (n, embedding_dim).
 
-        Warns once (UserWarning) with the number of molecules that have what the encoder has never seen.
+        smiles: any SMILES; all SMILES of a molecule give the same h. explicit_hydrogens: add hydrogens as atoms, as the official
+        code does in fine-tuning; pre-training does not.
 
-        explicit_hydrogens: as atoms, which the official code has in fine-tuning; an encoder has seen none in pre-training.
-
-        Raises MolclrError, which names the first molecule that cannot be represented and its place in the list.
+        Warns (UserWarning) with the number of molecules that have features the encoder never saw in pre-training. Raises
+        MolclrError, which names the first rejected molecule and its position in the list.
         """
         if isinstance(smiles, str):
-            raise MolclrError(f"'{smiles}' is one SMILES, not a list of them; give ['{smiles}'].")
+            raise MolclrError(f"'{smiles}' is a single SMILES, not a list; give ['{smiles}'].")
         parts = [np.empty((0, self.encoder.shape.embedding_dim), np.float32)]
         canonical = _canonical(list(smiles))
         if warning := warn_of_unseen(self.seen, canonical, explicit_hydrogens):
@@ -80,7 +80,7 @@ class PretrainedEncoder:
 
 
 def encoder_file(path_or_name: str | Path) -> Path:
-    """Path of an encoder given by its path, by the name of a shipped one, or of one that the authors released."""
+    """Return the path of an encoder given by path or by the name of a shipped or released encoder."""
     shipped, released = get_args(ShippedName), get_args(ReleasedName)
     if str(path_or_name) in shipped:
         return SHIPPED / f"{path_or_name}.safetensors"
@@ -89,12 +89,12 @@ def encoder_file(path_or_name: str | Path) -> Path:
     path = Path(path_or_name)
     if not path.suffix and not path.exists():
         names = " or ".join((*shipped, *released))
-        raise MolclrError(f"There is no encoder '{path}'; give an encoder.safetensors, or {names}.")
+        raise MolclrError(f"Unknown encoder '{path}'; give the path of an encoder.safetensors, or {names}.")
     return path
 
 
 def released_encoder(name: str) -> Path:
-    """Path of a released encoder in the user's cache, fetched and imported if it is not there yet."""
+    """Return the path of a released encoder in the user's cache; download and convert it if it is not there."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "molclr")
     encoder = cache / f"{name}.safetensors"
     if not encoder.exists():
@@ -107,10 +107,10 @@ def released_encoder(name: str) -> Path:
 
 
 def _canonical(smiles: list[str]) -> list[str]:
-    """The canonical SMILES of each molecule. Raises MolclrError, which names the first that is rejected and says why."""
+    """Canonicalize SMILES. Raises MolclrError, which names the first rejected molecule and the reason."""
     for place, text in enumerate(smiles):
         if not isinstance(text, str):
-            raise MolclrError(f"Molecule {place} of the list, {text!r}, is no SMILES.")
+            raise MolclrError(f"Molecule {place} of the list, {text!r}, is not a SMILES string.")
     canonical = list[str]()
     for place, verdict in enumerate(canonicalize_all(smiles)):
         if isinstance(verdict, RefusedMolecule):

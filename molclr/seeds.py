@@ -1,13 +1,13 @@
-"""Randomness without hidden state: every stream is derived from the seed and from what it is for.
+"""Random seeds without hidden state: each random stream has a seed that is derived from the run's seed and its purpose.
 
-Nothing about a random stream has to be saved in a checkpoint, so a resumed run draws what an undisturbed one draws.
+Checkpoints therefore contain no state of random number generators, and a resumed run draws the same numbers.
 """
 
 import numpy as np
 
 
 def derive_seed(seed: int, *purpose: int | str) -> int:
-    """A 63-bit seed for one purpose, such as `derive_seed(0, "views", epoch, step)`."""
+    """Derive a 63-bit seed for a purpose, for example `derive_seed(0, "views", epoch, step)`."""
     words = [seed, len(purpose)]
     for part in purpose:
         words.append(part if isinstance(part, int) else int.from_bytes(part.encode(), "little"))

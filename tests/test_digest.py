@@ -135,9 +135,9 @@ def test_an_encoder_is_named_by_the_path_of_its_class(package):
 
 def test_what_is_not_there_is_named(package):
     package(broken="def")
-    with pytest.raises(MolclrError, match=r"no module 'mine\.magic' with Python code"):
+    with pytest.raises(MolclrError, match=r"no Python module 'mine\.magic'"):
         code_digest("mine.magic")
-    with pytest.raises(MolclrError, match=r"no module 'nobodys\.magic'"):
+    with pytest.raises(MolclrError, match=r"no Python module 'nobodys\.magic'"):
         code_digest("nobodys.magic")
     with pytest.raises(MolclrError, match=r"code of 'mine\.broken' is not Python \(.*, line 1\)"):
         code_digest("mine.broken")

@@ -57,7 +57,9 @@ def test_the_shipped_encoder_is_the_default_and_knows_what_it_has_seen():
     assert repr(encoder) == "<GIN of 5 x 300, h of 512 numbers>"
     assert encoder.seen == Seen(["Br", "C", "Cl", "F", "N", "O", "S"], False, False, False)
     assert encoder.embed(["CCO", "Brc1ccccc1"]).shape == (2, 512)  # no warning
-    with pytest.warns(UserWarning, match=r"^2 of 3 molecules have something .* \(the element I in 1 of them, or other"):
+    with pytest.warns(
+        UserWarning, match=r"^2 of 3 molecules have features .* \(the element I in 1 of them, and others\)"
+    ):
         encoder.embed(["CI", "CC(=O)[O-]", "C"])
 
 
@@ -77,9 +79,9 @@ def test_a_molecule_that_is_rejected_is_named(path):
 
 def test_what_is_no_list_of_smiles_is_refused(path):
     encoder = molclr.Encoder.load(path)
-    with pytest.raises(MolclrError, match=r"'CCO' is one SMILES, not a list of them; give \['CCO'\]"):
+    with pytest.raises(MolclrError, match=r"'CCO' is a single SMILES, not a list; give \['CCO'\]"):
         encoder.embed("CCO")
-    with pytest.raises(MolclrError, match="Molecule 1 of the list, nan, is no SMILES"):
+    with pytest.raises(MolclrError, match="Molecule 1 of the list, nan, is not a SMILES string"):
         encoder.embed(["C", float("nan")])
 
 
@@ -94,10 +96,10 @@ def test_what_is_not_there(tmp_path):
     with pytest.raises(MolclrError, match=r"'.*' is a folder; name the checkpoint in it"):
         molclr.Encoder.load(tmp_path)
     with pytest.raises(
-        MolclrError, match=r"There is no encoder 'oficial-gcn'; give .*, or molclr-gin or official-gin or official-gcn"
+        MolclrError, match=r"Unknown encoder 'oficial-gcn'; give .*, or molclr-gin or official-gin or official-gcn"
     ):
         molclr.Encoder.load("oficial-gcn")
-    with pytest.raises(MolclrError, match=r"There is no encoder 'molclr-gcn'; give .* molclr-gin"):
+    with pytest.raises(MolclrError, match=r"Unknown encoder 'molclr-gcn'; give .* molclr-gin"):
         molclr.Encoder.load("molclr-gcn")  # not made yet
     with pytest.raises(AttributeError, match="Decoder"):
         molclr.Decoder  # noqa: B018

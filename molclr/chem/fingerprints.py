@@ -1,4 +1,4 @@
-"""Fingerprints: fixed-length descriptions of a molecule by the substructures it contains."""
+"""Molecular fingerprints: fixed-length vectors of the substructures of a molecule."""
 
 from collections.abc import Sequence
 
@@ -16,22 +16,22 @@ _RDKIT = rdFingerprintGenerator.GetRDKitFPGenerator(fpSize=BITS)
 
 
 def ecfp4(molecule: Chem.Mol) -> ExplicitBitVect:
-    """Extended-connectivity fingerprint of diameter 4 (Morgan, radius 2): BITS bits."""
+    """Compute the extended-connectivity fingerprint of diameter 4 (Morgan, radius 2): BITS bits."""
     return _ECFP4.GetFingerprint(molecule)
 
 
 def rdkit_fingerprint(molecule: Chem.Mol) -> ExplicitBitVect:
-    """RDKit's path fingerprint, paths of one to seven bonds: BITS bits."""
+    """Compute RDKit's path fingerprint, with paths of one to seven bonds: BITS bits."""
     return _RDKIT.GetFingerprint(molecule)
 
 
 def tanimoto(first: ExplicitBitVect, second: ExplicitBitVect) -> float:
-    """Bits set in both divided by bits set in either: 0 to 1, and 0 for two empty fingerprints."""
+    """Compute the Tanimoto similarity: bits set in both divided by bits set in either, and 0 for two empty fingerprints."""
     return DataStructs.TanimotoSimilarity(first, second)
 
 
 def ecfp4_counts(smiles: Sequence[str]) -> np.ndarray:
-    """How often each substructure of ECFP4 occurs: float32 (len(smiles), BITS). Raises RefusedMolecule."""
+    """Count the substructures of ECFP4: float32 (len(smiles), BITS). Raises RefusedMolecule like `read_molecule`."""
     counts = np.zeros((len(smiles), BITS), np.float32)
     for row, text in zip(counts, smiles, strict=True):
         row[:] = _ECFP4.GetCountFingerprintAsNumPy(read_molecule(text))

@@ -1,4 +1,4 @@
-"""Molecules as arrays: the atom and bond features of the paper (Methods, 'Molecule graph')."""
+"""Molecular graphs as arrays, with the atom and bond features of the paper (Methods, 'Molecule graph')."""
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -9,12 +9,12 @@ from rdkit.Chem import rdmolops, rdqueries
 
 from molclr.chem.smiles import atomic_numbers, read_constitutions, read_molecule
 
-CHIRALITY_TAGS = {
+CHIRALITY_NUMBERS = {
     Chem.ChiralType.CHI_UNSPECIFIED: 0,
     Chem.ChiralType.CHI_TETRAHEDRAL_CW: 1,
     Chem.ChiralType.CHI_TETRAHEDRAL_CCW: 2,
 }
-"""Any other tag (square planar, octahedral, ...) counts as unspecified: the embedding has three rows."""
+"""Other tags (square planar, octahedral, ...) count as unspecified, because the embedding has three rows."""
 
 BOND_ORDERS = np.array([1.0, 2.0, 3.0, 1.5])
 """RDKit's bond orders in the order of the bond types: single, double, triple, aromatic."""
@@ -25,7 +25,7 @@ _CHIRAL = rdqueries.HasChiralTagQueryAtom()
 
 
 class MolecularGraph(NamedTuple):
-    """One molecule.
+    """The graph of one molecule.
 
     atoms: uint8 (num_atoms, 2), atomic number - 1 and chirality tag (unspecified, clockwise, counter-clockwise).
     bonds: uint16 (num_bonds, 2), indices of the two atoms, each bond once.
@@ -38,9 +38,9 @@ class MolecularGraph(NamedTuple):
 
 
 class MolecularGraphs(NamedTuple):
-    """Molecules one after the other: the arrays of `MolecularGraph`, indices counted in each molecule from 0.
+    """The concatenated arrays of several `MolecularGraph`; atom indices start at 0 in each molecule.
 
-    atom_counts, bond_counts: int64 (num_molecules,), how many rows are whose.
+    atom_counts, bond_counts: int64 (num_molecules,), numbers of rows per molecule.
     """
 
     atoms: np.ndarray
@@ -51,15 +51,15 @@ class MolecularGraphs(NamedTuple):
 
 
 def molecular_graph(smiles: str, explicit_hydrogens: bool = False) -> MolecularGraph:
-    """The graph of a SMILES string, its hydrogens as atoms if asked. Raises RefusedMolecule as `read_molecule` does."""
+    """Make the graph of a SMILES string, optionally with explicit hydrogens. Raises RefusedMolecule like `read_molecule`."""
     return MolecularGraph(*molecular_graphs([smiles], explicit_hydrogens)[:3])
 
 
 def molecular_graphs(smiles: Sequence[str], explicit_hydrogens: bool = False) -> MolecularGraphs:
-    """The graphs of SMILES strings, at least one, in order. Raises RefusedMolecule as `read_molecule` does.
+    """Make the graphs of one or more SMILES strings, in order. Raises RefusedMolecule like `read_molecule`.
 
-    RDKit is asked for all bonds of a molecule at once, because its objects for atoms and bonds cost as much as parsing; numpy
-    works on all molecules at once for the same reason.
+    All bonds of a molecule come from one call of RDKit, because its Python objects for atoms and bonds take as long as parsing;
+    for the same reason numpy processes all molecules at once.
     """
     molecules = (
         [Chem.AddHs(read_molecule(text)) for text in smiles] if explicit_hydrogens else read_constitutions(smiles)
@@ -86,16 +86,19 @@ def molecular_graphs(smiles: Sequence[str], explicit_hydrogens: bool = False) ->
 
 
 def _tags(molecule: Chem.Mol) -> np.ndarray:
-    """Chirality tag of each atom."""
+    """Return the chirality tag of each atom: uint8 (num_atoms,)."""
     tags = np.zeros(molecule.GetNumAtoms(), np.uint8)
     for atom in molecule.GetAtomsMatchingQuery(_CHIRAL):
-        tags[atom.GetIdx()] = CHIRALITY_TAGS.get(atom.GetChiralTag(), 0)
+        tags[atom.GetIdx()] = CHIRALITY_NUMBERS.get(atom.GetChiralTag(), 0)
     return tags
 
 
 def _bonds(molecules: Sequence[Chem.Mol], sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Begin, end and order of all bonds, and how many each molecule has; by atoms, the smaller index first."""
-    cells, orders = [], []  # of the matrices, flattened
+    """Return the first atom, second atom and order of all bonds, sorted by atoms with the smaller index first.
+
+    Also returns the number of bonds of each molecule.
+    """
+    cells, orders = [], []  # non-zero cells of the flattened adjacency matrices, and their values
     for molecule in molecules:
         matrix = rdmolops.GetAdjacencyMatrix(molecule, useBO=True).ravel()
         cells.append(matrix.nonzero()[0])
@@ -107,7 +110,7 @@ def _bonds(molecules: Sequence[Chem.Mol], sizes: np.ndarray) -> tuple[np.ndarray
 
 
 def _directions(molecule: Chem.Mol, bonds: np.ndarray) -> np.ndarray:
-    """Direction of each row of `bonds`."""
+    """Return the direction of each row of `bonds`: uint8 (num_bonds,)."""
     directions = np.zeros(len(bonds), np.uint8)
     for index in range(len(bonds)):
         bond = molecule.GetBondWithIdx(index)
@@ -119,6 +122,6 @@ def _directions(molecule: Chem.Mol, bonds: np.ndarray) -> np.ndarray:
 
 
 def _slices(counts: np.ndarray) -> Iterator[slice]:
-    """Where the rows of each molecule are."""
+    """Return the slice of rows of each molecule."""
     ends = counts.cumsum()
     return map(slice, (ends - counts).tolist(), ends.tolist())

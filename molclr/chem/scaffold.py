@@ -1,4 +1,4 @@
-"""Bemis-Murcko scaffolds, and the deterministic split that keeps a scaffold's molecules together."""
+"""Bemis-Murcko scaffolds, and the deterministic split that keeps molecules with the same scaffold together."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -11,16 +11,16 @@ from molclr.chem.smiles import read_molecule
 
 
 def scaffold_smiles(molecule: Chem.Mol) -> str:
-    """SMILES of the ring systems and the chains between them, without chirality; empty for an acyclic molecule."""
+    """Return the Bemis-Murcko scaffold (ring systems and linkers) as SMILES without chirality; empty without rings."""
     return MurckoScaffold.MurckoScaffoldSmiles(mol=molecule, includeChirality=False)
 
 
 def scaffold_split(
     smiles: Sequence[str], train: float = 0.8, valid: float = 0.1
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Ascending indices of the training, validation and test molecules: int64 arrays that part range(len(smiles)).
+    """Split molecules by scaffold; see `split_groups`. Raises RefusedMolecule like `read_molecule`.
 
-    See `split_groups`; the groups are the molecules of one scaffold. Raises RefusedMolecule as `read_molecule` does.
+    Returns the ascending indices of the training, validation and test molecules: int64 arrays that partition all molecules.
     """
     return split_groups([scaffold_smiles(read_molecule(text)) for text in smiles], train, valid)
 
@@ -28,10 +28,10 @@ def scaffold_split(
 def split_groups(
     groups: Sequence[str], train: float = 0.8, valid: float = 0.1
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Split so that members of one group stay together: as MoleculeNet and the official MolCLR code do for scaffolds.
+    """Split so that members of a group stay together, as MoleculeNet and the official MolCLR code do for scaffolds.
 
-    Groups are taken from the largest to the smallest, of equal ones the later first. Each goes to training if it fits
-    there, else to validation if it fits there, else to test: common scaffolds are learned from, rare ones predicted.
+    Groups are assigned from the largest to the smallest, of equal size the one with the later first member first: to training if
+    they fit there, else to validation if they fit there, else to test. The test set thus has the rare scaffolds.
     """
     members: dict[str, list[int]] = defaultdict(list)
     for index, group in enumerate(groups):

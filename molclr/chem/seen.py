@@ -1,4 +1,4 @@
-"""What a corpus has shown to an encoder, and which molecules have something else."""
+"""Features that occur in a pre-training corpus, and warnings about molecules with other features."""
 
 import re
 from collections import Counter
@@ -125,15 +125,16 @@ SYMBOLS = [
     "Ts",
     "Og",
 ]
-"""The 118 elements by atomic number. RDKit knows them too, but machines that only train do without it."""
+"""The symbols of the 118 elements by atomic number, so that training does not need RDKit."""
 _ATOMS = re.compile(r"\[\d*(?P<bracket>[A-Z][a-z]?|[a-z][a-z]?)[^]]*\]|(?P<plain>Cl|Br|[BCNOPSFIbcnops])")
 _CHARGE = re.compile(r"\[[^]]*[+-]\d*(?::\d+)?\]")
 
 
 class Seen(NamedTuple):
-    """What the molecules of a corpus have; an encoder knows nothing else.
+    """The features that occur in a corpus.
 
-    elements: symbols. chirality: tags of stereocentres. bond_directions: of double bonds. charges: None if that is not known.
+    elements: symbols of elements. chirality: whether there are stereocentres. bond_directions: whether there are double bonds
+    with directions. charges: whether there are charged atoms; None if unknown.
     """
 
     elements: list[str]
@@ -142,7 +143,7 @@ class Seen(NamedTuple):
     charges: bool | None
 
     def lacks(self, smiles: str, explicit_hydrogens: bool = False) -> list[str]:
-        """What a molecule has, given by its canonical SMILES, and the corpus has not, in words."""
+        """Describe the features of a molecule, given by its canonical SMILES, that do not occur in the corpus."""
         elements = {(match["bracket"] or match["plain"]).capitalize() for match in _ATOMS.finditer(smiles)}
         elements |= {"H"} if explicit_hydrogens else set()
         return [
@@ -154,7 +155,7 @@ class Seen(NamedTuple):
 
 
 def seen_in(smiles: Iterable[str]) -> Seen:
-    """What the molecules have that are given by their canonical SMILES."""
+    """Collect the features that occur in molecules, given by their canonical SMILES."""
     nothing = Seen([], chirality=False, bond_directions=False, charges=False)
     found = {feature for text in smiles for feature in nothing.lacks(text)}
     return Seen(
@@ -168,15 +169,15 @@ def seen_in(smiles: Iterable[str]) -> Seen:
 
 
 def seen_atoms(atomic_numbers: Iterable[int], chirality: bool, bond_directions: bool) -> Seen:
-    """What molecules have that are given as graphs, in which charges do not stand."""
+    """Make a Seen from the features of graphs, which do not contain charges."""
     elements = sorted(SYMBOLS[int(number) - 1] for number in atomic_numbers)
     return Seen(elements, chirality, bond_directions, charges=None)
 
 
 def warn_of_unseen(seen: Seen | None, smiles: Sequence[str], explicit_hydrogens: bool = False) -> str:
-    """A sentence about the molecules that have what the corpus has not, with the commonest reason; empty if there are none.
+    """Return a warning with the number of molecules that have unseen features and the most common one; empty if there are none.
 
-    smiles: canonical. seen: None if it is not known what the encoder has seen.
+    smiles: canonical SMILES. seen: the features of the encoder's corpus; None if unknown, which gives no warning.
     """
     if seen is None:
         return ""
@@ -185,6 +186,6 @@ def warn_of_unseen(seen: Seen | None, smiles: Sequence[str], explicit_hydrogens:
         return ""
     (reason, count), *others = Counter(feature for lacks in lacking for feature in lacks).most_common()
     return (
-        f"{len(lacking)} of {len(smiles)} molecules have something that the encoder never saw in pre-training "
-        f"({reason}{f' in {count} of them, or other things' if others else ''}); its representation of them is less reliable."
+        f"{len(lacking)} of {len(smiles)} molecules have features that the encoder never saw in pre-training "
+        f"({reason}{f' in {count} of them, and others' if others else ''}); their representation is less reliable."
     )

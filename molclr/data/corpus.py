@@ -1,4 +1,4 @@
-"""The molecules of a corpus that pre-training learns from, and those that it holds out."""
+"""Division of a corpus into training and held-out molecules."""
 
 import math
 from typing import Any, NamedTuple
@@ -12,32 +12,32 @@ from molclr.hashing import hash64
 from molclr.seeds import derive_seed
 
 RULE = "hash"
-"""The rule by which molecules are held out; checkpoints name it. Another rule needs another name."""
+"""Name of the rule by which molecules are held out, recorded in checkpoints. A changed rule needs a new name."""
 
 
 class CorpusSplit(NamedTuple):
-    """Positions in a corpus: `train`, int64 (n,), ascending, to learn from; `held_out`, int64 (m,), in a random order."""
+    """Positions in a corpus: `train`, int64 (n,), ascending; `held_out`, int64 (m,), in random order."""
 
     train: np.ndarray
     held_out: np.ndarray
 
 
 def split_corpus(molecules: int, fraction: float, seed: int) -> CorpusSplit:
-    """Hold out a random `fraction` of a corpus: the positions with the smallest hashes.
+    """Hold out a random `fraction` of a corpus, the positions with the smallest hashes, and at least two molecules.
 
-    Raises MolclrError when fewer than two molecules are left on either side: a contrast needs two.
+    Raises MolclrError if fewer than two training molecules are left, because the contrastive loss needs two.
     """
     held_out = _held_out_count(molecules, fraction)
     if molecules - held_out < 2:
-        raise MolclrError(f"A corpus of {molecules} molecules is too small to pre-train on; give it at least 4.")
+        raise MolclrError(f"A corpus of {molecules} molecules is too small for pre-training; use at least 4.")
     order = hash64(hash64(np.array([derive_seed(seed, "held out")])) + np.arange(molecules)).argsort()
     return CorpusSplit(np.sort(order[held_out:]), order[:held_out].copy())
 
 
 def held_out_positions(molecules: int, about: dict[str, Any]) -> np.ndarray | None:
-    """Positions, int64 (m,), ascending, that an encoder's pre-training held out of a corpus of that many molecules.
+    """Return the positions that pre-training held out of a corpus of this size: int64 (m,), ascending.
 
-    about: `rule`, `fraction` and `seed` as the header of a checkpoint has them. None for a rule that is not known.
+    about: `rule`, `fraction` and `seed` from the metadata of a checkpoint. Returns None for an unknown rule.
     """
     rule = about.get("rule")
     if rule == RULE:
@@ -53,9 +53,9 @@ def _held_out_count(molecules: int, fraction: float) -> int:
 
 
 def _feistel(count: int, molecules: int, seed: int) -> np.ndarray:
-    """The former rule: where a Feistel network of eight rounds sends 0 to `count` - 1 among all positions.
+    """Compute the former rule: the positions to which a Feistel network of eight rounds maps 0 to `count` - 1.
 
-    It permutes the numbers below low * high >= molecules; from one that is too large it goes on to the next.
+    It permutes the numbers below low * high >= molecules, and is applied repeatedly until a number is below `molecules`.
     """
     low = math.isqrt(molecules - 1) + 1
     high = -(-molecules // low)
@@ -75,7 +75,7 @@ def _feistel(count: int, molecules: int, seed: int) -> np.ndarray:
 
 
 def seen_in_store(store: GraphStore) -> Seen:
-    """What the molecules of a graph store have; their charges are not known."""
+    """Collect the features that occur in a graph store, which does not contain charges."""
     numbers, chirality = np.zeros(256, bool), False
     for atoms in store.rows("atoms"):
         numbers |= np.bincount(atoms[:, 0], minlength=256) > 0

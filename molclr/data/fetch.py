@@ -1,4 +1,4 @@
-"""Fetching a data set or checkpoint: from the first of its sources that leads to the right table or file."""
+"""Download of data sets and checkpoints from the first source that gives the expected table or file."""
 
 import csv
 import hashlib
@@ -18,19 +18,18 @@ from molclr.files import replacing
 from molclr.progress import progress
 
 DIGITS_WRITTEN = 9
-"""Significant digits of a label in a table: all that float32 holds."""
+"""Significant digits of labels in tables, enough for float32."""
 
 DIGITS_COMPARED = 6
-"""Significant digits in which the sources of a data set agree."""
+"""Significant digits in which all sources of a data set agree."""
 
 
 def fetch(name: str, output: Path, provenance: Path, mirror: Path | None = None) -> None:
-    """Write the catalogue's entry `name`: a data set's table (CSV) or a checkpoint to `output`, its origin to `provenance`.
+    """Fetch an entry of the catalogue: write a data set (CSV) or a checkpoint to `output` and its origin to `provenance` (JSON).
 
-    `provenance` is JSON. `mirror` is the folder for sources of that kind. Sources without a digest are held to the SHA-256
-    that the first fetch recorded beside `output`, in .NAME.sha256, which belongs to this folder alone. Raises MolclrError if
-    the name is unknown, and if no source leads to the right table or file: then with the reason of each, and no file is
-    written.
+    mirror: folder for sources of the kind `mirror`. For sources without a digest in the catalogue, the first fetch records the
+    SHA-256 in .NAME.sha256 next to `output`, and later fetches compare it. Raises MolclrError, and writes nothing, if the name is
+    unknown or no source gives the expected table or file; the message has the reason of each source.
     """
     fetch_entry(load_catalogue()[name], output, provenance, mirror)
 
@@ -38,7 +37,7 @@ def fetch(name: str, output: Path, provenance: Path, mirror: Path | None = None)
 def fetch_entry(
     entry: Benchmark | Corpus | Checkpoint, output: Path, provenance: Path, mirror: Path | None = None
 ) -> None:
-    """Do what `fetch` does with an entry that need not be in the catalogue."""
+    """Fetch an entry like `fetch`; the entry need not be in the catalogue."""
     output.parent.mkdir(parents=True, exist_ok=True)
     failures: list[str] = []
     for source in entry.sources:
@@ -55,20 +54,20 @@ def fetch_entry(
                 return
             except SourceError as reason:
                 failures.append(" ".join(f"{source.kind} {source.address}: {reason}".split()))
-    raise MolclrError(f"{entry.name} cannot be fetched, each of its sources fails:\n  " + "\n  ".join(failures))
+    raise MolclrError(f"{entry.name} cannot be fetched; all sources failed:\n  " + "\n  ".join(failures))
 
 
 def mirror_folder() -> Path | None:
-    """The folder that the environment names for sources of the kind `mirror`, if any."""
+    """Return the folder in the environment variable MOLCLR_MIRROR; None if it is not set."""
     folder = os.environ.get("MOLCLR_MIRROR")
     return Path(folder) if folder else None
 
 
 def fingerprint(table: Path) -> str:
-    """SHA-256 of what a table says, whatever the form of its numbers.
+    """Compute the SHA-256 of the content of a table, independent of the format of its numbers.
 
-    Hashed is each row in order, without the header: SMILES and labels to 6 significant digits (%.6g, empty if missing),
-    separated by tabs, ended by a line feed, in UTF-8.
+    Each row in order, without the header, is hashed as SMILES and labels with 6 significant digits (%.6g, empty if missing),
+    separated by tabs and terminated by a line feed, in UTF-8.
     """
     digest = hashlib.sha256()
     with table.open(newline="", encoding="utf-8") as text:
@@ -81,16 +80,16 @@ def fingerprint(table: Path) -> str:
 
 
 def number(text: str, digits: int, factor: float = 1.0) -> str:
-    """Write `text` times `factor` in the one form of that number; "" if it is missing, the text if it is no number."""
+    """Format the number `text` times `factor` in a canonical form; "" if it is missing, the text if it is not a number."""
     try:
         value = float(text) * factor
     except ValueError:
         return text.strip()
-    return "" if math.isnan(value) else f"{value + 0.0:.{digits}g}"  # + 0.0 makes 0 of -0
+    return "" if math.isnan(value) else f"{value + 0.0:.{digits}g}"  # + 0.0 turns -0 into 0
 
 
 def _copy(file: Path, source: Source, output: Path) -> dict[str, object]:
-    """Check the source's `file` and copy it to `output`; return where it came from."""
+    """Check the source's `file` and copy it to `output`; return its provenance."""
     sha256 = check(file, source)
     shutil.copyfile(file, output)
     return {"source": source.kind, "address": source.address, "sha256": sha256, "bytes": file.stat().st_size}
@@ -99,20 +98,20 @@ def _copy(file: Path, source: Source, output: Path) -> dict[str, object]:
 def _make_table(
     file: Path, source: Source, data_set: Benchmark | Corpus, table: Path, record: Path
 ) -> dict[str, object]:
-    """Check the source's `file`, write it as `table`, check that; return where the table came from."""
+    """Check the source's `file`, convert it to `table` and check that; return its provenance."""
     sha256 = check(file, source)
     recorded = _read_record(record)
     unchecked = source.sha256 is None and source.git_blob_sha1 is None
     if unchecked and recorded.get(source.address, sha256) != sha256:
         raise SourceError(
-            f"its SHA-256 is {sha256}, when first fetched it was {recorded[source.address]}; "
-            f"if the change is wanted, delete '{record}'"
+            f"its SHA-256 is {sha256}, but at the first download it was {recorded[source.address]}; "
+            f"delete '{record}' to accept the change"
         )
     rows = _write_table(file, source, data_set, table)
     if data_set.rows not in (None, rows):
         raise SourceError(f"it has {rows} rows instead of {data_set.rows}")
     if data_set.fingerprint and (found := fingerprint(table)) != data_set.fingerprint:
-        raise SourceError(f"its SMILES or labels are not those of the catalogue (fingerprint {found})")
+        raise SourceError(f"its SMILES or labels differ from those of the catalogue (fingerprint {found})")
     if unchecked:
         with replacing(record) as path:
             lines = [f"{digest}  {address}\n" for address, digest in {**recorded, source.address: sha256}.items()]
@@ -127,13 +126,13 @@ def _make_table(
 
 
 def _read_record(record: Path) -> dict[str, str]:
-    """Address -> SHA-256 from lines as sha256sum writes them; empty if there is no such file."""
+    """Read address -> SHA-256 from lines in the format of sha256sum; empty if the file does not exist."""
     lines = record.read_text(encoding="utf-8").splitlines() if record.exists() else []
     return {address: digest for digest, _, address in (line.partition("  ") for line in lines)}
 
 
 def _write_table(file: Path, source: Source, data_set: Benchmark | Corpus, table: Path) -> int:
-    """Write the rows of a source under the catalogue's header; return how many."""
+    """Write the rows of a source with the catalogue's header; return their number."""
     count = 0
     with table.open("w", newline="", encoding="utf-8") as output:
         writer = csv.writer(output, lineterminator="\n")
@@ -150,7 +149,7 @@ def _write_table(file: Path, source: Source, data_set: Benchmark | Corpus, table
 
 
 def _read_rows(text: TextIO, source: Source, targets: Sequence[str]) -> Iterator[list[str]]:
-    """Yield SMILES and labels of each row of a source's table, or each line if it is none. Empty lines do not count."""
+    """Yield the SMILES and labels of each row of a table, or each line of a file without a header; skip empty lines."""
     if not source.header:
         yield from ([line.strip()] for line in text if not line.isspace())
         return
@@ -163,9 +162,9 @@ def _read_rows(text: TextIO, source: Source, targets: Sequence[str]) -> Iterator
             if len(fields) != len(header):
                 if not fields:
                     continue
-                raise SourceError(f"line {reader.line_num} has {len(fields)} fields, the header {len(header)}")
+                raise SourceError(f"line {reader.line_num} has {len(fields)} fields, but the header has {len(header)}")
             if fields == header:
-                raise SourceError(f"line {reader.line_num} is the header again")
+                raise SourceError(f"line {reader.line_num} repeats the header")
             labels = [fields[column] for column in label_columns]
             if source.labels:
                 labels = [_word_to_number(label, source.labels) for label in labels]
@@ -176,14 +175,14 @@ def _read_rows(text: TextIO, source: Source, targets: Sequence[str]) -> Iterator
 
 
 def _find_columns(header: list[str], source: Source, targets: Sequence[str]) -> list[int]:
-    """Positions of the SMILES and of the targets in a source's header."""
+    """Find the positions of the SMILES and of the targets in the header of a source."""
     wanted = [source.smiles, *[source.targets.get(target, target) for target in targets]]
     missing = [column for column in wanted if column not in header]
     if missing:
         raise SourceError(f"it lacks the column {', '.join(missing)}; it has {', '.join(header)[:200]}")
-    twice = [column for column in wanted if header.count(column) > 1]
-    if twice:
-        raise SourceError(f"it has more than one column {', '.join(twice)}")
+    repeated = [column for column in wanted if header.count(column) > 1]
+    if repeated:
+        raise SourceError(f"it has more than one column {', '.join(repeated)}")
     return [header.index(column) for column in wanted]
 
 
@@ -191,5 +190,5 @@ def _word_to_number(label: str, words: dict[str, float]) -> str:
     if not label:
         return label
     if label not in words:
-        raise SourceError(f"its label '{label}' is none of {', '.join(words)}")
+        raise SourceError(f"its label '{label}' is not one of {', '.join(words)}")
     return str(words[label])

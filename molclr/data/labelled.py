@@ -1,4 +1,4 @@
-"""A benchmark in memory: its molecules with labels and subsets."""
+"""The molecules of a benchmark with labels and subsets, in memory."""
 
 from dataclasses import dataclass
 from os import PathLike
@@ -16,7 +16,7 @@ TARGETS_NAMED = 5
 
 @dataclass(frozen=True)
 class LabelledMolecules:
-    """All molecules of a molecule table, in its order.
+    """All molecules of a molecule table, in order.
 
     rows: int64 (n,), raw row numbers. smiles: n canonical SMILES. labels: float64 (n, targets), NaN where missing.
     targets: names of the targets. subsets: positions of the molecules of train, valid and test, int64.
@@ -32,20 +32,18 @@ class LabelledMolecules:
 def read_labelled(molecules: str | PathLike[str], split: str | PathLike[str]) -> LabelledMolecules:
     """Read a molecule table and its split.
 
-    Warns on standard error of targets from which nothing can be learned, because no training molecule has a label or all have the
-    same. Raises MolclrError if they do not belong together, if a subset is empty, or without any label for training.
+    Warns on standard error of targets from which nothing can be learned, because no training molecule has a label or all have
+    the same. Raises MolclrError if they have different molecules, if a subset is empty, or if the training set has no labels.
     """
     table, targets = read_molecules(molecules), target_columns(molecules)
     rows = table["row"].to_numpy()
     labels = table[targets].to_numpy(np.float64)
     if np.isnan(labels).all():
-        raise MolclrError(
-            f"'{molecules}' has no label to learn from; name the columns with labels when canonicalizing."
-        )
+        raise MolclrError(f"'{molecules}' has no labels; name the columns with labels in 'molclr canonicalize'.")
     subsets = subset_indices(rows, split)
     for name, members in subsets.items():
         if not len(members):
-            raise MolclrError(f"The split '{split}' has no molecule for {name}; make it again.")
+            raise MolclrError(f"The split '{split}' has no molecules in {name}; make it again.")
     if np.isnan(labels[subsets["train"]]).all():
         raise MolclrError(f"No training molecule of '{split}' has a label; canonicalize '{molecules}' with --labelled.")
     _warn_of_targets(labels[subsets["train"]], targets)

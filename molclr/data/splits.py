@@ -1,4 +1,4 @@
-"""Splits: which molecules of a benchmark are learned from, which choose the epoch, and which are predicted.
+"""Split schemes, which divide the molecules of a benchmark into training, validation and test.
 
 To add a scheme, add an entry to SCHEMES (docs/extending.md).
 """
@@ -18,15 +18,15 @@ from molclr.errors import MolclrError
 from molclr.files import replacing
 
 Subsets: TypeAlias = tuple[np.ndarray, np.ndarray, np.ndarray]
-"""Ascending indices of the training, validation and test molecules: int64 arrays that partition all molecules."""
+"""Ascending indices of the training, validation and test molecules: three int64 arrays that partition all molecules."""
 
 
 def write_split(
     molecules: str | PathLike[str], output_csv: str | PathLike[str], scheme: str, seed: int = 0
 ) -> dict[str, int]:
-    """Put every molecule of a table in train, valid or test, 80 : 10 : 10; write `row,subset` and return their sizes.
+    """Assign every molecule of a table to train, valid or test (80 : 10 : 10); write the split and return the sizes.
 
-    `row` is the raw row number. `scheme` is a name in SCHEMES; a deterministic one does not depend on `seed`.
+    `output_csv` has row,subset with raw row numbers. scheme: a name in SCHEMES; the scaffold split does not depend on `seed`.
     Raises MolclrError for an unknown scheme, and if a subset would be empty.
     """
     assign = find_scheme(scheme)
@@ -37,8 +37,8 @@ def write_split(
     for subset, indices in zip(SUBSETS, parts, strict=True):
         if len(indices) == 0:
             raise MolclrError(
-                f"The {scheme} split of the {len(table)} molecules of '{molecules}' leaves none for {subset}; "
-                f"take more molecules{', or split at random' * (scheme != 'random')}."
+                f"The {scheme} split of the {len(table)} molecules in '{molecules}' leaves {subset} empty; "
+                f"use more molecules{', or a random split' * (scheme != 'random')}."
             )
     names = np.empty(len(table), object)
     for subset, indices in zip(SUBSETS, parts, strict=True):
@@ -49,24 +49,28 @@ def write_split(
 def write_given_split(
     molecules: str | PathLike[str], output_csv: str | PathLike[str], raw_csv: str | PathLike[str], column: str
 ) -> dict[str, int]:
-    """Write the split that a column of the raw table gives, as `write_split` does; return the sizes.
+    """Write the split that a column of the raw table defines, in the format of `write_split`; return the sizes.
 
-    `raw_csv` is the CSV file that the molecule table was made of; `column` has train, valid or test in each row. Rows of one
-    molecule may be in different subsets. Raises MolclrError for another word, and if a subset is empty.
+    raw_csv: the CSV file from which the molecule table was made. column: has train, valid or test in each row. Repeated molecules
+    may be in different subsets. Raises MolclrError for other values, and if a subset is empty.
     """
     words = read_column(raw_csv, column)
     rows = read_molecules(molecules)["row"].to_list()
     if rows and rows[-1] >= len(words):
-        raise MolclrError(f"'{molecules}' was not made of '{raw_csv}', which has {len(words)} rows; name its table.")
+        raise MolclrError(
+            f"'{molecules}' was not made from '{raw_csv}', which has only {len(words)} rows; give the table it was made from."
+        )
     names = [words[row].strip() for row in rows]
     for row, name in zip(rows, names, strict=True):
         if name not in SUBSETS:
             raise MolclrError(
-                f"Row {row} of '{raw_csv}' has '{name}' in the column '{column}'; write {', '.join(SUBSETS)}."
+                f"Row {row} of '{raw_csv}' has '{name}' in the column '{column}'; write one of {', '.join(SUBSETS)}."
             )
     for subset in SUBSETS:
         if subset not in names:
-            raise MolclrError(f"The column '{column}' of '{raw_csv}' puts no accepted molecule in {subset}.")
+            raise MolclrError(
+                f"The column '{column}' of '{raw_csv}' assigns no accepted molecule to {subset}; change the column."
+            )
     return _write(output_csv, rows, names)
 
 
@@ -80,10 +84,10 @@ def _write(output_csv: str | PathLike[str], rows: Sequence[int], subsets: Sequen
 
 
 def random_split(smiles: Sequence[str], seed: int) -> Subsets:
-    """Split at random, as `seed` decides.
+    """Split at random with `seed`, and keep the rows of a molecule together.
 
-    Molecules are taken in random order. Each goes, with all its rows, to test if they fit there, else to validation if they fit
-    there, else to training.
+    Molecules are assigned in random order: with all their rows to test if they fit there, else to validation if they fit there,
+    else to training.
     """
     tenth = max(1, len(smiles) // 10)
     rows_of: dict[str, list[int]] = {}
@@ -101,13 +105,13 @@ SCHEMES: dict[str, Callable[[Sequence[str], int], Subsets]] = {
     "scaffold": lambda smiles, seed: scaffold_split(smiles),  # deterministic
     "random": random_split,
 }
-"""All schemes: functions of n canonical SMILES and a seed that keep the rows of one molecule in one subset."""
+"""Name -> function (canonical SMILES, seed) -> subsets. Schemes keep the rows of a molecule together."""
 
 
 def find_scheme(name: str) -> Callable[[Sequence[str], int], Subsets]:
-    """Return the scheme called `name`. Raises MolclrError if there is none."""
+    """Look up a scheme by its name. Raises MolclrError if it is unknown."""
     if name not in SCHEMES:
         raise MolclrError(
-            f"There is no split scheme '{name}'; there are {', '.join(SCHEMES)} (or given, for a table of one's own)."
+            f"Unknown split scheme '{name}'; choose {' or '.join(SCHEMES)} (or given, for a benchmark in own_benchmarks)."
         )
     return SCHEMES[name]

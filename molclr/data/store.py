@@ -1,7 +1,7 @@
 """The graph store: the graphs of many molecules as flat arrays in one file.
 
-The file is in the safetensors format (a JSON header, then raw arrays), so nothing in it is ever executed. A batch reads only
-its own bytes, and nothing is mapped into memory: after an epoch in random order all of it would count as resident.
+The file has the safetensors format (a JSON header and raw arrays), so nothing in it is executed. A batch reads only its own
+bytes. The file is not memory-mapped, because all of it would count as resident memory after an epoch in random order.
 """
 
 import hashlib
@@ -33,16 +33,16 @@ ARRAYS: dict[str, np.dtype] = {
 }
 """Arrays of a store in the order of the file, widest first, so that each starts at a multiple of its item size.
 
-Atoms of molecule i are rows atom_offsets[i] to atom_offsets[i + 1] of `atoms`, and likewise for bonds.
-See molclr.chem.graphs.MolecularGraph for the columns. Row i of `smiles_crc` are the halves of its SMILES' `checksums`.
+The atoms of molecule i are the rows atom_offsets[i] to atom_offsets[i + 1] (exclusive) of `atoms`, and likewise for bonds. See
+molclr.chem.graphs.MolecularGraph for the columns. Row i of `smiles_crc` is the result of `checksums` for molecule i.
 """
 HYDROGENS = "explicit_hydrogens"
-"""Metadata of the file: are hydrogens atoms of their own?"""
+"""Metadata key: whether hydrogens are explicit atoms."""
 SAFETENSORS_TYPES = {np.dtype(np.int64): "I64", np.dtype(np.uint16): "U16", np.dtype(np.uint8): "U8"}
 
 
 class Section(NamedTuple):
-    """Where an array is in the file: its first byte and its shape."""
+    """The position of an array in the file: its first byte and its shape."""
 
     start: int
     shape: list[int]
@@ -51,21 +51,21 @@ class Section(NamedTuple):
 class GraphStore:
     """The graphs of `len(store)` molecules, in the order of their molecule table.
 
-    explicit_hydrogens: are hydrogens atoms of their own?
+    explicit_hydrogens: whether hydrogens are explicit atoms.
     """
 
     explicit_hydrogens: bool
 
     def __init__(self, path: str | Path) -> None:
-        """Open the store at `path`. Raises MolclrError when the file is missing, truncated or no graph store."""
+        """Open the store at `path`. Raises MolclrError if the file is missing, truncated or not a graph store."""
         if not Path(path).is_file():
-            raise MolclrError(f"There is no graph store '{path}'; make it with 'molclr featurize'.")
+            raise MolclrError(f"The graph store '{path}' does not exist; make it with 'molclr featurize'.")
         try:
             sections, self.explicit_hydrogens = _read_header(Path(path))
             (length,) = {*sections["atom_offsets"].shape, *sections["bond_offsets"].shape}
         except (ValueError, KeyError, TypeError):
             raise MolclrError(
-                f"'{path}' is truncated or no graph store; make it anew with 'molclr featurize'."
+                f"'{path}' is truncated or not a graph store; make it again with 'molclr featurize'."
             ) from None
         file = os.open(path, os.O_RDONLY)
         weakref.finalize(self, os.close, file)
@@ -73,7 +73,7 @@ class GraphStore:
 
     @classmethod
     def of(cls, part: dict[str, np.ndarray], explicit_hydrogens: bool = False) -> "GraphStore":
-        """The store of one part, as `write_store` takes them, in memory."""
+        """Make a store in memory from one part; see `write_store`."""
         store = cls.__new__(cls)
         store.explicit_hydrogens = explicit_hydrogens
         offsets = {
@@ -84,9 +84,10 @@ class GraphStore:
         return store
 
     def _hold(self, length: int, offsets: Callable[..., np.ndarray], rows: Callable[..., np.ndarray]) -> None:
-        """offsets(name, molecules): where each begins and ends, int64 (2, num_graphs).
+        """Set the functions that read arrays.
 
-        rows(name, first, counts): of an array, the rows first[i] to first[i] + counts[i] for every i.
+        offsets(name, molecules): first and last (exclusive) row of each molecule, int64 (2, num_graphs).
+        rows(name, first, counts): the rows first[i] to first[i] + counts[i] (exclusive) of an array for all i.
         """
         self._length, self._offsets, self._rows = length, offsets, rows
 
@@ -95,13 +96,13 @@ class GraphStore:
 
     @property
     def num_atoms(self) -> int:
-        """Atoms of all molecules."""
+        """Number of atoms of all molecules."""
         return int(self._offsets("atom_offsets", np.array([len(self) - 1]))[1, 0]) if len(self) else 0
 
     def batch(self, molecules: np.ndarray) -> GraphBatch:
-        """Graphs of `molecules`, int64 (num_graphs,) positions in the store, side by side in that order.
+        """Make a batch of the graphs at positions `molecules`, int64 (num_graphs,), in that order.
 
-        Raises IndexError for a position that the store does not have.
+        Raises IndexError for a position outside the store.
         """
         part = self._graphs(np.asarray(molecules, np.int64))
         atom_counts = part["atom_counts"]
@@ -117,20 +118,20 @@ class GraphStore:
         )
 
     def part(self, molecules: np.ndarray) -> dict[str, np.ndarray]:
-        """The same molecules as a part, as `write_store` takes them."""
+        """Return the molecules at positions `molecules`, int64 (num_graphs,), as a part; see `write_store`."""
         return {**self._graphs(molecules), "smiles_crc": self.checksums(molecules)}
 
     def parts(self, molecules: np.ndarray, size: int) -> Iterator[dict[str, np.ndarray]]:
-        """The same molecules in parts of `size`, without their checksums."""
+        """Yield the molecules at positions `molecules`, int64 (n,), in parts of `size` molecules, without checksums."""
         for first in range(0, len(molecules), size):
             yield self._graphs(molecules[first : first + size])
 
     def checksums(self, molecules: np.ndarray) -> np.ndarray:
-        """`checksums` of the SMILES of which the graphs of `molecules` were made."""
+        """Return the `checksums` of the SMILES from which the graphs of `molecules` were made: uint16 (n, 2)."""
         return self._rows("smiles_crc", molecules, np.ones_like(molecules))
 
     def rows(self, name: str, at_a_time: int = 1 << 20) -> Iterator[np.ndarray]:
-        """All rows of the array `name` (see ARRAYS; but not offsets), in order, some at a time: (n, 2)."""
+        """Yield all rows of an array in ARRAYS other than offsets, in order: parts (n, 2) with n <= `at_a_time`."""
         total = len(self)
         if name != "smiles_crc" and total:
             kind = "atom" if name == "atoms" else "bond"
@@ -139,16 +140,16 @@ class GraphStore:
             yield self._rows(name, np.array([first]), np.array([min(at_a_time, total - first)]))
 
     def identity(self) -> str:
-        """A digest of its molecules and their order, by their checksums."""
+        """Return a digest of the molecules and their order, computed from the checksums."""
         digest = hashlib.sha256()
         for part in self.rows("smiles_crc"):
             digest.update(part.tobytes())
         return digest.hexdigest()
 
     def _graphs(self, molecules: np.ndarray) -> dict[str, np.ndarray]:
-        """A part but for its checksums."""
+        """Return a part without checksums."""
         if len(molecules) and not 0 <= molecules.min() <= molecules.max() < self._length:
-            raise IndexError(f"The store has {self._length} molecules.")
+            raise IndexError(f"A position is outside the graph store, which has {self._length} molecules.")
         (first_atom, end_atom), (first_bond, end_bond) = (
             self._offsets(f"{kind}_offsets", molecules) for kind in ("atom", "bond")
         )
@@ -163,43 +164,44 @@ class GraphStore:
 
 
 def checksums(smiles: Sequence[str]) -> np.ndarray:
-    """CRC-32 of each SMILES in two halves: uint16 (n, 2)."""
+    """Compute the CRC-32 of each SMILES, in two halves: uint16 (n, 2)."""
     return np.array([zlib.crc32(text.encode()) for text in smiles], "<u4").view("<u2").reshape(-1, 2)
 
 
 def open_store_of(path: str | Path, count: int, smiles: Sequence[str], molecules: np.ndarray) -> GraphStore:
-    """The store at `path` of a molecule table of `count` rows, with `smiles` at the positions `molecules`, int64 (n,).
+    """Open the store at `path` and check that it belongs to a molecule table.
 
-    Raises MolclrError as `GraphStore` does, and when its graphs are not those of these molecules.
+    The table has `count` rows, and `smiles` at the positions `molecules`, int64 (n,). Raises MolclrError like `GraphStore`, and
+    if the graphs are those of other molecules.
     """
     store = GraphStore(path)
     if len(store) != count:
         raise MolclrError(
-            f"'{path}' holds {len(store)} graphs, the molecule table {count} molecules; featurize it again."
+            f"'{path}' has {len(store)} graphs, but the molecule table has {count} molecules; featurize it again."
         )
     other = (store.checksums(molecules) != checksums(smiles)).any(axis=1)
     if other.any():
         first = int(other.argmax())
         raise MolclrError(
-            f"'{path}' was made of other molecules: at place {molecules[first]} the molecule table has '{smiles[first]}'; "
-            "featurize it again."
+            f"'{path}' was made from other molecules: position {molecules[first]} does not match '{smiles[first]}' in the "
+            "molecule table; featurize it again."
         )
     return store
 
 
 def _take_offsets(offsets: dict[str, np.ndarray], name: str, molecules: np.ndarray) -> np.ndarray:
-    """Where molecules begin and end in an array in memory."""
+    """Look up the first and last row of molecules in memory."""
     return offsets[name][np.stack([molecules, molecules + 1])]
 
 
 def _take_rows(arrays: dict[str, np.ndarray], name: str, first: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Rows of an array in memory."""
+    """Look up rows of an array in memory."""
     ends = counts.cumsum()
     return arrays[name][np.arange(counts.sum()) + np.repeat(first - ends + counts, counts)]
 
 
 def _read_offsets(file: int, sections: dict[str, Section], name: str, molecules: np.ndarray) -> np.ndarray:
-    """Where molecules begin and end in an array in a file."""
+    """Read the first and last row of molecules from a file."""
     size, start = ARRAYS[name].itemsize, sections[name].start
     if len(molecules) and (np.diff(molecules) == 1).all():
         offsets = _read(file, name, start + molecules[:1] * size, np.array([(len(molecules) + 1) * size]))
@@ -208,14 +210,14 @@ def _read_offsets(file: int, sections: dict[str, Section], name: str, molecules:
 
 
 def _read_rows(file: int, sections: dict[str, Section], name: str, first: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Rows of an array in a file."""
+    """Read rows of an array from a file."""
     size = 2 * ARRAYS[name].itemsize
     return _read(file, name, sections[name].start + first * size, counts * size).reshape(-1, 2)
 
 
 def _read(file: int, name: str, places: np.ndarray, sizes: np.ndarray) -> np.ndarray:
-    """The items at ranges of bytes of a file, one after the other. Raises OSError if the file has become shorter."""
-    begins = np.flatnonzero(np.concatenate([[True], places[1:] != places[:-1] + sizes[:-1]]))  # of adjacent ranges
+    """Read and concatenate the items in ranges of bytes. Raises OSError if the file has become shorter."""
+    begins = np.flatnonzero(np.concatenate([[True], places[1:] != places[:-1] + sizes[:-1]]))  # merge adjacent ranges
     places, sizes = (places[begins], np.add.reduceat(sizes, begins)) if len(places) else (places, sizes)
     content = b"".join(
         _read_range(file, place, size) for place, size in zip(places.tolist(), sizes.tolist(), strict=True)
@@ -226,7 +228,7 @@ def _read(file: int, name: str, places: np.ndarray, sizes: np.ndarray) -> np.nda
 
 
 def _read_range(file: int, place: int, size: int) -> bytes:
-    """Bytes of a file; a single system call reads 2 GiB at most."""
+    """Read a range of bytes; a system call reads at most 2 GiB."""
     content = os.pread(file, size, place)
     while len(content) < size and (more := os.pread(file, size - len(content), place + len(content))):
         content += more
@@ -234,12 +236,11 @@ def _read_range(file: int, place: int, size: int) -> bytes:
 
 
 def write_store(path: str | Path, parts: Iterable[dict[str, np.ndarray]], explicit_hydrogens: bool = False) -> None:
-    """Write a store from `parts`, each of some molecules; parts are written as they come and not kept.
+    """Write a store from `parts`, which are written one by one, so memory use does not grow with the corpus.
 
-    The file remembers whether hydrogens are atoms of their own, so that a model can ask for molecules as it learned from.
-
-    A part has the arrays `atoms`, `bonds` and `bond_features` of its molecules one after the other (see MolecularGraph),
-    how many rows each molecule has, `atom_counts` and `bond_counts`, int (num_molecules,), and `smiles_crc` (see `checksums`).
+    A part has the arrays `atoms`, `bonds` and `bond_features` of its molecules (see MolecularGraphs), the numbers of their rows
+    per molecule, `atom_counts` and `bond_counts`, int (num_molecules,), and `smiles_crc` (see `checksums`). The file records
+    `explicit_hydrogens`, so that hydrogens are treated in the same way in training and prediction.
     """
     counts: dict[str, list[np.ndarray]] = {"atom_offsets": [np.zeros(1)], "bond_offsets": [np.zeros(1)]}
     with replacing(path) as temporary:
@@ -267,7 +268,7 @@ def write_store(path: str | Path, parts: Iterable[dict[str, np.ndarray]], explic
 
 
 def _join(path: Path, sections: dict[str, Path], explicit_hydrogens: bool) -> None:
-    """Put a safetensors header before the arrays that lie in `sections`."""
+    """Write a safetensors header and the arrays in the files `sections`."""
     header: dict[str, dict] = {"__metadata__": {HYDROGENS: json.dumps(explicit_hydrogens)}}
     start = 0
     for name, section in sections.items():
@@ -286,13 +287,13 @@ def _join(path: Path, sections: dict[str, Path], explicit_hydrogens: bool) -> No
         for section in sections.values():
             with section.open("rb") as source:
                 shutil.copyfileobj(source, file, 1 << 20)
-            section.unlink()  # so that not all is on the disk twice
+            section.unlink()  # keeps at most one array twice on the disk
 
 
 def _read_header(path: Path) -> tuple[dict[str, Section], bool]:
-    """Where the arrays of a store are, and whether hydrogens are atoms.
+    """Read the positions of the arrays, and whether hydrogens are explicit atoms.
 
-    ValueError, KeyError or TypeError when it is none, or not all of it.
+    Raises ValueError, KeyError or TypeError if the file is truncated or not a graph store.
     """
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from molclr.config import EncoderShape
 from molclr.errors import MolclrError
-from molclr.models.encoder import Encoder
+from molclr.models.encoder import GraphEncoder
 from molclr.models.encoders import make_encoder
 from molclr.training.checkpoint import save_encoder
 
@@ -47,7 +47,7 @@ def read_tensors(checkpoint: Path) -> dict[str, Tensor]:
     return tensors
 
 
-def official_encoder(tensors: dict[str, Tensor], checkpoint: Path) -> Encoder:
+def official_encoder(tensors: dict[str, Tensor], checkpoint: Path) -> GraphEncoder:
     """Build the encoder from the tensors of an official pre-training checkpoint.
 
     Raises MolclrError if names or shapes differ from the official ones, or a number is not finite. Fine-tuned models, which have

@@ -16,8 +16,9 @@ from molclr.distributed import tell
 from molclr.errors import MolclrError
 from molclr.files import replacing
 from molclr.training.device import prepare
-from molclr.training.finetune import load_predictor
+from molclr.training.finetune import load_model
 from molclr.training.graphs import graphs_on
+from molclr.training.inference import predict_molecules
 
 
 def predict(
@@ -41,7 +42,7 @@ def predict(
         model.with_name(name).resolve() for name in ("predictions.csv", "metrics.json", "history.csv")
     ]:
         raise MolclrError(f"The output '{output}' is a file of the run that made the model; choose another file.")
-    predictor, explicit_hydrogens = load_predictor(model, encoder_class)
+    predictor, run, explicit_hydrogens, seen = load_model(model, encoder_class)
     device = prepare(compute)
     output.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=output.parent, prefix=f".{output.stem}.") as folder:
@@ -51,10 +52,10 @@ def predict(
         accepted, rejected = read_molecules(molecules), read_refusals(rejections)
         places = np.arange(len(accepted))
         graphs = graphs_on(device, GraphStore(store), places, predictor.to(device).encoder)
-        values = predictor.predict(graphs, places)
-    if warning := warn_of_unseen(predictor.seen, accepted["smiles"].tolist(), explicit_hydrogens):
+        values = predict_molecules(predictor, graphs, places)
+    if warning := warn_of_unseen(seen, accepted["smiles"].tolist(), explicit_hydrogens):
         tell(f"molclr: warning: {warning}")
-    targets = list(predictor.run.targets)
+    targets = list(run.targets)
     predicted = accepted.join(pd.DataFrame(values, columns=targets))
     rows = pd.concat([predicted, rejected]).sort_values("row")[["row", "smiles", *targets, "reason"]]
     with replacing(output) as temporary:

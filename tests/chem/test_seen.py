@@ -44,7 +44,7 @@ def test_what_molecules_have():
 def test_the_warning_counts_and_names_the_commonest_reason():
     assert warn_of_unseen(ZINC, ["C", "CC"]) == "" == warn_of_unseen(None, ["I"])
     assert warn_of_unseen(ZINC, ["C", "CI"]).startswith(
-        "1 of 2 molecules have something that the encoder never saw in pre-training (the element I)"
+        "1 of 2 molecules have features that the encoder never saw in pre-training (the element I)"
     )
     several = warn_of_unseen(ZINC, ["CI", "C[O-]", "CC[O-]", "C"])
-    assert several.startswith("3 of 4 molecules have") and "(a charge in 2 of them, or other things)" in several
+    assert several.startswith("3 of 4 molecules have") and "(a charge in 2 of them, and others)" in several

@@ -37,18 +37,18 @@ def files(tmp_path):
     return make
 
 
-def test_what_is_in_a_benchmark(files):
+def test_audit_of_a_benchmark(files):
     found = audit(files(CLASSES))
     assert found["reasons"] == (
         "RDKit cannot parse it: 1; RDKit: Explicit valence for atom # # C, #, is greater than permitted: 2;"
         " it has an atom without an element (*): 1"
     )
-    assert {key: found[key] for key in ("rows", "refused", "molecules", "duplicates", "contradictions")} == {
+    assert {key: found[key] for key in ("rows", "rejected", "molecules", "duplicates", "conflicting_labels")} == {
         "rows": 13,
-        "refused": 4,
+        "rejected": 4,
         "molecules": 9,
         "duplicates": 2,  # ethanol, twice again
-        "contradictions": 1,  # of a by rows 0 and 1, of b by rows 0 and 2
+        "conflicting_labels": 1,  # of a by rows 0 and 1, of b by rows 0 and 2
     }
     assert found["undefined_stereo"] == 2, "alanine and difluoroethene without marks"
     assert found["targets"] == 2
@@ -58,19 +58,19 @@ def test_what_is_in_a_benchmark(files):
     assert (found["train"], found["valid"], found["test"]) == (7, 1, 1)
 
 
-def test_a_regression_has_mean_and_deviation_instead_of_balance(files):
+def test_regression_has_mean_and_standard_deviation(files):
     found = audit(files("smiles,y\nC,1.5\nCC,2.5\nCCC,\nCCCC,3.5\n"))
     assert found["positives"] == ""
     assert float(found["mean"]) == 2.5 and float(found["std"]) == pytest.approx((2 / 3) ** 0.5, rel=1e-5)
 
 
-def test_labels_that_agree_are_no_contradiction(files):
-    assert audit(files("smiles,y\nCCO,1.5\nOCC,1.5\nCO,\nOC,2\nCCC,1\nCCN,1\n"))["contradictions"] == 0
-    assert audit(files("smiles,y\nCCO,1.5\nOCC,1.6\nCO,1\nOC,2\nCCC,1\nCCN,1\n"))["contradictions"] == 2
+def test_equal_labels_do_not_conflict(files):
+    assert audit(files("smiles,y\nCCO,1.5\nOCC,1.5\nCO,\nOC,2\nCCC,1\nCCN,1\n"))["conflicting_labels"] == 0
+    assert audit(files("smiles,y\nCCO,1.5\nOCC,1.6\nCO,1\nOC,2\nCCC,1\nCCN,1\n"))["conflicting_labels"] == 2
 
 
 @pytest.mark.parametrize("content", ["row,subset\n0,train\n", "", b"PAR1\xff\xfe", None])
-def test_what_is_no_table_of_refused_rows(files, content):
+def test_another_file_is_not_a_table_of_rejected_rows(files, content):
     benchmark = files(CLASSES)
     benchmark.rejected.unlink()
     if content is not None:
@@ -79,12 +79,12 @@ def test_what_is_no_table_of_refused_rows(files, content):
         audit(benchmark)
 
 
-def test_stereo_that_is_given_or_cannot_be_is_not_undefined():
+def test_undefined_stereochemistry():
     assert undefined_stereo(["CC(C)O", "C[C@H](O)F", "F/C=C/F", "C1CCCCC1", "C=CC"]) == 0
     assert undefined_stereo(["CC(O)F", "FC=CF", "C[C@H](O)C(F)Cl"]) == 3
 
 
-def test_a_row_a_benchmark_whatever_the_processes(files, tmp_path):
+def test_one_row_per_benchmark_for_any_number_of_processes(files, tmp_path):
     benchmarks = [files(CLASSES, "one"), files("smiles,y\nC,1.5\nCC,2.5\nCCC,\n", "two")]
     for processes in (1, 2):
         write_audit(benchmarks, tmp_path / f"{processes}.csv", processes)

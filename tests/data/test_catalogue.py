@@ -73,7 +73,7 @@ def test_unknown_name_lists_the_known_ones():
         ),
         ({"sources": [{"wheel": "qm9pack==1.0.3"}]}, "the wheel qm9pack==1.0.3 needs 'members'"),
         ({"sources": [{"wheel": "qm9pack", "members": ["qm9.csv"]}]}, "sources.0.wheel'"),
-        ({"sources": [{"mirror": "qm9.csv", "factors": {"humo": 27.2}}]}, r"names \['humo'\], which are no targets"),
+        ({"sources": [{"mirror": "qm9.csv", "factors": {"humo": 27.2}}]}, r"names \['humo'\], which are not targets"),
         (
             {"sources": [{"mirror": "qm9.csv", "sha256": "0" * 64, "git_blob_sha1": "0" * 40}]},
             "a source has one digest",

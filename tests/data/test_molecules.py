@@ -129,7 +129,7 @@ def test_bad_files_leave_nothing(run, tmp_path, text, options, message):
 
 def test_a_device_is_not_replaced(tmp_path):
     (tmp_path / "raw.csv").write_text("smiles\nCC\n")
-    with pytest.raises(MolclrError, match=r"'/dev/null' is no file that could be replaced"):
+    with pytest.raises(MolclrError, match=r"'/dev/null' is not a regular file"):
         canonicalize(tmp_path / "raw.csv", tmp_path / "table.parquet", "/dev/null")
     assert not (tmp_path / "table.parquet").exists() and Path("/dev/null").is_char_device()
 

@@ -68,7 +68,7 @@ def test_random_split(count, sizes):
 
 
 def test_a_repeated_molecule_is_in_one_subset():
-    """And no subset outgrows its share for it, not even where half the rows are one molecule."""
+    """No subset exceeds its fraction, even if half the rows are one molecule."""
     smiles = ["C0"] * 50 + [f"C{number // 2}" for number in range(2, 52)]
     for seed in range(20):
         indices = random_split(smiles, seed)
@@ -78,7 +78,7 @@ def test_a_repeated_molecule_is_in_one_subset():
 
 
 def test_an_unknown_scheme_is_an_error(hiv, tmp_path):
-    with pytest.raises(MolclrError, match="no split scheme 'butina'; there are scaffold, random"):
+    with pytest.raises(MolclrError, match="Unknown split scheme 'butina'; choose scaffold or random"):
         write_split(hiv, tmp_path / "split.csv", "butina")
 
 
@@ -101,9 +101,9 @@ def test_a_split_that_the_table_gives(folds, tmp_path):
     ("edit", "column", "message"),
     [
         (("CCC,test", "CCC,holdout"), "fold", "Row 3 of '.*folds.csv' has 'holdout' in the column 'fold'"),
-        (("CCC,test ", "CCC,train"), "fold", "puts no accepted molecule in test"),
+        (("CCC,test ", "CCC,train"), "fold", "assigns no accepted molecule to test"),
         (("", ""), "split", "has no column 'split'; its columns are: SMILES, fold"),
-        (("CCCC,train\n", ""), "fold", "was not made of"),
+        (("CCCC,train\n", ""), "fold", "was not made from"),
     ],
 )
 def test_a_given_split_that_cannot_be_right(folds, tmp_path, edit, column, message):
@@ -130,7 +130,7 @@ def test_too_few_molecules(table_of, tmp_path):
 
 def test_an_empty_subset(table_of, tmp_path):
     alkanes = ["C" * length for length in range(1, 30)]
-    with pytest.raises(MolclrError, match="leaves none for train"):
+    with pytest.raises(MolclrError, match="leaves train empty"):
         write_split(table_of(alkanes), tmp_path / "split.csv", "scaffold")  # one scaffold, larger than any subset
     assert not (tmp_path / "split.csv").exists()
     assert write_split(table_of(alkanes), tmp_path / "split.csv", "random") == {"train": 25, "valid": 2, "test": 2}
@@ -139,7 +139,7 @@ def test_an_empty_subset(table_of, tmp_path):
 def test_a_split_of_another_table(hiv, table_of, tmp_path):
     write_split(hiv, tmp_path / "split.csv", "scaffold")
     rows = read_molecules(table_of(["CC", "CCO", "CCN"]))["row"].to_numpy()
-    with pytest.raises(MolclrError, match="other molecules"):
+    with pytest.raises(MolclrError, match="another molecule table"):
         subset_indices(rows, tmp_path / "split.csv")
 
 
@@ -167,7 +167,7 @@ def test_a_file_that_is_no_split(tmp_path, text):
 
 
 def test_a_missing_file(hiv, tmp_path):
-    with pytest.raises(MolclrError, match="no split"):
+    with pytest.raises(MolclrError, match=r"The split .* does not exist"):
         read_split(tmp_path / "none.csv")
     with pytest.raises(MolclrError, match="no molecule table"):
         write_split(tmp_path / "none.parquet", tmp_path / "split.csv", "random")

@@ -23,8 +23,9 @@ from molclr.evaluation.runs import Run
 from molclr.models.encoders import make_encoder
 from molclr.training.checkpoint import load_encoder, load_weights, save_encoder
 from molclr.training.embed import write_embeddings
-from molclr.training.finetune import Predictor, adam, finetune
+from molclr.training.finetune import adam, finetune, new_predictor, supervised_loss
 from molclr.training.graphs import PlainGraphs
+from molclr.training.inference import predict_molecules
 from molclr.training.predict import predict
 from molclr.training.pretrain import pretrain
 
@@ -145,24 +146,24 @@ def test_two_outputs_a_class_are_a_softmax(bbbp):
     _data, graphs = bbbp
     run = Run("x", "GIN", 0, "classification", "roc_auc", ["a", "b"])
     two = SETTINGS.model_copy(update={"class_outputs": 2})
-    model = Predictor(make_encoder("gin", SHAPE), two, run, np.zeros((4, 2))).eval()
+    model = new_predictor(make_encoder("gin", SHAPE), two, run, np.zeros((4, 2))).eval()
     batch = GraphStore(graphs).batch(np.arange(4))
     labels = torch.tensor([[0.0, 1.0], [1.0, torch.nan], [torch.nan, 0.0], [1.0, 1.0]])
     with torch.no_grad():
         outputs = model.head(model.encoder(*batch)).view(4, 2, 2)
         known = ~labels.isnan()
         expected = torch.nn.functional.cross_entropy(outputs[known], labels[known].long())
-        torch.testing.assert_close(model.loss(model.encoder(*batch), labels), expected)
+        torch.testing.assert_close(supervised_loss(model, model.encoder(*batch), labels, "cross_entropy"), expected)
         probabilities = outputs.softmax(dim=2)[..., 1].numpy()
     here = PlainGraphs(GraphStore(graphs), np.arange(4), torch.device("cpu"))
-    np.testing.assert_allclose(model.predict(here, np.arange(4)), probabilities, rtol=1e-5)
+    np.testing.assert_allclose(predict_molecules(model, here, np.arange(4)), probabilities, rtol=1e-5)
 
 
 @pytest.mark.parametrize(("standardize", "mean"), [("all", 4.0), (["freesolv"], 4.0), (["qm7", "qm9"], 0.0), ([], 0.0)])
 def test_targets_are_standardised_where_the_settings_say_so(standardize, mean):
     run = Run("freesolv", "GIN", 0, "regression", "rmse", ["a"])
     settings = SETTINGS.model_copy(update={"standardize": standardize})
-    model = Predictor(make_encoder("gin", SHAPE), settings, run, np.array([[3.0], [5.0]]))
+    model = new_predictor(make_encoder("gin", SHAPE), settings, run, np.array([[3.0], [5.0]]))
     assert model.mean.tolist() == [mean]
     assert model.scale.tolist() == pytest.approx([math.sqrt(2) if mean else 1.0])
 
@@ -200,7 +201,7 @@ def test_a_pretrained_encoder_is_where_training_starts(bbbp, corpus, tmp_path):
 def test_the_rate_of_the_encoder(pretrained, whose, rate):
     settings = SETTINGS.model_copy(update={"new_encoder_rate": whose, "encoder_learning_rate": 1e-4})
     run = Run("x", "mine", 0, "regression", "rmse", ["a"])
-    optimizer = adam(Predictor(make_encoder("gin", SHAPE), settings, run, np.zeros((1, 1))), settings, pretrained)
+    optimizer = adam(new_predictor(make_encoder("gin", SHAPE), settings, run, np.zeros((1, 1))), settings, pretrained)
     assert [group["lr"] for group in optimizer.param_groups] == [rate, 2e-3]
 
 
@@ -228,7 +229,7 @@ def test_a_model_has_no_name_of_another(bbbp, tmp_path, model, pretrained, expec
 
 @pytest.mark.parametrize(
     ("subsets", "message"),
-    [("train", "no molecule for valid"), ("valid,train,test", "No training molecule of .* has a label")],
+    [("train", "no molecules in valid"), ("valid,train,test", "No training molecule of .* has a label")],
 )
 def test_a_split_that_nothing_can_be_learned_from(tmp_path, subsets, message):
     (tmp_path / "raw.csv").write_text("smiles,y\nC,1\nCC,\nCCC,2\n")
@@ -244,8 +245,8 @@ def test_graphs_of_other_molecules_are_an_error(bbbp, tmp_path):
     fewer = dataclasses.replace(data, smiles=data.smiles[:-1])
     turned = dataclasses.replace(data, smiles=[*data.smiles[:5], *data.smiles[:4:-1]])
     for other, complaint in (
-        (fewer, "graphs, the molecule table"),
-        (turned, f"other molecules: at place 5 .*{re.escape(data.smiles[-1])}"),
+        (fewer, "graphs, but the molecule table"),
+        (turned, f"other molecules: position 5 .*{re.escape(data.smiles[-1])}"),
     ):
         with pytest.raises(MolclrError, match=f"{complaint}.*featurize it again"):
             finetune(other, graphs, tmp_path / "run", classification(data), "gin", SETTINGS, SHAPE)
@@ -259,7 +260,7 @@ def test_graphs_of_other_molecules_are_not_embedded(corpus, bbbp, tmp_path):
     table = pq.read_table(corpus[0])
     pq.write_table(table[::-1], tmp_path / "turned.parquet")
     for graphs in (bbbp[1], corpus[1]):
-        with pytest.raises(MolclrError, match=r"other molecules: at place 0 .*featurize it again"):
+        with pytest.raises(MolclrError, match=r"other molecules: position 0 .*featurize it again"):
             write_embeddings(
                 tmp_path / "turned.parquet",
                 graphs,
@@ -336,7 +337,7 @@ def test_missing_labels_do_not_touch_the_loss(bbbp):
     _data, graphs = bbbp
     run = Run("x", "GIN", 0, "regression", "rmse", ["a", "b"])
     labels = np.array([[1.0, 5.0], [3.0, np.nan], [5.0, np.nan], [7.0, 9.0]])
-    model = Predictor(make_encoder("gin", SHAPE), SETTINGS, run, labels).eval()
+    model = new_predictor(make_encoder("gin", SHAPE), SETTINGS, run, labels).eval()
     assert model.mean.tolist() == [4.0, 7.0]
     assert model.scale.tolist() == pytest.approx([math.sqrt(20 / 3), math.sqrt(8)])
     batch: GraphBatch = GraphStore(graphs).batch(np.arange(4))
@@ -348,8 +349,9 @@ def test_missing_labels_do_not_touch_the_loss(bbbp):
             + (output[0, 1] + math.sqrt(0.5)) ** 2
             + (output[3, 1] - math.sqrt(0.5)) ** 2
         ) / 6
-        assert float(model.loss(h, torch.tensor(labels).float())) == pytest.approx(float(expected), rel=1e-5)
-        assert float(model.loss(h, torch.full((4, 2), torch.nan))) == 0
+        found = supervised_loss(model, h, torch.tensor(labels).float(), "squared_error")
+        assert float(found) == pytest.approx(float(expected), rel=1e-5)
+        assert supervised_loss(model, h, torch.full((4, 2), torch.nan), "squared_error") == 0
 
 
 def test_a_benchmark_without_a_positive(tmp_path, benchmark_files):

@@ -125,8 +125,8 @@ def test_molecules_beyond_what_the_encoder_has_seen_are_told(benchmark_files, tm
     capsys.readouterr()
     predict(tmp_path / "new.csv", tmp_path / "run" / "model.safetensors", tmp_path / "p.csv", Compute())
     told = capsys.readouterr().err
-    warning = "molclr: warning: 3 of 4 molecules have something that the encoder never saw in pre-training"
-    assert told.count(warning) == 1 and "(a stereocentre in 2 of them, or other things)" in told
+    warning = "molclr: warning: 3 of 4 molecules have features that the encoder never saw in pre-training"
+    assert told.count(warning) == 1 and "(a stereocentre in 2 of them, and others)" in told
 
     canonicalize(tmp_path / "new.csv", tmp_path / "new.parquet", tmp_path / "rejected.csv")
     featurize(tmp_path / "new.parquet", tmp_path / "new.safetensors")

@@ -263,7 +263,7 @@ if SHARDS > 1:
             code=code_digest("molclr.data.featurize"),
             options=f"--shard {{shard}}/{SHARDS}",
 
-    rule gather:
+    rule join:
         """The shards of the corpus as one store: the bytes that one job would have made."""
         input:
             shards=expand(f"data/graphs/.{CORPUS}.{{shard}}.safetensors", shard=range(1, SHARDS + 1)),
@@ -279,7 +279,7 @@ if SHARDS > 1:
         params:
             code=code_digest("molclr.data.featurize"),
         shell:
-            "molclr gather {input.shards:q} --output {output.graphs:q} 2> {log:q}"
+            "molclr join {input.shards:q} --output {output.graphs:q} 2> {log:q}"
 
 
 rule all_data:
