@@ -110,9 +110,9 @@ class Labels(Section):
 
 
 class OwnBenchmark(Labels):
-    """A benchmark of one's own: a table of molecules with labels (CSV)."""
+    """A benchmark of one's own: a table of molecules with labels."""
 
-    table: str = Field(description="path of the table: CSV with a header")
+    table: str = Field(description="path of the table: CSV, Excel, SDF, Parquet or .smi, compressed or not")
     smiles_column: str = Field("smiles", description="column with the SMILES")
     split_column: str = Field(
         "subset", description="with `split: given` the column of the table that says train, valid or test of each row"
@@ -148,7 +148,7 @@ class Corpus(Section):
         "zinc", description="a corpus of the catalogue, zinc or pubchem; or with `table` the name of one's own"
     )
     table: str | None = Field(
-        None, description="path of a corpus of one's own: CSV with a header, or .smi, lines that begin with a SMILES"
+        None, description="path of a corpus of one's own: CSV, .smi, SDF, Parquet or Excel, compressed or not"
     )
     smiles_column: str = Field("smiles", description="column with the SMILES of that table")
     molecules: PositiveInt | None = Field(None, description="how many rows to take, evenly spaced; null: all")
