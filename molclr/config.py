@@ -110,9 +110,9 @@ class Labels(Section):
 
 
 class OwnBenchmark(Labels):
-    """A benchmark of one's own: a table of molecules with labels (CSV)."""
+    """A benchmark of one's own: a table of molecules with labels."""
 
-    table: str = Field(description="path of the table: CSV with a header")
+    table: str = Field(description="path of the table: CSV, Excel, SDF, Parquet or .smi, compressed or not")
     smiles_column: str = Field("smiles", description="column with the SMILES")
     split_column: str = Field(
         "subset", description="with `split: given` the column of the table that says train, valid or test of each row"
@@ -148,7 +148,7 @@ class Corpus(Section):
         "zinc", description="a corpus of the catalogue, zinc or pubchem; or with `table` the name of one's own"
     )
     table: str | None = Field(
-        None, description="path of a corpus of one's own: CSV with a header, or .smi, lines that begin with a SMILES"
+        None, description="path of a corpus of one's own: CSV, .smi, SDF, Parquet or Excel, compressed or not"
     )
     smiles_column: str = Field("smiles", description="column with the SMILES of that table")
     molecules: PositiveInt | None = Field(None, description="how many rows to take, evenly spaced; null: all")
@@ -415,6 +415,9 @@ class Config(OwnBenchmarks):
 
 AnySection = TypeVar("AnySection", bound=Section)
 
+SUFFIXES_OF_SECTIONS = (".yaml", ".yml")
+"""Endings that tell the path of a section from a section itself, on the command line."""
+
 
 def parse_section(section: type[AnySection], values: Any, source: str) -> AnySection:
     """Validate `values` as a `section`. A mistake raises MolclrError: one sentence that names `source` and the key."""
@@ -443,7 +446,7 @@ def parse_settings(section: type[AnySection], text: str, option: str = "--settin
     The file has the keys of this section, or is a configuration of the workflow that has this section.
     """
     source = option
-    if text.endswith((".yaml", ".yml")):
+    if text.endswith(SUFFIXES_OF_SECTIONS):
         path = Path(text)
         if not path.is_file():
             raise MolclrError(f"{option}: there is no file '{text}'.")

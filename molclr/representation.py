@@ -19,6 +19,7 @@ from molclr.data.store import GraphStore
 from molclr.errors import MolclrError
 from molclr.models.encoder import GraphEncoder
 from molclr.training.checkpoint import load_encoder
+from molclr.training.device import usable_device
 from molclr.training.embed import embed
 from molclr.training.official import import_official
 
@@ -32,7 +33,7 @@ class Encoder:
 
     def __init__(self, encoder: GraphEncoder, device: str | torch.device = "cpu", seen: Seen | None = None) -> None:
         """Use `encoder` on `device`. seen: the features that occurred in its corpus; None if unknown."""
-        self.encoder, self.device, self.seen = encoder, torch.device(device), seen
+        self.encoder, self.device, self.seen = encoder, usable_device(device), seen
 
     @classmethod
     def load(

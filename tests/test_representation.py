@@ -85,6 +85,11 @@ def test_what_is_no_list_of_smiles_is_refused(path):
         encoder.embed(["C", float("nan")])
 
 
+def test_a_device_that_is_not_there(path):
+    with pytest.raises(MolclrError, match=r"The device 'cuda:99' cannot be used \(.*\); set 'device' to"):
+        molclr.Encoder.load(path, device="cuda:99")
+
+
 def test_what_is_not_there(tmp_path):
     with pytest.raises(MolclrError, match=r"The checkpoint .* does not exist"):
         molclr.Encoder.load(tmp_path / "none.safetensors")

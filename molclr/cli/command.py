@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from molclr.config import Section, parse_settings
+from molclr.config import SUFFIXES_OF_SECTIONS, Section, parse_settings
 from molclr.errors import MolclrError
 
 
@@ -74,6 +74,7 @@ class Parser(argparse.ArgumentParser):
             help=f"keys of '{section.__name__}' in molclr/config.py, inline or the path of a YAML file (default: its defaults)",
         )
         self.sections[action.dest] = (option, section)
+        self.path_arguments.append(PathArgument(action.dest, option, is_written=False, is_folder=False))
 
     def _add_path(
         self, flags: tuple[str, ...], is_written: bool, is_folder: bool | None, to: Any, details: dict[str, Any]
@@ -121,9 +122,9 @@ def _check_kind(path: Path, argument: PathArgument) -> None:
 
 
 def _paths_in(value: Any) -> Iterator[Path]:
-    """The paths in the value of an argument, which may be a list."""
-    if isinstance(value, Path):
-        yield value
+    """The paths in the value of an argument, which may be a list, or text that names a YAML file in place of a section."""
+    if isinstance(value, Path) or (isinstance(value, str) and value.endswith(SUFFIXES_OF_SECTIONS)):
+        yield Path(value)
     elif isinstance(value, list | tuple):
         for item in value:
             yield from _paths_in(item)

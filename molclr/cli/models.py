@@ -39,8 +39,9 @@ def _run_of(options: argparse.Namespace) -> "tuple[LabelledMolecules, Run]":
 
 
 def _tell(metrics: "RunMetrics") -> None:
-    numbers = f"validation {metrics.validation}, test {metrics.test} on {metrics.test_molecules} molecules"
-    print(f"{metrics.benchmark}, {metrics.model}, {metrics.metric}: {numbers}", file=sys.stderr)
+    from molclr.evaluation.runs import summary
+
+    print(summary(metrics), file=sys.stderr)
 
 
 def _finetune_arguments(parser: Parser) -> None:

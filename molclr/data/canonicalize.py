@@ -128,7 +128,7 @@ class Tally:
     def __str__(self) -> str:
         """The commonest reasons, each with its number and its first row."""
         told = [
-            f"{count} {'like ' * (count > 1)}row {self.examples[kind].row} ({self.examples[kind].reason})"
+            f"{count} ({'such as ' * (count > 1)}row {self.examples[kind].row}: {self.examples[kind].reason})"
             for kind, count in self.kinds.most_common(REASONS_TOLD)
         ]
         told += ["..."] * (len(self.kinds) > REASONS_TOLD)

@@ -18,6 +18,7 @@ class Predictor(nn.Module):
 
     mean: Tensor
     scale: Tensor
+    """NaN for targets that had no training labels, which are not predicted."""
 
     def __init__(
         self,
@@ -50,6 +51,7 @@ class Predictor(nn.Module):
         return (labels - self.mean) / self.scale
 
     def predict(self, h: Tensor) -> Tensor:
-        """Return probabilities of class 1, or values in the target's unit, float (num_graphs, targets)."""
+        """Return probabilities of class 1, or values in the target's unit, float (num_graphs, targets); NaN if `scale` is."""
         output = self(h)
-        return output.sigmoid() if self.task == "classification" else output * self.scale + self.mean
+        values = output.sigmoid() if self.task == "classification" else output * self.scale + self.mean
+        return torch.where(self.scale.isnan(), torch.nan, values)

@@ -18,7 +18,7 @@ from molclr.data.labelled import LabelledMolecules
 from molclr.data.store import open_store_of
 from molclr.data.subsets import SUBSETS
 from molclr.errors import MolclrError
-from molclr.evaluation.metrics import Loss, better, check_labels, find_metric, score
+from molclr.evaluation.metrics import NOT_PREDICTED, Loss, Score, better, check_labels, find_metric, score
 from molclr.evaluation.runs import Run, RunMetrics, write_run
 from molclr.files import write_rows
 from molclr.models.encoder import GraphEncoder
@@ -63,14 +63,16 @@ def new_predictor(encoder: GraphEncoder, settings: Finetune, run: Run, labels: n
 def standardization(settings: Finetune, run: Run, labels: np.ndarray) -> tuple[list[float], list[float]]:
     """Return mean and standard deviation of each target, or 0 and 1 where targets are not standardised.
 
-    labels: float64 (n, targets) of the training molecules, NaN where missing.
+    labels: float64 (n, targets) of the training molecules, NaN where missing. The standard deviation is NaN for a target without
+    any.
     """
+    without = np.isnan(labels).all(axis=0)
     if run.task == "classification" or not (settings.standardize == "all" or run.benchmark in settings.standardize):
-        return [0.0] * len(run.targets), [1.0] * len(run.targets)
+        return [0.0] * len(run.targets), np.where(without, np.nan, 1.0).tolist()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # A target may have no training labels.
         mean, scale = np.nan_to_num(np.nanmean(labels, axis=0)), np.nan_to_num(np.nanstd(labels, axis=0, ddof=1))
-    return mean.tolist(), np.where(scale > 0, scale, 1).tolist()
+    return mean.tolist(), np.where(without, np.nan, np.where(scale > 0, scale, 1)).tolist()
 
 
 def supervised_loss(model: Predictor, h: Tensor, labels: Tensor, loss: Loss) -> Tensor:
@@ -120,6 +122,10 @@ def finetune(
     check_labels(run.task, data.labels, run.targets)
     store = open_store_of(graphs, len(data.smiles), data.smiles, np.arange(len(data.smiles)))
     train, valid, test = (data.subsets[name] for name in SUBSETS)
+    if len(train) < 2:
+        raise MolclrError(
+            f"There is {len(train)} training molecule; fine-tuning needs at least 2, and far more to be of use."
+        )
     pretrained = isinstance(start, Path)
     encoder, seen = starting_encoder(start, run.seed, settings, shape, encoder_class)
     _check_name(run.model, encoder.name, pretrained)
@@ -139,7 +145,8 @@ def finetune(
         predictions = predict_molecules(model, graphs_here, valid)
         # Several targets may have different units, so they are scored in the scale of the loss.
         scale = model.scale.cpu().numpy() if len(run.targets) > 1 else 1.0
-        validation = score(run.metric, data.labels[valid] / scale, predictions / scale, run.targets).value
+        scored = score(run.metric, data.labels[valid] / scale, predictions / scale, run.targets)
+        validation = scored.value
         if better(run.metric, validation, best_score) or math.isnan(best_score):
             best_epoch, best_score, best_weights = epoch, validation, copy_weights(model)
         history.append({"epoch": epoch, "train_loss": loss, "validation": validation})
@@ -147,7 +154,7 @@ def finetune(
             break
 
     model.load_state_dict(best_weights)
-    note = "no validation score: the last epoch is taken" if math.isnan(best_score) else ""
+    note = _note(scored, math.isnan(best_score))
     save_weights(
         folder / "model.safetensors",
         best_weights,
@@ -172,6 +179,13 @@ def finetune(
         validation=best_score,
         note=note,
     )
+
+
+def _note(validation: Score, is_undefined: bool) -> str:
+    """Return what to know about a run: why its validation score is undefined, and which targets are not predicted."""
+    notes = [f"no validation score ({validation.why_undefined}): the last epoch is taken"] if is_undefined else []
+    left_out = validation.left_out.items()
+    return "; ".join(notes + [f"{target}: {why}, no prediction" for target, why in left_out if why == NOT_PREDICTED])
 
 
 class FinetunedModel(NamedTuple):

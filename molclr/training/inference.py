@@ -40,7 +40,9 @@ def infer(
 def predict_molecules(model: Predictor, graphs: Graphs, molecules: np.ndarray) -> np.ndarray:
     """Predict probabilities of class 1, or values in the target's unit: float32 (n, targets).
 
-    molecules: int64 (n,), places in `graphs`.
+    molecules: int64 (n,), places in `graphs`. NaN for targets that had no training labels.
     """
     model.eval()
+    if not len(molecules):
+        return np.empty((0, len(model.mean)), np.float32)
     return infer(model.encoder, graphs, molecules, model.predict)

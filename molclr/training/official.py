@@ -53,6 +53,8 @@ def official_encoder(tensors: dict[str, Tensor], checkpoint: Path) -> GraphEncod
     Raises MolclrError if names or shapes differ from the official ones, or a number is not finite. Fine-tuned models, which have
     a pred_head instead of out_lin, are rejected, because they were trained on labels.
     """
+    if tensors and all(name.startswith("module.") for name in tensors):  # saved from several GPUs (DataParallel)
+        tensors = {name.removeprefix("module."): tensor for name, tensor in tensors.items()}
     try:
         for name, tensor in tensors.items():
             wanted = torch.int64 if name.endswith("num_batches_tracked") else torch.float32

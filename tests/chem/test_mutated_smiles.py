@@ -23,6 +23,27 @@ TOKENS = [
     *["->", "<-", ">>", "%12", "%(123)", "c1ccccc1", "C(=O)", "[CH3:1]", "[*:2]", "@TH1", "[Pt@SP1]", "|&1:1|", "|c:1|"],
     *["[C@AL1]", "[13C]", "[Og]", "[H+]", "[C--]", "[999C]", "[C+15]", "[as]", "[te]", "[si]", "InChI=1S/"],
 ]  # fmt: skip
+GENTLE = [
+    "C",
+    "N",
+    "O",
+    "S",
+    "F",
+    "(C)",
+    "(=O)",
+    "C=C",
+    "[C@H]",
+    "[C@@H]",
+    "/",
+    "\\",
+    "[O-]",
+    ".",
+    "[CH2:3]",
+    "[13CH2]",
+    "[Na+].",
+    "c",
+]
+"""Tokens that often leave a SMILES one."""
 REASONS = re.compile(
     r"RDKit cannot parse it|RDKit: .*|it has (no atoms|\d+ atoms, more than|an atom without an element|a bond of type|text after|"
     r"a CXSMILES).*|it is (an InChI|a reaction).*|its canonical SMILES .*",
@@ -41,11 +62,11 @@ def real_smiles() -> list[str]:
 
 def edited(smiles: str, chance: random.Random) -> str:
     """One to four edits: a part deleted, doubled, moved or replaced, or something put in."""
-    for _ in range(chance.randint(1, 4)):
-        first, end = sorted(chance.randint(0, len(smiles)) for _ in range(2))
-        end = min(end, first + chance.choice([1, 1, 2, 8]))
-        part = smiles[first:end]
-        new = chance.choice(["", part + part, part[::-1], chance.choice(TOKENS), part + chance.choice(TOKENS)])
+    for _ in range(chance.choice([1, 1, 2, 3, 4])):
+        first = chance.randint(0, len(smiles))
+        end = min(len(smiles), first + chance.choice([0, 0, 1, 1, 2, 8]))
+        part, token = smiles[first:end], chance.choice(chance.choice([GENTLE, GENTLE, TOKENS]))
+        new = chance.choice(["", part + part, part[::-1], token, token, part + token])
         smiles = smiles[:first] + new + smiles[end:]
     return smiles
 
@@ -90,7 +111,7 @@ def test_nothing_that_is_written_ends_the_work():
     seed = int(f"{datetime.date.today():%Y%m%d}")
     print(f"seed {seed}")  # shown if this fails
     counts = try_out(mutated(2000, seed))
-    assert counts.total() == 2000 and counts["accepted"] > 200
+    assert counts.total() == 2000 and counts["accepted"] > 100
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import lzma
 import os
 import subprocess
 import sys
+import tracemalloc
 import zipfile
 from threading import Thread
 
@@ -17,7 +18,9 @@ from paths import FIXTURES, REPOSITORY
 from rdkit import Chem
 
 from molclr.data.canonicalize import canonicalize, read_column
+from molclr.data.columns import choose_columns
 from molclr.data.molecules import read_molecules, read_refusals
+from molclr.data.tables import open_table
 from molclr.errors import MolclrError
 
 CASES = FIXTURES / "cases"
@@ -55,7 +58,7 @@ EXPECTED = {
     "a23_active.csv": ({"activity": 60}, {}, "inactive and active read as 0 and 1"),
     "a31_trailing_comma.csv": ({"logS": 60}, {}, "ignored, it has no name: ''"),
     "b06b_maps_duplicates.csv": ({"logS": 34}, {}, ""),
-    "b07_cxsmiles.csv": ({"logS": 40}, {5: "a CXSMILES extension ('|&1:1|')"}, "rejected 1 of 41 rows: 1 row 5 (it has a CX"),
+    "b07_cxsmiles.csv": ({"logS": 40}, {5: "a CXSMILES extension ('|&1:1|')"}, "rejected 1 of 41 rows: 1 (row 5: it has a CX"),
     "b08_name_after.csv": ({"logS": 40}, {5: "text after the SMILES ('ethanol')"}, ""),
     "b09_reaction.csv": ({"logS": 40}, {5: "a reaction"}, ""),
     "b10_inchi.csv": ({"logS": 40}, {5: "an InChI"}, ""),
@@ -296,3 +299,35 @@ def test_standard_input(tmp_path, name):
 
 def test_a_column_of_any_table(tmp_path):
     assert read_column(CASES / "a01_semicolon.csv", "Smiles")[:2] == ["CCO", "CCCO"]
+
+
+@pytest.mark.parametrize("suffix", ["csv", "smi"])
+def test_memory_does_not_grow_with_the_table(tmp_path, suffix):
+    peaks = []
+    for rows in (10_000, 100_000):
+        with (tmp_path / f"t.{suffix}").open("w") as file:
+            file.write("smiles,y\n" * (suffix == "csv"))
+            file.writelines(
+                f"{'C' * (row % 50 + 1)}{',' if suffix == 'csv' else ' '}{row / 7}\n" for row in range(rows)
+            )
+        tracemalloc.start()
+        with open_table(tmp_path / f"t.{suffix}") as table:
+            taken = choose_columns(table, None, None)
+            assert sum(1 for _ in taken.table.rows()) == rows
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 1.5 * peaks[0]
+
+
+def test_a_file_that_is_no_file(take, tmp_path):
+    with pytest.raises(MolclrError, match="There is no file"):
+        take(tmp_path / "none.csv")
+    with pytest.raises(MolclrError, match="is a folder; name a table in it"):
+        take(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["a01_semicolon.csv", "b08_name_after.csv"])
+def test_the_documentation_shows_what_is_told(take, monkeypatch, name):
+    monkeypatch.chdir(REPOSITORY)
+    told = take(f"tests/fixtures/cases/{name}")[2]
+    assert told in (REPOSITORY / "docs" / "input.md").read_text()

@@ -26,6 +26,7 @@ from molclr.training.embed import write_embeddings
 from molclr.training.finetune import adam, finetune, new_predictor, supervised_loss
 from molclr.training.graphs import PlainGraphs
 from molclr.training.inference import predict_molecules
+from molclr.training.predict import predict
 from molclr.training.pretrain import pretrain
 
 SHAPE = EncoderShape(layers=2, hidden_dim=16, embedding_dim=24)
@@ -286,14 +287,50 @@ def several_targets(tmp_path, benchmark_files, name, change):
 
 def test_several_targets_with_missing_labels(tmp_path, benchmark_files):
     data, graphs = several_targets(
-        tmp_path, benchmark_files, "sparse", lambda i, label: [label if i % 3 else "", label if i % 2 else "", ""]
+        tmp_path, benchmark_files, "sparse", lambda i, label: [label if i % 3 else "", label if i % 2 else ""]
     )
     assert np.isnan(data.labels).any(axis=0).all()
-    metrics = finetune(data, graphs, tmp_path / "run", classification(data), "gin", SETTINGS, SHAPE)
-    assert set(metrics.per_target) == {"t0", "t1"}
-    assert metrics.left_out == {"t2": "no labels in the test set"}
-    regress = finetune(data, graphs, tmp_path / "run2", regression(data), "gin", SETTINGS, SHAPE)
-    assert set(regress.per_target) == {"t0", "t1"}
+    for folder, run in (("class", classification(data)), ("value", regression(data))):
+        assert set(finetune(data, graphs, tmp_path / folder, run, "gin", SETTINGS, SHAPE).per_target) == {"t0", "t1"}
+
+
+@pytest.mark.parametrize("task", ["classification", "regression"])
+def test_a_target_without_training_labels_is_not_predicted(bbbp, tmp_path, task):
+    """Neither after training nor by the saved model; its labels elsewhere make no score."""
+    data, graphs = bbbp
+    unlearned = data.labels[:, 0].copy()
+    unlearned[data.subsets["train"]] = np.nan
+    data = dataclasses.replace(data, labels=np.column_stack([data.labels, unlearned]), targets=["p_np", "empty"])
+    run = {"classification": classification, "regression": regression}[task](data)
+    metrics = finetune(data, graphs, tmp_path, run, "gin", SETTINGS, SHAPE)
+    assert set(metrics.per_target) == {"p_np"} and metrics.left_out == {"empty": "no label in the training set"}
+    assert "empty: no label in the training set, no prediction" in metrics.note
+    with (tmp_path / "predictions.csv").open() as file:
+        assert all((row["prediction"] == "") == (row["target"] == "empty") for row in csv.DictReader(file))
+    predict(FIXTURES / "bbbp.csv", tmp_path / "model.safetensors", tmp_path / "new.csv", Compute())
+    with (tmp_path / "new.csv").open() as file:
+        assert all(row["p_np"] and not row["empty"] for row in csv.DictReader(file))
+
+
+def test_targets_that_nothing_can_be_learned_of_are_told(tmp_path, capsys):
+    rows = "".join(f"{'C' * n},{n % 2},{n if n > 8 else ''},1\n" for n in range(1, 11))
+    (tmp_path / "raw.csv").write_text(f"smiles,y,late,equal\n{rows}")
+    targets = ["y", "late", "equal"]
+    canonicalize(tmp_path / "raw.csv", tmp_path / "m.parquet", tmp_path / "rejected.csv", targets=targets)
+    subsets = ["train"] * 8 + ["valid", "test"]
+    (tmp_path / "s.csv").write_text("row,subset\n" + "".join(f"{row},{name}\n" for row, name in enumerate(subsets)))
+    capsys.readouterr()
+    read_labelled(tmp_path / "m.parquet", tmp_path / "s.csv")
+    told = capsys.readouterr().err
+    assert "no training molecule has a label of 'late', which will not be predicted" in told
+    assert "all training molecules have the same label of 'equal', from which nothing can be learned" in told
+
+
+def test_a_single_training_molecule_is_an_error(bbbp, tmp_path):
+    data, graphs = bbbp
+    few = dataclasses.replace(data, subsets={**data.subsets, "train": data.subsets["train"][:1]})
+    with pytest.raises(MolclrError, match="There is 1 training molecule; fine-tuning needs at least 2"):
+        finetune(few, graphs, tmp_path, classification(data), "gin", SETTINGS, SHAPE)
 
 
 def test_missing_labels_do_not_touch_the_loss(bbbp):
@@ -324,7 +361,7 @@ def test_a_benchmark_without_a_positive(tmp_path, benchmark_files):
     assert metrics.test is None and metrics.validation is None
     assert metrics.left_out == {"t0": "one class in the test set"}
     assert metrics.best_epoch == SETTINGS.epochs
-    assert "last epoch" in metrics.note
+    assert "last epoch" in metrics.note and "one class" in metrics.note
 
 
 def test_what_a_former_version_held_out_is_not_guessed(corpus, tmp_path):
