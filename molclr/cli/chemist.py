@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -71,7 +70,7 @@ def _train(options: argparse.Namespace) -> None:
         split=options.split,
         model=options.model,
         seeds=options.seeds,
-        settings=_settings(options),
+        settings=options.settings.model_copy(update={"epochs": options.epochs} if options.epochs else {}),
         shape=options.shape,
         baselines=options.baselines,
         encoder_class=options.encoder_class,
@@ -80,14 +79,6 @@ def _train(options: argparse.Namespace) -> None:
     metrics = train(asked)
     print(json.dumps(metrics, indent=2) if options.json else "\n".join(summary(metrics)))
     print(f"molclr: the model is in {options.output}", file=sys.stderr)
-
-
-def _settings(options: argparse.Namespace) -> config.Finetune:
-    """Settings of the networks, on all cores unless the user says how many."""
-    changes: dict[str, Any] = {"epochs": options.epochs} if options.epochs else {}
-    if "threads" not in options.settings.model_fields_set:
-        changes["threads"] = len(os.sched_getaffinity(0))
-    return options.settings.model_copy(update=changes)
 
 
 TRAIN = Command(
