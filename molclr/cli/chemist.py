@@ -3,11 +3,10 @@
 import argparse
 import json
 import sys
-from pathlib import Path
 from typing import Any
 
 from molclr import config
-from molclr.cli.command import Command, Parser, add_processes, positive
+from molclr.cli.command import Command, Parser, add_processes, positive, require_free
 from molclr.cli.encoders import NAMES, add_encoder_class
 from molclr.errors import MolclrError
 
@@ -125,12 +124,6 @@ def _predict(options: argparse.Namespace) -> None:
         **more,
     )
     print(f"{predicted} molecules predicted, {rejected} rows rejected, see {options.output}", file=sys.stderr)
-
-
-def require_free(output: Path, force: bool) -> None:
-    """Raise MolclrError if a file exists that the user has not allowed to replace."""
-    if output.exists() and not force:
-        raise MolclrError(f"'{output}' exists; choose another file, or replace it with --force.")
 
 
 PREDICT = Command(
