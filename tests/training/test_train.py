@@ -239,6 +239,21 @@ def test_a_column_may_say_the_split(tmp_path):
     assert all(row["subset"] == subsets[int(row["row"]) % 4] for row in split)
 
 
+def test_a_target_that_only_test_molecules_have_is_not_predicted(tmp_path, capsys):
+    given = rows_of(FIXTURES / "freesolv.csv")
+    subsets = ["test", "valid", "train", "train"]
+    lines = [
+        f"{row['smiles']},{row['freesolv']},{row['freesolv'] if place % 4 < 2 else ''},{subsets[place % 4]}\n"
+        for place, row in enumerate(given)
+    ]
+    (tmp_path / "mine.csv").write_text("smiles,y,z,part\n" + "".join(lines))
+    words = ["train", str(tmp_path / "mine.csv"), "--split", "part", "--encoder", "none", "--model", "svm"]
+    assert main([*words, "--baselines", "{svm_training_limit: 50}", "--output", str(tmp_path / "model")]) == 0
+    assert "no training molecule has a label of 'z'" in capsys.readouterr().err
+    assert ModelFolder.read(tmp_path / "model").targets == ["y"]
+    assert len(ModelFolder.read(tmp_path / "model").fixed["svm.0.support"]) <= 50
+
+
 def test_a_table_without_labels_is_a_mistake(tmp_path, capsys):
     assert main(["train", str(FIXTURES / "zinc.csv"), "--encoder", "none", "--output", str(tmp_path / "model")]) == 1
     assert "has no column with labels" in capsys.readouterr().err and list(tmp_path.iterdir()) == []
