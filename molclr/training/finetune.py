@@ -270,11 +270,12 @@ class Supervision:
         batches = self.batches(epoch)
         self.model.train()
         self.step.begin(0.0)
-        for batch, handle in zip(batches, self.graphs.handles(batches, self.capacity), strict=True):
-            self.learn(handle, self.labels[self.graphs.rows(batch)])
+        for handle in self.graphs.handles(batches, self.capacity):
+            self.learn(handle)
         return math.nan if float(self.step.failed) else float(self.step.loss_sum) / len(batches)
 
-    def _loss(self, handle: Any, labels: Tensor) -> Tensor:
+    def _loss(self, handle: Any) -> Tensor:
+        labels = self.labels[self.graphs.places(handle)]
         with mixed_precision(self.settings, labels.device):
             h = self.graphs.represent(self.model.encoder, handle, dtype_of(self.settings))
             return supervised_loss(self.model, h, labels, find_metric(self.run.metric).loss)
