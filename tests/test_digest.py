@@ -141,7 +141,7 @@ def test_what_is_not_there_is_named(package):
         code_digest("nobodys.magic")
     with pytest.raises(MolclrError, match=r"code of 'mine\.broken' is not Python \(.*, line 1\)"):
         code_digest("mine.broken")
-    with pytest.raises(MolclrError, match=r"no file '.*magic\.csv'"):
+    with pytest.raises(MolclrError, match=r"The file '.*magic\.csv' cannot be read"):
         code_digest("molclr/data/magic.csv")
 
 

@@ -10,7 +10,7 @@ H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn 
 Sr Y Zr Nb Mo Tc Ru Rh Pd Ag Cd In Sn Sb Te I Xe Cs Ba La Ce Pr Nd Pm Sm Eu Gd Tb Dy Ho Er Tm Yb Lu
 Hf Ta W Re Os Ir Pt Au Hg Tl Pb Bi Po At Rn Fr Ra Ac Th Pa U Np Pu Am Cm Bk Cf Es Fm Md No Lr Rf Db
 Sg Bh Hs Mt Ds Rg Cn Nh Fl Mc Lv Ts Og
-""".split()
+""".split()  # noqa: SIM905
 """The symbols of the 118 elements by atomic number, so that training does not need RDKit."""
 _ATOMS = re.compile(r"\[\d*(?P<bracket>[A-Z][a-z]?|[a-z][a-z]?)[^]]*\]|(?P<plain>Cl|Br|[BCNOPSFIbcnops])")
 _CHARGE = re.compile(r"\[[^]]*[+-]\d*(?::\d+)?\]")
