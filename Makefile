@@ -1,11 +1,11 @@
 # make all: the default run, from nothing to tables and figures.  make check: lint, types and quick tests, in a minute.
-# make test: all tests too, in ten minutes.  Each sets up what it needs.
+# make test: all tests and the documentation too, in ten minutes.  Each sets up what it needs.
 PYTHON ?= python3
 BIN := .venv/bin
 # As many processes as cores, up to four; of a thread each, unless a test says otherwise.
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadgroup
 
-.PHONY: all install restore check test test-gpu lint format release-check
+.PHONY: all install restore check test docs test-gpu lint format release-check
 .DELETE_ON_ERROR:
 
 all: install
@@ -27,8 +27,12 @@ install: .venv/installed
 check: lint
 	$(PYTEST) -m "not workflow and not slow"
 
-test: lint
+test: lint docs
 	$(PYTEST)
+
+# The documentation site, into site/. A broken link is an error (not with --quiet, which hides it from --strict).
+docs: install
+	NO_MKDOCS_2_WARNING=1 PYTHONPATH=. $(BIN)/mkdocs build --strict
 
 # On a machine with an NVIDIA GPU, PyTorch, pytest and the libraries for training; RDKit, Snakemake and DVC are not needed.
 test-gpu:

@@ -29,7 +29,7 @@ from molclr.evaluation.runs import Run
 from molclr.models.encoders import make_encoder
 from molclr.representation import encoder_file
 from molclr.training.checkpoint import load_encoder
-from molclr.training.finetune import Predictor, Supervision, adam
+from molclr.training.finetune import Supervision, adam, new_predictor
 from molclr.training.graphs import PlainGraphs
 
 BATCH_SIZE = Finetune().batch_size
@@ -108,9 +108,9 @@ def our_epochs(
     encoder = load_encoder(start, settings.dropout)[0] if trained else make_encoder(start, SHAPE, settings.dropout)
     run = Run(name, encoder.name.upper(), 0, benchmark.task, benchmark.metric, data.targets)
     train = data.subsets["train"]
-    model = Predictor(encoder, settings, run, data.labels[train])
+    model = new_predictor(encoder, settings, run, data.labels[train])
     graphs = PlainGraphs(store, np.arange(len(store)), torch.device("cpu"))
-    supervision = Supervision(model, graphs, data.labels, train, settings, adam(model, settings, pretrained=True))
+    supervision = Supervision(model, run, graphs, data.labels, train, settings, adam(model, settings, pretrained=True))
     train_once = Supervision.epoch if flush else inspect.unwrap(Supervision.epoch)
 
     def epoch() -> float:

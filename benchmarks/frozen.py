@@ -23,7 +23,7 @@ from molclr.chem.fingerprints import ecfp4_counts
 from molclr.data.catalogue import Benchmark, load_catalogue
 from molclr.data.labelled import LabelledMolecules, read_labelled
 from molclr.evaluation.metrics import better, score
-from molclr.representation import PretrainedEncoder
+from molclr.representation import Encoder
 
 COSTS = (0.1, 1.0, 10.0, 100.0)
 """Values of C that the validation molecules choose from."""
@@ -42,7 +42,7 @@ def main() -> None:
     options = parser.parse_args()
 
     warnings.filterwarnings("ignore", message=".*never saw in pre-training")
-    representations = {name: PretrainedEncoder.load(name) for name in options.encoders}
+    representations = {name: Encoder.load(name) for name in options.encoders}
     width = max(map(len, (*representations, ECFP, "representation")))
     print(f"{'benchmark':10} {'metric':8} {'representation':{width}} {'validation':>10} {'test':>8}")
     for name in options.benchmarks:

@@ -20,7 +20,7 @@ from molclr.config import Augmentation, Compute, EncoderShape, Pretrain
 from molclr.data.pyg import to_pyg
 from molclr.data.store import GraphStore
 from molclr.models.encoders import make_encoder
-from molclr.models.fast.slots import padded_channels
+from molclr.models.fast.slot_encoder import padded_channels
 from molclr.models.nt_xent import nt_xent
 from molclr.training.contrast import ContrastiveModel, SlotContrast
 from molclr.training.device import dtype_of, prepare

@@ -110,9 +110,9 @@ class Labels(Section):
 
 
 class OwnBenchmark(Labels):
-    """A user-defined benchmark: a table of molecules with labels (CSV)."""
+    """A user-defined benchmark: a table of molecules with labels."""
 
-    table: str = Field(description="path of the table: CSV with a header")
+    table: str = Field(description="path of the table: CSV, Excel, SDF, Parquet or .smi, compressed or not")
     smiles_column: str = Field("smiles", description="column with the SMILES")
     split_column: str = Field(
         "subset", description="column that has train, valid or test in each row, for `split: given`"
@@ -148,7 +148,7 @@ class Corpus(Section):
         "zinc", description="a corpus of the catalogue, zinc or pubchem; with `table` the name of your own corpus"
     )
     table: str | None = Field(
-        None, description="path of your own corpus: CSV with a header, or .smi, whose lines start with a SMILES"
+        None, description="path of your own corpus: CSV, .smi, SDF, Parquet or Excel, compressed or not"
     )
     smiles_column: str = Field("smiles", description="column with the SMILES in that table")
     molecules: PositiveInt | None = Field(None, description="number of rows to use, evenly spaced; null: all")
@@ -418,6 +418,9 @@ class Config(OwnBenchmarks):
 
 AnySection = TypeVar("AnySection", bound=Section)
 
+SUFFIXES_OF_SECTIONS = (".yaml", ".yml")
+"""File suffixes by which the command line recognises the path of a section."""
+
 
 def parse_section(section: type[AnySection], values: Any, source: str) -> AnySection:
     """Validate `values` as a `section`. Raises MolclrError, which names `source` and the key, for an invalid value."""
@@ -446,7 +449,7 @@ def parse_settings(section: type[AnySection], text: str, option: str = "--settin
     The file has the keys of the section, or is a configuration of the workflow with this section.
     """
     source = option
-    if text.endswith((".yaml", ".yml")):
+    if text.endswith(SUFFIXES_OF_SECTIONS):
         path = Path(text)
         if not path.is_file():
             raise MolclrError(f"{option}: the file '{text}' does not exist; correct the path.")

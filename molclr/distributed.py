@@ -44,8 +44,8 @@ def rank() -> int:
 
 
 def tell(message: str) -> None:
-    """Print a line on standard error, in process 0 only."""
-    if rank() == 0:
+    """Print a line on standard error, in the first of the processes that torchrun started."""
+    if os.environ.get("RANK", "0") == "0":
         print(message, file=sys.stderr, flush=True)
 
 
@@ -76,7 +76,7 @@ def share(items: int) -> slice:
     return slice(items * rank() // processes(), items * (rank() + 1) // processes())
 
 
-def gather(part: Tensor, items: int) -> Tensor:
+def gather_rows(part: Tensor, items: int) -> Tensor:
     """The rows of all processes, float (items, channels), from this one's `part`, those of share(items).
 
     The gradient is that of this process's own rows, so every process has to compute the whole loss.

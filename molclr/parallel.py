@@ -1,12 +1,13 @@
 """Parallel map over several processes, in order and with bounded memory."""
 
+import os
 import signal
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from functools import partial
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from typing import TypeVar
 
 from molclr.errors import MolclrError
@@ -25,8 +26,7 @@ def ordered_map(work: Callable[[Part], Result], parts: Iterable[Part], processes
         yield from map(work, parts)
         return
     waiting: deque[Future[Result]] = deque()
-    ignore = partial(signal.signal, signal.SIGINT, signal.SIG_IGN)  # Only the main process handles Ctrl-C.
-    with ProcessPoolExecutor(processes, get_context("spawn"), ignore) as pool:
+    with ProcessPoolExecutor(processes, get_context("spawn"), _begin) as pool:
         try:
             for part in parts:
                 waiting.append(pool.submit(work, part))
@@ -38,3 +38,16 @@ def ordered_map(work: Callable[[Part], Result], parts: Iterable[Part], processes
             raise MolclrError(
                 f"One of {processes} processes died, perhaps because memory ran out; use fewer."
             ) from None
+
+
+def _begin() -> None:
+    """Let the parent process handle Ctrl-C, and end this worker with it, even if it is killed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

@@ -31,3 +31,9 @@ def progress(
             print(f"{label}: {done}{of_total} {unit}, {done / (now - start):.1f} {unit}/s", file=sys.stderr, flush=True)
             last = now
         yield item
+
+
+def say(*lines: str) -> None:
+    """Tell the user lines on standard error."""
+    for line in lines:
+        print(f"molclr: {line}", file=sys.stderr, flush=True)

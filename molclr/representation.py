@@ -17,8 +17,9 @@ from molclr.data.featurize import featurize_part
 from molclr.data.fetch import fetch, mirror_folder
 from molclr.data.store import GraphStore
 from molclr.errors import MolclrError
-from molclr.models.encoder import Encoder
+from molclr.models.encoder import GraphEncoder
 from molclr.training.checkpoint import load_encoder
+from molclr.training.device import usable_device
 from molclr.training.embed import embed
 from molclr.training.official import import_official
 
@@ -27,12 +28,12 @@ SHIPPED = Path(__file__).parent / "encoders"
 """Folder of the encoders in the package; see docs/encoders.md."""
 
 
-class PretrainedEncoder:
+class Encoder:
     """A pre-trained encoder that embeds molecules given as SMILES."""
 
-    def __init__(self, encoder: Encoder, device: str | torch.device = "cpu", seen: Seen | None = None) -> None:
+    def __init__(self, encoder: GraphEncoder, device: str | torch.device = "cpu", seen: Seen | None = None) -> None:
         """Use `encoder` on `device`. seen: the features that occurred in its corpus; None if unknown."""
-        self.encoder, self.device, self.seen = encoder, torch.device(device), seen
+        self.encoder, self.device, self.seen = encoder, usable_device(device), seen
 
     @classmethod
     def load(
@@ -40,7 +41,7 @@ class PretrainedEncoder:
         path_or_name: str | Path = DEFAULT_ENCODER,
         device: str | torch.device = "cpu",
         encoder_class: str | None = None,
-    ) -> "PretrainedEncoder":
+    ) -> "Encoder":
         """Load an encoder from an encoder.safetensors or by name.
 
         "molclr-gin" is part of the package (docs/encoders.md). "official-gin" and "official-gcn" are the encoders released by the

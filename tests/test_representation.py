@@ -39,7 +39,7 @@ def test_molecules_keep_their_order_whatever_the_parts(path, smiles, monkeypatch
 def test_a_molecule_has_one_vector_whatever_its_spelling(path, table, molecules):
     spellings = ["C[C@H](N)C(=O)O", "N[C@@H](C)C(=O)O", "C[C@@H](N)C(=O)O"]
     if table != "lalanine":
-        with (FIXTURES / f"{table}.csv").open() as file:
+        with (FIXTURES / "cases" / f"{table}.csv").open() as file:
             spellings = [row["smiles"] for row in csv.DictReader(file)]
     h = molclr.Encoder.load(path).embed(spellings)
     equal = [[np.array_equal(one, other) for other in h] for one in h]
@@ -83,6 +83,11 @@ def test_what_is_no_list_of_smiles_is_refused(path):
         encoder.embed("CCO")
     with pytest.raises(MolclrError, match="Molecule 1 of the list, nan, is not a SMILES string"):
         encoder.embed(["C", float("nan")])
+
+
+def test_a_device_that_is_not_there(path):
+    with pytest.raises(MolclrError, match=r"The device 'cuda:99' cannot be used \(.*\); set 'device' to"):
+        molclr.Encoder.load(path, device="cuda:99")
 
 
 def test_what_is_not_there(tmp_path):

@@ -9,7 +9,7 @@ from rdkit.Chem import rdmolops, rdqueries
 
 from molclr.chem.smiles import atomic_numbers, read_constitutions, read_molecule
 
-CHIRALITY_TAGS = {
+CHIRALITY_NUMBERS = {
     Chem.ChiralType.CHI_UNSPECIFIED: 0,
     Chem.ChiralType.CHI_TETRAHEDRAL_CW: 1,
     Chem.ChiralType.CHI_TETRAHEDRAL_CCW: 2,
@@ -89,7 +89,7 @@ def _tags(molecule: Chem.Mol) -> np.ndarray:
     """Return the chirality tag of each atom: uint8 (num_atoms,)."""
     tags = np.zeros(molecule.GetNumAtoms(), np.uint8)
     for atom in molecule.GetAtomsMatchingQuery(_CHIRAL):
-        tags[atom.GetIdx()] = CHIRALITY_TAGS.get(atom.GetChiralTag(), 0)
+        tags[atom.GetIdx()] = CHIRALITY_NUMBERS.get(atom.GetChiralTag(), 0)
     return tags
 
 

@@ -43,6 +43,7 @@ _is_ordinary = re.compile(rf"(?:{_SYMBOL}|\[\d*{_SYMBOL}[H@+\d-]*\]|[\d()=#:/\\.
 """Non-metals in single, double, triple and aromatic bonds, no hydrogen as an atom: as good as all molecules of a corpus."""
 
 _has_stereo = re.compile(r"[@/\\]").search
+_has_atom_map = re.compile(r":\d+\]").search
 
 _NO_ELEMENT = Chem.MolFromSmarts("[#0]")
 _OTHER_BOND = Chem.MolFromSmarts("[*]~;!-;!=;!#;!:[*]")
@@ -60,8 +61,8 @@ class RefusedMolecule(MolclrError):
 def read_molecule(smiles: str) -> Chem.Mol:
     """The sanitized molecule of a SMILES string; isotopes, charges, salts and single atoms are welcome.
 
-    Raises RefusedMolecule if RDKit cannot parse it, if it has no atom or more than MAX_ATOMS, an atom without an
-    element (`*`), or a bond that is neither single, double, triple nor aromatic (dative, quadruple, ...): the paper's
+    Atom maps are removed. Raises RefusedMolecule if RDKit cannot parse it, if it has no atom or more than MAX_ATOMS, an atom
+    without an element (`*`), or a bond that is neither single, double, triple nor aromatic (dative, quadruple, ...): the paper's
     atom and bond features have no place for these.
     """
     with rdBase.BlockLogs():
@@ -70,9 +71,7 @@ def read_molecule(smiles: str) -> Chem.Mol:
 
 def _read(smiles: str) -> Chem.Mol:
     """`read_molecule` without silence: to switch RDKit's log off and on takes a tenth of the time of parsing."""
-    molecule = Chem.MolFromSmiles(smiles, _PLAIN)
-    if molecule is None:
-        raise RefusedMolecule(_parser_complaint(smiles))
+    molecule = _parsed(smiles)
     if molecule.GetNumAtoms() == 0:
         raise RefusedMolecule("it has no atoms")
     if molecule.GetNumAtoms() > MAX_ATOMS:
@@ -86,7 +85,31 @@ def _read(smiles: str) -> Chem.Mol:
         first, second = molecule.GetSubstructMatch(_OTHER_BOND)
         kind = molecule.GetBondBetweenAtoms(first, second).GetBondType().name.lower()
         raise RefusedMolecule(f"it has a bond of type {kind} between atoms {first} and {second}")
+    if _has_atom_map(smiles):
+        for atom in molecule.GetAtoms():
+            atom.SetAtomMapNum(0)
     return molecule
+
+
+def _parsed(smiles: str) -> Chem.Mol:
+    """RDKit's molecule. Raises RefusedMolecule whatever RDKit does: one string must not end the work on all others."""
+    try:
+        molecule = Chem.MolFromSmiles(smiles, _PLAIN)
+    except Exception as error:  # Boost and RDKit throw errors of many types.
+        raise RefusedMolecule(_failure(error)) from None
+    if molecule is None:
+        raise RefusedMolecule(_parser_complaint(smiles))
+    return molecule
+
+
+def is_smiles(text: str) -> bool:
+    """Whether a text is a SMILES of at least one atom, of whatever chemistry."""
+    with rdBase.BlockLogs():
+        try:
+            molecule = Chem.MolFromSmiles(text, _UNSANITIZED)
+        except Exception:  # Boost and RDKit throw errors of many types.
+            return False
+    return molecule is not None and molecule.GetNumAtoms() > 0
 
 
 def read_constitutions(smiles: Iterable[str]) -> list[Chem.Mol]:
@@ -126,8 +149,8 @@ def canonical_smiles(molecule: Chem.Mol) -> str:
     """
     try:
         return Chem.MolToSmiles(molecule)
-    except ValueError as error:
-        raise RefusedMolecule(f"RDKit: {error}".rstrip(".")) from None
+    except Exception as error:  # Boost and RDKit throw errors of many types.
+        raise RefusedMolecule(_failure(error)) from None
 
 
 def canonicalize_all(smiles: Iterable[str]) -> list[str | RefusedMolecule]:
@@ -161,9 +184,33 @@ def _stable_smiles(smiles: str) -> str:
 
 def _parser_complaint(smiles: str) -> str:
     """Why RDKit returns no molecule: its own words about the chemistry; about the grammar it only logs."""
+    if not smiles.strip():
+        return "it has no atoms"
+    if foreign := _other_notation(smiles.strip()):
+        return foreign
     unsanitized = Chem.MolFromSmiles(smiles, sanitize=False)
     try:
         problems = Chem.DetectChemistryProblems(unsanitized) if unsanitized else []
-    except RuntimeError:  # of an element that there is not, such as [#200]
+    except Exception:  # of an element that there is not, such as [#200]
         problems = []
     return f"RDKit: {problems[0].Message().strip()}" if problems else "RDKit cannot parse it"
+
+
+def _other_notation(text: str) -> str:
+    """What a text is that is more than a SMILES or none; empty if that is not known."""
+    if text.startswith("InChI="):
+        return "it is an InChI, not a SMILES"
+    parts = text.split(">")  # reactants, agents and products
+    if len(parts) == 3 and all(is_smiles(part) for part in parts if part):
+        return "it is a reaction, not a molecule"
+    smiles, _, after = text.partition(" ") if " " in text else text.partition("\t")
+    if after and is_smiles(smiles):
+        kind = "it has a CXSMILES extension" if after.startswith("|") else "it has text after the SMILES"
+        return f"{kind} ({after[:40]!r})"
+    return ""
+
+
+def _failure(error: Exception) -> str:
+    """What RDKit says as it fails, on one line."""
+    words = " ".join(str(error).split()).rstrip(".")
+    return f"RDKit: {words}" if words else f"RDKit fails with {type(error).__name__}"

@@ -2,7 +2,10 @@
 
 import csv
 import math
-from collections.abc import Iterable, Iterator, Sequence
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from itertools import islice, tee
 from os import PathLike
 from pathlib import Path
@@ -12,15 +15,20 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from molclr.chem.smiles import RefusedMolecule, canonicalize_all
-from molclr.data.molecules import OWN_COLUMNS, Refusal
+from molclr.data.columns import Columns, Taken, choose_columns
+from molclr.data.labels import Decimal, is_limit
+from molclr.data.molecules import Refusal
 from molclr.data.repeats import FirstRows
+from molclr.data.tables import RawTable, open_table
 from molclr.errors import MolclrError
 from molclr.files import replacing
 from molclr.parallel import ordered_map
-from molclr.progress import progress
+from molclr.progress import progress, say
 
 ROWS_PER_PART = 4096
 """Raw rows that a process works on at a time, and that share a row group: less than a second's work."""
+REASONS_TOLD = 3
+"""The most reasons of rejections that are told."""
 
 
 class RawRow(NamedTuple):
@@ -28,14 +36,6 @@ class RawRow(NamedTuple):
 
     number: int
     fields: list[str]
-
-
-class Header(NamedTuple):
-    """Which field of a raw row is what."""
-
-    width: int
-    smiles: int
-    targets: dict[str, int]
 
 
 class Molecule(NamedTuple):
@@ -48,7 +48,7 @@ class Molecule(NamedTuple):
 
 
 def canonicalize(
-    raw_csv: str | PathLike[str],
+    raw: str | PathLike[str],
     output_parquet: str | PathLike[str],
     rejected_csv: str | PathLike[str],
     *,
@@ -57,183 +57,181 @@ def canonicalize(
     labelled: bool = False,
     unique: bool = False,
     processes: int = 1,
-    smiles_column: str = "smiles",
+    smiles_column: str | None = None,
     targets: Sequence[str] | None = None,
+    decimal: Decimal | None = None,
 ) -> tuple[int, int]:
-    """Write the molecule table of a CSV or .smi file, and the rejected rows with their reasons; return how many of each.
+    """Write the molecule table of a raw table, and the rejected rows with their reasons; return how many of each.
 
-    `output_parquet` has, in the file's order, `row` int64 (number of the raw row), `smiles` (canonical) and a float64
-    column a target, NaN where the label is missing (empty or "nan"). `rejected_csv` has `row,smiles,reason`.
-    `targets` are columns of the file, by default all but `smiles_column`. `limit` takes that many rows, evenly spaced
-    over the file; `drop_first` refuses the file's first row, which the official reader loses; `labelled` refuses rows without
-    any label, `unique` all but the first occurrence of a molecule. `processes` changes nothing in the files.
+    `raw` is a table as `molclr.data.tables.open_table` reads it; "-" is standard input. `output_parquet` has, in the file's
+    order, `row` int64 (number of the raw row), `smiles` (canonical) and a float64 column a target, NaN where the label is
+    missing. `rejected_csv` has `row,smiles,reason`.
 
-    Raises MolclrError, and writes neither file, if the file is no such table, has no rows, or every row is refused.
+    `smiles_column`, `targets` and `decimal`, the decimal sign of labels, are found where they are None: see
+    `molclr.data.columns.choose_columns`. `limit` takes that many rows, evenly spaced over the file; `drop_first` rejects the
+    file's first row, which the official reader loses; `labelled` rejects rows without any label, `unique` all but the first
+    occurrence of a molecule. `processes` changes nothing in the files.
+
+    Tells on standard error what was taken and rejected. Raises MolclrError, and writes neither file, if the file is no such
+    table, has no rows, or every row is rejected.
     """
-    raw_csv = Path(raw_csv)
-    if len({raw_csv.resolve(), Path(output_parquet).resolve(), Path(rejected_csv).resolve()}) < 3:
-        raise MolclrError(f"Reading '{raw_csv}' and writing two tables takes three different files; name others.")
-    header = _read_header(raw_csv, smiles_column, targets)
-    total = sum(1 for _ in _records(raw_csv)) - 1
-    if total == 0:
-        raise MolclrError(f"'{raw_csv}' has a header and no rows; give a table of molecules.")
+    if len({Path(path).resolve() for path in (raw, output_parquet, rejected_csv)}) < 3:
+        raise MolclrError(f"Reading '{raw}' and writing two tables takes three different files; name others.")
     if limit is not None and limit < 1:
-        raise MolclrError(f"{limit} rows of '{raw_csv}' are asked for; ask for at least one.")
-    count = min(limit or total, total)
-
-    schema = pa.schema(
-        [("row", pa.int64()), ("smiles", pa.string()), *((name, pa.float64()) for name in header.targets)]
-    )
-    seen = FirstRows()
-    accepted, refused = 0, 0
-    example = None
+        raise MolclrError(f"{limit} rows of '{raw}' are asked for; ask for at least one.")
     with (
+        open_table(raw) as table,
         replacing(output_parquet) as table_path,
         replacing(rejected_csv) as rejected_path,
-        pq.ParquetWriter(table_path, schema, compression="zstd", use_dictionary=False) as table,
         rejected_path.open("w", newline="", encoding="utf-8") as rejected,
     ):
-        writer = csv.writer(rejected, lineterminator="\n")
-        writer.writerow(Refusal._fields)
-        rows = progress(_spaced_rows(raw_csv, count, total), count, f"canonicalize {raw_csv.stem}", "row")
-        for part, verdicts in _canonical_parts(rows, header, processes):
-            molecules, refusals = _judge(part, verdicts, header, drop_first, labelled)
-            if unique:
-                molecules, repeated = _without_repetition(molecules, seen)
-                refusals = sorted(refusals + repeated)
-            writer.writerows(refusals)
-            if molecules:
-                table.write_table(_as_table(molecules, schema))
-            accepted, refused = accepted + len(molecules), refused + len(refusals)
-            example = example or next(iter(refusals), None)
-        if accepted == 0 and example:
-            raise MolclrError(
-                f"Every row of '{raw_csv}' is refused; row {example.row}, for one: {example.reason}."
-                + " Classes are 0 and 1; name the columns with labels by --targets if others are none."
-                * (" label " in example.reason)
-            )
-    return accepted, refused
+        taken = choose_columns(table, smiles_column, targets, decimal)
+        say(*taken.told)
+        schema = _schema(taken.columns)
+        with pq.ParquetWriter(table_path, schema, compression="zstd", use_dictionary=False) as molecule_table:
+            judge = partial(_judge, columns=taken.columns, drop_first=drop_first, labelled=labelled)
+            seen = FirstRows() if unique else None
+            writer = csv.writer(rejected, lineterminator="\n")
+            writer.writerow(Refusal._fields)
+            tally = Tally()
+            for molecules, refusals in _judged_parts(_canonical_parts(taken, limit, processes), judge, seen):
+                if molecules:
+                    molecule_table.write_table(_as_table(molecules, schema))
+                writer.writerows(refusals)
+                tally.add(molecules, refusals)
+        if tally.accepted == 0:
+            raise MolclrError(_nothing_left(table, next(iter(tally.examples.values()))))
+    if tally.rejected:
+        say(str(tally))
+    return tally.accepted, tally.rejected
 
 
-def read_column(raw_csv: str | PathLike[str], column: str) -> list[str]:
-    """The text of a column in every row of a CSV file; empty where a row is too short.
+class Tally:
+    """How many rows were accepted, and how many rejected for which reasons."""
 
-    Raises MolclrError if there is no such file or no such column.
+    def __init__(self) -> None:
+        self.accepted, self.rejected = 0, 0
+        self.kinds: Counter[str] = Counter()
+        self.examples: dict[str, Refusal] = {}
+
+    def add(self, molecules: Sequence[Molecule], refusals: Sequence[Refusal]) -> None:
+        """Count more rows."""
+        self.accepted += len(molecules)
+        self.rejected += len(refusals)
+        for refusal in refusals:
+            kind = re.sub(r"'[^']*'|\d+", "", refusal.reason)  # without what is particular to one row
+            self.kinds[kind] += 1
+            self.examples.setdefault(kind, refusal)
+
+    def __str__(self) -> str:
+        """The commonest reasons, each with its number and its first row."""
+        told = [
+            f"{count} ({'such as ' * (count > 1)}row {self.examples[kind].row}: {self.examples[kind].reason})"
+            for kind, count in self.kinds.most_common(REASONS_TOLD)
+        ]
+        told += ["..."] * (len(self.kinds) > REASONS_TOLD)
+        return f"rejected {self.rejected} of {self.accepted + self.rejected} rows: {', '.join(told)}"
+
+
+def read_column(raw: str | PathLike[str], column: str) -> list[str]:
+    """The text of a column in every row of a raw table; empty where a row is too short.
+
+    Raises MolclrError if there is no such table or no such column.
     """
-    records = _records(Path(raw_csv))
-    header = next(records, [])
-    if header.count(column) != 1:
-        trouble = "several columns" if column in header else "no column"
-        raise MolclrError(f"'{raw_csv}' has {trouble} '{column}'; its columns are: {', '.join(header)[:200]}.")
-    place = header.index(column)
-    return [fields[place] if place < len(fields) else "" for fields in records]
+    with open_table(raw) as table:
+        if table.columns.count(column) != 1:
+            trouble = "several columns" if column in table.columns else "no column"
+            raise MolclrError(f"'{raw}' has {trouble} '{column}'; its columns are: {', '.join(table.columns)[:200]}.")
+        place = table.columns.index(column)
+        return [fields[place] if place < len(fields) else "" for fields in table.rows()]
 
 
-def _records(path: Path) -> Iterator[list[str]]:
-    """Header and rows of a CSV file; blank lines are none, nor are lines of spaces, as with pandas.
-
-    Lines of a .smi file are the SMILES and, after spaces, a name that is left out; it has no header.
-    """
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            if path.suffix == ".smi":
-                yield ["smiles"]
-                yield from ([line.split()[0]] for line in file if not line.isspace())
-                return
-            reader = csv.reader(file, strict=True)  # Otherwise a quote that ends nowhere takes the rest of the file.
-            yield from (fields for fields in reader if fields and not (len(fields) == 1 and fields[0].isspace()))
-    except FileNotFoundError:
-        raise MolclrError(f"There is no file '{path}'.") from None
-    except UnicodeDecodeError as error:
-        raise MolclrError(f"'{path}' is not a CSV table in UTF-8 ({error}); give one, with SMILES as text.") from None
-    except csv.Error as error:
-        raise MolclrError(f"'{path}' is not a CSV table (line {reader.line_num}: {error}); mend its quotes.") from None
+def _schema(columns: Columns) -> pa.Schema:
+    targets = [(reader.target, pa.float64()) for reader in columns.targets.values()]
+    return pa.schema([("row", pa.int64()), ("smiles", pa.string()), *targets])
 
 
-def _read_header(path: Path, smiles_column: str, targets: Sequence[str] | None) -> Header:
-    """Find the columns, or raise MolclrError."""
-    names = next(_records(path), None)
-    if names is None:
-        raise MolclrError(f"'{path}' is empty; get the file again.")
-    if targets is None:
-        targets = [name for name in names if name != smiles_column]
-    for name in (smiles_column, *targets):
-        if names.count(name) != 1:
-            found = ", ".join(names)
-            found = found if len(found) <= 200 else f"{found[:200]}..."
-            trouble = "several columns" if name in names else "no column"
-            raise MolclrError(
-                f"'{path}' has {trouble} '{name}'; its columns are: {found}. Columns are parted by commas. "
-                f"Name yours with --smiles-column{' and --targets' if targets else ''}."
-            )
-    for name in targets:
-        if name in (*OWN_COLUMNS, "reason"):
-            raise MolclrError(f"A target of '{path}' is called '{name}', as a column of our own is; rename it.")
-    return Header(len(names), names.index(smiles_column), {name: names.index(name) for name in targets})
+def _nothing_left(table: RawTable, example: Refusal) -> str:
+    """What to say where every row is rejected."""
+    advice = " Classes are 0 and 1; name the columns with labels by --targets if others are none."
+    return f"Every row of '{table.name}' is rejected; row {example.row}, for one: {example.reason}." + advice * (
+        " label " in example.reason
+    )
 
 
-def _spaced_rows(path: Path, count: int, total: int) -> Iterator[RawRow]:
-    """`count` of the file's `total` rows, evenly spaced from the first on."""
+def _spaced_rows(table: RawTable, count: int, total: int) -> Iterator[RawRow]:
+    """`count` of the table's `total` rows, evenly spaced from the first on."""
     wanted = (index * total // count for index in range(count))
     next_wanted = next(wanted, None)
-    for number, fields in enumerate(islice(_records(path), 1, None)):
+    for number, fields in enumerate(table.rows()):
         if number == next_wanted:
             yield RawRow(number, fields)
             next_wanted = next(wanted, None)
 
 
 def _canonical_parts(
-    rows: Iterator[RawRow], header: Header, processes: int
+    taken: Taken, limit: int | None, processes: int
 ) -> Iterator[tuple[list[RawRow], list[str | RefusedMolecule]]]:
     """The rows in parts, in order, each with what `canonicalize_all` makes of its SMILES."""
-    parts = iter(lambda: list(islice(rows, ROWS_PER_PART)), [])
-    parts, again = tee(parts)
-    smiles = ([_raw_smiles(row, header) for row in part] for part in parts)
+    count = min(limit or taken.rows, taken.rows)
+    rows = progress(_spaced_rows(taken.table, count, taken.rows), count, f"canonicalize {taken.table.name}", "row")
+    parts, again = tee(iter(lambda: list(islice(rows, ROWS_PER_PART)), []))
+    smiles = ([_raw_smiles(row, taken.columns) for row in part] for part in parts)
     return zip(again, ordered_map(canonicalize_all, smiles, processes), strict=True)
+
+
+def _judged_parts(
+    parts: Iterable[tuple[list[RawRow], list[str | RefusedMolecule]]],
+    judge: Callable[..., tuple[list[Molecule], list[Refusal]]],
+    seen: FirstRows | None,
+) -> Iterator[tuple[list[Molecule], list[Refusal]]]:
+    """The molecules and refusals of each part; where molecules are remembered in `seen`, only the first of equal ones is kept."""
+    for part, verdicts in parts:
+        molecules, refusals = judge(part, verdicts)
+        if seen:
+            molecules, repeated = _without_repetition(molecules, seen)
+            refusals = sorted(refusals + repeated)
+        yield molecules, refusals
 
 
 def _judge(
     part: Iterable[RawRow],
     verdicts: Iterable[str | RefusedMolecule],
-    header: Header,
+    columns: Columns,
     drop_first: bool,
     labelled: bool,
 ) -> tuple[list[Molecule], list[Refusal]]:
-    """Part the rows into molecules and refusals."""
+    """Separate the rows into molecules and refusals."""
     molecules, refusals = [], []
     for row, verdict in zip(part, verdicts, strict=True):
         try:
             if drop_first and row.number == 0:
                 raise RefusedMolecule("the first row, which the official code does not read")
-            labels = _read_labels(row, header)
+            labels = _read_labels(row, columns)
             if isinstance(verdict, RefusedMolecule):
                 raise verdict
             if labelled and all(map(math.isnan, labels)):
                 raise RefusedMolecule("it has no label")
-            molecules.append(Molecule(row.number, _raw_smiles(row, header), verdict, labels))
+            molecules.append(Molecule(row.number, _raw_smiles(row, columns), verdict, labels))
         except RefusedMolecule as refusal:
-            refusals.append(Refusal(row.number, _raw_smiles(row, header), refusal.reason))
+            refusals.append(Refusal(row.number, _raw_smiles(row, columns), refusal.reason))
     return molecules, refusals
 
 
-def _raw_smiles(row: RawRow, header: Header) -> str:
-    return row.fields[header.smiles] if header.smiles < len(row.fields) else ""
+def _raw_smiles(row: RawRow, columns: Columns) -> str:
+    return row.fields[columns.smiles] if columns.smiles < len(row.fields) else ""
 
 
-def _read_labels(row: RawRow, header: Header) -> list[float]:
-    """The labels as numbers, NaN where missing. Raises RefusedMolecule."""
-    if len(row.fields) != header.width:
-        raise RefusedMolecule(f"{len(row.fields)} fields where the header has {header.width}")
-    labels = []
-    for target, index in header.targets.items():
-        text = row.fields[index].strip()
-        try:
-            label = float(text.replace("_", "?")) if text else math.nan  # Python alone reads 1_000 as 1000.
-        except ValueError:
-            label = math.inf
-        if math.isinf(label):
-            raise RefusedMolecule(f"the label {text!r} of {target} is not a number")
-        labels.append(label)
+def _read_labels(row: RawRow, columns: Columns) -> list[float]:
+    """The labels as numbers, NaN where missing. Raises RefusedMolecule, also where limits are all there is."""
+    fields = row.fields
+    if len(fields) != columns.width and (len(fields) < columns.width or any(fields[columns.width :])):
+        raise RefusedMolecule(f"{len(fields)} fields where the header has {columns.width}")
+    labels = [reader.read(fields[place]) for place, reader in columns.targets.items()]
+    if labels and all(map(math.isnan, labels)):
+        for place, reader in columns.targets.items():
+            if is_limit(fields[place]):
+                raise RefusedMolecule(f"the label '{fields[place].strip()}' of {reader.target} is only a limit")
     return labels
 
 

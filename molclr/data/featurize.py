@@ -26,8 +26,8 @@ def featurize(
 ) -> None:
     """Write the graphs of the molecule table `molecules` as a graph store, in the order of the table.
 
-    shard: (2, 8) is the second of eight stores that `gather` makes one of. The bytes do not depend on `processes`, nor those
-    of the gathered store on shards. Raises MolclrError if the file is no molecule table.
+    shard: (2, 8) is the second of eight stores that `join_stores` joins. The bytes do not depend on `processes`, nor those
+    of the joined store on shards. Raises MolclrError if the file is no molecule table.
     """
     table = open_molecules(molecules)
     number, shards = shard
@@ -44,7 +44,7 @@ def featurize_part(smiles: list[str], explicit_hydrogens: bool = False) -> dict[
     return {**molecular_graphs(smiles, explicit_hydrogens)._asdict(), "smiles_crc": checksums(smiles)}
 
 
-def gather(shards: Sequence[str | Path], output: str | Path) -> None:
+def join_stores(shards: Sequence[str | Path], output: str | Path) -> None:
     """Write the molecules of all `shards`, in their order, as one store.
 
     Raises MolclrError if one is no store, or if only some have explicit hydrogens.
@@ -55,4 +55,4 @@ def gather(shards: Sequence[str | Path], output: str | Path) -> None:
             raise MolclrError(f"'{path}' and '{shards[0]}' differ in explicit hydrogens; featurize all shards alike.")
     pieces = [(store, first) for store in stores for first in range(0, len(store), MOLECULES_PER_PART)]
     parts = (store.part(np.arange(first, min(first + MOLECULES_PER_PART, len(store)))) for store, first in pieces)
-    write_store(output, progress(parts, len(pieces), "gather", "part"), stores[0].explicit_hydrogens)
+    write_store(output, progress(parts, len(pieces), "join", "part"), stores[0].explicit_hydrogens)

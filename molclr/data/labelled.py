@@ -8,6 +8,10 @@ import numpy as np
 from molclr.data.molecules import read_molecules, target_columns
 from molclr.data.subsets import subset_indices
 from molclr.errors import MolclrError
+from molclr.progress import say
+
+TARGETS_NAMED = 5
+"""The most targets that a warning names."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +32,8 @@ class LabelledMolecules:
 def read_labelled(molecules: str | PathLike[str], split: str | PathLike[str]) -> LabelledMolecules:
     """Read a molecule table and its split.
 
-    Raises MolclrError if they have different molecules, if a subset is empty, or if the training set has no labels.
+    Warns on standard error of targets from which nothing can be learned, because no training molecule has a label or all have
+    the same. Raises MolclrError if they have different molecules, if a subset is empty, or if the training set has no labels.
     """
     table, targets = read_molecules(molecules), target_columns(molecules)
     rows = table["row"].to_numpy()
@@ -41,4 +46,25 @@ def read_labelled(molecules: str | PathLike[str], split: str | PathLike[str]) ->
             raise MolclrError(f"The split '{split}' has no molecules in {name}; make it again.")
     if np.isnan(labels[subsets["train"]]).all():
         raise MolclrError(f"No training molecule of '{split}' has a label; canonicalize '{molecules}' with --labelled.")
+    _warn_of_targets(labels[subsets["train"]], targets)
     return LabelledMolecules(rows, table["smiles"].to_list(), labels, targets, subsets)
+
+
+def _warn_of_targets(labels: np.ndarray, targets: list[str]) -> None:
+    """Warn of targets without different labels; labels: float64 (n, targets) of the training molecules, NaN where missing."""
+    known = ~np.isnan(labels)
+    lowest = np.where(known, labels, np.inf).min(axis=0)
+    highest = np.where(known, labels, -np.inf).max(axis=0)
+    missing = [target for target, any_known in zip(targets, known.any(axis=0), strict=True) if not any_known]
+    equal = [target for target, low, high in zip(targets, lowest, highest, strict=True) if low == high]
+    if missing:
+        say(f"warning: no training molecule has a label of {_listed(missing)}, which will not be predicted")
+    if equal:
+        say(
+            f"warning: all training molecules have the same label of {_listed(equal)}, from which nothing can be learned"
+        )
+
+
+def _listed(names: list[str]) -> str:
+    shown = ", ".join(f"'{name}'" for name in names[:TARGETS_NAMED])
+    return shown + (f" and {len(names) - TARGETS_NAMED} other targets" if len(names) > TARGETS_NAMED else "")

@@ -39,12 +39,20 @@ def open_molecules(path: str | PathLike[str]) -> pq.ParquetFile:
         ) from None
     except pa.ArrowInvalid:
         file = None
-    if file is None or not _is_molecule_table(file.schema_arrow):
+    if file is None or not _has_its_columns(file.schema_arrow):
         raise MolclrError(f"'{path}' is no molecule table; 'molclr canonicalize' makes one of a CSV file.")
     return file
 
 
-def _is_molecule_table(schema: pa.Schema) -> bool:
+def is_other_parquet(path: str | PathLike[str]) -> bool:
+    """Whether a file is a whole Parquet table, but not a molecule table."""
+    try:
+        return not _has_its_columns(pq.read_schema(path))
+    except pa.ArrowInvalid:
+        return False
+
+
+def _has_its_columns(schema: pa.Schema) -> bool:
     if not {*OWN_COLUMNS} <= {*schema.names}:
         return False
     row, smiles = (schema.field(name).type for name in OWN_COLUMNS)

@@ -160,6 +160,10 @@ def find_label(label: str) -> Metric:
     raise MolclrError(f"Unknown metric '{label}' in a table; write the table again with 'molclr tables'.")
 
 
+NOT_PREDICTED = "no label in the training set"
+"""Why a target has no prediction."""
+
+
 @dataclass(frozen=True)
 class Score:
     """The score of predictions by one metric."""
@@ -171,13 +175,20 @@ class Score:
     left_out: dict[str, str]
     """Target without a score -> reason."""
 
+    @property
+    def why_undefined(self) -> str:
+        """Return the reasons for targets without a score, in words; the first ones if there are many."""
+        told = [f"{target}: {reason}" for target, reason in self.left_out.items()]
+        return "; ".join([*told[:3], *["..."] * (len(told) > 3)])
+
 
 def score(metric: str, labels: np.ndarray, predictions: np.ndarray, targets: Sequence[str]) -> Score:
     """Score each target on the molecules that have its label, and average over the targets.
 
     labels: float64 (n, targets), NaN where missing; predictions: (n, targets), the probability of class 1 or a value in the
-    target's unit. The mean leaves out targets without labels or with an undefined score. Raises MolclrError for an unknown
-    metric, for classes other than 0 and 1, and for predictions that are not finite.
+    target's unit, NaN for all molecules if the target is not predicted. The mean leaves out targets without labels, without
+    predictions or with an undefined score. Raises MolclrError for an unknown metric, for classes other than 0 and 1, and for
+    other predictions that are not finite.
     """
     chosen = find_metric(metric)
     check_labels(chosen.task, labels, targets)
@@ -185,6 +196,9 @@ def score(metric: str, labels: np.ndarray, predictions: np.ndarray, targets: Seq
     for target, column, predicted in zip(targets, labels.T, predictions.T, strict=True):
         known = ~np.isnan(column)
         truth, guess = column[known], predicted[known].astype(np.float64)
+        if len(predicted) and np.isnan(predicted).all():
+            left_out[target] = NOT_PREDICTED
+            continue
         if not np.isfinite(guess).all():
             raise MolclrError(f"A prediction of '{target}' is not finite; lower the learning rates.")
         if reason := why_undefined(chosen, truth, guess):

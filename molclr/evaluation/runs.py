@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from molclr.errors import MolclrError
-from molclr.evaluation.metrics import Score, Task, find_metric, metrics_of, score
+from molclr.evaluation.metrics import NOT_PREDICTED, Score, Task, find_metric, metrics_of, score
 from molclr.files import replacing
 
 PREDICTION_COLUMNS = ["row", "target", "label", "prediction"]
@@ -124,6 +124,16 @@ def write_run(
     return metrics
 
 
+def summary(metrics: RunMetrics) -> str:
+    """Return the scores of a run in a line; an undefined one with the reason."""
+    why = Score(math.nan, {}, metrics.left_out).why_undefined
+    validation = "undefined" if metrics.validation is None else f"{metrics.validation:.4g}"
+    test = f"undefined ({why})" if metrics.test is None else f"{metrics.test:.4g}"
+    note = f" ({metrics.note})" if metrics.note else ""
+    numbers = f"validation {validation}, test {test} on {metrics.test_molecules} molecules"
+    return f"{metrics.benchmark}, {metrics.model}, {metrics.metric}: {numbers}{note}"
+
+
 def read_metrics(path: str | PathLike[str]) -> RunMetrics:
     """Read a metrics.json. Raises MolclrError if it is missing or invalid."""
     try:
@@ -155,7 +165,10 @@ def read_run(folder: Path, **options: Any) -> pd.DataFrame:
 
 
 def _on_test(scored: Score) -> FurtherScore:
-    left_out = {target: f"{reason} in the test set" for target, reason in scored.left_out.items()}
+    left_out = {
+        target: reason if reason == NOT_PREDICTED else f"{reason} in the test set"
+        for target, reason in scored.left_out.items()
+    }
     return FurtherScore(_number(scored.value), scored.per_target, left_out)
 
 
@@ -173,4 +186,6 @@ def _write_predictions(
         writer.writerow(PREDICTION_COLUMNS)
         for row, truths, guesses in zip(rows.tolist(), labels.tolist(), predictions.tolist(), strict=True):
             for target, truth, guess in zip(targets, truths, guesses, strict=True):
-                writer.writerow([row, target, "" if math.isnan(truth) else f"{truth:.9g}", f"{guess:.9g}"])
+                writer.writerow(
+                    [row, target, *("" if math.isnan(value) else f"{value:.9g}" for value in (truth, guess))]
+                )

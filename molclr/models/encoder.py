@@ -65,7 +65,7 @@ class GCNLayer(nn.Module):
         return _sum_by_target(messages, target, len(h)) + self.linear.bias
 
 
-class Encoder(nn.Module):
+class GraphEncoder(nn.Module):
     """Map atoms and bonds to the representation h of each molecule. GIN and GCN define the layers."""
 
     name: str
@@ -107,7 +107,7 @@ class Encoder(nn.Module):
         return self.readout(_sum_by_target(h, batch, num_graphs) / atoms)
 
 
-class GIN(Encoder):
+class GIN(GraphEncoder):
     """The graph isomorphism network of the paper."""
 
     name = "gin"
@@ -117,7 +117,7 @@ class GIN(Encoder):
         return GINLayer(self.shape.hidden_dim)
 
 
-class GCN(Encoder):
+class GCN(GraphEncoder):
     """The graph convolutional network of the paper."""
 
     name = "gcn"

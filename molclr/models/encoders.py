@@ -7,7 +7,7 @@ from torch import nn
 from molclr.config import EncoderShape
 from molclr.errors import MolclrError
 from molclr.imports import is_dotted_path, load_object
-from molclr.models.encoder import Encoder
+from molclr.models.encoder import GraphEncoder
 from molclr.models.fast.encoder import FastGCN, FastGIN
 
 ENCODERS: dict[str, Callable[[EncoderShape, float], nn.Module]] = {"gin": FastGIN, "gcn": FastGCN}
@@ -18,7 +18,7 @@ float (num_graphs, embedding_dim).
 """
 
 
-def make_encoder(name: str, shape: EncoderShape, dropout: float = 0.0) -> Encoder:
+def make_encoder(name: str, shape: EncoderShape, dropout: float = 0.0) -> GraphEncoder:
     """Make an encoder by its name in ENCODERS or the dotted path of a user's class, such as my_package.gat:GAT.
 
     Importing a path runs its code, so only pass a path that the user gave. The encoder gets the attributes `name` and `shape`.

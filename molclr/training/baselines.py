@@ -18,7 +18,7 @@ from molclr.config import Baselines
 from molclr.data.labelled import LabelledMolecules
 from molclr.data.subsets import SUBSETS
 from molclr.errors import MolclrError
-from molclr.evaluation.metrics import better, check_labels, score
+from molclr.evaluation.metrics import NOT_PREDICTED, better, check_labels, score
 from molclr.evaluation.runs import Run, RunMetrics, write_run
 from molclr.progress import progress
 from molclr.seeds import derive_seed
@@ -37,8 +37,9 @@ def baseline(data: LabelledMolecules, folder: Path, run: Run, settings: Baseline
     """Fit the model `run.model`, 'RF' or 'SVM', with one estimator per target, and predict the test molecules.
 
     Writes predictions.csv and metrics.json to `folder`; they do not depend on `threads`. Each estimator is fitted to the
-    training molecules that have a label for its target. If these labels are all equal, the prediction is constant, which the
-    note of the run says. Raises MolclrError for another model and for classes other than 0 and 1.
+    training molecules that have a label for its target. If these labels are all equal, the prediction is constant, and
+    without any there is none, which the note of the run says. Raises MolclrError for another model and for classes other than
+    0 and 1.
     """
     train, valid, test = (data.subsets[name] for name in SUBSETS)
     check_labels(run.task, data.labels, run.targets)
@@ -49,10 +50,13 @@ def baseline(data: LabelledMolecules, folder: Path, run: Run, settings: Baseline
         labels = data.labels[:, index]
         known = train[~np.isnan(labels[train])]
         values = np.unique(labels[known])
-        if len(values) < 2:
-            predictions[:, index] = values[0] if len(values) else 0.5 if run.task == "classification" else 0.0
-            found = "one label" if len(values) else "no labels"
-            notes.append(f"{target}: {found} in the training set, constant prediction")
+        if len(values) == 0:
+            predictions[:, index] = np.nan
+            notes.append(f"{target}: {NOT_PREDICTED}, no prediction")
+            continue
+        if len(values) == 1:
+            predictions[:, index] = values[0]
+            notes.append(f"{target}: one label in the training set, constant prediction")
             continue
         seed = derive_seed(run.seed, run.model, target) % 2**32  # scikit-learn takes 32 bits
         if run.model == "SVM" and len(known) > settings.svm_training_limit:
@@ -63,6 +67,9 @@ def baseline(data: LabelledMolecules, folder: Path, run: Run, settings: Baseline
         chosen = _best(fitted, features[valid], labels[valid], run.metric)
         for subset in (valid, test):
             predictions[subset, index] = _predict(chosen, features[subset])
+    validation = score(run.metric, data.labels[valid], predictions[valid], run.targets)
+    if np.isnan(validation.value):
+        notes.append(f"no validation score ({validation.why_undefined})")
     if sampled:
         limit, targets = settings.svm_training_limit, len(run.targets)
         notes.append(f"trained on a sample of {limit} molecules for {sampled} of {targets} targets")
@@ -72,7 +79,7 @@ def baseline(data: LabelledMolecules, folder: Path, run: Run, settings: Baseline
         data.rows[test],
         data.labels[test],
         predictions[test],
-        validation=score(run.metric, data.labels[valid], predictions[valid], run.targets).value,
+        validation=validation.value,
         note="; ".join(notes),
     )
 

@@ -14,7 +14,7 @@ from molclr.config import EncoderShape
 from molclr.errors import MolclrError
 from molclr.files import replacing
 from molclr.imports import is_dotted_path
-from molclr.models.encoder import Encoder
+from molclr.models.encoder import GraphEncoder
 from molclr.models.encoders import make_encoder
 
 METADATA_KEY = "molclr"
@@ -74,7 +74,7 @@ def _of_this_format(metadata: dict[str, Any], path: str | Path) -> dict[str, Any
 
 def save_encoder(
     path: str | Path,
-    encoder: Encoder,
+    encoder: GraphEncoder,
     weights: dict[str, Tensor],
     held_out: dict[str, float | str] | None,
     seen: Seen | None = None,
@@ -90,7 +90,7 @@ def save_encoder(
 
 def load_encoder(
     path: str | Path, dropout: float = 0.0, encoder_class: str | None = None
-) -> tuple[Encoder, dict[str, Any]]:
+) -> tuple[GraphEncoder, dict[str, Any]]:
     """Read a pre-trained encoder and its metadata (see `save_encoder`), in which `seen` is a Seen or None.
 
     encoder_class: see `stored_encoder`. Raises MolclrError like `load_weights`, and if the file does not hold an encoder.
@@ -108,7 +108,7 @@ def read_seen(about: dict[str, Any]) -> Seen | None:
     return Seen(**about["seen"]) if about["seen"] else None
 
 
-def stored_encoder(about: dict[str, Any], path: str | Path, dropout: float, encoder_class: str | None) -> Encoder:
+def stored_encoder(about: dict[str, Any], path: str | Path, dropout: float, encoder_class: str | None) -> GraphEncoder:
     """Make an encoder without weights from the metadata `about` of the file `path`.
 
     The path of a user's class in the file is never imported, because the file may come from an untrusted source: the user has to

@@ -10,11 +10,11 @@ from torch import Tensor, nn
 from molclr.batch import GraphBatch
 from molclr.config import EncoderName, EncoderShape, Pretrain
 from molclr.data.store import GraphStore
-from molclr.distributed import all_sum, gather, joined, share
+from molclr.distributed import all_sum, gather_rows, joined, share
 from molclr.models.augment import augment, augmentation_steps, view_keys
 from molclr.models.encoders import make_encoder
+from molclr.models.fast.slot_encoder import can_represent, represent
 from molclr.models.fast.slot_views import limits_of, slot_distances, slot_views
-from molclr.models.fast.slots import can_represent, represent
 from molclr.models.heads import ProjectionHead
 from molclr.models.nt_xent import find_loss
 from molclr.training.device import dtype_of, mixed_precision
@@ -63,7 +63,7 @@ class PlainContrast:
         keys = view_keys(streams.to(molecules.device)[:, None], molecules)
         views = [augment(graphs, self.settings.augmentation, key).to(self.device) for key in keys]
         with mixed_precision(self.settings, self.device):
-            first, second = (gather(self.model(view).float(), size) for view in views)
+            first, second = (gather_rows(self.model(view).float(), size) for view in views)
         return self.contrast(first, second, self.settings.temperature)
 
 
@@ -87,7 +87,7 @@ class SlotContrast:
         # The compiler would unroll the loop over distances, and does not support collectives.
         leave: Callable[[Any], Any] = torch.compiler.disable if compiled else lambda function: function
         self.distances = leave(slot_distances)
-        self.gather: Callable[..., Tensor] = leave(gather) if joined() else gather
+        self.gather: Callable[..., Tensor] = leave(gather_rows) if joined() else gather_rows
         self.all_sum: Callable[[Tensor], Tensor] = leave(all_sum) if joined() else all_sum
         self._loss = _compile(self._eager_loss) if compiled else self._eager_loss
 

@@ -25,6 +25,19 @@ def prepare(settings: Compute) -> torch.device:
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if name == "cuda":
         name = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
+    device = usable_device(name)
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+        # Use deterministic kernels where they exist; PyTorch warns about operations without one.
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True, warn_only=True)
+        # Filling each new tensor would cost a kernel.
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    return device
+
+
+def usable_device(name: str | torch.device) -> torch.device:
+    """Return the device of that name. Raises MolclrError if it cannot be used here."""
     try:
         device = torch.device(name)
         torch.empty(0, device=device)
@@ -33,13 +46,6 @@ def prepare(settings: Compute) -> torch.device:
         raise MolclrError(
             f"The device '{name}' cannot be used ({reason}); set 'device' to auto, cpu or a GPU."
         ) from None
-    if device.type == "cuda":
-        torch.cuda.set_device(device)
-        # Use deterministic kernels where they exist; PyTorch warns about operations without one.
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-        torch.use_deterministic_algorithms(True, warn_only=True)
-        # Filling each new tensor would cost a kernel.
-        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     return device
 
 

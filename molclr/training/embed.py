@@ -18,26 +18,19 @@ from molclr.distributed import tell
 from molclr.errors import MolclrError
 from molclr.evaluation.embeddings import ENCODER_KEY
 from molclr.files import replacing
-from molclr.models.encoder import Encoder
-from molclr.progress import progress
+from molclr.models.encoder import GraphEncoder
 from molclr.training.checkpoint import load_encoder
-from molclr.training.device import flushing_subnormals, prepare
-from molclr.training.graphs import graphs_on, in_batches
+from molclr.training.device import prepare
+from molclr.training.graphs import graphs_on
+from molclr.training.inference import infer
 
-BATCH = 512
 
-
-@flushing_subnormals()
-def embed(store: GraphStore, encoder: Encoder, molecules: np.ndarray, device: torch.device) -> np.ndarray:
+def embed(store: GraphStore, encoder: GraphEncoder, molecules: np.ndarray, device: torch.device) -> np.ndarray:
     """Compute h of the molecules at positions `molecules`, int64 (n,), of the store: float32 (n, embedding_dim)."""
+    if not len(molecules):
+        return np.empty((0, encoder.shape.embedding_dim), np.float32)
     encoder.to(device).eval()
-    graphs, batches = graphs_on(device, store, molecules, encoder), in_batches(np.arange(len(molecules)), BATCH)
-    handles = graphs.handles(batches, graphs.capacity([batches]))
-    parts = [np.empty((0, encoder.shape.embedding_dim), np.float32)]
-    with torch.no_grad():
-        for handle in progress(handles, len(batches), "embed", "batch"):
-            parts.append(graphs.represent(encoder, handle).cpu().numpy())
-    return np.concatenate(parts)[: len(molecules)]
+    return infer(encoder, graphs_on(device, store, molecules, encoder), np.arange(len(molecules)), label="embed")
 
 
 def write_embeddings(

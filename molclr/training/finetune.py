@@ -5,12 +5,12 @@ import math
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, NamedTuple, get_args
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from molclr.chem.seen import Seen
 from molclr.config import EncoderName, EncoderShape, Finetune, ModelName, model_name
@@ -18,12 +18,12 @@ from molclr.data.labelled import LabelledMolecules
 from molclr.data.store import open_store_of
 from molclr.data.subsets import SUBSETS
 from molclr.errors import MolclrError
-from molclr.evaluation.metrics import Loss, better, check_labels, find_metric, score
+from molclr.evaluation.metrics import NOT_PREDICTED, Loss, Score, better, check_labels, find_metric, score
 from molclr.evaluation.runs import Run, RunMetrics, write_run
 from molclr.files import write_rows
-from molclr.models.encoder import Encoder
+from molclr.models.encoder import GraphEncoder
 from molclr.models.encoders import make_encoder
-from molclr.models.heads import PredictionHead
+from molclr.models.predictor import Predictor
 from molclr.progress import progress
 from molclr.seeds import derive_seed
 from molclr.training.checkpoint import (
@@ -36,12 +36,9 @@ from molclr.training.checkpoint import (
     stored_encoder,
 )
 from molclr.training.device import dtype_of, flushing_subnormals, mixed_precision, prepare
-from molclr.training.graphs import Graphs, SlotGraphs, graphs_on, in_batches
+from molclr.training.graphs import Graphs, SlotGraphs, graphs_on
+from molclr.training.inference import predict_molecules
 from molclr.training.step import CapturedStep, Step
-
-EVALUATION_BATCH = 512
-"""Batch size of predictions, which affects only their rounding."""
-
 
 SUPERVISED_LOSSES: dict[Loss, Callable[..., Tensor]] = {
     "cross_entropy": F.binary_cross_entropy_with_logits,
@@ -51,66 +48,42 @@ SUPERVISED_LOSSES: dict[Loss, Callable[..., Tensor]] = {
 """The losses that metrics name: functions of outputs and labels, both (n,), and `reduction`."""
 
 
-class Predictor(nn.Module):
-    """Encoder and prediction head with one output per target.
+def new_predictor(encoder: GraphEncoder, settings: Finetune, run: Run, labels: np.ndarray) -> Predictor:
+    """Make a model with a new head. labels: float64 (n, targets) of the training molecules, NaN where missing."""
+    return Predictor(
+        encoder,
+        run.task,
+        *standardization(settings, run, labels),
+        head_layers=settings.head_layers,
+        activation=settings.activation,
+        class_outputs=settings.class_outputs,
+    )
 
-    Outputs are logits of class 1, or standardised values that `mean` and `scale`, float (targets,), convert to the target's unit.
+
+def standardization(settings: Finetune, run: Run, labels: np.ndarray) -> tuple[list[float], list[float]]:
+    """Return mean and standard deviation of each target, or 0 and 1 where targets are not standardised.
+
+    labels: float64 (n, targets) of the training molecules, NaN where missing. The standard deviation is NaN for a target without
+    any.
     """
+    without = np.isnan(labels).all(axis=0)
+    if run.task == "classification" or not (settings.standardize == "all" or run.benchmark in settings.standardize):
+        return [0.0] * len(run.targets), np.where(without, np.nan, 1.0).tolist()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # A target may have no training labels.
+        mean, scale = np.nan_to_num(np.nanmean(labels, axis=0)), np.nan_to_num(np.nanstd(labels, axis=0, ddof=1))
+    return mean.tolist(), np.where(without, np.nan, np.where(scale > 0, scale, 1)).tolist()
 
-    mean: Tensor
-    scale: Tensor
-    seen: Seen | None = None
-    """The features that occurred in the pre-training corpus of the encoder; None if unknown."""
 
-    def __init__(self, encoder: Encoder, settings: Finetune, run: Run, labels: np.ndarray) -> None:
-        """labels: float64 (n, targets) of the training molecules, NaN where missing; they determine `mean` and `scale`."""
-        super().__init__()
-        self.encoder, self.run = encoder, run
-        targets = len(run.targets)
-        self.class_outputs = settings.class_outputs if run.task == "classification" else 1
-        outputs = targets * self.class_outputs
-        self.head = PredictionHead(encoder.shape.embedding_dim, outputs, settings.head_layers, settings.activation)
-        mean, scale = np.zeros(targets), np.ones(targets)
-        if run.task == "regression" and (settings.standardize == "all" or run.benchmark in settings.standardize):
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", RuntimeWarning)  # A target may have no training labels.
-                mean, scale = (
-                    np.nan_to_num(np.nanmean(labels, axis=0)),
-                    np.nan_to_num(np.nanstd(labels, axis=0, ddof=1)),
-                )
-        self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32))
-        self.register_buffer("scale", torch.tensor(np.where(scale > 0, scale, 1), dtype=torch.float32))
+def supervised_loss(model: Predictor, h: Tensor, labels: Tensor, loss: Loss) -> Tensor:
+    """Average a loss of SUPERVISED_LOSSES over the known labels of representations h; 0 without labels.
 
-    def forward(self, h: Tensor) -> Tensor:
-        """Return logits of class 1 or standardised values, float (num_graphs, targets), for representations h."""
-        output = self.head(h).float()
-        if self.class_outputs == 2:  # A softmax over two logits is the sigmoid of their difference.
-            return output[:, 1::2] - output[:, 0::2]
-        return output
-
-    def loss(self, h: Tensor, labels: Tensor) -> Tensor:
-        """Average the loss of the primary metric (SUPERVISED_LOSSES) over the known labels; 0 without labels.
-
-        labels: float (num_graphs, targets), NaN where missing.
-        """
-        known = ~labels.isnan()
-        standardised = torch.where(known, (labels - self.mean) / self.scale, 0)  # Classes: mean 0, scale 1.
-        losses = SUPERVISED_LOSSES[find_metric(self.run.metric).loss](self(h), standardised, reduction="none")
-        return torch.where(known, losses, 0).sum() / known.sum().clamp(min=1)
-
-    @flushing_subnormals()
-    @torch.no_grad()
-    def predict(self, graphs: Graphs, molecules: np.ndarray) -> np.ndarray:
-        """Predict probabilities of class 1, or values in the target's unit: float (n, targets).
-
-        molecules: int64 (n,), places in `graphs`.
-        """
-        self.eval()
-        batches, outputs = in_batches(molecules, EVALUATION_BATCH), []
-        for handle in graphs.handles(batches, graphs.capacity([batches])):
-            output = self(graphs.represent(self.encoder, handle))
-            outputs.append(output.sigmoid() if self.run.task == "classification" else output * self.scale + self.mean)
-        return torch.cat(outputs)[: len(molecules)].cpu().numpy()
+    labels: float (num_graphs, targets), NaN where missing.
+    """
+    known = ~labels.isnan()
+    standardised = torch.where(known, model.standardised(labels), 0)
+    losses = SUPERVISED_LOSSES[loss](model(h), standardised, reduction="none")
+    return torch.where(known, losses, 0).sum() / known.sum().clamp(min=1)
 
 
 @flushing_subnormals()
@@ -136,6 +109,10 @@ def finetune(
     check_labels(run.task, data.labels, run.targets)
     store = open_store_of(graphs, len(data.smiles), data.smiles, np.arange(len(data.smiles)))
     train, valid, test = (data.subsets[name] for name in SUBSETS)
+    if len(train) < 2:
+        raise MolclrError(
+            f"There is {len(train)} training molecule; fine-tuning needs at least 2, and far more to be of use."
+        )
     pretrained = isinstance(start, Path)
     torch.manual_seed(derive_seed(run.seed, "weights"))
     seen = None
@@ -145,9 +122,9 @@ def finetune(
     else:
         encoder = make_encoder(start, shape, settings.dropout)
     _check_name(run.model, encoder.name, pretrained)
-    model = Predictor(encoder, settings, run, data.labels[train]).to(device)
+    model = new_predictor(encoder, settings, run, data.labels[train]).to(device)
     graphs_here = graphs_on(device, store, np.arange(len(store)), encoder)
-    learn = Supervision(model, graphs_here, data.labels, train, settings, adam(model, settings, pretrained))
+    learn = Supervision(model, run, graphs_here, data.labels, train, settings, adam(model, settings, pretrained))
     best_epoch, best_score, best_weights = 0, math.nan, copy_weights(model)
     history = []
 
@@ -158,16 +135,17 @@ def finetune(
             raise MolclrError(
                 f"The loss or its gradient is not finite in epoch {epoch} of {folder}; lower the learning rates in 'finetune'."
             )
-        predictions = model.predict(graphs_here, valid)
+        predictions = predict_molecules(model, graphs_here, valid)
         # Several targets may have different units, so they are scored in the scale of the loss.
         scale = model.scale.cpu().numpy() if len(run.targets) > 1 else 1.0
-        validation = score(run.metric, data.labels[valid] / scale, predictions / scale, run.targets).value
+        scored = score(run.metric, data.labels[valid] / scale, predictions / scale, run.targets)
+        validation = scored.value
         if better(run.metric, validation, best_score) or math.isnan(best_score):
             best_epoch, best_score, best_weights = epoch, validation, copy_weights(model)
         history.append({"epoch": epoch, "train_loss": loss, "validation": validation})
 
     model.load_state_dict(best_weights)
-    note = "no validation score: the last epoch is taken" if math.isnan(best_score) else ""
+    note = _note(scored, math.isnan(best_score))
     save_weights(
         folder / "model.safetensors",
         best_weights,
@@ -181,7 +159,7 @@ def finetune(
         },
     )
     write_rows(folder / "history.csv", history)
-    predictions = model.predict(graphs_here, test)
+    predictions = predict_molecules(model, graphs_here, test)
     return write_run(
         folder,
         run,
@@ -194,8 +172,26 @@ def finetune(
     )
 
 
-def load_predictor(path: Path, encoder_class: str | None = None) -> tuple[Predictor, bool]:
-    """Read a fine-tuned model, and whether it was trained on graphs with explicit hydrogens.
+def _note(validation: Score, is_undefined: bool) -> str:
+    """Return what to know about a run: why its validation score is undefined, and which targets are not predicted."""
+    notes = [f"no validation score ({validation.why_undefined}): the last epoch is taken"] if is_undefined else []
+    left_out = validation.left_out.items()
+    return "; ".join(notes + [f"{target}: {why}, no prediction" for target, why in left_out if why == NOT_PREDICTED])
+
+
+class FinetunedModel(NamedTuple):
+    """What a model.safetensors holds."""
+
+    predictor: Predictor
+    run: Run
+    explicit_hydrogens: bool
+    """Whether the graphs of training had hydrogens as atoms."""
+    seen: Seen | None
+    """The features that occurred in the pre-training corpus of the encoder; None if unknown."""
+
+
+def load_model(path: Path, encoder_class: str | None = None) -> FinetunedModel:
+    """Read a fine-tuned model.
 
     encoder_class: see `molclr.training.checkpoint.stored_encoder`. Raises MolclrError like `load_weights`, and if the file does
     not hold a fine-tuned model.
@@ -205,10 +201,9 @@ def load_predictor(path: Path, encoder_class: str | None = None) -> tuple[Predic
         raise MolclrError(f"'{path}' is not a fine-tuned model; give a model.safetensors made by 'molclr finetune'.")
     run = Run(**about["run"])
     encoder = stored_encoder(about, path, 0.0, encoder_class)
-    model = Predictor(encoder, Finetune(**about["finetune"]), run, np.zeros((1, len(run.targets))))
+    model = new_predictor(encoder, Finetune(**about["finetune"]), run, np.zeros((1, len(run.targets))))
     load_state(model, weights, path)
-    model.seen = read_seen(about)
-    return model, about["explicit_hydrogens"]
+    return FinetunedModel(model, run, about["explicit_hydrogens"], read_seen(about))
 
 
 def _check_name(model: str, kind: EncoderName, pretrained: bool) -> None:
@@ -242,6 +237,7 @@ class Supervision:
     def __init__(
         self,
         model: Predictor,
+        run: Run,
         graphs: Graphs,
         labels: np.ndarray,
         molecules: np.ndarray,
@@ -249,7 +245,7 @@ class Supervision:
         optimizer: torch.optim.Optimizer,
     ) -> None:
         """labels: float64 (n, targets) of all `graphs`, NaN where missing. molecules: int64, places of the training molecules."""
-        self.model, self.graphs, self.molecules, self.settings = model, graphs, molecules, settings
+        self.model, self.run, self.graphs, self.molecules, self.settings = model, run, graphs, molecules, settings
         none = np.full((1, labels.shape[1]), np.nan)  # labels of the index -1, which stands for no molecule
         self.labels = torch.tensor(np.concatenate([labels, none]), dtype=torch.float32, device=model.mean.device)
         self.capacity = graphs.capacity(self.batches(epoch) for epoch in range(1, settings.epochs + 1))
@@ -263,14 +259,14 @@ class Supervision:
         The order depends on the seed and the epoch. Batches have at least the configured size and differ by at most one molecule,
         because batch norm cannot train on a single molecule.
         """
-        order = np.random.default_rng(derive_seed(self.model.run.seed, "order", epoch)).permutation(self.molecules)
+        order = np.random.default_rng(derive_seed(self.run.seed, "order", epoch)).permutation(self.molecules)
         parts = np.array_split(order, max(1, len(order) // self.settings.batch_size))
         return np.stack([np.pad(part, (0, len(parts[0]) - len(part)), constant_values=-1) for part in parts])
 
     @flushing_subnormals()
     def epoch(self, epoch: int) -> float:
         """Train for one epoch; return the mean loss, NaN if a loss or gradient was not finite."""
-        torch.manual_seed(derive_seed(self.model.run.seed, "dropout", epoch))
+        torch.manual_seed(derive_seed(self.run.seed, "dropout", epoch))
         batches = self.batches(epoch)
         self.model.train()
         self.step.begin(0.0)
@@ -281,4 +277,4 @@ class Supervision:
     def _loss(self, handle: Any, labels: Tensor) -> Tensor:
         with mixed_precision(self.settings, labels.device):
             h = self.graphs.represent(self.model.encoder, handle, dtype_of(self.settings))
-            return self.model.loss(h, labels)
+            return supervised_loss(self.model, h, labels, find_metric(self.run.metric).loss)

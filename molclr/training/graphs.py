@@ -12,17 +12,9 @@ from torch import Tensor, nn
 
 from molclr.batch import GraphBatch
 from molclr.data.store import GraphStore
-from molclr.models.encoder import Encoder
-from molclr.models.fast.slots import (
-    Capacity,
-    SlotBatch,
-    SlotTables,
-    can_represent,
-    capacity_of,
-    represent,
-    require_fit,
-    unchanged,
-)
+from molclr.models.encoder import GraphEncoder
+from molclr.models.fast.slot_encoder import can_represent, represent, unchanged
+from molclr.models.fast.slots import Capacity, SlotBatch, SlotTables, capacity_of, require_fit
 
 MOLECULES_AT_A_TIME = 250_000
 """Molecules per part when slot tables are built."""
@@ -118,7 +110,7 @@ class SlotGraphs:
     def represent(self, encoder: nn.Module, handle: "Handle", dtype: torch.dtype = torch.float32) -> Tensor:
         """See `Graphs`."""
         slots = self.slots(handle)
-        return represent(cast(Encoder, encoder), slots, *unchanged(slots), dtype)[0]
+        return represent(cast(GraphEncoder, encoder), slots, *unchanged(slots), dtype)[0]
 
 
 class Handle(NamedTuple):

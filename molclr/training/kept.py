@@ -6,7 +6,6 @@ kept/unfinished-.../        the checkpoints of an abandoned run
 The identity of a run is everything that determines its weights: corpus, code and settings.
 """
 
-import hashlib
 import json
 import shutil
 from collections.abc import Iterable
@@ -18,7 +17,7 @@ import torch
 from molclr.config import EncoderName, EncoderShape, Pretrain
 from molclr.digest import bytes_digest, code_digest
 from molclr.distributed import processes, rank, tell
-from molclr.files import replacing
+from molclr.files import replacing, sha256_of
 from molclr.imports import modules_of
 
 WEIGHTS_AND_HISTORY = ("encoder.safetensors", "last.safetensors", "history.csv")
@@ -33,7 +32,7 @@ def run_identity(
 ) -> dict[str, Any]:
     """Return everything that determines the weights of a run, exactly on one kind of processor."""
     own = modules_of([name, *settings.functions()])
-    identity: dict[str, Any] = {"corpus": _sha256(graphs), "code": code_digest("molclr.training.pretrain", *own)}
+    identity: dict[str, Any] = {"corpus": sha256_of(graphs), "code": code_digest("molclr.training.pretrain", *own)}
     identity |= {"torch": str(torch.__version__), "encoder": name}
     identity["processes"] = processes()  # Sums over processes are rounded differently.
     return identity | shape.model_dump() | settings.model_dump() | {"device": device.type}
@@ -47,7 +46,7 @@ def difference(before: dict[str, Any], now: dict[str, Any]) -> str:
 
 def keep_finished(folder: Path, identity: dict[str, Any]) -> None:
     """Write run.json of the finished run in `folder`, and copy its files to FOLDER/kept."""
-    record = {"identity": identity, "sha256": {name: _sha256(folder / name) for name in WEIGHTS_AND_HISTORY}}
+    record = {"identity": identity, "sha256": {name: sha256_of(folder / name) for name in WEIGHTS_AND_HISTORY}}
     with replacing(folder / RECORD) as temporary:
         temporary.write_text(json.dumps(record, indent=2) + "\n")
     for name in (*WEIGHTS_AND_HISTORY, RECORD):
@@ -63,7 +62,7 @@ def take_finished(folder: Path, identity: dict[str, Any]) -> bool:
     if not (kept / RECORD).exists():
         return False
     digests = json.loads((kept / RECORD).read_text())["sha256"]
-    if any(not (kept / name).exists() or _sha256(kept / name) != digests[name] for name in WEIGHTS_AND_HISTORY):
+    if any(not (kept / name).exists() or sha256_of(kept / name) != digests[name] for name in WEIGHTS_AND_HISTORY):
         tell(f"The kept copy of this run in '{kept}' is damaged; training starts again.")
         return False
     tell(f"This run is already finished; its files are restored from '{kept}'. Delete that folder to train again.")
@@ -102,8 +101,3 @@ def _copy(source: Path, target: Path) -> None:
     """Copy a file. It is not a hard link, because DVC would replace that by a copy, which Snakemake takes for a change."""
     with replacing(target) as temporary:
         shutil.copyfile(source, temporary)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

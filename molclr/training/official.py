@@ -10,7 +10,7 @@ from torch import Tensor
 
 from molclr.config import EncoderShape
 from molclr.errors import MolclrError
-from molclr.models.encoder import Encoder
+from molclr.models.encoder import GraphEncoder
 from molclr.models.encoders import make_encoder
 from molclr.training.checkpoint import save_encoder
 
@@ -47,12 +47,14 @@ def read_tensors(checkpoint: Path) -> dict[str, Tensor]:
     return tensors
 
 
-def official_encoder(tensors: dict[str, Tensor], checkpoint: Path) -> Encoder:
+def official_encoder(tensors: dict[str, Tensor], checkpoint: Path) -> GraphEncoder:
     """Build the encoder from the tensors of an official pre-training checkpoint.
 
     Raises MolclrError if names or shapes differ from the official ones, or a number is not finite. Fine-tuned models, which have
     a pred_head instead of out_lin, are rejected, because they were trained on labels.
     """
+    if tensors and all(name.startswith("module.") for name in tensors):  # saved from several GPUs (DataParallel)
+        tensors = {name.removeprefix("module."): tensor for name, tensor in tensors.items()}
     try:
         for name, tensor in tensors.items():
             wanted = torch.int64 if name.endswith("num_batches_tracked") else torch.float32

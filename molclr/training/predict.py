@@ -16,8 +16,9 @@ from molclr.distributed import tell
 from molclr.errors import MolclrError
 from molclr.files import replacing
 from molclr.training.device import prepare
-from molclr.training.finetune import load_predictor
+from molclr.training.finetune import load_model
 from molclr.training.graphs import graphs_on
+from molclr.training.inference import predict_molecules
 
 
 def predict(
@@ -25,13 +26,13 @@ def predict(
     model: Path,
     output: Path,
     compute: Compute,
-    smiles_column: str = "smiles",
+    smiles_column: str | None = None,
     processes: int = 1,
     encoder_class: str | None = None,
 ) -> tuple[int, int]:
-    """Predict the molecules of a CSV table with a fine-tuned model; return the numbers of predicted and rejected rows.
+    """Predict the molecules of a raw table with a fine-tuned model; return the numbers of predicted and rejected rows.
 
-    table: has a column `smiles_column`. model: a model.safetensors. output: CSV with all rows of `table` in order and the columns
+    table: as for `canonicalize`. model: a model.safetensors. output: CSV with all rows of `table` in order and the columns
     `row` (from 0), `smiles` (canonical; as given in rejected rows), one per target (the probability of class 1, or a value in the
     target's unit) and `reason`. Rejected rows have a reason and no prediction. Hydrogens are treated as in training.
     encoder_class: see `molclr.training.checkpoint.stored_encoder`. Prints a warning with the number of molecules that have
@@ -41,7 +42,7 @@ def predict(
         model.with_name(name).resolve() for name in ("predictions.csv", "metrics.json", "history.csv")
     ]:
         raise MolclrError(f"The output '{output}' is a file of the run that made the model; choose another file.")
-    predictor, explicit_hydrogens = load_predictor(model, encoder_class)
+    predictor, run, explicit_hydrogens, seen = load_model(model, encoder_class)
     device = prepare(compute)
     output.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=output.parent, prefix=f".{output.stem}.") as folder:
@@ -51,10 +52,10 @@ def predict(
         accepted, rejected = read_molecules(molecules), read_refusals(rejections)
         places = np.arange(len(accepted))
         graphs = graphs_on(device, GraphStore(store), places, predictor.to(device).encoder)
-        values = predictor.predict(graphs, places)
-    if warning := warn_of_unseen(predictor.seen, accepted["smiles"].tolist(), explicit_hydrogens):
+        values = predict_molecules(predictor, graphs, places)
+    if warning := warn_of_unseen(seen, accepted["smiles"].tolist(), explicit_hydrogens):
         tell(f"molclr: warning: {warning}")
-    targets = list(predictor.run.targets)
+    targets = list(run.targets)
     predicted = accepted.join(pd.DataFrame(values, columns=targets))
     rows = pd.concat([predicted, rejected]).sort_values("row")[["row", "smiles", *targets, "reason"]]
     with replacing(output) as temporary:

@@ -18,7 +18,7 @@ from molclr.distributed import process_group, processes, rank, tell
 from molclr.errors import MolclrError
 from molclr.files import write_rows
 from molclr.models.augment import augmentation_steps
-from molclr.models.encoder import Encoder
+from molclr.models.encoder import GraphEncoder
 from molclr.progress import progress
 from molclr.seeds import derive_seed
 from molclr.training.channels import dead_channels
@@ -130,7 +130,7 @@ def _pretrain(
 
 
 def save_encoders(
-    folder: Path, encoder: Encoder, best: dict[str, Tensor], store: GraphStore, settings: Pretrain
+    folder: Path, encoder: GraphEncoder, best: dict[str, Tensor], store: GraphStore, settings: Pretrain
 ) -> None:
     """Write encoder.safetensors with the weights `best`, and last.safetensors with the present ones, about the corpus `store`."""
     held_out: dict[str, float | str] = {

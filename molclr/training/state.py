@@ -4,10 +4,8 @@ There are two files: state.pt and, one checkpoint older, state.previous.pt. Each
 that follows. The archive is loaded with `weights_only`, so that no code in it is run.
 """
 
-import fcntl
 import hashlib
 import io
-import os
 import shutil
 import signal
 import threading
@@ -23,7 +21,7 @@ from torch import Tensor, nn
 
 from molclr.distributed import any_process, rank, same_everywhere, tell, wait_for_all
 from molclr.errors import MolclrError
-from molclr.files import replacing, write_rows
+from molclr.files import locked, replacing, write_rows
 from molclr.training.checkpoint import copy_weights
 from molclr.training.kept import difference, keep_unfinished, place_of_unfinished
 
@@ -175,20 +173,11 @@ def alone_in(folder: Path) -> Iterator[None]:
         wait_for_all()
         yield
         return
-    folder.mkdir(parents=True, exist_ok=True)
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            tell(f"Another process is training in '{folder}'; waiting for it to end.")
-            fcntl.flock(handle, fcntl.LOCK_EX)
+    with locked(folder, lambda: tell(f"Another process is training in '{folder}'; waiting for it to end.")):
         for leftover in (path for stem in WRITTEN for path in folder.glob(f".{stem}.*")):
             leftover.unlink()  # temporary file of a killed process
         wait_for_all()
         yield
-    finally:
-        os.close(handle)
 
 
 class Interruption:

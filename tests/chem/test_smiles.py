@@ -12,7 +12,12 @@ REFUSED = {
     "not a SMILES": ("hello world", "cannot parse"),
     "an open ring": ("C1CC", "cannot parse"),
     "an unknown element": ("[Xx]", "cannot parse"),
-    "text after the SMILES": ("CC O", "cannot parse"),
+    "text after the SMILES": ("CC O", r"text after the SMILES \('O'\)"),
+    "a CXSMILES extension": ("C[C@H](O)CN |&1:1|", r"a CXSMILES extension \('\|&1:1\|'\)"),
+    "a reaction": ("CCO>>CC=O", "a reaction, not a molecule"),
+    "an InChI": ("InChI=1S/CH4/h1H4", "an InChI, not a SMILES"),
+    "an element that is not there": ("[#200]", "cannot parse"),
+    "what is no Unicode": ("\ud800C", "surrogates not allowed"),
     "pentavalent nitrogen": ("CN(C)(C)(C)C", "Explicit valence for atom # 1 N, 5"),
     "an aromatic ring of five carbons": ("c1cccc1", "kekulize"),
     "nothing": ("", "no atoms"),
@@ -52,6 +57,8 @@ def test_refuses_with_the_reason(smiles, reason):
         "a triple bond": ("N#CC", "CC#N"),
         "a Kekulé ring": ("C1=CC=CC=C1", "c1ccccc1"),
         "white space around": (" CCO\n", "CCO"),
+        "atom maps": ("[CH3:1][CH2:2][OH:3]", "CCO"),
+        "a hydrogen with an atom map": ("[H:1]C", "C"),
     }.values(),
 )
 def test_canonical_smiles(smiles, canonical):
@@ -61,6 +68,10 @@ def test_canonical_smiles(smiles, canonical):
 def test_the_spelling_does_not_matter():
     aspirin = ["CC(=O)Oc1ccccc1C(=O)O", "OC(=O)c1ccccc1OC(C)=O", "O=C(C)OC1=CC=CC=C1C(O)=O"]
     assert len({canonical_smiles(read_molecule(smiles)) for smiles in aspirin}) == 1
+
+
+def test_atom_maps_make_no_stereocentre():
+    assert canonicalize_all(["C[C@H]([CH3:1])O", "[CH3:7][CH](C)O"]) == ["CC(C)O", "CC(C)O"]
 
 
 def test_a_molecule_that_smiles_cannot_write_is_refused():
@@ -106,7 +117,7 @@ def test_rdkit_is_silent_here_and_speaks_again_afterwards(capfd):
 
 def test_canonical_smiles_that_are_read_again_stay_the_same():
     """RDKit's first canonical SMILES of this molecule is not its own; its last one is."""
-    with (FIXTURES / "b20_flipflop.csv").open() as file:
+    with (FIXTURES / "cases" / "b20_flipflop.csv").open() as file:
         spellings = [row["smiles"] for row in csv.DictReader(file)]
     first = canonical_smiles(read_molecule(spellings[0]))
     assert canonical_smiles(read_molecule(first)) != first

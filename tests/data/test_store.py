@@ -9,7 +9,7 @@ from safetensors.numpy import load_file
 from torch_geometric.data import Batch, Data
 
 from molclr.chem.graphs import molecular_graph
-from molclr.data.featurize import featurize, featurize_part, gather
+from molclr.data.featurize import featurize, featurize_part, join_stores
 from molclr.data.pyg import from_pyg, to_pyg
 from molclr.data.store import GraphStore, write_store
 from molclr.errors import MolclrError
@@ -128,8 +128,8 @@ def test_featurize_gives_the_same_bytes_with_any_number_of_processes_and_shards(
     assert len(GraphStore(tmp_path / "1.safetensors")) == len(smiles)
     for number in (1, 2, 3, 4, 5, 6):  # more than there are parts: some shards are empty
         featurize(tmp_path / "molecules.parquet", tmp_path / f"shard-{number}.safetensors", shard=(number, 6))
-    gather([tmp_path / f"shard-{number}.safetensors" for number in range(1, 7)], tmp_path / "gathered.safetensors")
-    assert (tmp_path / "gathered.safetensors").read_bytes() == (tmp_path / "1.safetensors").read_bytes()
+    join_stores([tmp_path / f"shard-{number}.safetensors" for number in range(1, 7)], tmp_path / "joined.safetensors")
+    assert (tmp_path / "joined.safetensors").read_bytes() == (tmp_path / "1.safetensors").read_bytes()
     header = (tmp_path / "1.safetensors").read_bytes()
     assert json.loads(header[8 : 8 + int.from_bytes(header[:8], "little")])
 
@@ -139,8 +139,8 @@ def test_shards_with_and_without_explicit_hydrogens_are_not_gathered(smiles, tmp
     for path, explicit_hydrogens in zip(shards, (False, True), strict=True):
         write_store(path, [featurize_part(smiles, explicit_hydrogens)], explicit_hydrogens)
     with pytest.raises(MolclrError, match=r"with\.safetensors' and .* differ in explicit hydrogens"):
-        gather(shards, tmp_path / "gathered.safetensors")
-    assert not (tmp_path / "gathered.safetensors").exists()
+        join_stores(shards, tmp_path / "joined.safetensors")
+    assert not (tmp_path / "joined.safetensors").exists()
 
 
 def test_to_and_from_torch_geometric(graphs, smiles):

@@ -20,8 +20,9 @@ from molclr.models.encoders import make_encoder
 from molclr.models.fast.slot_views import limits_of, slot_views
 from molclr.training.contrast import ContrastiveModel, PlainContrast, SlotContrast
 from molclr.training.embed import embed
-from molclr.training.finetune import Predictor, Supervision, adam
+from molclr.training.finetune import Supervision, adam, new_predictor
 from molclr.training.graphs import PlainGraphs, SlotGraphs, graphs_on
+from molclr.training.inference import predict_molecules
 
 pytestmark = pytest.mark.gpu
 CPU = torch.device("cpu")
@@ -155,14 +156,14 @@ def test_fine_tuning_and_predictions_are_those_of_the_cpu(cuda, store, name):
     labels = np.where(random.random((len(store), 2)) > 0.1, random.normal(size=(len(store), 2)), np.nan)
     run, molecules = Run("x", "GIN", 0, "regression", "rmse", ["a", "b"]), random.permutation(len(store))[:200]
     torch.manual_seed(0)
-    model, found = Predictor(make_encoder(name, SHAPE), settings, run, labels), []
+    model, found = new_predictor(make_encoder(name, SHAPE), settings, run, labels), []
     for device in (CPU, cuda):
         ours = copy.deepcopy(model).to(device)
         graphs = graphs_on(device, store, np.arange(len(store)), ours.encoder)
         assert isinstance(graphs, PlainGraphs if device == CPU else SlotGraphs)
-        supervision = Supervision(ours, graphs, labels, molecules, settings, adam(ours, settings, pretrained=True))
+        supervision = Supervision(ours, run, graphs, labels, molecules, settings, adam(ours, settings, pretrained=True))
         losses = [supervision.epoch(epoch) for epoch in (1, 2)]
-        found.append((losses, ours.predict(graphs, np.arange(100))))
+        found.append((losses, predict_molecules(ours, graphs, np.arange(100))))
     assert found[1][0] == pytest.approx(found[0][0], rel=5e-3), "rounding, which Adam amplifies"
     np.testing.assert_allclose(found[1][1], found[0][1], atol=5e-2)
 

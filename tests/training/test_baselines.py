@@ -9,7 +9,7 @@ from molclr.data.canonicalize import canonicalize
 from molclr.data.labelled import LabelledMolecules, read_labelled
 from molclr.data.splits import write_split
 from molclr.errors import MolclrError
-from molclr.evaluation.runs import Run, read_metrics
+from molclr.evaluation.runs import Run, read_metrics, summary
 from molclr.training.baselines import baseline
 
 QUICK = Baselines(trees=30)
@@ -100,11 +100,12 @@ def test_a_target_with_one_class_in_training_is_constant_and_named(labelled, tmp
     metrics = baseline(data, tmp_path, classification(model, data.targets), QUICK)
     assert metrics.note == (
         "negative: one label in the training set, constant prediction; "
-        "missing: no labels in the training set, constant prediction"
+        "missing: no label in the training set, no prediction"
     )
-    assert metrics.per_target["negative"] == metrics.per_target["missing"] == 0.5
+    assert metrics.per_target["negative"] == 0.5
+    assert metrics.left_out == {"missing": "no label in the training set"}
     constant = {(line["target"], line["prediction"]) for line in read_predictions(tmp_path) if line["target"] != "p_np"}
-    assert constant == {("negative", "0"), ("missing", "0.5")}
+    assert constant == {("negative", "0"), ("missing", "")}
 
 
 @pytest.mark.parametrize("model", ["RF", "SVM"])
@@ -115,6 +116,8 @@ def test_no_positive_in_the_validation_and_test_sets(labelled, tmp_path, model):
     data = LabelledMolecules(data.rows, data.smiles, labels, data.targets, data.subsets)
     metrics = baseline(data, tmp_path, classification(model, data.targets), QUICK)
     assert metrics.validation is None and metrics.test is None
+    assert metrics.note == "no validation score (p_np: one class)"
+    assert "validation undefined, test undefined (p_np: one class in the test set) on 30 molecules" in summary(metrics)
     assert metrics.left_out == {"p_np": "one class in the test set"}
     assert len(read_predictions(tmp_path)) == metrics.test_molecules == 30
 

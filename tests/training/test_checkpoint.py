@@ -16,8 +16,9 @@ from molclr.errors import MolclrError
 from molclr.models.encoders import make_encoder
 from molclr.training import checkpoint
 from molclr.training.checkpoint import load_encoder, load_weights, save_encoder, save_weights
-from molclr.training.finetune import load_predictor
+from molclr.training.finetune import load_model
 from molclr.training.graphs import PlainGraphs
+from molclr.training.inference import predict_molecules
 
 BEFORE_VERSIONS = GOLDEN / "checkpoints"
 """Files of the software from before checkpoints had a version, and what it computed with them."""
@@ -36,11 +37,12 @@ def test_an_encoder_from_before_there_were_versions(kind):
 
 def test_a_model_from_before_there_were_versions():
     values = np.load(BEFORE_VERSIONS / "values.npz")
-    model, explicit_hydrogens = load_predictor(BEFORE_VERSIONS / "gcn.model.safetensors")
-    assert not explicit_hydrogens and model.run.targets == ["a", "b"] and model.seen is None
+    model, run, explicit_hydrogens, seen = load_model(BEFORE_VERSIONS / "gcn.model.safetensors")
+    assert not explicit_hydrogens and run.targets == ["a", "b"] and seen is None
     store = GraphStore.of(featurize_part(values["smiles"].tolist()))
     molecules = np.arange(len(store))
-    predictions = model.predict(PlainGraphs(store, molecules, torch.device("cpu")), molecules)
+    graphs = PlainGraphs(store, molecules, torch.device("cpu"))
+    predictions = predict_molecules(model, graphs, molecules)
     np.testing.assert_allclose(predictions, values["model"], atol=1e-5)
 
 

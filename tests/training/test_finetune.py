@@ -23,8 +23,10 @@ from molclr.evaluation.runs import Run
 from molclr.models.encoders import make_encoder
 from molclr.training.checkpoint import load_encoder, load_weights, save_encoder
 from molclr.training.embed import write_embeddings
-from molclr.training.finetune import Predictor, adam, finetune
+from molclr.training.finetune import adam, finetune, new_predictor, supervised_loss
 from molclr.training.graphs import PlainGraphs
+from molclr.training.inference import predict_molecules
+from molclr.training.predict import predict
 from molclr.training.pretrain import pretrain
 
 SHAPE = EncoderShape(layers=2, hidden_dim=16, embedding_dim=24)
@@ -144,24 +146,24 @@ def test_two_outputs_a_class_are_a_softmax(bbbp):
     _data, graphs = bbbp
     run = Run("x", "GIN", 0, "classification", "roc_auc", ["a", "b"])
     two = SETTINGS.model_copy(update={"class_outputs": 2})
-    model = Predictor(make_encoder("gin", SHAPE), two, run, np.zeros((4, 2))).eval()
+    model = new_predictor(make_encoder("gin", SHAPE), two, run, np.zeros((4, 2))).eval()
     batch = GraphStore(graphs).batch(np.arange(4))
     labels = torch.tensor([[0.0, 1.0], [1.0, torch.nan], [torch.nan, 0.0], [1.0, 1.0]])
     with torch.no_grad():
         outputs = model.head(model.encoder(*batch)).view(4, 2, 2)
         known = ~labels.isnan()
         expected = torch.nn.functional.cross_entropy(outputs[known], labels[known].long())
-        torch.testing.assert_close(model.loss(model.encoder(*batch), labels), expected)
+        torch.testing.assert_close(supervised_loss(model, model.encoder(*batch), labels, "cross_entropy"), expected)
         probabilities = outputs.softmax(dim=2)[..., 1].numpy()
     here = PlainGraphs(GraphStore(graphs), np.arange(4), torch.device("cpu"))
-    np.testing.assert_allclose(model.predict(here, np.arange(4)), probabilities, rtol=1e-5)
+    np.testing.assert_allclose(predict_molecules(model, here, np.arange(4)), probabilities, rtol=1e-5)
 
 
 @pytest.mark.parametrize(("standardize", "mean"), [("all", 4.0), (["freesolv"], 4.0), (["qm7", "qm9"], 0.0), ([], 0.0)])
 def test_targets_are_standardised_where_the_settings_say_so(standardize, mean):
     run = Run("freesolv", "GIN", 0, "regression", "rmse", ["a"])
     settings = SETTINGS.model_copy(update={"standardize": standardize})
-    model = Predictor(make_encoder("gin", SHAPE), settings, run, np.array([[3.0], [5.0]]))
+    model = new_predictor(make_encoder("gin", SHAPE), settings, run, np.array([[3.0], [5.0]]))
     assert model.mean.tolist() == [mean]
     assert model.scale.tolist() == pytest.approx([math.sqrt(2) if mean else 1.0])
 
@@ -199,7 +201,7 @@ def test_a_pretrained_encoder_is_where_training_starts(bbbp, corpus, tmp_path):
 def test_the_rate_of_the_encoder(pretrained, whose, rate):
     settings = SETTINGS.model_copy(update={"new_encoder_rate": whose, "encoder_learning_rate": 1e-4})
     run = Run("x", "mine", 0, "regression", "rmse", ["a"])
-    optimizer = adam(Predictor(make_encoder("gin", SHAPE), settings, run, np.zeros((1, 1))), settings, pretrained)
+    optimizer = adam(new_predictor(make_encoder("gin", SHAPE), settings, run, np.zeros((1, 1))), settings, pretrained)
     assert [group["lr"] for group in optimizer.param_groups] == [rate, 2e-3]
 
 
@@ -285,21 +287,57 @@ def several_targets(tmp_path, benchmark_files, name, change):
 
 def test_several_targets_with_missing_labels(tmp_path, benchmark_files):
     data, graphs = several_targets(
-        tmp_path, benchmark_files, "sparse", lambda i, label: [label if i % 3 else "", label if i % 2 else "", ""]
+        tmp_path, benchmark_files, "sparse", lambda i, label: [label if i % 3 else "", label if i % 2 else ""]
     )
     assert np.isnan(data.labels).any(axis=0).all()
-    metrics = finetune(data, graphs, tmp_path / "run", classification(data), "gin", SETTINGS, SHAPE)
-    assert set(metrics.per_target) == {"t0", "t1"}
-    assert metrics.left_out == {"t2": "no labels in the test set"}
-    regress = finetune(data, graphs, tmp_path / "run2", regression(data), "gin", SETTINGS, SHAPE)
-    assert set(regress.per_target) == {"t0", "t1"}
+    for folder, run in (("class", classification(data)), ("value", regression(data))):
+        assert set(finetune(data, graphs, tmp_path / folder, run, "gin", SETTINGS, SHAPE).per_target) == {"t0", "t1"}
+
+
+@pytest.mark.parametrize("task", ["classification", "regression"])
+def test_a_target_without_training_labels_is_not_predicted(bbbp, tmp_path, task):
+    """Neither after training nor by the saved model; its labels elsewhere make no score."""
+    data, graphs = bbbp
+    unlearned = data.labels[:, 0].copy()
+    unlearned[data.subsets["train"]] = np.nan
+    data = dataclasses.replace(data, labels=np.column_stack([data.labels, unlearned]), targets=["p_np", "empty"])
+    run = {"classification": classification, "regression": regression}[task](data)
+    metrics = finetune(data, graphs, tmp_path, run, "gin", SETTINGS, SHAPE)
+    assert set(metrics.per_target) == {"p_np"} and metrics.left_out == {"empty": "no label in the training set"}
+    assert "empty: no label in the training set, no prediction" in metrics.note
+    with (tmp_path / "predictions.csv").open() as file:
+        assert all((row["prediction"] == "") == (row["target"] == "empty") for row in csv.DictReader(file))
+    predict(FIXTURES / "bbbp.csv", tmp_path / "model.safetensors", tmp_path / "new.csv", Compute())
+    with (tmp_path / "new.csv").open() as file:
+        assert all(row["p_np"] and not row["empty"] for row in csv.DictReader(file))
+
+
+def test_targets_that_nothing_can_be_learned_of_are_told(tmp_path, capsys):
+    rows = "".join(f"{'C' * n},{n % 2},{n if n > 8 else ''},1\n" for n in range(1, 11))
+    (tmp_path / "raw.csv").write_text(f"smiles,y,late,equal\n{rows}")
+    targets = ["y", "late", "equal"]
+    canonicalize(tmp_path / "raw.csv", tmp_path / "m.parquet", tmp_path / "rejected.csv", targets=targets)
+    subsets = ["train"] * 8 + ["valid", "test"]
+    (tmp_path / "s.csv").write_text("row,subset\n" + "".join(f"{row},{name}\n" for row, name in enumerate(subsets)))
+    capsys.readouterr()
+    read_labelled(tmp_path / "m.parquet", tmp_path / "s.csv")
+    told = capsys.readouterr().err
+    assert "no training molecule has a label of 'late', which will not be predicted" in told
+    assert "all training molecules have the same label of 'equal', from which nothing can be learned" in told
+
+
+def test_a_single_training_molecule_is_an_error(bbbp, tmp_path):
+    data, graphs = bbbp
+    few = dataclasses.replace(data, subsets={**data.subsets, "train": data.subsets["train"][:1]})
+    with pytest.raises(MolclrError, match="There is 1 training molecule; fine-tuning needs at least 2"):
+        finetune(few, graphs, tmp_path, classification(data), "gin", SETTINGS, SHAPE)
 
 
 def test_missing_labels_do_not_touch_the_loss(bbbp):
     _data, graphs = bbbp
     run = Run("x", "GIN", 0, "regression", "rmse", ["a", "b"])
     labels = np.array([[1.0, 5.0], [3.0, np.nan], [5.0, np.nan], [7.0, 9.0]])
-    model = Predictor(make_encoder("gin", SHAPE), SETTINGS, run, labels).eval()
+    model = new_predictor(make_encoder("gin", SHAPE), SETTINGS, run, labels).eval()
     assert model.mean.tolist() == [4.0, 7.0]
     assert model.scale.tolist() == pytest.approx([math.sqrt(20 / 3), math.sqrt(8)])
     batch: GraphBatch = GraphStore(graphs).batch(np.arange(4))
@@ -311,8 +349,9 @@ def test_missing_labels_do_not_touch_the_loss(bbbp):
             + (output[0, 1] + math.sqrt(0.5)) ** 2
             + (output[3, 1] - math.sqrt(0.5)) ** 2
         ) / 6
-        assert float(model.loss(h, torch.tensor(labels).float())) == pytest.approx(float(expected), rel=1e-5)
-        assert float(model.loss(h, torch.full((4, 2), torch.nan))) == 0
+        found = supervised_loss(model, h, torch.tensor(labels).float(), "squared_error")
+        assert float(found) == pytest.approx(float(expected), rel=1e-5)
+        assert supervised_loss(model, h, torch.full((4, 2), torch.nan), "squared_error") == 0
 
 
 def test_a_benchmark_without_a_positive(tmp_path, benchmark_files):
@@ -322,7 +361,7 @@ def test_a_benchmark_without_a_positive(tmp_path, benchmark_files):
     assert metrics.test is None and metrics.validation is None
     assert metrics.left_out == {"t0": "one class in the test set"}
     assert metrics.best_epoch == SETTINGS.epochs
-    assert "last epoch" in metrics.note
+    assert "last epoch" in metrics.note and "one class" in metrics.note
 
 
 def test_what_a_former_version_held_out_is_not_guessed(corpus, tmp_path):

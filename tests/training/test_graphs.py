@@ -11,8 +11,9 @@ from molclr.config import Finetune
 from molclr.data.store import GraphStore
 from molclr.evaluation.runs import Run
 from molclr.models.encoders import make_encoder
-from molclr.training.finetune import Predictor, Supervision, adam
+from molclr.training.finetune import Supervision, adam, new_predictor
 from molclr.training.graphs import PlainGraphs, SlotGraphs, graphs_on, in_batches
+from molclr.training.inference import predict_molecules
 
 CPU, ELSEWHERE = torch.device("cpu"), torch.device("cpu", 0)
 
@@ -37,17 +38,17 @@ def test_slots_teach_and_predict_the_same(corpus, home, metric):
     labels[::5, 0] = np.nan
     molecules, run = random.permutation(len(store))[:50], Run("x", "GIN", 0, task, metric, ["a", "b"])
     torch.manual_seed(0)
-    model = Predictor(make_encoder("gin", SHAPE), settings, run, labels)
+    model = new_predictor(make_encoder("gin", SHAPE), settings, run, labels)
     found = []
     for graphs in (
         PlainGraphs(store, np.arange(len(store)), CPU),
         SlotGraphs(store, np.arange(len(store)), CPU, home=home),
     ):
         ours = copy.deepcopy(model)
-        supervision = Supervision(ours, graphs, labels, molecules, settings, adam(ours, settings, pretrained=True))
+        supervision = Supervision(ours, run, graphs, labels, molecules, settings, adam(ours, settings, pretrained=True))
         losses = [supervision.epoch(epoch) for epoch in (1, 2)]
         assert sorted(supervision.batches(1)[supervision.batches(1) >= 0]) == sorted(molecules)
-        found.append((losses, ours.predict(graphs, np.arange(20))))
+        found.append((losses, predict_molecules(ours, graphs, np.arange(20))))
     assert found[1][0] == pytest.approx(found[0][0], rel=1e-3)
     np.testing.assert_allclose(found[1][1], found[0][1], atol=2e-3)
 

@@ -69,6 +69,15 @@ def test_other_tensors_are_refused(encoder, tmp_path, change):
     assert not (tmp_path / "encoder.safetensors").exists()
 
 
+def test_a_checkpoint_of_several_gpus_is_the_same(encoder, tmp_path):
+    """DataParallel puts `module.` before every name."""
+    tensors = checkpoint_of(encoder)
+    for name, saved in (("one", tensors), ("several", {f"module.{key}": tensor for key, tensor in tensors.items()})):
+        torch.save(saved, tmp_path / f"{name}.pth")
+        import_official(tmp_path / f"{name}.pth", tmp_path / f"{name}.safetensors")
+    assert (tmp_path / "one.safetensors").read_bytes() == (tmp_path / "several.safetensors").read_bytes()
+
+
 class Evil:
     """Leaves a trace if it is unpickled."""
 

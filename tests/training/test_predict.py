@@ -99,7 +99,7 @@ def test_what_is_no_model_or_no_table(trained, tmp_path):
     with pytest.raises(MolclrError, match=r"no column 'SMILES'; .* Name yours with --smiles-column\.$"):
         predict(table, trained / "model.safetensors", output, Compute(), "SMILES")
     (tmp_path / "bad.csv").write_text("smiles\nC*\n")
-    with pytest.raises(MolclrError, match=r"Every row of .*bad\.csv' is refused; .*\(\*\)\.$"):
+    with pytest.raises(MolclrError, match=r"Every row of .*bad\.csv' is rejected; .*\(\*\)\.$"):
         predict(tmp_path / "bad.csv", trained / "model.safetensors", output, Compute())
     assert not output.exists()
 

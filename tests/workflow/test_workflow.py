@@ -137,10 +137,10 @@ def test_a_large_corpus_is_featurized_in_shards_to_the_same_bytes(as_finished):
     rules.write_text(rules.read_text().replace("MOLECULES_PER_SHARD = 1_000_000", "MOLECULES_PER_SHARD = 100"))
     graphs.unlink()
     output = snakemake(as_finished, "data/graphs/zinc-300.safetensors")
-    assert output.count("rule featurize_shard:") == 3 and "rule gather:" in output and "rule featurize:" not in output
+    assert output.count("rule featurize_shard:") == 3 and "rule join:" in output and "rule featurize:" not in output
     assert graphs.read_bytes() == before
     assert [path.name for path in graphs.parent.iterdir() if path.name.startswith(".")] == []
-    assert "gather" not in planned(as_finished)
+    assert "join" not in planned(as_finished)
 
 
 def test_killed_anywhere_it_finishes_with_the_same_bytes(as_finished):
@@ -214,7 +214,7 @@ def test_the_paper_is_planned(finished):
     assert jobs["finetune"] == targets * 4 * 3
     assert jobs["baseline"] == targets * 2 * 3
     assert jobs["pretrain"] == 2
-    assert jobs["featurize_shard"] == 10 and jobs["gather"] == 1
+    assert jobs["featurize_shard"] == 10 and jobs["join"] == 1
 
 
 def test_the_studies_with_released_weights_are_planned(finished):

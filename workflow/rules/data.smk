@@ -92,15 +92,14 @@ def selection_of(table):
     """Return the options that select rows and columns of a molecule table."""
     own = OWN.get(RAW[table])
     options = ["--limit", LIMITS[table]] if LIMITS[table] else []
-    if own:
-        options += ["--smiles-column", own.smiles_column]
+    options += ["--smiles-column", own.smiles_column if own else "smiles"]
     if table == WHOLE_CORPUS:
-        return [*options, "--unique", *(["--targets"] if own else [])]
+        return [*options, "--unique", "--targets"]
     if settings.drop_first_row:
         options.append("--drop-first")
     if TARGETS[table]:
         return [*options, "--labelled", "--targets", TARGETS[table]]
-    return [*options, "--targets", *own.targets] if own else options
+    return [*options, "--targets", *benchmarks[RAW[table]].targets]
 
 
 wildcard_constraints:
@@ -264,7 +263,7 @@ if SHARDS > 1:
             code=code_digest("molclr.data.featurize"),
             options=f"--shard {{shard}}/{SHARDS}",
 
-    rule gather:
+    rule join:
         """Join the shards of the corpus to one store, with the same bytes as that of a single job."""
         input:
             shards=expand(f"data/graphs/.{CORPUS}.{{shard}}.safetensors", shard=range(1, SHARDS + 1)),
@@ -280,7 +279,7 @@ if SHARDS > 1:
         params:
             code=code_digest("molclr.data.featurize"),
         shell:
-            "molclr gather {input.shards:q} --output {output.graphs:q} 2> {log:q}"
+            "molclr join {input.shards:q} --output {output.graphs:q} 2> {log:q}"
 
 
 rule all_data:

@@ -87,7 +87,7 @@ rule finetune:
         "molclr finetune {input.molecules:q} --graphs {input.graphs:q} --split {input.split:q}"
         " {params.task} --model {wildcards.network} {params.run}"
         " {params.start:q} --shape {params.shape:q} --settings {params.settings:q}"
-        ' --folder "$(dirname {output.metrics:q})" 2> {log:q}'
+        ' --output "$(dirname {output.metrics:q})" 2> {log:q}'
 
 
 use rule finetune as trial with:
@@ -161,7 +161,7 @@ rule baseline:
         "molclr baseline {input.molecules:q} --split {input.split:q}"
         " {params.task} --model {wildcards.baseline} --seed {wildcards.seed}"
         " --settings {params.settings:q} --threads {threads}"
-        ' --folder "$(dirname {output.metrics:q})" 2> {log:q}'
+        ' --output "$(dirname {output.metrics:q})" 2> {log:q}'
 
 
 rule all_finetune:

@@ -72,7 +72,7 @@ else:
         shell:
             "{MOLCLR} pretrain {input.graphs:q} --encoder {params.encoder:q} --shape {params.shape:q}"
             " --settings {params.settings:q} {CHECKPOINTS}"
-            ' --folder "$(dirname {output.encoder:q})" 2> {log:q}'
+            ' --output "$(dirname {output.encoder:q})" 2> {log:q}'
 
 
 rule embed:

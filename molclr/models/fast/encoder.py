@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from molclr.models.encoder import GCN, GIN, Encoder, GCNLayer, GINLayer
+from molclr.models.encoder import GCN, GIN, GCNLayer, GINLayer, GraphEncoder
 from molclr.models.fast.aggregation import Aggregation, Edges, aggregations, pooling
 
 NARROW = 128
@@ -38,7 +38,7 @@ def gcn_layer(layer: GCNLayer, h: Tensor, aggregation: Aggregation) -> Tensor:
 LAYERS: dict[type[nn.Module], Callable[[Any, Tensor, Aggregation], Tensor]] = {GINLayer: gin_layer, GCNLayer: gcn_layer}
 
 
-class FastEncoder(Encoder):
+class FastEncoder(GraphEncoder):
     """An encoder with a faster forward pass on CPUs; on other devices it runs the definition.
 
     Every bond must be present in both directions; otherwise gradients are wrong, because the adjacency matrix is used as its own
@@ -48,7 +48,7 @@ class FastEncoder(Encoder):
     def forward(
         self, x: Tensor, edge_index: Tensor, edge_attr: Tensor, batch: Tensor, num_graphs: int | None = None
     ) -> Tensor:
-        """See `Encoder`."""
+        """See `GraphEncoder`."""
         if x.device.type != "cpu":
             return super().forward(x, edge_index, edge_attr, batch, num_graphs)
         if num_graphs is None:

@@ -11,16 +11,9 @@ from molclr.data.featurize import featurize_part
 from molclr.data.store import GraphStore
 from molclr.models.augment import augmentation_steps, lose, molecules_of, view_keys
 from molclr.models.encoders import make_encoder
+from molclr.models.fast.slot_encoder import represent, unchanged
 from molclr.models.fast.slot_views import limits_of, slot_views
-from molclr.models.fast.slots import (
-    SLOTS,
-    Capacity,
-    SlotTables,
-    capacity_of,
-    represent,
-    require_fit,
-    unchanged,
-)
+from molclr.models.fast.slots import SLOTS, Capacity, SlotTables, capacity_of, require_fit
 
 HIGHLY_CONNECTED = ["FS(F)(F)(F)(F)F", "FP(F)(F)(F)F", "CP(C)(C)(C)C"]
 CPU = torch.device("cpu")

@@ -1,0 +1,8 @@
+"""`python -m molclr.cli` is `molclr`; torchrun starts it like this."""
+
+import sys
+
+from molclr.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

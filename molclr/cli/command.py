@@ -1,0 +1,155 @@
+"""What a command consists of, and a parser whose arguments say which of them name files that are read or written."""
+
+import argparse
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from molclr.config import SUFFIXES_OF_SECTIONS, Section, parse_settings
+from molclr.errors import MolclrError
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command: `molclr NAME`, where the name may be two words.
+
+    summary: what it does, for the list of commands. example: command lines, for its own help.
+    """
+
+    name: str
+    summary: str
+    example: str
+    arguments: Callable[["Parser"], None]
+    run: Callable[[argparse.Namespace], None]
+
+    def parser(self) -> "Parser":
+        """A parser of the arguments."""
+        parser = Parser(
+            prog=f"molclr {self.name}",
+            description=f"{self.summary[0].upper()}{self.summary[1:]}.",
+            epilog=f"example:\n  {self.example}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        self.arguments(parser)
+        return parser
+
+
+class PathArgument(NamedTuple):
+    """An argument that names files or folders: where its value is found, how the user calls it, and what happens to them."""
+
+    dest: str
+    label: str
+    is_written: bool
+    is_folder: bool
+
+
+class Parser(argparse.ArgumentParser):
+    """Parser of one command, which knows what is read and written, and which arguments are sections of the configuration.
+
+    `reads` and `writes` take what `add_argument` takes, and `to`, a group of arguments that the new one joins.
+    """
+
+    def __init__(self, **details: Any) -> None:
+        super().__init__(**details)
+        self.path_arguments: list[PathArgument] = []
+        self.sections: dict[str, tuple[str, type[Section]]] = {}
+
+    def reads(self, *flags: str, folder: bool = False, to: Any = None, **details: Any) -> None:
+        """Add an argument that names files, or folders, to read."""
+        self._add_path(flags, False, folder, to or self, details)
+
+    def writes(self, *flags: str, folder: bool = False, to: Any = None, **details: Any) -> None:
+        """Add an argument that names a file, or a folder, to write."""
+        self._add_path(flags, True, folder, to or self, details)
+
+    def section(self, option: str, section: type[Section]) -> None:
+        """Add an option whose value is a section of the configuration, as YAML or the path of a YAML file."""
+        action = self.add_argument(
+            option,
+            default="{}",
+            metavar="YAML",
+            help=f"keys of '{section.__name__}' in molclr/config.py, inline or the path of a YAML file (default: its defaults)",
+        )
+        self.sections[action.dest] = (option, section)
+        self.path_arguments.append(PathArgument(action.dest, option, is_written=False, is_folder=False))
+
+    def _add_path(
+        self, flags: tuple[str, ...], is_written: bool, is_folder: bool, to: Any, details: dict[str, Any]
+    ) -> None:
+        action = to.add_argument(*flags, **({} if "action" in details else {"type": Path}) | details)
+        self.path_arguments.append(PathArgument(action.dest, flags[0], is_written, is_folder))
+
+    def checked(self, words: list[str]) -> argparse.Namespace:
+        """The options that `words` give, with validated sections. Raises MolclrError for unsuitable paths and settings.
+
+        Exits with code 2 if an argument is missing or unknown.
+        """
+        options = self.parse_args(words)
+        check_paths(options, self.path_arguments)
+        for dest, (option, section) in self.sections.items():
+            setattr(options, dest, parse_settings(section, getattr(options, dest), option))
+        return options
+
+
+def check_paths(options: argparse.Namespace, arguments: list[PathArgument]) -> None:
+    """Raise MolclrError if a file is named in place of a folder or the reverse, or would be written over another one.
+
+    Files that are only read may be named twice. Whether they exist is for those who read them to say.
+    """
+    used: dict[Path, PathArgument] = {}
+    for argument in arguments:
+        for path in _paths_in(getattr(options, argument.dest)):
+            _check_kind(path, argument)
+            before = used.setdefault(path.resolve(), argument)
+            if before != argument and (before.is_written or argument.is_written):
+                raise MolclrError(f"'{path}' is given as {before.label} and as {argument.label}; name another file.")
+
+
+def _check_kind(path: Path, argument: PathArgument) -> None:
+    if path.exists() and path.is_dir() != argument.is_folder:
+        kind, wanted = ("folder", "file") if path.is_dir() else ("file", "folder")
+        raise MolclrError(f"{argument.label}: '{path}' is a {kind}; name a {wanted}.")
+    if argument.is_written:
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            raise MolclrError(f"{argument.label}: '{path}' is a device, not a file that can be replaced; name a file.")
+        folder = path if argument.is_folder else path.parent
+        above = next(parent for parent in (folder, *folder.parents) if parent.exists())
+        if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
+            raise MolclrError(f"{argument.label}: nothing can be written in '{above}'; name another place.")
+
+
+def _paths_in(value: Any) -> Iterator[Path]:
+    """The paths in the value of an argument, which may be a list, or text that names a YAML file in place of a section."""
+    if isinstance(value, Path) or (isinstance(value, str) and value.endswith(SUFFIXES_OF_SECTIONS)):
+        yield Path(value)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _paths_in(item)
+
+
+def natural(text: str) -> int:
+    """A whole number from 0 on."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number from 0 on")
+    return int(text)
+
+
+def positive(text: str) -> int:
+    """A whole number from 1 on."""
+    if natural(text) == 0:
+        raise argparse.ArgumentTypeError("it has to be at least 1")
+    return int(text)
+
+
+def parquet(text: str) -> Path:
+    """A Parquet file to write."""
+    if not text.endswith(".parquet"):
+        raise argparse.ArgumentTypeError(f"'{text}' will be a Parquet file; name it so, as in table.parquet")
+    return Path(text)
+
+
+def add_processes(parser: Parser, default: int = 1) -> None:
+    """Add the option for the number of processes."""
+    parser.add_argument("--processes", type=positive, default=default, help=f"processes (default: {default})")

@@ -1,0 +1,261 @@
+"""Commands from the sources to splits and graph stores."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from molclr.cli.command import Command, Parser, add_processes, natural, parquet, positive
+
+
+def _fetch_arguments(parser: Parser) -> None:
+    parser.add_argument("name", help="name in the catalogue, such as bbbp, zinc or official-gcn")
+    parser.writes("--output", required=True, help="table (CSV: smiles and targets) or checkpoint to write")
+    parser.writes("--source", required=True, help="JSON file that says where it came from")
+    parser.reads("--mirror", folder=True, help="folder with copies of data sets (default: MOLCLR_MIRROR)")
+
+
+def _fetch(options: argparse.Namespace) -> None:
+    from molclr.data.fetch import fetch, mirror_folder
+
+    fetch(options.name, options.output, options.source, options.mirror or mirror_folder())
+
+
+FETCH = Command(
+    "fetch",
+    "get a data set or checkpoint from the first of its sources that has the right bytes",
+    "molclr fetch bbbp --output bbbp.csv --source bbbp.source.json",
+    _fetch_arguments,
+    _fetch,
+)
+
+
+def _canonicalize_arguments(parser: Parser) -> None:
+    parser.reads("raw", help="table: CSV, TSV, .smi, Excel, Parquet or SDF, compressed or not; - is standard input")
+    parser.writes("--molecules", type=parquet, required=True, help="molecule table to write (Parquet)")
+    parser.writes("--rejected", required=True, help="rejected rows to write (CSV)")
+    parser.add_argument("--smiles-column", help="column with the SMILES (default: found by its name or its content)")
+    parser.add_argument(
+        "--targets", nargs="*", help="columns with labels (default: all of numbers or classes; without a name: none)"
+    )
+    parser.add_argument("--decimal", choices=[",", "."], help="decimal sign of labels (default: found)")
+    parser.add_argument("--drop-first", action="store_true", help="reject the first row, as the official code does")
+    parser.add_argument("--labelled", action="store_true", help="reject rows without any label")
+    parser.add_argument("--limit", type=positive, help="take that many rows, evenly spaced")
+    parser.add_argument("--unique", action="store_true", help="keep the first of equal molecules (for a corpus)")
+    add_processes(parser)
+
+
+def _canonicalize(options: argparse.Namespace) -> None:
+    from molclr.data.canonicalize import canonicalize
+
+    accepted, rejected = canonicalize(
+        options.raw,
+        options.molecules,
+        options.rejected,
+        limit=options.limit,
+        drop_first=options.drop_first,
+        labelled=options.labelled,
+        unique=options.unique,
+        processes=options.processes,
+        smiles_column=options.smiles_column,
+        targets=options.targets,
+        decimal=options.decimal,
+    )
+    print(
+        f"{accepted} molecules in {options.molecules}, {rejected} rows rejected, see {options.rejected}",
+        file=sys.stderr,
+    )
+
+
+CANONICALIZE = Command(
+    "canonicalize",
+    "write the canonical SMILES of a raw table, and the rejected rows with their reasons",
+    "molclr canonicalize mine.csv --targets logS --molecules mine.parquet --rejected mine.rejected.csv",
+    _canonicalize_arguments,
+    _canonicalize,
+)
+
+
+def _split_arguments(parser: Parser) -> None:
+    parser.reads("molecules", help="molecule table")
+    how = parser.add_mutually_exclusive_group(required=True)
+    how.add_argument("--scheme", help="how to split: a name in molclr/data/splits.py, such as scaffold or random")
+    parser.reads("--given", to=how, metavar="CSV", help="the raw table, with a column that says it (--column)")
+    parser.add_argument("--column", default="subset", help="its column with train, valid or test (default: subset)")
+    parser.add_argument("--seed", type=natural, default=0, help="seed of a random scheme (default: 0)")
+    parser.writes("--output", required=True, help="CSV table row,subset to write")
+
+
+def _split(options: argparse.Namespace) -> None:
+    from molclr.data.splits import write_given_split, write_split
+
+    if options.given:
+        write_given_split(options.molecules, options.output, options.given, options.column)
+    else:
+        write_split(options.molecules, options.output, options.scheme, options.seed)
+
+
+SPLIT = Command(
+    "split",
+    "assign every molecule to train, valid or test, 80:10:10",
+    "molclr split mine.parquet --scheme scaffold --output mine.split.csv",
+    _split_arguments,
+    _split,
+)
+
+
+def _featurize_arguments(parser: Parser) -> None:
+    parser.reads("molecules", help="molecule table")
+    parser.writes("--output", required=True, help="graph store to write (safetensors)")
+    parser.add_argument("--explicit-hydrogens", action="store_true", help="hydrogens as atoms of their own")
+    parser.add_argument("--shard", type=_shard, default=(1, 1), metavar="I/N", help="only the I-th of N shards")
+    add_processes(parser)
+
+
+def _shard(text: str) -> tuple[int, int]:
+    """A shard, such as 2/8."""
+    number, _, shards = text.partition("/")
+    if positive(number) > positive(shards):
+        raise argparse.ArgumentTypeError(f"there is no shard {number} of {shards}")
+    return int(number), int(shards)
+
+
+def _featurize(options: argparse.Namespace) -> None:
+    from molclr.data.featurize import featurize
+
+    featurize(options.molecules, options.output, options.explicit_hydrogens, options.processes, options.shard)
+
+
+FEATURIZE = Command(
+    "featurize",
+    "write the graphs of a molecule table as flat arrays in one file, a graph store",
+    "molclr featurize mine.parquet --output mine.safetensors --processes 8",
+    _featurize_arguments,
+    _featurize,
+)
+
+
+def _join_arguments(parser: Parser) -> None:
+    parser.reads("shards", nargs="+", help="graph stores, in order")
+    parser.writes("--output", required=True, help="graph store to write (safetensors)")
+
+
+def _join(options: argparse.Namespace) -> None:
+    from molclr.data.featurize import join_stores
+
+    join_stores(options.shards, options.output)
+
+
+JOIN = Command(
+    "join",
+    "join the shards of a graph store into one",
+    "molclr join 1.safetensors 2.safetensors --output whole.safetensors",
+    _join_arguments,
+    _join,
+)
+
+
+class _Benchmark(argparse.Action):
+    """Append a name and the paths after it."""
+
+    def __call__(self, parser, namespace, values, option_string=None) -> None:
+        name, *files = values
+        setattr(namespace, self.dest, [*(getattr(namespace, self.dest) or []), (name, *map(Path, files))])
+
+
+def _add_benchmarks(parser: Parser) -> None:
+    parser.reads(
+        "--benchmark",
+        dest="benchmarks",
+        nargs=4,
+        action=_Benchmark,
+        required=True,
+        metavar=("NAME", "MOLECULES", "REJECTED", "SPLIT"),
+        help="a benchmark: its name, molecule table, rejected rows and split; may be given several times",
+    )
+
+
+def _audit_arguments(parser: Parser) -> None:
+    _add_benchmarks(parser)
+    parser.writes("--output", required=True, help="table to write (CSV), one row per benchmark")
+    add_processes(parser)
+
+
+def _audit(options: argparse.Namespace) -> None:
+    from molclr.data.audit import BenchmarkFiles, write_audit
+
+    write_audit([BenchmarkFiles(*files) for files in options.benchmarks], options.output, options.processes)
+
+
+AUDIT = Command(
+    "audit",
+    "count what is rejected, repeated, conflicting, missing or undefined in benchmarks",
+    "molclr audit --benchmark mine mine.parquet mine.rejected.csv mine.split.csv --output mine.audit.csv",
+    _audit_arguments,
+    _audit,
+)
+
+
+def _leakage_arguments(parser: Parser) -> None:
+    _add_benchmarks(parser)
+    parser.reads("--corpus", required=True, help="molecule table of the corpus")
+    parser.writes("--output", required=True, help="table to write (CSV), one row per benchmark")
+    parser.writes("--molecules", required=True, help="table of these test molecules to write (CSV)")
+    add_processes(parser)
+
+
+def _leakage(options: argparse.Namespace) -> None:
+    from molclr.data.audit import BenchmarkFiles
+    from molclr.data.leakage import measure_leakage
+
+    benchmarks = [BenchmarkFiles(*files) for files in options.benchmarks]
+    measure_leakage(benchmarks, options.corpus, options.output, options.molecules, options.processes)
+
+
+LEAKAGE = Command(
+    "leakage",
+    "count the test molecules, and their scaffolds, that are in a corpus",
+    "molclr leakage --benchmark mine mine.parquet mine.rejected.csv mine.split.csv --corpus zinc.parquet \\\n"
+    "      --output leakage.csv --molecules leaked.csv",
+    _leakage_arguments,
+    _leakage,
+)
+
+
+def _exclude_arguments(parser: Parser) -> None:
+    _add_benchmarks(parser)
+    parser.reads("--corpus", required=True, help="molecule table of the corpus")
+    parser.add_argument(
+        "--like",
+        choices=["molecules", "scaffolds"],
+        required=True,
+        help="only these, or all that share a scaffold with one",
+    )
+    parser.writes("--molecules", type=parquet, required=True, help="molecule table to write (Parquet)")
+    parser.writes("--rejected", required=True, help="what is left out, to write (CSV)")
+    add_processes(parser)
+
+
+def _exclude(options: argparse.Namespace) -> None:
+    from molclr.data.audit import BenchmarkFiles
+    from molclr.data.leakage import exclude
+
+    kept, dropped = exclude(
+        [BenchmarkFiles(*files) for files in options.benchmarks],
+        options.corpus,
+        options.like,
+        options.molecules,
+        options.rejected,
+        options.processes,
+    )
+    print(f"{kept} molecules in {options.molecules}, {dropped} left out, see {options.rejected}", file=sys.stderr)
+
+
+EXCLUDE = Command(
+    "exclude",
+    "leave the test molecules of benchmarks out of a corpus",
+    "molclr exclude --benchmark mine mine.parquet mine.rejected.csv mine.split.csv --corpus zinc.parquet \\\n"
+    "      --like scaffolds --molecules zinc.clean.parquet --rejected left_out.csv",
+    _exclude_arguments,
+    _exclude,
+)

@@ -1,0 +1,155 @@
+"""Commands that make encoders, and represent molecules with them."""
+
+import argparse
+from pathlib import Path
+from typing import get_args
+
+from molclr import config
+from molclr.cli.command import Command, Parser, parquet, positive
+
+NAMES = (*get_args(config.ShippedName), *get_args(config.ReleasedName))
+"""Encoders that have a name in place of a file."""
+
+
+def add_encoder(parser: Parser, purpose: str, to: argparse._ActionsContainer | None = None) -> None:
+    """Add the option for a pre-trained encoder, a file or a name."""
+    named = f"a file, or {', '.join(NAMES[:-1])} or {NAMES[-1]} (default: {config.DEFAULT_ENCODER})"
+    parser.reads("--encoder", to=to, type=_encoder, default=config.DEFAULT_ENCODER, help=f"{purpose}: {named}")
+
+
+def _encoder(text: str) -> str | Path:
+    """A name, or the path of a file."""
+    return text if text in NAMES else Path(text)
+
+
+def add_encoder_class(parser: Parser) -> None:
+    """Add the option for the class of an encoder of the user's own."""
+    parser.add_argument(
+        "--encoder-class",
+        metavar="PATH",
+        help="path of the class of an encoder of your own that is read from a file, such as my_package.gat:GAT; its code runs",
+    )
+
+
+def _pretrain_arguments(parser: Parser) -> None:
+    parser.reads(
+        "corpus",
+        help="table with SMILES, such as a CSV or .smi file, with which everything begins; or a molecule table or graph store",
+    )
+    parser.add_argument(
+        "--encoder", default="gin", help="gin (default), gcn or the path of your own class, such as my_package.gat:GAT"
+    )
+    parser.writes("--output", "--folder", folder=True, required=True, help="folder for encoder, history and state")
+    parser.add_argument("--smiles-column", help="column with the SMILES (default: found by its name or its content)")
+    parser.add_argument("--processes", type=positive, help="processes that prepare the corpus (default: all cores)")
+    parser.section("--shape", config.EncoderShape)
+    parser.section("--settings", config.Pretrain)
+    parser.add_argument(
+        "--begin-anew", action="store_true", help="keep an unfinished run of something else in OUTPUT/kept, and begin"
+    )
+    parser.add_argument(
+        "--checkpoint-seconds", type=float, default=300.0, metavar="S", help="time between checkpoints (default: 300)"
+    )
+
+
+def _pretrain(options: argparse.Namespace) -> None:
+    from molclr.data.prepare import prepare_corpus
+    from molclr.distributed import tell
+    from molclr.training.pretrain import pretrain
+
+    prepared = options.output / "corpus"
+    graphs = prepare_corpus(options.corpus, prepared, options.smiles_column, options.processes)
+    often, anew = options.checkpoint_seconds, options.begin_anew
+    pretrain(graphs, options.output, options.encoder, options.shape, options.settings, often, anew)
+    made = "" if graphs == options.corpus else f"; the molecules and graphs that it was trained on are in '{prepared}'"
+    tell(f"'{options.output / 'encoder.safetensors'}' is the encoder of the best epoch{made}.")
+
+
+PRETRAIN = Command(
+    "pretrain",
+    "pre-train an encoder by contrast on unlabelled molecules; a run that was cut off continues",
+    "molclr pretrain corpus.smi --output encoder",
+    _pretrain_arguments,
+    _pretrain,
+)
+
+
+def _import_official_arguments(parser: Parser) -> None:
+    parser.reads("checkpoint", help="model.pth of the official code, GIN or GCN")
+    parser.writes("--output", required=True, help="encoder to write (safetensors)")
+
+
+def _import_official(options: argparse.Namespace) -> None:
+    from molclr.training.official import import_official
+
+    import_official(options.checkpoint, options.output)
+
+
+IMPORT_OFFICIAL = Command(
+    "import-official",
+    "convert an encoder that the authors of MolCLR released",
+    "molclr import-official model.pth --output official-gcn.safetensors",
+    _import_official_arguments,
+    _import_official,
+)
+
+
+def _embed_arguments(parser: Parser) -> None:
+    parser.reads("molecules", help="molecule table")
+    parser.reads("--graphs", required=True, help="its graph store")
+    add_encoder(parser, "pre-trained encoder")
+    add_encoder_class(parser)
+    parser.writes("--output", type=parquet, required=True, help="table row,smiles,embedding to write (Parquet)")
+    parser.add_argument(
+        "--held-out", action="store_true", help="only what pre-training held out of the table, its corpus"
+    )
+    parser.add_argument("--limit", type=positive, help="take at most so many molecules, evenly spaced")
+    parser.section("--settings", config.Compute)
+
+
+def _embed(options: argparse.Namespace) -> None:
+    from molclr.representation import encoder_file
+    from molclr.training.embed import write_embeddings
+
+    write_embeddings(
+        options.molecules,
+        options.graphs,
+        options.output,
+        encoder_file(options.encoder),
+        options.settings,
+        options.held_out,
+        options.limit,
+        options.encoder_class,
+    )
+
+
+EMBED = Command(
+    "embed",
+    "write the representation of molecules as a table",
+    "molclr embed mine.parquet --graphs mine.safetensors --output mine.h.parquet",
+    _embed_arguments,
+    _embed,
+)
+
+
+def _neighbours_arguments(parser: Parser) -> None:
+    parser.reads("embeddings", help="table of embeddings whose molecules are the queries (Parquet)")
+    parser.reads("--library", help="table of embeddings that is searched (default: the same)")
+    parser.add_argument("--count", type=positive, default=8, help="neighbours of each molecule (default: 8)")
+    parser.writes("--output", required=True, help="table to write (CSV), one row per pair")
+
+
+def _neighbours(options: argparse.Namespace) -> None:
+    from molclr.evaluation.neighbours import write_neighbours
+
+    library = options.library or options.embeddings
+    write_neighbours(options.embeddings, library, options.output, options.count)
+
+
+NEIGHBOURS = Command(
+    "neighbours",
+    "find the nearest molecules by the representation, for each of a table of embeddings",
+    "molclr neighbours mine.h.parquet --library zinc.h.parquet --count 8 --output mine.neighbours.csv",
+    _neighbours_arguments,
+    _neighbours,
+)

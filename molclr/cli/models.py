@@ -1,0 +1,155 @@
+"""Commands that train models on labelled molecules, and predict with them."""
+
+import argparse
+import sys
+from typing import TYPE_CHECKING
+
+from molclr import config
+from molclr.cli.command import Command, Parser, add_processes, natural, positive
+from molclr.cli.encoders import add_encoder, add_encoder_class
+
+if TYPE_CHECKING:
+    from molclr.data.labelled import LabelledMolecules
+    from molclr.evaluation.runs import Run, RunMetrics
+
+
+def _add_run(parser: Parser) -> None:
+    """Add what all supervised runs have."""
+    parser.reads("molecules", help="molecule table")
+    parser.reads("--split", required=True, help="its split")
+    parser.add_argument("--benchmark", required=True, help="name of the data set in the tables")
+    parser.add_argument("--model", required=True, help="name of the model in the tables")
+    parser.add_argument("--seed", type=natural, required=True, help="seed of the run")
+    parser.add_argument("--task", choices=["classification", "regression"], required=True, help="kind of labels")
+    parser.add_argument(
+        "--metric",
+        required=True,
+        help="primary metric: a name in molclr/evaluation/metrics.py, such as roc_auc, pr_auc, rmse or mae",
+    )
+    parser.writes("--output", "--folder", folder=True, required=True, help="folder for predictions and metrics")
+
+
+def _run_of(options: argparse.Namespace) -> "tuple[LabelledMolecules, Run]":
+    """The labelled molecules, and the run on them."""
+    from molclr.data.labelled import read_labelled
+    from molclr.evaluation.runs import Run
+
+    data = read_labelled(options.molecules, options.split)
+    return data, Run(options.benchmark, options.model, options.seed, options.task, options.metric, data.targets)
+
+
+def _tell(metrics: "RunMetrics") -> None:
+    from molclr.evaluation.runs import summary
+
+    print(summary(metrics), file=sys.stderr)
+
+
+def _finetune_arguments(parser: Parser) -> None:
+    _add_run(parser)
+    parser.reads("--graphs", required=True, help="graph store of the molecules")
+    start = parser.add_mutually_exclusive_group()
+    add_encoder(parser, "pre-trained encoder to start from", start)
+    start.add_argument("--from-scratch", metavar="NAME", help="a new encoder: gin, gcn or the path of your own class")
+    add_encoder_class(parser)
+    parser.section("--shape", config.EncoderShape)
+    parser.section("--settings", config.Finetune)
+    parser.add_argument("--trial", type=natural, help="settings of this trial of the random search, from 0")
+
+
+def _finetune(options: argparse.Namespace) -> None:
+    from molclr.representation import encoder_file
+    from molclr.training.finetune import finetune
+    from molclr.training.search import propose
+
+    data, run = _run_of(options)
+    start = options.from_scratch or encoder_file(options.encoder)
+    settings = options.settings if options.trial is None else propose(options.settings, options.trial)
+    _tell(finetune(data, options.graphs, options.output, run, start, settings, options.shape, options.encoder_class))
+
+
+FINETUNE = Command(
+    "finetune",
+    "train an encoder with a prediction head on a benchmark and predict its test molecules",
+    "molclr finetune mine.parquet --graphs mine.safetensors --split mine.split.csv --benchmark mine \\\n"
+    "      --model MolCLR_GIN --seed 0 --task regression --metric rmse --output mine",
+    _finetune_arguments,
+    _finetune,
+)
+
+
+def _choose_arguments(parser: Parser) -> None:
+    parser.reads("folders", nargs="+", folder=True, help="folders of the trials")
+    parser.writes("--chosen", required=True, help="settings to write (YAML), as --settings takes them")
+    parser.writes("--trials", required=True, help="table of all trials to write (CSV)")
+
+
+def _choose(options: argparse.Namespace) -> None:
+    from molclr.training.search import choose
+
+    choose(options.folders, options.chosen, options.trials)
+
+
+CHOOSE = Command(
+    "choose",
+    "choose the settings of a random search that are best on validation",
+    "molclr choose search/trial-0 search/trial-1 --chosen chosen.yaml --trials trials.csv",
+    _choose_arguments,
+    _choose,
+)
+
+
+def _predict_arguments(parser: Parser) -> None:
+    parser.reads("table", help="table with SMILES, as for canonicalize; - is standard input")
+    parser.reads("--model", required=True, help="model.safetensors of a fine-tuning")
+    parser.writes("--output", required=True, help="table row,smiles,TARGET,...,reason to write (CSV)")
+    parser.add_argument("--smiles-column", help="column with the SMILES (default: found by its name or its content)")
+    add_processes(parser)
+    parser.section("--settings", config.Compute)
+    add_encoder_class(parser)
+
+
+def _predict(options: argparse.Namespace) -> None:
+    from molclr.training.predict import predict
+
+    predicted, rejected = predict(
+        options.table,
+        options.model,
+        options.output,
+        options.settings,
+        options.smiles_column,
+        options.processes,
+        options.encoder_class,
+    )
+    print(f"{predicted} molecules predicted, {rejected} rows rejected, see {options.output}", file=sys.stderr)
+
+
+PREDICT = Command(
+    "predict",
+    "predict new molecules with a fine-tuned model",
+    "molclr predict new.csv --model mine/model.safetensors --output predictions.csv",
+    _predict_arguments,
+    _predict,
+)
+
+
+def _baseline_arguments(parser: Parser) -> None:
+    _add_run(parser)
+    parser.section("--settings", config.Baselines)
+    parser.add_argument("--threads", type=positive, default=1, help="CPU threads; they change nothing but the time")
+
+
+def _baseline(options: argparse.Namespace) -> None:
+    from molclr.training.baselines import baseline
+
+    data, run = _run_of(options)
+    _tell(baseline(data, options.output, run, options.settings, options.threads))
+
+
+BASELINE = Command(
+    "baseline",
+    "train a random forest or support vector machine on ECFP4 counts",
+    "molclr baseline mine.parquet --split mine.split.csv --benchmark mine --model RF --seed 0 \\\n"
+    "      --task regression --metric rmse --output mine-rf",
+    _baseline_arguments,
+    _baseline,
+)

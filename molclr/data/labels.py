@@ -1,0 +1,194 @@
+"""Labels as chemists write them: numbers, words for classes, decimal commas, limits such as >10, and words for nothing."""
+
+import math
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal, NamedTuple
+
+from molclr.chem.smiles import RefusedMolecule
+from molclr.errors import MolclrError
+
+MISSING = frozenset(
+    ["", "-", "--", "#n/a", "#n/a n/a", "#na", "<na>", "n/a", "n.a.", "na", "nan", "-nan", "nd", "n.d.", "none", "null"]
+)
+"""Words, in lower case, for a label that is not there: those of pandas, and those that people write."""
+CLASS_WORDS = (
+    {"no": 0.0, "yes": 1.0},
+    {"n": 0.0, "y": 1.0},
+    {"false": 0.0, "true": 1.0},
+    {"f": 0.0, "t": 1.0},
+    {"inactive": 0.0, "active": 1.0},
+    {"negative": 0.0, "positive": 1.0},
+    {"neg": 0.0, "pos": 1.0},
+)
+"""Pairs of words that are read as the classes 0 and 1."""
+LARGEST = 3.4028234e38
+"""The largest number in single precision, in which models compute."""
+REGISTRY_NUMBER = 1_000_000
+"""Whole numbers that are all larger are taken for identifiers, such as those of PubChem."""
+ROWS_FOR_AN_INDEX = 10
+"""From so many rows on, whole numbers that only ascend are taken for an index."""
+
+Decimal = Literal[".", ","]
+_words_of_classes = {word for pair in CLASS_WORDS for word in pair}
+_is_limit = re.compile(r"[<>≤≥~]=?\s*[-+]?[\d.,]+(e[-+]?\d+)?", re.IGNORECASE).fullmatch
+_is_number = re.compile(r"\s*[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?\s*", re.IGNORECASE).fullmatch
+_is_comma_number = re.compile(r"[-+]?\d*,\d+(e[-+]?\d+)?", re.IGNORECASE).fullmatch
+_may_be_thousands = re.compile(r"[-+]?\d+,\d{3}").fullmatch
+_is_grouped = re.compile(r"[-+]?\d{1,3}(,\d{3})+(\.\d*)?").fullmatch
+_names_identifiers = re.compile(
+    r"(.*[ _.-])?(id|ids|idx|index|key|cid|sid|aid|cas)"
+    r"|row|no\.?|nr\.?|num|number|#"
+    r"|(cas|cmpd|cpd|compound|entry|mol|molecule|registry|row|sample)[ _.-]?(no\.?|nr\.?|num|number)"
+).fullmatch
+
+
+class LabelReader(NamedTuple):
+    """How the labels of a target are written."""
+
+    target: str
+    words: Mapping[str, float] = {}
+    """Words for the two classes, in lower case; empty where labels are numbers."""
+    decimal: Decimal | None = None
+    """The decimal sign; None is a point, without commas between thousands."""
+
+    def read(self, text: str) -> float:
+        """The label that a text means; NaN where it is missing or only a limit. Raises RefusedMolecule if it means nothing."""
+        try:
+            value = float(text)
+        except ValueError:
+            value = self._read_words(text.strip())
+        if abs(value) > LARGEST or "_" in text:  # Python alone reads 1_000 as 1000.
+            raise RefusedMolecule(f"the label {text.strip()!r} of {self.target} {self._trouble(text)}")
+        return value
+
+    def _read_words(self, text: str) -> float:
+        """As `read`; infinite if the text means nothing."""
+        word = text.lower()
+        if word in MISSING or _is_limit(text):
+            return math.nan
+        if word in self.words:
+            return self.words[word]
+        return _with_commas(text, self.decimal)
+
+    def _trouble(self, text: str) -> str:
+        if self.words:
+            return f"is neither {' nor '.join(self.words)}"
+        return "is beyond single precision (3.4e38)" if _is_number(text) else "is not a number"
+
+
+def _with_commas(text: str, decimal: Decimal | None) -> float:
+    """A number with a decimal comma or commas between thousands; infinite if it is none."""
+    if decimal == "," and _is_comma_number(text):
+        return float(text.replace(",", "."))
+    if decimal == "." and _is_grouped(text):
+        return float(text.replace(",", ""))
+    return math.inf
+
+
+def is_limit(text: str) -> bool:
+    """Whether a label says only that the value is above or below something, such as >10."""
+    return _is_limit(text.strip()) is not None
+
+
+class Survey:
+    """What stands in a column of labels, seen part by part; memory does not grow with their number."""
+
+    def __init__(self, name: str, decimal: Decimal | None = None) -> None:
+        """`decimal`: the decimal sign if the user has named one; otherwise the column shows it."""
+        self.name, self.decimal = name, decimal
+        self.rows, self.kinds = 0, Counter[str]()
+        self.words: set[str] = set()
+        self.low, self.high = math.inf, -math.inf
+        self.thousands = ""
+        self.whole = self.ascending = True
+        self._last = -math.inf
+
+    def add(self, texts: Sequence[str]) -> None:
+        """Take note of more labels."""
+        self.rows += len(texts)
+        for text, count in Counter(texts).items():
+            self.kinds[self._kind_of(text.strip())] += count
+        if self.whole:
+            self._look_for_an_index(texts)
+
+    def _kind_of(self, text: str) -> str:
+        word = text.lower()
+        if word in MISSING:
+            return "missing"
+        if _is_limit(text):
+            return "limit"
+        if word in _words_of_classes:
+            self.words.add(word)
+            return "word"
+        try:
+            value, kind = float(text), "point" if "." in text else "whole"
+        except ValueError:
+            value, kind = _with_commas(text, self.decimal or ","), "comma"
+        if abs(value) > LARGEST or "_" in text:
+            return "beyond" if _is_number(text) else "text"
+        self.thousands = text if _may_be_thousands(text) else self.thousands
+        self.low, self.high = min(self.low, value), max(self.high, value)
+        return kind
+
+    def _look_for_an_index(self, texts: Iterable[str]) -> None:
+        for text in texts:
+            try:
+                value = float(text)
+            except ValueError:
+                self.whole = False
+                return
+            self.whole &= value.is_integer()
+            self.ascending &= value > self._last
+            self._last = value
+
+    @property
+    def labels(self) -> int:
+        """How many rows have a label that can be learned from."""
+        return self.rows - sum(self.kinds[kind] for kind in ("missing", "limit", "text", "beyond"))
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing but missing labels and limits."""
+        return self.rows == self.kinds["missing"] + self.kinds["limit"]
+
+    @property
+    def is_text(self) -> bool:
+        """Whether most of what stands there is neither number nor class."""
+        return 2 * self.kinds["text"] > self.rows - self.kinds["missing"]
+
+    @property
+    def is_index(self) -> bool:
+        """Whether it looks like an index or an identifier: whole numbers with such a name, that only ascend, or very large."""
+        named = _names_identifiers(self.name.lower()) or self.name.endswith(("ID", "Id"))
+        counted = self.ascending and self.rows >= ROWS_FOR_AN_INDEX
+        return self.rows > 0 and self.whole and bool(named or counted or self.low >= REGISTRY_NUMBER)
+
+    def reader(self) -> LabelReader:
+        """How to read the column. Raises MolclrError if its commas may part decimals or thousands."""
+        pair = next((pair for pair in CLASS_WORDS if self.words and self.words <= pair.keys()), None)
+        if pair and (self.low, self.high) in {(math.inf, -math.inf), (0, 0), (0, 1), (1, 1)}:
+            return LabelReader(self.name, pair)
+        if self.decimal is None and self.thousands:
+            raise MolclrError(
+                f"'{self.thousands}' in the column '{self.name}' may have a decimal comma, or a comma between thousands; "
+                "say which by --decimal , or --decimal ."
+            )
+        has_commas = self.kinds["comma"] > 0 and not self.kinds["point"]
+        return LabelReader(self.name, decimal=self.decimal or ("," if has_commas else None))
+
+    def __str__(self) -> str:
+        """What the column holds, for the user."""
+        found = self.reader()
+        if found.words:
+            what = f"{self.labels} labels, {' and '.join(found.words)} read as 0 and 1"
+        else:
+            what = f"{self.labels} labels from {self.low:g} to {self.high:g}"
+            what += " with decimal commas" * (found.decimal == "," and self.kinds["comma"] > 0)
+        what += f", {self.kinds['missing']} missing"
+        if limits := self.kinds["limit"]:
+            what += f", {limits} limits such as >10 taken as missing"
+        if text := self.kinds["text"] + self.kinds["beyond"]:
+            what += f", {text} that cannot be read"
+        return what + ("; all labels are equal" if self.low == self.high and self.labels > 1 else "")

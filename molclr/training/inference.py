@@ -1,0 +1,48 @@
+"""Networks applied to many molecules, batch by batch, where nothing is learned."""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from molclr.models.predictor import Predictor
+from molclr.progress import progress
+from molclr.training.device import flushing_subnormals
+from molclr.training.graphs import Graphs, in_batches
+
+BATCH = 512
+"""Molecules at a time; results do not depend on it, except for rounding."""
+
+
+@flushing_subnormals()
+@torch.no_grad()
+def infer(
+    encoder: nn.Module,
+    graphs: Graphs,
+    molecules: np.ndarray,
+    then: Callable[[Tensor], Tensor] | None = None,
+    label: str | None = None,
+) -> np.ndarray:
+    """Compute the representation of molecules, or what the function `then` makes of it: float32 (n, embedding_dim), or (n, m).
+
+    molecules: int64 (n,), n >= 1, places in `graphs`. label: name in the progress that is shown; None for no progress.
+    """
+    batches = in_batches(molecules, BATCH)
+    handles = graphs.handles(batches, graphs.capacity([batches]))
+    parts = []
+    for handle in progress(handles, len(batches), label or "", "batch", silent=label is None):
+        h = graphs.represent(encoder, handle)
+        parts.append((then(h) if then else h).cpu().numpy())
+    return np.concatenate(parts)[: len(molecules)]
+
+
+def predict_molecules(model: Predictor, graphs: Graphs, molecules: np.ndarray) -> np.ndarray:
+    """Predict probabilities of class 1, or values in the target's unit: float32 (n, targets).
+
+    molecules: int64 (n,), places in `graphs`. NaN for targets that had no training labels.
+    """
+    model.eval()
+    if not len(molecules):
+        return np.empty((0, len(model.mean)), np.float32)
+    return infer(model.encoder, graphs, molecules, model.predict)
