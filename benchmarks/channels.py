@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from molclr.models.encoder import BOND_TYPES
 from torch import Tensor
 
 from molclr.batch import GraphBatch
 from molclr.data.store import GraphStore
+from molclr.models.encoder import BOND_TYPES
 from molclr.representation import encoder_file
 from molclr.training.channels import DEAD_BELOW, dead_channels
 from molclr.training.checkpoint import load_encoder

@@ -71,13 +71,13 @@ def _all_values(value: int) -> list[int]:
     return sum_over_processes(values).tolist()
 
 
-def share(items: int) -> slice:
+def own_slice(items: int) -> slice:
     """Return this process's slice of `items` items. Slices are consecutive, and their lengths differ by at most one."""
     return slice(items * rank() // processes(), items * (rank() + 1) // processes())
 
 
 def gather_rows(part: Tensor, items: int) -> Tensor:
-    """The rows of all processes, float (items, channels), from this one's `part`, those of share(items).
+    """The rows of all processes, float (items, channels), from this one's `part`, those of own_slice(items).
 
     The gradient is that of this process's own rows, so every process has to compute the whole loss.
     """
@@ -87,7 +87,7 @@ def gather_rows(part: Tensor, items: int) -> Tensor:
 class _Gather(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, part: Tensor, items: int) -> Tensor:
-        ctx.own = share(items)
+        ctx.own = own_slice(items)
         whole = part.new_zeros(items, *part.shape[1:])
         whole[ctx.own] = part
         return sum_over_processes(whole)

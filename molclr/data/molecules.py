@@ -16,7 +16,7 @@ OWN_COLUMNS = ("row", "smiles")
 """Columns of a molecule table that are not targets."""
 
 
-class Refusal(NamedTuple):
+class Rejection(NamedTuple):
     """A rejected row, as it is written to the table of rejected rows."""
 
     row: int
@@ -61,16 +61,16 @@ def _has_its_columns(schema: pa.Schema) -> bool:
     return pa.types.is_integer(row) and (pa.types.is_string(smiles) or pa.types.is_large_string(smiles)) and numbers
 
 
-def read_refusals(path: str | PathLike[str]) -> pd.DataFrame:
-    """Refused rows: `row`, `smiles` and `reason`. Raises MolclrError if the file is missing or something else."""
+def read_rejections(path: str | PathLike[str]) -> pd.DataFrame:
+    """Rejected rows: `row`, `smiles` and `reason`. Raises MolclrError if the file is missing or something else."""
     try:
         table = pd.read_csv(path, keep_default_na=False)
     except FileNotFoundError:
-        raise MolclrError(f"There is no table of refused rows '{path}'; 'molclr canonicalize' makes one.") from None
+        raise MolclrError(f"There is no table of rejected rows '{path}'; 'molclr canonicalize' makes one.") from None
     except ValueError:  # not even text, or empty
         table = pd.DataFrame()
-    if (*table.columns,) != Refusal._fields:
-        raise MolclrError(f"'{path}' is no table of refused rows; name the one that 'molclr canonicalize' made.")
+    if (*table.columns,) != Rejection._fields:
+        raise MolclrError(f"'{path}' is no table of rejected rows; name the one that 'molclr canonicalize' made.")
     return table
 
 

@@ -1,4 +1,4 @@
-"""The catalogue says what the paper says, and refuses what it cannot mean."""
+"""The catalogue says what the paper says, and rejects what it cannot mean."""
 
 import csv
 import re
@@ -44,7 +44,7 @@ def test_units():
 
 
 @pytest.mark.parametrize("key", BENCHMARKS)
-def test_what_a_benchmark_promises_is_held_by_digests(key):
+def test_benchmarks_have_digests(key):
     benchmark = BENCHMARKS[key]
     assert benchmark.rows and benchmark.fingerprint
     for source in benchmark.sources:

@@ -41,7 +41,7 @@ def corpus(tmp_path):
 
 
 @pytest.mark.parametrize(("part", "processes"), [(2000, 1), (2, 1), (3, 2)])
-def test_molecules_and_scaffolds_in_the_corpus(benchmarks, corpus, tmp_path, monkeypatch, part, processes):
+def test_counts_of_molecules_and_scaffolds_in_the_corpus(benchmarks, corpus, tmp_path, monkeypatch, part, processes):
     """Whatever the parts in which the corpus is read: it is never in memory as a whole."""
     monkeypatch.setattr(leakage, "MOLECULES_PER_PART", part)
     measure_leakage(benchmarks, corpus, tmp_path / "leakage.csv", tmp_path / "molecules.csv", processes)
@@ -87,5 +87,5 @@ def test_only_test_molecules_count(benchmarks):
 
 
 @pytest.mark.parametrize("other", ["[2H]C([2H])([2H])[C@H](O)F", "[13CH3][C@@H](O)F", "C[C@H](O)F", "CC(O)[18F]"])
-def test_stereochemistry_and_isotopes_make_no_other_molecule(other):
+def test_stereochemistry_and_isotopes_are_ignored(other):
     assert compared(other).flat == compared("CC(O)F").flat

@@ -135,7 +135,7 @@ def test_results_are_restored_without_the_data(finished, tmp_path):
     assert NOTHING in planned(folder)
 
 
-def test_restore_rejects_what_was_made_with_something_else(finished, tmp_path):
+def test_restore_rejects_files_made_with_other_parameters_or_code(finished, tmp_path):
     """Before anything is pulled; but a docstring does not count."""
     folder = clone(finished, tmp_path / "clone")
     set_parameter(folder, "pretrain.temperature", 0.5)
@@ -224,7 +224,7 @@ def test_the_guard_keeps_old_encoders_from_a_changed_pre_training(as_restored, m
         provenance.guard("all_data")
 
 
-def test_only_the_file_that_snakemake_made_is_snakemakes(as_finished, monkeypatch):
+def test_only_files_that_snakemake_made_count_as_its_own(as_finished, monkeypatch):
     """Of the private record that provenance.is_snakemakes reads."""
     monkeypatch.chdir(as_finished)
     paths = list(digests(Path()))
@@ -307,7 +307,7 @@ def test_snakemake_first_then_repro(as_restored):
     assert md5(as_restored / RETRIEVAL) != after[RETRIEVAL]
 
 
-def test_a_killed_repro_is_mended_by_the_next(as_restored):
+def test_the_next_repro_recovers_from_a_killed_one(as_restored):
     set_parameter(as_restored, "pretrain.temperature", 0.5)
     process = subprocess.Popen(
         ["dvc", "repro", "pretrain"],
