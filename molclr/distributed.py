@@ -77,9 +77,9 @@ def own_slice(items: int) -> slice:
 
 
 def gather_rows(part: Tensor, items: int) -> Tensor:
-    """The rows of all processes, float (items, channels), from this one's `part`, those of own_slice(items).
+    """Collect the rows of all processes, float (items, channels); `part` has this process's rows, own_slice(items).
 
-    The gradient is that of this process's own rows, so every process has to compute the whole loss.
+    The gradient covers only the rows of this process, so each process must compute the loss of the whole batch.
     """
     return _Gather.apply(part, items) if joined() else part
 

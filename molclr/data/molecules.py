@@ -25,22 +25,20 @@ class Rejection(NamedTuple):
 
 
 def read_molecules(path: str | PathLike[str]) -> pd.DataFrame:
-    """A molecule table: `row`, `smiles` and the targets, NaN where a label is missing. Raises MolclrError if it is none."""
+    """Read a molecule table: `row`, `smiles` and the targets, NaN where missing. Raises MolclrError for another file."""
     return open_molecules(path).read().to_pandas()
 
 
 def open_molecules(path: str | PathLike[str]) -> pq.ParquetFile:
-    """A molecule table to be read in parts. Raises MolclrError if it is none."""
+    """Open a molecule table to read it in parts. Raises MolclrError for another file."""
     try:
         file = pq.ParquetFile(path)
     except FileNotFoundError:
-        raise MolclrError(
-            f"There is no molecule table '{path}'; 'molclr canonicalize' makes one of a CSV file."
-        ) from None
+        raise MolclrError(f"The molecule table '{path}' does not exist; make it with 'molclr canonicalize'.") from None
     except pa.ArrowInvalid:
         file = None
     if file is None or not _has_its_columns(file.schema_arrow):
-        raise MolclrError(f"'{path}' is no molecule table; 'molclr canonicalize' makes one of a CSV file.")
+        raise MolclrError(f"'{path}' is not a molecule table; make one with 'molclr canonicalize'.")
     return file
 
 
@@ -62,18 +60,20 @@ def _has_its_columns(schema: pa.Schema) -> bool:
 
 
 def read_rejections(path: str | PathLike[str]) -> pd.DataFrame:
-    """Rejected rows: `row`, `smiles` and `reason`. Raises MolclrError if the file is missing or something else."""
+    """Read a table of rejected rows: `row`, `smiles` and `reason`. Raises MolclrError for a missing or another file."""
     try:
         table = pd.read_csv(path, keep_default_na=False)
     except FileNotFoundError:
-        raise MolclrError(f"There is no table of rejected rows '{path}'; 'molclr canonicalize' makes one.") from None
+        raise MolclrError(
+            f"The table of rejected rows '{path}' does not exist; make it with 'molclr canonicalize'."
+        ) from None
     except ValueError:  # not even text, or empty
         table = pd.DataFrame()
     if (*table.columns,) != Rejection._fields:
-        raise MolclrError(f"'{path}' is no table of rejected rows; name the one that 'molclr canonicalize' made.")
+        raise MolclrError(f"'{path}' is not a table of rejected rows; give the one made by 'molclr canonicalize'.")
     return table
 
 
 def target_columns(path: str | PathLike[str]) -> list[str]:
-    """Names of a molecule table's targets."""
+    """List the targets of a molecule table."""
     return [name for name in pq.read_schema(path).names if name not in OWN_COLUMNS]

@@ -1,4 +1,4 @@
-"""Networks applied to many molecules, batch by batch, where nothing is learned."""
+"""Inference: networks applied to molecules in batches, without training."""
 
 from collections.abc import Callable
 
@@ -12,7 +12,7 @@ from molclr.training.device import flushing_subnormals
 from molclr.training.graphs import Graphs, in_batches
 
 BATCH = 512
-"""Molecules at a time; results do not depend on it, except for rounding."""
+"""Batch size of inference, which affects only rounding."""
 
 
 @flushing_subnormals()
@@ -24,9 +24,9 @@ def infer(
     then: Callable[[Tensor], Tensor] | None = None,
     label: str | None = None,
 ) -> np.ndarray:
-    """Compute the representation of molecules, or what the function `then` makes of it: float32 (n, embedding_dim), or (n, m).
+    """Compute the representation of molecules, or the function `then` of it: float32 (n, embedding_dim) or (n, m).
 
-    molecules: int64 (n,), n >= 1, places in `graphs`. label: name in the progress that is shown; None for no progress.
+    molecules: int64 (n,), n >= 1, places in `graphs`. label: label of the progress display; None for no display.
     """
     batches = in_batches(molecules, BATCH)
     handles = graphs.handles(batches, graphs.capacity([batches]))

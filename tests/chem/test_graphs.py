@@ -44,7 +44,7 @@ def real_molecules(table):
 
 @pytest.mark.parametrize("table", ["bbbp", "freesolv", "hiv", "zinc", None])
 def test_atoms_and_bonds_agree_with_rdkit(table, smiles):
-    """Whatever is left out of sanitization decides nothing of them."""
+    """The steps of sanitization that are left out do not affect graphs."""
     molecules = real_molecules(table) if table else [*smiles, *UNUSUAL]
     smiles = [
         text for text, verdict in zip(molecules, canonicalize_all(molecules), strict=True) if isinstance(verdict, str)

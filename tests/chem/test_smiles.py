@@ -97,7 +97,7 @@ def test_the_canonical_smiles_represents_the_same_molecule(table):
 
 
 def describe(atom: Chem.Atom) -> tuple[int, int, int, int, int]:
-    """What makes an atom, whatever its place in the molecule."""
+    """The properties of an atom that do not depend on its index."""
     return (
         atom.GetAtomicNum(),
         atom.GetFormalCharge(),

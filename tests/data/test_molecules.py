@@ -137,7 +137,7 @@ def test_a_device_is_not_replaced(tmp_path):
 def test_another_table_is_no_molecule_table(tmp_path):
     """One of embeddings, say."""
     pq.write_table(pa.table({"row": [0], "smiles": ["C"], "embedding": [[0.5]]}), tmp_path / "h.parquet")
-    with pytest.raises(MolclrError, match="is no molecule table"):
+    with pytest.raises(MolclrError, match="is not a molecule table"):
         read_molecules(tmp_path / "h.parquet")
 
 

@@ -169,10 +169,10 @@ def test_other_files_are_not_splits(tmp_path, text):
 def test_a_missing_file(hiv, tmp_path):
     with pytest.raises(MolclrError, match=r"The split .* does not exist"):
         read_split(tmp_path / "none.csv")
-    with pytest.raises(MolclrError, match="no molecule table"):
+    with pytest.raises(MolclrError, match="The molecule table"):
         write_split(tmp_path / "none.parquet", tmp_path / "split.csv", "random")
 
 
 def test_other_files_are_not_molecule_tables(tmp_path):
-    with pytest.raises(MolclrError, match="is no molecule table"):
+    with pytest.raises(MolclrError, match="is not a molecule table"):
         write_split(FIXTURES / "bbbp.csv", tmp_path / "split.csv", "random")

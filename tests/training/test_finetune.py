@@ -254,7 +254,7 @@ def test_graphs_of_other_molecules_are_an_error(bbbp, tmp_path):
 
 
 def test_graphs_of_other_molecules_are_not_embedded(corpus, bbbp, tmp_path):
-    """Nor are those of molecules in another order, of which one is looked at."""
+    """The same holds for the same molecules in another order, even if only one is embedded."""
     encoder = make_encoder("gin", SHAPE)
     save_encoder(tmp_path / "encoder.safetensors", encoder, encoder.state_dict(), None)
     table = pq.read_table(corpus[0])
@@ -355,7 +355,7 @@ def test_missing_labels_do_not_affect_the_loss(bbbp):
 
 
 def test_a_benchmark_without_a_positive(tmp_path, benchmark_files):
-    """Nothing can be ranked: the last epoch is taken, the target is named, and the score is missing, not made up."""
+    """The score is undefined: the last epoch is used, the note names the target, and the score is missing."""
     data, graphs = several_targets(tmp_path, benchmark_files, "negative", lambda i, label: ["0"])
     metrics = finetune(data, graphs, tmp_path / "run", classification(data), "gin", SETTINGS, SHAPE)
     assert metrics.test is None and metrics.validation is None

@@ -39,7 +39,7 @@ def trained(request, benchmark_files, tmp_path):
 
 
 def test_predictions_for_test_molecules_are_those_of_the_run(trained, tmp_path):
-    """Whatever was done with hydrogens in training is done here."""
+    """Hydrogens are treated as in training."""
     output = tmp_path / "out" / "predictions.csv"
     accepted, rejected = predict(FIXTURES / "freesolv.csv", trained / "model.safetensors", output, Compute())
     found = rows_of(output)

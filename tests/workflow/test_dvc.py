@@ -103,7 +103,7 @@ def test_tables_are_metrics_and_plots(finished):
 
 
 def test_a_docstring_runs_nothing_again(as_finished):
-    """But the digests, in a second, and then a release has to make dvc.lock that of this code."""
+    """Only the digests are renewed; a release then has to renew dvc.lock."""
     for name in ("molclr/models/augment.py", "molclr/config.py", "molclr/data/molecules.py"):
         replace_in(as_finished / name, '"""', '"""Edited. ')
     for path in (as_finished / "workflow/rules").iterdir():
@@ -136,7 +136,7 @@ def test_results_are_restored_without_the_data(finished, tmp_path):
 
 
 def test_restore_rejects_files_made_with_other_parameters_or_code(finished, tmp_path):
-    """Before anything is pulled; but a docstring does not count."""
+    """The error precedes any download; a changed docstring is not a difference."""
     folder = clone(finished, tmp_path / "clone")
     set_parameter(folder, "pretrain.temperature", 0.5)
     replace_in(folder / "molclr/models/augment.py", '"""', '"""Edited. ')
@@ -158,7 +158,7 @@ def test_restore_rejects_files_made_with_other_parameters_or_code(finished, tmp_
 
 
 def test_repro_after_restore_makes_what_follows_and_nothing_else(as_restored, tmp_path, monkeypatch):
-    """Whatever a profile of the user says.
+    """The user's profile has no effect.
 
     And after `dvc checkout`, which exchanges files without Snakemake's knowledge, old ones are not taken for new ones.
     """
@@ -291,7 +291,7 @@ def test_a_missing_remote_is_a_clear_message(finished, tmp_path):
 
 
 def test_snakemake_first_then_repro(as_restored):
-    """Which makes nothing, until code is edited: that of this folder runs, whatever the time stamp of the file."""
+    """`dvc repro` makes nothing until code is edited; it runs the code of this folder, regardless of the file's time stamp."""
     set_parameter(as_restored, "figures.neighbours", 5)
     run(as_restored, "python", "-m", "snakemake", "all")
     after = digests(as_restored)

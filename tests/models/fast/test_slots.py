@@ -33,7 +33,7 @@ def store(smiles):
 
 @pytest.fixture(scope="module")
 def tables(store):
-    """Made of three parts, of which the last has no highly connected atom."""
+    """Tables from three parts; the last part has no atom with more than SLOTS neighbours."""
     return SlotTables(store.parts(np.arange(len(store)), 12), CPU)
 
 
