@@ -1,8 +1,8 @@
-"""How fast pre-training is on a GPU, beside its matrix products alone and beside torch-geometric with a DataLoader.
+"""Speed of pre-training on a GPU, compared with its matrix products alone and with torch-geometric and a DataLoader.
 
-`python benchmarks/gpu.py GRAPHS` prints it for both encoders at the paper's size within two minutes; `--help` names the options.
-GRAPHS is a graph store, best of all of ZINC. Rates are of training steps alone; compilation is counted apart. A whole run, with
-validation and checkpoints, tells its own rate: `molclr pretrain GRAPHS --encoder gin --settings '{precision: bfloat16}' ...`.
+`python benchmarks/gpu.py GRAPHS` measures both encoders at the paper's size in two minutes; `--help` lists the options. GRAPHS is
+a graph store, preferably of ZINC. Rates are those of training steps; compilation is listed separately. A complete run, with
+validation and checkpoints, prints its own rate: `molclr pretrain GRAPHS --encoder gin --settings '{precision: bfloat16}' ...`.
 """
 
 import argparse
@@ -81,7 +81,7 @@ def main() -> None:
 
 
 def print_pretraining(name: str, settings: Pretrain, graphs: SlotGraphs, steps: int) -> None:
-    """A row of the table: the step that molclr.training.pretrain takes."""
+    """Print a row of the table for the step of molclr.training.pretrain."""
     torch.cuda.reset_peak_memory_stats()
     torch.manual_seed(0)
     model = ContrastiveModel(name, SHAPE, settings).to(graphs.device)
@@ -107,19 +107,19 @@ def print_pretraining(name: str, settings: Pretrain, graphs: SlotGraphs, steps: 
 
 
 def repeat(learn: CapturedStep, contrast: SlotContrast, rows: np.ndarray, streams: Tensor, steps: int) -> None:
-    """So many steps, again from the first batch where there are fewer."""
+    """Run this number of steps; start again at the first batch after the last."""
     for batch in islice(contrast.batches(np.stack(list(islice(cycle(rows), steps)))), steps):
         learn(batch, streams)
 
 
 def batches_of(molecules: int, batch_size: int) -> np.ndarray:
-    """The batches of an epoch: int64 (steps, batch_size)."""
+    """Make the batches of an epoch: int64 (steps, batch_size)."""
     order = np.random.default_rng(0).permutation(molecules)
     return order[: molecules // batch_size * batch_size].reshape(-1, batch_size)
 
 
 def timed(work: Callable[[], object]) -> float:
-    """Seconds until the device has done `work`."""
+    """Measure the seconds until the device has finished `work`."""
     torch.cuda.synchronize()
     start = time.perf_counter()
     work()
@@ -128,9 +128,9 @@ def timed(work: Callable[[], object]) -> float:
 
 
 def products(name: str, atoms: int, molecules: int, projection: int, dtype: torch.dtype) -> Callable[[], None]:
-    """The dense products of one step with padded channels, and nothing else: see `plain.matrix_products`.
+    """Return a function that computes only the dense products of one step with padded channels; see `plain.matrix_products`.
 
-    Rows of both views are one factor, as in the step.
+    As in the step, one product has the rows of both views.
     """
     width, inner = (padded_channels(channels, dtype) for channels in (SHAPE.hidden_dim, 2 * SHAPE.hidden_dim))
     layer = [(width, inner), (inner, width)] if name == "gin" else [(width, width)]
@@ -159,7 +159,7 @@ def products(name: str, atoms: int, molecules: int, projection: int, dtype: torc
 
 
 def captured(work: Callable[[], None], times: int) -> float:
-    """Seconds of `work` as a CUDA graph."""
+    """Measure the seconds of `work` as a CUDA graph."""
     stream = torch.cuda.Stream()
     stream.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(stream):
@@ -178,7 +178,7 @@ def captured(work: Callable[[], None], times: int) -> float:
 
 
 def print_embedding(name: str, store: GraphStore, device: torch.device) -> None:
-    """Molecules a second of inference, from the graph store to an array."""
+    """Print the molecules per second of inference, from the graph store to an array."""
     encoder, molecules = make_encoder(name, SHAPE), np.arange(min(len(store), 200_000))
     embed(store, encoder, molecules[:5000], device)
     seconds = timed(lambda: embed(store, encoder, molecules, device))
@@ -186,13 +186,13 @@ def print_embedding(name: str, store: GraphStore, device: torch.device) -> None:
 
 
 def to_data_list(store: GraphStore, molecules: int) -> list[Any]:
-    """The first molecules of a store as torch-geometric's graphs."""
+    """Convert the first molecules of a store to graphs of torch-geometric."""
     parts = (np.arange(first, min(first + 256, molecules)) for first in range(0, molecules, 256))
     return [graph for part in parts for graph in to_pyg(store.batch(part)).to_data_list()]
 
 
 def torch_geometric_rate(name: str, graphs: list[Any], batch_size: int, workers: int, device: torch.device) -> float:
-    """Molecules a second of the same training as one would write it with torch-geometric."""
+    """Measure the molecules per second of the same training in idiomatic torch-geometric."""
     from torch_geometric.loader import DataLoader
 
     loader = DataLoader(
@@ -221,7 +221,7 @@ def torch_geometric_rate(name: str, graphs: list[Any], batch_size: int, workers:
 
 
 def endless(loader: object) -> Iterator:
-    """Batches, epoch after epoch."""
+    """Yield batches without end, epoch after epoch."""
     while True:
         yield from loader  # type: ignore[misc]
 

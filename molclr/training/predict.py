@@ -10,7 +10,7 @@ from molclr.chem.seen import warn_of_unseen
 from molclr.config import Compute
 from molclr.data.canonicalize import canonicalize
 from molclr.data.featurize import featurize
-from molclr.data.molecules import read_molecules, read_refusals
+from molclr.data.molecules import read_molecules, read_rejections
 from molclr.data.store import GraphStore
 from molclr.distributed import tell
 from molclr.errors import MolclrError
@@ -49,7 +49,7 @@ def predict(
         molecules, rejections, store = (Path(folder, name) for name in ("parquet", "csv", "safetensors"))
         canonicalize(table, molecules, rejections, smiles_column=smiles_column, targets=[], processes=processes)
         featurize(molecules, store, explicit_hydrogens, processes)
-        accepted, rejected = read_molecules(molecules), read_refusals(rejections)
+        accepted, rejected = read_molecules(molecules), read_rejections(rejections)
         places = np.arange(len(accepted))
         graphs = graphs_on(device, GraphStore(store), places, predictor.to(device).encoder)
         values = predict_molecules(predictor, graphs, places)

@@ -134,7 +134,7 @@ def _pretrain(
 def save_encoders(
     folder: Path, encoder: GraphEncoder, best: dict[str, Tensor], store: GraphStore, settings: Pretrain
 ) -> None:
-    """Write encoder.safetensors with the weights `best`, and last.safetensors with the present ones, about the corpus `store`."""
+    """Write encoder.safetensors with the weights `best` and last.safetensors with the present weights."""
     held_out: dict[str, float | str] = {
         "rule": RULE,
         "fraction": settings.validation_fraction,

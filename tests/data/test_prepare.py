@@ -16,7 +16,7 @@ from molclr.errors import MolclrError
 
 @pytest.fixture
 def smi(tmp_path):
-    """The molecules of zinc.csv, with two that are rejected: one twice, and one that is no SMILES."""
+    """The molecules of zinc.csv, with two that are rejected: a duplicate and an invalid SMILES."""
     with (FIXTURES / "zinc.csv").open(newline="") as file:
         lines = [f"{row['smiles']} ZINC{number}\n" for number, row in enumerate(csv.DictReader(file))]
     path = tmp_path / "zinc.smi"
@@ -112,9 +112,9 @@ def test_what_has_changed_is_made_again(tmp_path, monkeypatch, change):
     "name, content, message",
     [
         ("none.smi", None, "There is no file '{}' to pre-train on; give a table"),
-        ("none.parquet", None, "There is no molecule table '{}'"),
-        ("some.parquet", b"PAR1 and then something else", "'{}' is no molecule table"),
-        ("some.parquet", b"text", "'{}' is no molecule table"),
+        ("none.parquet", None, "The molecule table '{}' does not exist"),
+        ("some.parquet", b"PAR1 and then something else", "'{}' is not a molecule table"),
+        ("some.parquet", b"text", "'{}' is not a molecule table"),
         ("some.csv", b"name\nCCO\n", "'{}' has no column 'smiles'"),
         ("some.smi", b"C1CC\n", "Every row of '{}' is re"),
     ],

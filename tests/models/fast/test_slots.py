@@ -33,7 +33,7 @@ def store(smiles):
 
 @pytest.fixture(scope="module")
 def tables(store):
-    """Made of three parts, of which the last has no highly connected atom."""
+    """Tables from three parts; the last part has no atom with more than SLOTS neighbours."""
     return SlotTables(store.parts(np.arange(len(store)), 12), CPU)
 
 
@@ -80,7 +80,7 @@ def test_the_networks_are_those_of_the_definition(store, tables, name, normalize
         torch.testing.assert_close(buffer, other[1], rtol=1e-5, atol=1e-6, msg=label)
 
 
-def test_a_place_without_a_molecule_changes_no_other(store, tables):
+def test_padding_does_not_affect_other_molecules(store, tables):
     encoder = make_encoder("gin", EncoderShape(layers=2, hidden_dim=20, embedding_dim=8))
     rows = np.arange(10)
     without = padded(tables, rows)
