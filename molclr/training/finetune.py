@@ -63,7 +63,7 @@ def new_predictor(encoder: GraphEncoder, settings: Finetune, run: Run, labels: n
 def standardization(settings: Finetune, run: Run, labels: np.ndarray) -> tuple[list[float], list[float]]:
     """Return mean and standard deviation of each target, or 0 and 1 where targets are not standardised.
 
-    labels: float64 (n, targets) of the training molecules, NaN where missing. A target without any has the standard deviation NaN.
+    labels: float64 (n, targets) of the training molecules, NaN where missing. The deviation of a target without any is NaN.
     """
     without = np.isnan(labels).all(axis=0)
     if run.task == "classification" or not (settings.standardize == "all" or run.benchmark in settings.standardize):
