@@ -101,7 +101,7 @@ def predict_with_folder(
             taken = choose_columns(raw, smiles_column, [])
             given = list(taken.table.rows())
         canonicalize(source, molecules, rejections, smiles_column=smiles_column, targets=[], processes=processes)
-        accepted, rejected = read_molecules(molecules), read_refusals(rejections)
+        accepted, rejected = read_molecules(molecules), read_rejections(rejections)
     smiles = accepted["smiles"].tolist()
     if warning := model.warning(smiles):
         tell(f"molclr: warning: {warning}")
