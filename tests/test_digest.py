@@ -160,3 +160,9 @@ def test_modules_that_affect_pretraining():
 
 def test_tables_do_not_depend_on_training():
     assert not [name for name in modules_behind("molclr.evaluation.tables") if "training" in name or "models" in name]
+
+
+def test_a_module_that_decides_nothing_counts_where_it_is_named():
+    """The configuration reaches rules as parameters, but its defaults only as code."""
+    assert code_digest("molclr.config") != code_digest()
+    assert "molclr.config" not in modules_behind("molclr.training.pretrain")
