@@ -87,6 +87,8 @@ def canonicalize(
     ):
         taken = choose_columns(table, smiles_column, targets, decimal)
         say(*taken.told)
+        if labelled and not taken.columns.targets:
+            raise MolclrError(f"'{table.name}' has no column with labels; name yours with --targets.")
         schema = _schema(taken.columns)
         with pq.ParquetWriter(table_path, schema, compression="zstd", use_dictionary=False) as molecule_table:
             judge = partial(_judge, columns=taken.columns, drop_first=drop_first, labelled=labelled)

@@ -84,7 +84,7 @@ class SlotContrast:
         self.contrast = find_loss(settings.loss)
         self.steps = augmentation_steps(settings.augmentation)
         self.limits = limits_of(graphs.counts, self.steps)
-        # The compiler would unroll the loop over distances, and does not support collectives.
+        # Outside of the compiled code: a loop that would be unrolled, and collectives.
         leave: Callable[[Any], Any] = torch.compiler.disable if compiled else lambda function: function
         self.distances = leave(slot_distances)
         self.gather: Callable[..., Tensor] = leave(gather_rows) if joined() else gather_rows
@@ -111,11 +111,16 @@ class SlotContrast:
 
 
 def _compile(function: Callable[..., Any]) -> Callable[..., Any]:
-    """torch.compile for inputs of fixed shapes, without choosing kernels by timing them: others would round differently."""
+    """Compile a function for inputs of fixed shapes.
+
+    Kernels are not chosen by their time, because others would round differently. What was compiled before is forgotten: PyTorch
+    compiles a limited number of variants of one function.
+    """
     import torch._inductor.config
 
-    known = hasattr(torch._inductor.config, "deterministic")  # since PyTorch 2.10
-    return torch.compile(function, dynamic=False, options={"deterministic": True} if known else None)
+    torch.compiler.reset()
+    deterministic = torch.are_deterministic_algorithms_enabled() and hasattr(torch._inductor.config, "deterministic")
+    return torch.compile(function, dynamic=False, options={"deterministic": True} if deterministic else None)
 
 
 def contrast_of(

@@ -13,6 +13,8 @@ from molclr.training.graphs import Graphs, in_batches
 
 BATCH = 512
 """Batch size of inference, which affects only rounding."""
+FETCHED = 16
+"""Batches per transfer from the device, each of which waits for it."""
 
 
 @flushing_subnormals()
@@ -30,11 +32,14 @@ def infer(
     """
     batches = in_batches(molecules, BATCH)
     handles = graphs.handles(batches, graphs.capacity([batches]))
-    parts = []
-    for handle in progress(handles, len(batches), label or "", "batch", silent=label is None):
+    found, waiting = list[np.ndarray](), list[Tensor]()
+    for number, handle in enumerate(progress(handles, len(batches), label or "", "batch", silent=label is None), 1):
         h = graphs.represent(encoder, handle)
-        parts.append((then(h) if then else h).cpu().numpy())
-    return np.concatenate(parts)[: len(molecules)]
+        waiting.append(then(h) if then else h)
+        if len(waiting) == FETCHED or number == len(batches):
+            found.append(torch.cat(waiting).cpu().numpy())
+            waiting.clear()
+    return np.concatenate(found)[: len(molecules)]
 
 
 def predict_molecules(model: Predictor, graphs: Graphs, molecules: np.ndarray) -> np.ndarray:

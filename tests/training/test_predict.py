@@ -107,7 +107,7 @@ def test_files_other_than_a_model_and_a_table_are_errors(trained, tmp_path):
 def test_files_of_the_run_are_not_overwritten(trained, capsys):
     before = (trained / "predictions.csv").read_bytes()
     model, output = str(trained / "model.safetensors"), str(trained / "predictions.csv")
-    assert main(["predict", str(FIXTURES / "freesolv.csv"), "--model", model, "--output", output]) == 1
+    assert main(["predict", str(FIXTURES / "freesolv.csv"), "--model", model, "--output", output, "--force"]) == 1
     assert "is a file of the run that made the model" in capsys.readouterr().err
     assert (trained / "predictions.csv").read_bytes() == before
 
