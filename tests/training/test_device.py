@@ -25,7 +25,7 @@ def two_threads():
     prepare(Compute(device="cpu", threads=2))
     yield
     torch.set_flush_denormal(False)
-    device._dismiss_workers()
+    device._end_workers()
     torch.set_num_threads(before)
 
 
@@ -56,7 +56,7 @@ def test_existing_workers_flush_only_in_the_context():
 
 def test_the_mode_of_the_caller_is_restored_after_an_error():
     torch.set_flush_denormal(True)
-    device._dismiss_workers()
+    device._end_workers()
     with pytest.raises(ValueError, match="x"), flushing_subnormals():
         raise ValueError("x")
     assert flushed() == (True, True)

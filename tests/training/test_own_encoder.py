@@ -71,7 +71,7 @@ def test_it_is_fine_tuned_and_predicts(pretrained, finetune, tmp_path, capsys):
 
 def test_it_is_trained_from_scratch_under_its_own_name(finetune, capsys):
     assert finetune("GIN", "--from-scratch", GAT)[0] == 1
-    assert "it starts from a new GAT: that is GAT" in capsys.readouterr().err
+    assert "it starts from a new GAT; call it GAT" in capsys.readouterr().err
     assert finetune("GAT", "--from-scratch", GAT)[0] == 0
 
 

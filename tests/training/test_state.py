@@ -298,7 +298,7 @@ def test_a_run_records_its_identity(undisturbed):
 
 
 def test_the_code_of_a_user_encoder_is_in_the_identity(corpus):
-    found = kept_module.identity(corpus[1], "own_encoder:GAT", SHAPE, SETTINGS, torch.device("cpu"))
+    found = kept_module.run_identity(corpus[1], "own_encoder:GAT", SHAPE, SETTINGS, torch.device("cpu"))
     assert found["code"] == code_digest("molclr.training.pretrain", "own_encoder")
     assert found["code"] != code_digest("molclr.training.pretrain")
 
