@@ -11,6 +11,9 @@ MAX_ATOMS = 1_000
 """The largest benchmark molecule has 492. Beyond some 20,000 RDKit's SMILES writer overflows the stack and ends the process,
 and reading all bonds at once takes the memory of a matrix of atoms by atoms."""
 
+MAX_CHARACTERS = 20_000
+"""Longer strings are not parsed: RDKit may take hours for them, and MAX_ATOMS atoms need fewer."""
+
 MAX_READINGS = 8
 """Of a canonical SMILES until it has to be stable. Nearly all are after one."""
 
@@ -44,6 +47,9 @@ _is_ordinary = re.compile(rf"(?:{_SYMBOL}|\[\d*{_SYMBOL}[H@+\d-]*\]|[\d()=#:/\\.
 
 _has_stereo = re.compile(r"[@/\\]").search
 _has_atom_map = re.compile(r":\d+\]").search
+
+_NOTHING = {"nan", "na", "n/a", "#n/a", "none", "null", "-", "?"}
+"""Words that stand in a table where there is no SMILES."""
 
 _NO_ELEMENT = Chem.MolFromSmarts("[#0]")
 _OTHER_BOND = Chem.MolFromSmarts("[*]~;!-;!=;!#;!:[*]")
@@ -93,6 +99,8 @@ def _read(smiles: str) -> Chem.Mol:
 
 def _parsed(smiles: str) -> Chem.Mol:
     """RDKit's molecule. Raises RejectedMolecule whatever RDKit does: one string must not end the work on all others."""
+    if len(smiles) > MAX_CHARACTERS:
+        raise RejectedMolecule(f"it has {len(smiles)} characters, more than {MAX_CHARACTERS}")
     try:
         molecule = Chem.MolFromSmiles(smiles, _PLAIN)
     except Exception as error:  # Boost and RDKit throw errors of many types.
@@ -104,6 +112,8 @@ def _parsed(smiles: str) -> Chem.Mol:
 
 def is_smiles(text: str) -> bool:
     """Whether a text is a SMILES of at least one atom, of whatever chemistry."""
+    if len(text) > MAX_CHARACTERS:
+        return False
     with rdBase.BlockLogs():
         try:
             molecule = Chem.MolFromSmiles(text, _UNSANITIZED)
@@ -198,6 +208,8 @@ def _parser_complaint(smiles: str) -> str:
 
 def _other_notation(text: str) -> str:
     """What a text is that is more than a SMILES or none; empty if that is not known."""
+    if text.lower() in _NOTHING:
+        return f"it has no SMILES ({text!r})"
     if text.startswith("InChI="):
         return "it is an InChI, not a SMILES"
     parts = text.split(">")  # reactants, agents and products
@@ -206,7 +218,7 @@ def _other_notation(text: str) -> str:
     smiles, _, after = text.partition(" ") if " " in text else text.partition("\t")
     if after and is_smiles(smiles):
         kind = "it has a CXSMILES extension" if after.startswith("|") else "it has text after the SMILES"
-        return f"{kind} ({after[:40]!r})"
+        return f"{kind} ({after.strip()[:40]!r})"
     return ""
 
 

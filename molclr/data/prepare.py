@@ -68,8 +68,8 @@ def _canonicalized(source: Path, folder: Path, smiles_column: str | None, proces
     made_of |= {"code": code_digest("molclr.data.canonicalize"), "rdkit": version("rdkit")}
     _once(CANONICALIZE, folder, [TABLE, REJECTED], made_of, work)
     with closing(open_molecules(table)) as molecules, rejected.open(newline="", encoding="utf-8") as rows:
-        refusals = sum(1 for _ in csv.DictReader(rows))
-        tell(f"{source}: {molecules.metadata.num_rows} molecules in {table}, {refusals} rejected rows in {rejected}.")
+        rejections = sum(1 for _ in csv.DictReader(rows))
+        tell(f"{source}: {molecules.metadata.num_rows} molecules in {table}, {rejections} rejected rows in {rejected}.")
     return table
 
 

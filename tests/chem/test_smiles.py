@@ -16,6 +16,8 @@ REFUSED = {
     "a CXSMILES extension": ("C[C@H](O)CN |&1:1|", r"a CXSMILES extension \('\|&1:1\|'\)"),
     "a reaction": ("CCO>>CC=O", "a reaction, not a molecule"),
     "an InChI": ("InChI=1S/CH4/h1H4", "an InChI, not a SMILES"),
+    "a word for nothing": ("NaN", r"no SMILES \('NaN'\)"),
+    "a string that takes hours": ("C1CC1" * 100_000, "500000 characters, more than 20000"),
     "an element that is not there": ("[#200]", "cannot parse"),
     "what is no Unicode": ("\ud800C", "surrogates not allowed"),
     "pentavalent nitrogen": ("CN(C)(C)(C)C", "Explicit valence for atom # 1 N, 5"),

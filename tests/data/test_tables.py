@@ -331,3 +331,8 @@ def test_the_documentation_shows_what_is_told(take, monkeypatch, name):
     monkeypatch.chdir(REPOSITORY)
     told = take(f"tests/fixtures/cases/{name}")[2]
     assert told in (REPOSITORY / "docs" / "input.md").read_text()
+
+
+def test_the_minus_sign_of_word_processors(take):
+    table, _, told = take("t.csv", "smiles,y\nC,\u22120.5\nCC,1.5\n")
+    assert table["y"].tolist() == [-0.5, 1.5] and "from -0.5 to 1.5" in told
