@@ -80,16 +80,16 @@ def _flush(path: Path) -> None:
 
 
 def sha256_of(path: str | os.PathLike[str]) -> str:
-    """SHA-256 of a file's bytes."""
+    """Compute the SHA-256 of a file."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextmanager
 def locked(folder: Path, before_waiting: Callable[[], None]) -> Iterator[None]:
-    """Hold the lock of a folder, which is made where it is missing; it is free again when this process ends, however it does.
+    """Lock a folder, which is created if missing; the operating system releases the lock when this process ends.
 
-    before_waiting: called if another process holds it.
+    before_waiting: called if another process holds the lock.
     """
     folder.mkdir(parents=True, exist_ok=True)
     handle = os.open(folder, os.O_RDONLY)

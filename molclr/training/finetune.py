@@ -182,19 +182,19 @@ def finetune(
 
 
 def _note(validation: Score, is_undefined: bool) -> str:
-    """Return what to know about a run: why its validation score is undefined, and which targets are not predicted."""
+    """Make the note of a run: why its validation score is undefined, and which targets are not predicted."""
     notes = [f"no validation score ({validation.why_undefined}): the last epoch is taken"] if is_undefined else []
     left_out = validation.left_out.items()
     return "; ".join(notes + [f"{target}: {why}, no prediction" for target, why in left_out if why == NOT_PREDICTED])
 
 
 class FinetunedModel(NamedTuple):
-    """What a model.safetensors holds."""
+    """The content of a model.safetensors."""
 
     predictor: Predictor
     run: Run
     explicit_hydrogens: bool
-    """Whether the graphs of training had hydrogens as atoms."""
+    """Whether the model was trained on graphs with explicit hydrogens."""
     seen: Seen | None
     """The features that occurred in the pre-training corpus of the encoder; None if unknown."""
 
@@ -279,11 +279,12 @@ class Supervision:
         batches = self.batches(epoch)
         self.model.train()
         self.step.begin(0.0)
-        for batch, handle in zip(batches, self.graphs.handles(batches, self.capacity), strict=True):
-            self.learn(handle, self.labels[self.graphs.rows(batch)])
+        for handle in self.graphs.handles(batches, self.capacity):
+            self.learn(handle)
         return math.nan if float(self.step.failed) else float(self.step.loss_sum) / len(batches)
 
-    def _loss(self, handle: Any, labels: Tensor) -> Tensor:
+    def _loss(self, handle: Any) -> Tensor:
+        labels = self.labels[self.graphs.places(handle)]
         with mixed_precision(self.settings, labels.device):
             h = self.graphs.represent(self.model.encoder, handle, dtype_of(self.settings))
             return supervised_loss(self.model, h, labels, find_metric(self.run.metric).loss)

@@ -16,7 +16,7 @@ from molclr.config import Compute
 from molclr.data.canonicalize import canonicalize
 from molclr.data.columns import choose_columns
 from molclr.data.featurize import featurize
-from molclr.data.molecules import read_molecules, read_refusals
+from molclr.data.molecules import read_molecules, read_rejections
 from molclr.data.store import GraphStore
 from molclr.data.tables import free_names, kept_table, open_table
 from molclr.distributed import tell
@@ -57,7 +57,7 @@ def predict(
         molecules, rejections, store = (Path(folder, name) for name in ("parquet", "csv", "safetensors"))
         canonicalize(table, molecules, rejections, smiles_column=smiles_column, targets=[], processes=processes)
         featurize(molecules, store, explicit_hydrogens, processes)
-        accepted, rejected = read_molecules(molecules), read_refusals(rejections)
+        accepted, rejected = read_molecules(molecules), read_rejections(rejections)
         places = np.arange(len(accepted))
         graphs = graphs_on(device, GraphStore(store), places, predictor.to(device).encoder)
         values = predict_molecules(predictor, graphs, places)
@@ -101,7 +101,7 @@ def predict_with_folder(
             taken = choose_columns(raw, smiles_column, [])
             given = list(taken.table.rows())
         canonicalize(source, molecules, rejections, smiles_column=smiles_column, targets=[], processes=processes)
-        accepted, rejected = read_molecules(molecules), read_refusals(rejections)
+        accepted, rejected = read_molecules(molecules), read_rejections(rejections)
     smiles = accepted["smiles"].tolist()
     if warning := model.warning(smiles):
         tell(f"molclr: warning: {warning}")

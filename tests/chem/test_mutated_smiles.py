@@ -14,7 +14,7 @@ from pathlib import Path
 from molclr.chem.fingerprints import ecfp4_counts
 from molclr.chem.graphs import molecular_graphs
 from molclr.chem.scaffold import scaffold_smiles
-from molclr.chem.smiles import RefusedMolecule, canonicalize_all, read_molecule
+from molclr.chem.smiles import RejectedMolecule, canonicalize_all, read_molecule
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 TOKENS = [
@@ -45,8 +45,8 @@ GENTLE = [
 ]
 """Tokens that often leave a SMILES one."""
 REASONS = re.compile(
-    r"RDKit cannot parse it|RDKit: .*|it has (no atoms|\d+ atoms, more than|an atom without an element|a bond of type|text after|"
-    r"a CXSMILES).*|it is (an InChI|a reaction).*|its canonical SMILES .*",
+    r"RDKit cannot parse it|RDKit: .*|its canonical SMILES .*|it is (an InChI|a reaction).*|it has (no atoms|no SMILES|"
+    r"\d+ atoms, more than|an atom without an element|a bond of type|text after|a CXSMILES).*",
     re.DOTALL,
 )
 OWN_ERRORS = re.compile(r"Traceback|TypeError|KeyError|IndexError|NoneType|Python argument types|object has no")
@@ -90,7 +90,7 @@ def try_out(smiles: list[str]) -> Counter[str]:
     assert len(verdicts) == len(smiles)
     accepted = [verdict for verdict in verdicts if isinstance(verdict, str)]
     for text, verdict in zip(smiles, verdicts, strict=True):
-        if isinstance(verdict, RefusedMolecule):
+        if isinstance(verdict, RejectedMolecule):
             assert REASONS.fullmatch(verdict.reason) and not OWN_ERRORS.search(verdict.reason), (text, verdict.reason)
     assert canonicalize_all(accepted) == accepted
     for text in accepted:
@@ -102,7 +102,7 @@ def try_out(smiles: list[str]) -> Counter[str]:
     if accepted:
         assert len(ecfp4_counts(accepted)) == len(accepted)
     kinds = (
-        re.sub(r"'.*'|\d+|\(.*", "", v.reason)[:60] if isinstance(v, RefusedMolecule) else "accepted" for v in verdicts
+        re.sub(r"'.*'|\d+|\(.*", "", v.reason)[:60] if isinstance(v, RejectedMolecule) else "accepted" for v in verdicts
     )
     return Counter(kinds)
 

@@ -101,7 +101,9 @@ def test_a_mistake_in_the_settings_names_the_key(tmp_path, capsys):
     command = ["pretrain", "graphs.safetensors", "--encoder", "gin", "--output", str(tmp_path), "--settings"]
     assert main([*command, "{epoch: 3}"]) == 1
     error = capsys.readouterr().err
-    assert error.startswith("molclr: error: --settings: unknown key 'epoch'; known here are ") and " epochs," in error
+    assert (
+        error.startswith("molclr: error: --settings: unknown key 'epoch'; the keys here are ") and " epochs," in error
+    )
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,7 @@ def test_it_is_fine_tuned_and_predicts(pretrained, finetune, tmp_path, capsys):
 
 def test_it_is_trained_from_scratch_under_its_own_name(finetune, capsys):
     assert finetune("GIN", "--from-scratch", GAT)[0] == 1
-    assert "it starts from a new GAT: that is GAT" in capsys.readouterr().err
+    assert "it starts from a new GAT; call it GAT" in capsys.readouterr().err
     assert finetune("GAT", "--from-scratch", GAT)[0] == 0
 
 
@@ -94,7 +94,7 @@ def test_from_python(pretrained):
         ("own_encoder:no_module", r"does not return a torch\.nn\.Module"),
     ],
 )
-def test_what_is_no_encoder_is_an_error(corpus, tmp_path, capsys, name, message):
+def test_an_object_that_is_not_an_encoder_is_an_error(corpus, tmp_path, capsys, name, message):
     with pytest.raises(MolclrError, match=message):
         make_encoder(name, EncoderShape())
     assert main(["pretrain", str(corpus[1]), "--encoder", name, "--folder", str(tmp_path / "run")]) == 1
