@@ -119,6 +119,8 @@ def train(asked: Training) -> dict[str, Any]:
         work.mkdir()
         data, run, smiles_column = _prepared(asked, folder, work)
         model = ModelFolder(folder, _about(asked, data, run, smiles_column, names), asked.encoder_class)
+        if NETWORK in names:
+            _tell_time(asked, data, run, work / "graphs.safetensors")
         write_fixed(folder, _fit_fixed(asked, data, run, names, work, folder))
         model.about["domain"] = {"similarity": domain_threshold(model.counts)}
         if NETWORK in names:
@@ -137,17 +139,25 @@ def _prepared(asked: Training, folder: Path, work: Path) -> tuple[LabelledMolecu
     canonicalize(table, molecules, folder / REJECTED, labelled=True, **columns)
     with open_table(table) as raw:
         taken = choose_columns(raw, **columns)
-    if asked.split in SCHEMES:
-        sizes = write_split(molecules, folder / SPLIT, asked.split)
-    else:
-        sizes = write_given_split(molecules, folder / SPLIT, table, asked.split)
-    say(f"split: {asked.split}, " + ", ".join(f"{size} {subset}" for subset, size in sizes.items()))
+    _split(asked, molecules, table, folder / SPLIT)
     featurize(molecules, work / "graphs.safetensors")
     data = _trainable(read_labelled(molecules, folder / SPLIT))
     task = asked.task or guess_task(data)
     check_labels(task, data.labels, data.targets)
     run = Run(asked.table.stem, NETWORK, 0, task, PRIMARY[task], data.targets)
     return data, run, taken.table.columns[taken.columns.smiles]
+
+
+def _split(asked: Training, molecules: Path, table: Path, output: Path) -> None:
+    """Write the split, and tell its sizes."""
+    try:
+        if asked.split in SCHEMES:
+            sizes = write_split(molecules, output, asked.split)
+        else:
+            sizes = write_given_split(molecules, output, table, asked.split)
+    except MolclrError as error:  # The user has never seen the molecule table.
+        raise MolclrError(str(error).replace(str(molecules), str(asked.table))) from None
+    say(f"split: {asked.split}, " + ", ".join(f"{size} {subset}" for subset, size in sizes.items()))
 
 
 def _trainable(data: LabelledMolecules) -> LabelledMolecules:
@@ -260,15 +270,19 @@ def _known(data: LabelledMolecules, target: int) -> tuple[np.ndarray, np.ndarray
     return known, data.labels[known, target]
 
 
-def _fit_networks(asked: Training, data: LabelledMolecules, run: Run, work: Path, folder: Path) -> None:
-    """Train the ensemble of networks, after an estimate of how long it takes."""
-    graphs = work / "graphs.safetensors"
+def _tell_time(asked: Training, data: LabelledMolecules, run: Run, graphs: Path) -> None:
+    """Tell how long the networks take at most."""
     seconds = seconds_per_epoch(asked, data, run, graphs)
     longest = seconds * asked.settings.epochs * asked.seeds
     say(
         f"networks: {asked.seeds} of at most {asked.settings.epochs} epochs take up to {_duration(longest)} "
-        f"({seconds:.1f} s an epoch); one stops after {PATIENCE} epochs without a better validation score"
+        f"({seconds:.2g} s an epoch); one stops after {PATIENCE} epochs without a better validation score"
     )
+
+
+def _fit_networks(asked: Training, data: LabelledMolecules, run: Run, work: Path, folder: Path) -> None:
+    """Train the ensemble of networks."""
+    graphs = work / "graphs.safetensors"
     for seed in range(asked.seeds):
         place, ours = work / f"{NETWORK}-{seed}", replace(run, seed=seed)
         settings, shape, own = asked.settings, asked.shape, asked.encoder_class
@@ -418,14 +432,27 @@ def summary(metrics: dict[str, Any]) -> list[str]:
         star = "* " if name == metrics["chosen"] else "  "
         lines.append(f"{star}{name:16}{_shown(values[name]):>12}{_shown(test['value']):>10}{between}")
         lines += [f"    test score of '{target}' undefined: {why}" for target, why in test["undefined"].items()][:3]
-    chosen = metrics["chosen"]
-    others = {name: value for name, value in values.items() if name != chosen}
-    if others and values[chosen] is not None:
-        second = choose_model(metrics["metric"], others)
-        if others[second] is not None:
-            gap = abs(values[chosen] - others[second])
-            lines.append(f"* chosen on the validation molecules, {gap:.3g} better than {second}")
+    lines.append(_reason(metrics["metric"], metrics["chosen"], values))
+    if any(None in _half_widths(found) for found in metrics["models"].values()):
+        lines.append("there are fewer than 9 validation labels, too few for prediction intervals")
     return lines
+
+
+def _reason(metric: str, chosen: str, values: dict[str, float | None]) -> str:
+    """Say why a model was chosen, and by how much it is better. values: validation scores of all models."""
+    best, others = values[chosen], {name: value for name, value in values.items() if name != chosen}
+    if not others:
+        return f"* {chosen}, as asked for"
+    if best is None:
+        return f"* {chosen} is the first; the validation molecules give no score to choose by, so name one with --model"
+    second = choose_model(metric, others)
+    gap = f", {abs(best - value):.3g} better than {second}" if (value := others[second]) is not None else ""
+    return f"* {chosen} is chosen on the validation molecules{gap}"
+
+
+def _half_widths(found: dict[str, Any]) -> list[float | None]:
+    """Half widths of the prediction intervals of a model, a target each; empty for classes."""
+    return [interval["half_width"] for interval in found.get("prediction_interval", {}).values()]
 
 
 def _shown(value: float | None) -> str:

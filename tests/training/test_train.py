@@ -187,6 +187,23 @@ def test_two_targets_and_missing_labels(trained, tmp_path, two_targets):
     assert np.corrcoef(doubled, single)[0, 1] > 0.8
 
 
+def test_a_damaged_or_newer_folder_is_a_mistake(trained, tmp_path, capsys):
+    for text, trouble in (("", "damaged"), ('{"format": 99}', "of format 99"), (None, "has no model.json")):
+        folder = tmp_path / str(len(trouble))
+        folder.mkdir()
+        if text is not None:
+            (folder / "model.json").write_text(text)
+        words = [
+            "predict",
+            str(FIXTURES / "freesolv.csv"),
+            "--model",
+            str(folder),
+            "--output",
+            str(tmp_path / "out.csv"),
+        ]
+        assert main(words) == 1 and trouble in capsys.readouterr().err
+
+
 def test_nothing_is_replaced_without_force_or_that_is_no_model(trained, tmp_path, encoder, capsys):
     words = ["train", str(FIXTURES / "freesolv.csv"), "--encoder", str(encoder), "--model", "svm", "--output"]
     before = (trained / "two" / "model.json").read_bytes()
@@ -252,6 +269,31 @@ def test_a_target_that_only_test_molecules_have_is_not_predicted(tmp_path, capsy
     assert "no training molecule has a label of 'z'" in capsys.readouterr().err
     assert ModelFolder.read(tmp_path / "model").targets == ["y"]
     assert len(ModelFolder.read(tmp_path / "model").fixed["svm.0.support"]) <= 50
+
+
+def test_too_few_molecules(tmp_path, capsys):
+    lines = (FIXTURES / "freesolv.csv").read_text().splitlines()
+    words = ["--encoder", "none", "--output", str(tmp_path / "model")]
+    (tmp_path / "mine.csv").write_text("\n".join(lines[:3]))
+    assert main(["train", str(tmp_path / "mine.csv"), *words]) == 1
+    assert f"'{tmp_path / 'mine.csv'}' has 2 molecules" in capsys.readouterr().err
+    (tmp_path / "mine.csv").write_text("\n".join(lines[:31]))
+    assert main(["train", str(tmp_path / "mine.csv"), *words, "--split", "random", "--model", "svm"]) == 0
+    assert "too few for prediction intervals" in capsys.readouterr().out
+    found = predicted_by(tmp_path / "model", tmp_path / "mine.csv", tmp_path / "out.csv")
+    assert found[0]["freesolv_mean"] and found[0]["freesolv_low"] == found[0]["freesolv_std"] == ""
+
+
+def test_without_a_validation_score_no_model_is_praised(tmp_path, capsys):
+    labels = [1, 1, 0, 1, 0, 1, 1, 0, 1, 1]
+    smiles = ["CC", "CCC", "CCO", "CCN", "CCCl", "CCBr", "CCI", "CCCC", "CCCO", "CCCN"]
+    lines = [f"{text},{label}\n" for text, label in zip(smiles, labels, strict=True)]
+    (tmp_path / "mine.csv").write_text("smiles,a\n" + "".join(lines))
+    shape = ["--encoder", "none", "--shape", "{layers: 1, hidden_dim: 8, embedding_dim: 8}", *QUICK]
+    words = ["train", str(tmp_path / "mine.csv"), "--split", "random", *shape, "--output", str(tmp_path / "model")]
+    assert main(words) == 0
+    out = capsys.readouterr().out
+    assert "give no score to choose by" in out and "test score of 'a' undefined: one class" in out and "None" not in out
 
 
 def test_a_table_without_labels_is_a_mistake(tmp_path, capsys):
