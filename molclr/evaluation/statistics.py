@@ -140,8 +140,8 @@ def difference(metric: str, pretrained: Predictions, scratch: Predictions) -> Di
 def score_interval(metric: str, labels: np.ndarray, predictions: np.ndarray) -> tuple[float, float]:
     """Compute the bootstrap interval of a score at the level CONFIDENCE, by the percentiles of resampled molecules.
 
-    labels: float64 (n, targets), NaN where missing; predictions: (n, targets). NaN for a single molecule, and if no resample has a
-    score.
+    labels: float64 (n, targets), NaN where missing; predictions: (n, targets). NaN for a single molecule, and if no
+    resample has a score.
     """
     if len(labels) < 2:
         return math.nan, math.nan
