@@ -42,8 +42,8 @@ def predict(
 
     table: as for `canonicalize`. model: a model.safetensors. output: CSV, or Parquet if it is called so, with all rows of `table`
     in order and the columns `row` (from 0), `smiles` (canonical; as given in rejected rows), one per target (the probability of
-    class 1, or a value in the target's unit) and `reason`. Rejected rows have a reason and no prediction. Hydrogens are treated as
-    in training.
+    class 1, or a value in the target's unit) and `reason`. Rejected rows have a reason and no prediction. Hydrogens are treated
+    as in training.
     encoder_class: see `molclr.training.checkpoint.stored_encoder`. Prints a warning with the number of molecules that have
     features the encoder never saw in pre-training. Raises MolclrError if a file is missing or invalid, or all rows are rejected.
     """
