@@ -36,7 +36,7 @@ docs: install
 
 # On a machine with an NVIDIA GPU, PyTorch, pytest and the libraries for training; RDKit, Snakemake and DVC are not needed.
 test-gpu:
-	PYTHONPATH=. $(PYTHON) -m pytest --confcutdir tests/gpu -W default -m gpu tests/gpu
+	PYTHONPATH=. $(PYTHON) -m pytest --numprocesses 4 --dist loadgroup --confcutdir tests/gpu -W default -m gpu tests/gpu
 
 # Before a release: dvc.lock is that of this code and these parameters, so that clones can restore what it names.
 release-check: install

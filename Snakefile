@@ -34,7 +34,7 @@ except MolclrError as error:
 
 # The `molclr` command of the Python that runs Snakemake, also where its environment is not activated.
 os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-# It runs the code of this folder, also where that of another one is installed.
+# It runs the code of this folder, even if another copy is installed.
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [workflow.basedir, os.environ.get("PYTHONPATH")]))
 if settings.mirror and not os.environ.get("MOLCLR_MIRROR"):
     os.environ["MOLCLR_MIRROR"] = settings.mirror
@@ -43,13 +43,13 @@ if settings.mirror and not os.environ.get("MOLCLR_MIRROR"):
 report: "workflow/report/workflow.rst"
 
 
-# A job runs again if the meaning of its code is another one: `code_digest` in its parameters says so to Snakemake, and
-# workflow/code.yaml, which this renews, to DVC.
+# A job runs again if the meaning of its code changes: Snakemake compares `code_digest` in the parameters of rules, and DVC compares
+# workflow/code.yaml, which is renewed here.
 renew()
 
 
 def own_code(*names):
-    """A digest of the modules of those names that are paths of the user's own, whose jobs run again if they change."""
+    """Return a digest of the user modules in `names`, so that jobs run again if they change."""
     try:
         return code_digest(*modules_of(names))
     except MolclrError as error:
@@ -62,7 +62,7 @@ include: "workflow/rules/finetune.smk"
 include: "workflow/rules/evaluate.smk"
 
 
-# On a cluster: what wants the network, or takes a second, needs no node.
+# On a cluster, rules that need the network or take a second run on the login node.
 localrules:
     fetch,
     fetch_checkpoint,
@@ -74,7 +74,7 @@ localrules:
 
 
 rule all:
-    """Every table and figure of the configuration."""
+    """Make all tables and figures of the configuration."""
     default_target: True
     input:
         TABLES,

@@ -1,4 +1,4 @@
-"""Time and memory of each step, from the figures that Snakemake keeps in logs/: `python benchmarks/chain.py [NAME]`."""
+"""Time and memory of each workflow step, from Snakemake's benchmark files in logs/: `python benchmarks/chain.py [NAME]`."""
 
 import argparse
 import csv
@@ -24,7 +24,7 @@ STEPS = {
 
 
 def main() -> None:
-    """Print a Markdown table: jobs, seconds of all jobs together, the longest one, and the most memory of one."""
+    """Print a Markdown table: jobs, total seconds, seconds of the longest job, and largest memory of a job."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
         "name", nargs="?", default="*", help="only the data jobs of this data set, such as hiv (default: all)"
@@ -39,7 +39,7 @@ def main() -> None:
             memory = 0.0 if row["max_rss"] in ("-", "NA") else float(row["max_rss"])
             found[step].append((float(row["s"]), memory))
     if not found:
-        sys.exit("There are no logs of a run here; run 'make all' first.")
+        sys.exit("There are no logs of a run in this folder; run 'make all' first.")
     print("| step | jobs | seconds, all jobs | seconds, longest job | memory of a job, MB |\n|---|---:|---:|---:|---:|")
     for step in STEPS:
         if step in found:

@@ -1,9 +1,8 @@
-"""What has died in a trained encoder: `python benchmarks/channels.py ENCODER STORE`.
+"""Dead channels and weights of a trained encoder: `python benchmarks/channels.py ENCODER STORE`.
 
-ENCODER is a file or a name, STORE a graph store (`molclr featurize` makes one) of molecules like those of pre-training. For each
-layer: the fraction of its weights that are below 1e-20, of its batch-norm channels (by their weight), and of its channels
-that hardly vary over the molecules, as the next layer sees them (molclr/training/channels.py). Last, how many embeddings are
-alive, that is have a number of at least 1e-6.
+ENCODER is a file or a name; STORE is a graph store (see `molclr featurize`) of molecules like those of pre-training. Prints for
+each layer the fraction of weights and of batch-norm weights below 1e-20, and the fraction of dead channels
+(molclr/training/channels.py), and then the number of embeddings that are alive, which have an absolute value of at least 1e-6.
 """
 
 import argparse
@@ -12,19 +11,19 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from molclr.models.neighbourhood import BOND_TYPES
 from torch import Tensor
 
 from molclr.batch import GraphBatch
 from molclr.data.store import GraphStore
+from molclr.models.encoder import BOND_TYPES
 from molclr.representation import encoder_file
 from molclr.training.channels import DEAD_BELOW, dead_channels
 from molclr.training.checkpoint import load_encoder
 
 STARVED = 1e-20
-"""Far above the smallest number of single precision (1e-38) and far below any that matters."""
+"""Absolute value below which a weight has no effect; far above the smallest normal number in single precision, 1e-38."""
 ALIVE = 1e-6
-"""Largest number of an embedding that is alive."""
+"""Smallest maximum of the absolute values of an embedding that is alive."""
 BATCH = 512
 
 
@@ -60,12 +59,12 @@ def main() -> None:
 
 
 def starved(weights: Tensor) -> float:
-    """The fraction of numbers that are as good as zero."""
+    """Return the fraction of weights that have no effect."""
     return float((weights.abs() < STARVED).double().mean())
 
 
 def batches(store: GraphStore, places: np.ndarray) -> Iterator[GraphBatch]:
-    """The molecules at `places` of the store in batches."""
+    """Yield the molecules at positions `places` of the store in batches."""
     return (store.batch(places[first : first + BATCH]) for first in range(0, len(places), BATCH))
 
 

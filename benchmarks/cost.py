@@ -1,25 +1,25 @@
-"""What corpora of any size cost, from measured rates: `python benchmarks/cost.py` prints the table of docs/scaling.md.
+"""Cost of corpora of different sizes from measured rates: `python benchmarks/cost.py` prints the table of docs/scaling.md.
 
-The rates are those that `python benchmarks/data.py` and `python benchmarks/pretrain.py` print; give yours as options. Bytes and
-atoms a molecule are those of ZINC.
+Give your rates, as printed by `python benchmarks/data.py` and `python benchmarks/pretrain.py`, as options. Bytes and atoms per
+molecule are those of ZINC.
 """
 
 import argparse
 
 SIZES = {"10 million": 1e7, "100 million": 1e8, "1 billion": 1e9}
 ATOMS = 21.7
-"""Of a ZINC molecule."""
+"""Mean number of atoms of a ZINC molecule."""
 EPOCHS = 50
 LAYERS, WIDTH = 5, 300
 ACCELERATORS = {"A100, float32": 19.5e12, "A100, bfloat16": 312e12, "H100, bfloat16": 989e12}
-"""Highest rate of dense matrix products by the makers' data sheets, operations a second."""
+"""Peak rate of dense matrix products according to the data sheets, operations per second."""
 
 
 def operations_of_a_molecule() -> float:
-    """Floating-point operations of a GIN for a molecule in an epoch, matrix products only.
+    """Count the floating-point operations of a GIN per molecule and epoch, matrix products only.
 
-    A layer takes each atom from 300 to 600 to 300 channels, a product of n by m costs 2 n m, the backward pass twice the
-    forward pass, and there are two views.
+    A layer maps each atom from 300 to 600 to 300 channels; a product with an n x m matrix takes 2 n m operations, the backward
+    pass takes twice the forward pass, and there are two views.
     """
     return 2 * 3 * LAYERS * ATOMS * 2 * (WIDTH * 2 * WIDTH) * 2
 
@@ -27,16 +27,16 @@ def operations_of_a_molecule() -> float:
 def main() -> None:
     """Print a Markdown table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--canonicalize", type=float, default=7287, help="molecules/s a core")
-    parser.add_argument("--featurize", type=float, default=10508, help="molecules/s a core")
-    parser.add_argument("--leakage", type=float, default=3372, help="molecules/s a core")
-    parser.add_argument("--bytes", type=float, default=203, help="of the graph store, a molecule")
-    parser.add_argument("--table-bytes", type=float, default=14, help="of the molecule table, a molecule")
-    parser.add_argument("--unique-bytes", type=float, default=43, help="memory of the search for repeats, a molecule")
+    parser.add_argument("--canonicalize", type=float, default=7287, help="molecules/s per core")
+    parser.add_argument("--featurize", type=float, default=10508, help="molecules/s per core")
+    parser.add_argument("--leakage", type=float, default=3372, help="molecules/s per core")
+    parser.add_argument("--bytes", type=float, default=203, help="bytes per molecule in the graph store")
+    parser.add_argument("--table-bytes", type=float, default=14, help="bytes per molecule in the molecule table")
+    parser.add_argument("--unique-bytes", type=float, default=43, help="memory of de-duplication, bytes per molecule")
     parser.add_argument(
         "--step", type=float, default=560, help="molecules/s of a training step of a GIN on 2 CPU cores"
     )
-    parser.add_argument("--utilisation", type=float, default=0.1, help="of the accelerator's highest rate")
+    parser.add_argument("--utilisation", type=float, default=0.1, help="fraction of the accelerator's peak rate")
     options = parser.parse_args()
 
     print("| | " + " | ".join(SIZES) + " |\n|---|" + "---:|" * len(SIZES))
@@ -53,7 +53,7 @@ def main() -> None:
 
 
 def row(name: str, of_a_molecule: float) -> None:
-    """A line of the table: what is so much for a molecule, for each size of corpus."""
+    """Print a line of the table: an amount per molecule, times each size of corpus."""
     amounts = [of_a_molecule * size for size in SIZES.values()]
     print(f"| {name} | " + " | ".join(f"{amount:,.{int(amount < 100)}f}" for amount in amounts) + " |")
 

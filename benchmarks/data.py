@@ -1,7 +1,7 @@
-"""Speed and memory of the data side: `python benchmarks/data.py data/molecules/zinc.parquet --molecules 10000000`.
+"""Speed and memory of data processing: `python benchmarks/data.py data/molecules/zinc.parquet --molecules 10000000`.
 
-Takes real molecules of a molecule table for the speed of featurizing, and repeats their graphs to a store of any size, in a
-temporary folder, for what one epoch over it costs. Rates per core count CPU time, so that other work does not matter.
+Measures featurizing on molecules of a molecule table, and an epoch over a store of any size in a temporary folder, which repeats
+their graphs. Rates per core are based on CPU time, so that they do not depend on other work of the machine.
 """
 
 import argparse
@@ -37,7 +37,7 @@ BATCH = 512
 
 
 class Memory(NamedTuple):
-    """Resident memory of this process in MB: its own, and with mapped files and libraries; the highest so far, of all."""
+    """Memory of this process in MB: anonymous, resident (with mapped files and libraries), and peak resident."""
 
     anonymous: float
     resident: float
@@ -45,7 +45,7 @@ class Memory(NamedTuple):
 
 
 def main() -> None:
-    """Measure one after the other; print as each is known."""
+    """Run and print the measurements one by one."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("table", type=Path, nargs="?", help="molecule table")
     parser.add_argument("--molecules", type=int, default=1_000_000, help="molecules of the store (default: 1000000)")
@@ -58,7 +58,7 @@ def main() -> None:
         return
     smiles = real_molecules(options.table)
     print(
-        f"table: {options.table.stat().st_size / open_molecules(options.table).metadata.num_rows:.0f} bytes a molecule"
+        f"table: {options.table.stat().st_size / open_molecules(options.table).metadata.num_rows:.0f} bytes per molecule"
     )
     featurizing(smiles)
     with (
@@ -69,20 +69,20 @@ def main() -> None:
         write_store(path, repeated(smiles, options.molecules))
         size = path.stat().st_size
         print(
-            f"store: {options.molecules} molecules, {size / 1e9:.2f} GB, {size / options.molecules:.0f} bytes a molecule"
+            f"store: {options.molecules} molecules, {size / 1e9:.2f} GB, {size / options.molecules:.0f} bytes per molecule"
         )
         fresh.submit(epoch, path).result()
         fresh.submit(uniqueness, options.molecules).result()
 
 
 def real_molecules(table: Path) -> list[str]:
-    """SMILES evenly spaced over the table."""
+    """Read SMILES that are evenly spaced over the table."""
     smiles = open_molecules(table).read(columns=["smiles"]).column("smiles")
     return smiles.take(np.arange(REAL) * len(smiles) // REAL).to_pylist()
 
 
 def featurizing(smiles: list[str]) -> None:
-    """Rates on one core, taken in turns, and how much faster two processes are."""
+    """Print rates on one core, measured in alternation, and the rate of two processes."""
     parts = [smiles[first : first + PART] for first in range(0, len(smiles), PART)]
     works = {
         "MolFromSmiles": parse,
@@ -98,24 +98,24 @@ def featurizing(smiles: list[str]) -> None:
             seconds[name].append((time.process_time() - start) / PART)
     for name, of_parts in seconds.items():
         ratio = statistics.median(a / b for a, b in zip(seconds["MolFromSmiles"], of_parts, strict=True))
-        print(f"{name}: {1 / statistics.median(of_parts):.0f} molecules/s a core, {ratio:.2f} of MolFromSmiles alone")
+        print(f"{name}: {1 / statistics.median(of_parts):.0f} molecules/s per core, {ratio:.2f} of MolFromSmiles alone")
     (alone, _), (beside, collecting) = (rates(parts, processes) for processes in (1, 2))
     print(
-        f"featurize: {alone:.0f} molecules/s a core with one process, {beside:.0f} with two; "
+        f"featurize: {alone:.0f} molecules/s per core with one process, {beside:.0f} with two; "
         f"the process that hands out and collects can do {collecting:.0f}, enough for {collecting / beside:.0f} cores"
     )
 
 
 def parse(smiles: list[str]) -> None:
-    """What RDKit does at least."""
+    """Parse SMILES with RDKit, the lower limit of the other work."""
     for text in smiles:
         Chem.MolFromSmiles(text)
 
 
 def rates(parts: list[list[str]], processes: int) -> tuple[float, float]:
-    """Molecules a second of CPU time: of the processes that featurize, and of the one that hands out and collects."""
+    """Measure molecules per second of CPU time: of the featurizing processes, and of the main process."""
     results = ordered_map(timed, parts, processes)
-    for _ in range(2 * processes + 1):  # until all processes are there
+    for _ in range(2 * processes + 1):  # until all processes have started
         next(results)
     start = time.process_time()
     working = list(results)
@@ -124,14 +124,14 @@ def rates(parts: list[list[str]], processes: int) -> tuple[float, float]:
 
 
 def timed(smiles: list[str]) -> tuple[float, dict[str, np.ndarray]]:
-    """Seconds of CPU time beside the part."""
+    """Featurize; return the seconds of CPU time and the part."""
     start = time.process_time()
     part = featurize_part(smiles)
     return time.process_time() - start, part
 
 
 def repeated(smiles: list[str], molecules: int) -> Iterator[dict[str, np.ndarray]]:
-    """Parts of so many molecules."""
+    """Yield parts with this number of molecules in total, which repeat `smiles`."""
     parts = [featurize_part(smiles[first : first + PART]) for first in range(0, len(smiles), PART)]
     yield from itertools.islice(itertools.cycle(parts), molecules // PART)
     if molecules % PART:
@@ -139,7 +139,7 @@ def repeated(smiles: list[str], molecules: int) -> Iterator[dict[str, np.ndarray
 
 
 def epoch(path: Path) -> None:
-    """All batches of an epoch of pre-training, and the memory that it takes."""
+    """Measure the time and memory of making all batches of a pre-training epoch."""
     torch.set_num_threads(1)
     before = memory()
     store = GraphStore(path)
@@ -154,7 +154,7 @@ def epoch(path: Path) -> None:
             most = Memory(*map(max, most, memory()))
     seconds, wall = time.process_time() - start, time.monotonic() - wall
     print(
-        f"epoch: {batches * BATCH / seconds:.0f} molecules/s a core in batches of {BATCH}, order included "
+        f"epoch: {batches * BATCH / seconds:.0f} molecules/s per core in batches of {BATCH}, order included "
         f"({wall:.0f} s by the wall clock)\n"
         f"memory of an epoch: {most.anonymous:.0f} MB anonymous, {most.resident:.0f} MB resident, peak {memory().peak:.0f} MB; "
         f"before it {before.anonymous:.0f} and {before.resident:.0f} MB"
@@ -162,7 +162,7 @@ def epoch(path: Path) -> None:
 
 
 def uniqueness(molecules: int) -> None:
-    """Memory of the search for repeated molecules, of which there are none: the worst case."""
+    """Measure the memory of de-duplication in the worst case, without duplicates."""
     before = memory()
     seen = FirstRows()
     start = time.process_time()
@@ -177,7 +177,7 @@ def uniqueness(molecules: int) -> None:
 
 
 def memory() -> Memory:
-    """Memory of this process, as Linux tells it."""
+    """Read the memory of this process from Linux."""
     status = Path("/proc/self/status").read_text()
     found = (re.search(rf"^{key}:\s+(\d+) kB$", status, re.MULTILINE) for key in ("RssAnon", "VmRSS", "VmHWM"))
     return Memory(*(int(match[1]) / 1e3 for match in found if match))

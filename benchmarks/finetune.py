@@ -1,10 +1,9 @@
-"""Seconds of a fine-tuning epoch at full size, beside chemprop 2 if it is installed: `python benchmarks/finetune.py`.
+"""Time of a fine-tuning epoch at full size, compared with chemprop 2 if it is installed: `python benchmarks/finetune.py`.
 
-Needs the files of a benchmark, as `snakemake all_data` makes them. Chemprop is in no list of requirements: install it beside
-MolCLR (`pip install chemprop`) to compare. Both see the same training molecules with implicit hydrogens, in batches of the
-same size, with the same number of threads; epochs take turns, and the medians are compared. Trained encoders are timed beside
-new ones, also without flushing subnormal numbers, because what has starved in them makes a CPU slow. The released GCN is
-left out where it cannot be fetched.
+Needs the files of a benchmark (`snakemake all_data`). Chemprop is not a requirement; install it to compare (`pip install
+chemprop`). Both train on the same molecules with implicit hydrogens, the same batch size and the same number of threads; epochs
+alternate, and the medians are compared. Trained encoders are measured in addition to new ones, also without flushing subnormal
+numbers, because weights that decayed to subnormal numbers make a CPU slow. The released GCN is left out if it cannot be fetched.
 """
 
 import argparse
@@ -35,11 +34,11 @@ from molclr.training.graphs import PlainGraphs
 BATCH_SIZE = Finetune().batch_size
 SHAPE = EncoderShape()
 Epoch = Callable[[], float]
-"""Trains for another epoch and returns its seconds."""
+"""Trains for one epoch and returns its seconds."""
 
 
 def main() -> None:
-    """Print seconds an epoch and their ratio to chemprop's."""
+    """Print seconds per epoch and their ratio to those of chemprop."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("benchmark", nargs="?", default="bbbp", help="benchmark of the catalogue (default: bbbp)")
     parser.add_argument("--data", type=Path, default=Path("data"), help="folder of its files (default: data)")
@@ -91,7 +90,7 @@ def main() -> None:
     for who, median in medians.items():
         ratio = f", {median / chemprop:.2f} of chemprop" if chemprop else ""
         spread = f"from {min(seconds[who]):.2f} to {max(seconds[who]):.2f}"
-        print(f"{who}: {median:.2f} s an epoch ({spread}), {statistics.median(of_cpu[who]):.2f} s of CPU{ratio}")
+        print(f"{who}: {median:.2f} s per epoch ({spread}), {statistics.median(of_cpu[who]):.2f} s of CPU{ratio}")
 
 
 def our_epochs(
@@ -102,7 +101,7 @@ def our_epochs(
     settings: Finetune,
     flush: bool = True,
 ) -> Epoch:
-    """What trains a full-size encoder, new or from a file, with its head for another epoch."""
+    """Return a function that trains an encoder of full size, new or from a file, with its head for one epoch."""
     benchmark = load_catalogue().benchmarks[name]
     trained = isinstance(start, Path)
     encoder = load_encoder(start, settings.dropout)[0] if trained else make_encoder(start, SHAPE, settings.dropout)
@@ -122,12 +121,12 @@ def our_epochs(
 
 
 def chemprop_epochs(name: str, data: LabelledMolecules) -> dict[str, Epoch]:
-    """What trains chemprop's default network for another epoch: by Lightning, as documented, and by a loop of its own steps."""
+    """Return functions that train chemprop's default network for one epoch, with Lightning as documented and in a plain loop."""
     from chemprop import data as chemprop_data
     from chemprop import models, nn
 
     classification = load_catalogue().benchmarks[name].task == "classification"
-    with rdBase.BlockLogs():  # of hydrogens that it keeps
+    with rdBase.BlockLogs():  # RDKit warns about explicit hydrogens
         points = [
             chemprop_data.MoleculeDatapoint.from_smi(data.smiles[place], data.labels[place])
             for place in data.subsets["train"]
@@ -146,7 +145,7 @@ def chemprop_epochs(name: str, data: LabelledMolecules) -> dict[str, Epoch]:
 
 
 def by_lightning(model, loader) -> Epoch:
-    """Lightning's Trainer without all that it could write; only the epoch is timed, not what comes before and after it."""
+    """Train with Lightning's Trainer without logging; only the epoch itself is timed."""
     from lightning.pytorch import Callback, Trainer
 
     class Clock(Callback):
@@ -176,7 +175,7 @@ def by_lightning(model, loader) -> Epoch:
 
 
 def by_loop(model, loader) -> Epoch:
-    """Chemprop's training step and optimizer, and nothing around them."""
+    """Train with chemprop's training step and optimizer in a plain loop."""
     model.log = lambda *_, **__: None
     optimizer = torch.optim.Adam(model.parameters(), model.init_lr)
 

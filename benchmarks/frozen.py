@@ -1,9 +1,8 @@
-"""What frozen representations are worth: `python benchmarks/frozen.py [ENCODER ...] --benchmarks bbbp bace`.
+"""Benchmark scores of frozen representations: `python benchmarks/frozen.py [ENCODER ...] --benchmarks bbbp bace`.
 
-On each representation h, standardized, and on ECFP4 counts (their logarithms) the same support vector machine with a Gaussian
-kernel: one a target, its penalty C chosen on the validation molecules. Nothing in it is random. Prints the scores of the
-validation molecules, which chose C, and of the test molecules. Needs the files of the benchmarks, as `snakemake all_data` makes
-them; splits are those of the catalogue.
+Fits a support vector machine with a Gaussian kernel per target on each standardized representation h and, for comparison, on the
+logarithms of ECFP4 counts. The penalty C is selected on the validation molecules. The result is deterministic. Prints validation
+and test scores. Needs the files of the benchmarks (`snakemake all_data`); splits are those of the catalogue.
 """
 
 import argparse
@@ -26,10 +25,10 @@ from molclr.evaluation.metrics import better, score
 from molclr.representation import Encoder
 
 COSTS = (0.1, 1.0, 10.0, 100.0)
-"""Values of C that the validation molecules choose from."""
+"""Candidates for C, which is selected on the validation molecules."""
 ECFP = "ECFP4 counts"
 Features: TypeAlias = np.ndarray | csr_matrix
-"""A row a molecule."""
+"""One row per molecule."""
 
 
 def main() -> None:
@@ -56,13 +55,13 @@ def main() -> None:
 
 
 def read(folder: Path, name: str, scheme: str) -> LabelledMolecules:
-    """Molecules, labels and split of a benchmark."""
+    """Read the molecules, labels and split of a benchmark."""
     split = folder / "splits" / f"{name}.{'random-0' if scheme == 'random' else scheme}.csv"
     return read_labelled(folder / "molecules" / f"{name}.parquet", split)
 
 
 def probe(x: Features, data: LabelledMolecules, benchmark: Benchmark) -> tuple[float, float]:
-    """Scores of the validation and the test molecules. x: float (n, features) of all molecules."""
+    """Compute the validation and test scores. x: float (n, features) of all molecules."""
     train, valid, test = (data.subsets[name] for name in ("train", "valid", "test"))
     predictions = np.zeros_like(data.labels)
     for target in range(len(data.targets)):
@@ -81,8 +80,8 @@ def probe(x: Features, data: LabelledMolecules, benchmark: Benchmark) -> tuple[f
 
 
 def fitted(x: Features, labels: np.ndarray, task: str, cost: float) -> Callable[[Features], np.ndarray]:
-    """A support vector machine as a function from features to margins, or to values in the target's unit."""
-    scaler = "passthrough" if issparse(x) else StandardScaler()  # Counts have a scale in common.
+    """Fit a support vector machine; return its function from features to margins, or to values in the target's unit."""
+    scaler = "passthrough" if issparse(x) else StandardScaler()  # All counts have the same scale.
     if task == "classification":
         return make_pipeline(scaler, SVC(C=cost, cache_size=500)).fit(x, labels).decision_function
     machine = TransformedTargetRegressor(SVR(C=cost, cache_size=500), transformer=StandardScaler())

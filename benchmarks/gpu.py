@@ -1,8 +1,8 @@
-"""How fast pre-training is on a GPU, beside its matrix products alone and beside torch-geometric with a DataLoader.
+"""Speed of pre-training on a GPU, compared with its matrix products alone and with torch-geometric and a DataLoader.
 
-`python benchmarks/gpu.py GRAPHS` prints it for both encoders at the paper's size within two minutes; `--help` names the options.
-GRAPHS is a graph store, best of all of ZINC. Rates are of training steps alone; compilation is counted apart. A whole run, with
-validation and checkpoints, tells its own rate: `molclr pretrain GRAPHS --encoder gin --settings '{precision: bfloat16}' ...`.
+`python benchmarks/gpu.py GRAPHS` measures both encoders at the paper's size in two minutes; `--help` lists the options. GRAPHS is
+a graph store, preferably of ZINC. Rates are those of training steps; compilation is listed separately. A complete run, with
+validation and checkpoints, prints its own rate: `molclr pretrain GRAPHS --encoder gin --settings '{precision: bfloat16}' ...`.
 """
 
 import argparse
@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from itertools import cycle, islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import plain
@@ -43,9 +44,15 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=300, help="steps that are timed (default: 300)")
     parser.add_argument("--workers", type=int, default=16, help="workers of the DataLoader (default: 16)")
     parser.add_argument("--streamed", action="store_true", help="leave the corpus on the CPU")
+    parser.add_argument(
+        "--without-determinism",
+        action="store_true",
+        help="let PyTorch choose kernels by their time, and any order of sums",
+    )
     parser.add_argument("--without-torch-geometric", action="store_true", help="leave out the slow one")
     options = parser.parse_args()
     device = prepare(Compute(device="cuda"))
+    torch.use_deterministic_algorithms(not options.without_determinism, warn_only=True)
     store = GraphStore(options.graphs)
     print(
         f"{torch.cuda.get_device_name(device)}, PyTorch {torch.__version__}, {len(store):,} molecules of {options.graphs}"
@@ -66,13 +73,15 @@ def main() -> None:
                 print_pretraining(name, settings, graphs, options.steps)
         print_embedding(name, store, device)
     if not options.without_torch_geometric:
+        torch.use_deterministic_algorithms(False)  # They would slow its sums down.
+        graphs_of_pyg = to_data_list(store, min(40 * options.batch_size, len(store)))
         for name in options.encoders:
-            rate = torch_geometric_rate(name, store, options.batch_size, options.workers, device)
-            print(f"torch-geometric, {name}, float32, {options.workers} workers: {rate:,.0f} molecules/s")
+            rate = torch_geometric_rate(name, graphs_of_pyg, options.batch_size, options.workers, device)
+            print(f"torch-geometric, {name}, float32, {options.workers} workers: {rate:,.0f} molecules/s", flush=True)
 
 
 def print_pretraining(name: str, settings: Pretrain, graphs: SlotGraphs, steps: int) -> None:
-    """A row of the table: the step that molclr.training.pretrain takes."""
+    """Print a row of the table for the step of molclr.training.pretrain."""
     torch.cuda.reset_peak_memory_stats()
     torch.manual_seed(0)
     model = ContrastiveModel(name, SHAPE, settings).to(graphs.device)
@@ -88,9 +97,8 @@ def print_pretraining(name: str, settings: Pretrain, graphs: SlotGraphs, steps: 
     torch.cuda.synchronize()
     first = time.perf_counter() - start
     seconds = timed(lambda: repeat(learn, contrast, rows, streams, steps)) / steps
-    atoms = contrast.capacity.atoms
+    atoms, memory = contrast.capacity.atoms, torch.cuda.max_memory_allocated() / 1e9
     alone = captured(products(name, atoms, settings.batch_size, settings.projection, dtype_of(settings)), 50)
-    memory = torch.cuda.max_memory_allocated() / 1e9
     print(
         f"| {name} | {settings.precision} | {settings.augmentation.composition} | {settings.batch_size / seconds:,.0f} "
         f"| {seconds * 1e3:.2f} | {alone * 1e3:.2f} | {alone / seconds:.0%} | {first:.0f} | {memory:.1f} |",
@@ -99,19 +107,19 @@ def print_pretraining(name: str, settings: Pretrain, graphs: SlotGraphs, steps: 
 
 
 def repeat(learn: CapturedStep, contrast: SlotContrast, rows: np.ndarray, streams: Tensor, steps: int) -> None:
-    """So many steps, again from the first batch where there are fewer."""
+    """Run this number of steps; start again at the first batch after the last."""
     for batch in islice(contrast.batches(np.stack(list(islice(cycle(rows), steps)))), steps):
         learn(batch, streams)
 
 
 def batches_of(molecules: int, batch_size: int) -> np.ndarray:
-    """The batches of an epoch: int64 (steps, batch_size)."""
+    """Make the batches of an epoch: int64 (steps, batch_size)."""
     order = np.random.default_rng(0).permutation(molecules)
     return order[: molecules // batch_size * batch_size].reshape(-1, batch_size)
 
 
 def timed(work: Callable[[], object]) -> float:
-    """Seconds until the device has done `work`."""
+    """Measure the seconds until the device has finished `work`."""
     torch.cuda.synchronize()
     start = time.perf_counter()
     work()
@@ -120,11 +128,11 @@ def timed(work: Callable[[], object]) -> float:
 
 
 def products(name: str, atoms: int, molecules: int, projection: int, dtype: torch.dtype) -> Callable[[], None]:
-    """The dense products of one step with padded channels, and nothing else: see `plain.matrix_products`.
+    """Return a function that computes only the dense products of one step with padded channels; see `plain.matrix_products`.
 
-    Rows of both views are one factor, as in the step.
+    As in the step, one product has the rows of both views.
     """
-    width, inner = padded_channels(SHAPE.hidden_dim), padded_channels(2 * SHAPE.hidden_dim)
+    width, inner = (padded_channels(channels, dtype) for channels in (SHAPE.hidden_dim, 2 * SHAPE.hidden_dim))
     layer = [(width, inner), (inner, width)] if name == "gin" else [(width, width)]
     heads = [
         (width, SHAPE.embedding_dim),
@@ -151,7 +159,7 @@ def products(name: str, atoms: int, molecules: int, projection: int, dtype: torc
 
 
 def captured(work: Callable[[], None], times: int) -> float:
-    """Seconds of `work` as a CUDA graph."""
+    """Measure the seconds of `work` as a CUDA graph."""
     stream = torch.cuda.Stream()
     stream.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(stream):
@@ -170,19 +178,32 @@ def captured(work: Callable[[], None], times: int) -> float:
 
 
 def print_embedding(name: str, store: GraphStore, device: torch.device) -> None:
-    """Molecules a second of inference, from the graph store to an array."""
+    """Print the molecules per second of inference, from the graph store to an array."""
     encoder, molecules = make_encoder(name, SHAPE), np.arange(min(len(store), 200_000))
     embed(store, encoder, molecules[:5000], device)
     seconds = timed(lambda: embed(store, encoder, molecules, device))
     print(f"| {name} | float32 | embedding | {len(molecules) / seconds:,.0f} | | | | | |", flush=True)
 
 
-def torch_geometric_rate(name: str, store: GraphStore, batch_size: int, workers: int, device: torch.device) -> float:
-    """Molecules a second of the same training as one would write it with torch-geometric."""
+def to_data_list(store: GraphStore, molecules: int) -> list[Any]:
+    """Convert the first molecules of a store to graphs of torch-geometric."""
+    parts = (np.arange(first, min(first + 256, molecules)) for first in range(0, molecules, 256))
+    return [graph for part in parts for graph in to_pyg(store.batch(part)).to_data_list()]
+
+
+def torch_geometric_rate(name: str, graphs: list[Any], batch_size: int, workers: int, device: torch.device) -> float:
+    """Measure the molecules per second of the same training in idiomatic torch-geometric."""
     from torch_geometric.loader import DataLoader
 
-    graphs = to_pyg(store.batch(np.arange(min(40 * batch_size, len(store))))).to_data_list()
-    loader = DataLoader(plain.Views(graphs), batch_size, shuffle=True, drop_last=True, num_workers=workers)
+    loader = DataLoader(
+        plain.Views(graphs),
+        batch_size,
+        shuffle=True,
+        drop_last=True,
+        num_workers=workers,
+        persistent_workers=workers > 0,
+        pin_memory=True,
+    )
     settings, seconds = Pretrain(), []
     with torch.device(device):
         model = plain.Model(name, SHAPE, settings.projection)
@@ -200,7 +221,7 @@ def torch_geometric_rate(name: str, store: GraphStore, batch_size: int, workers:
 
 
 def endless(loader: object) -> Iterator:
-    """Batches, epoch after epoch."""
+    """Yield batches without end, epoch after epoch."""
     while True:
         yield from loader  # type: ignore[misc]
 

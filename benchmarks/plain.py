@@ -1,4 +1,4 @@
-"""What benchmarks/pretrain.py compares with: the plain algorithm in torch-geometric, and its matrix products alone."""
+"""Baselines of benchmarks/pretrain.py: the plain algorithm in torch-geometric, and its matrix products alone."""
 
 import random
 from collections.abc import Callable, Iterator
@@ -16,7 +16,7 @@ MASK, SELF_LOOP = 118, 4
 
 
 class Views(Dataset):
-    """Two views of each of `graphs`, made as the official code makes them: a quarter of atoms masked, of bonds deleted."""
+    """Two views of each graph, made like those of the official code: a quarter of atoms masked, a quarter of bonds deleted."""
 
     def __init__(self, graphs: list[Data]) -> None:
         super().__init__()
@@ -27,7 +27,7 @@ class Views(Dataset):
         return len(self.graphs)
 
     def get(self, index: int) -> tuple[Data, Data]:
-        """Two random views of a molecule."""
+        """Make two random views of a molecule."""
         return self._view(self.graphs[index]), self._view(self.graphs[index])
 
     def _view(self, graph: Data) -> Data:
@@ -41,14 +41,14 @@ class Views(Dataset):
 
 
 def endless_loader(graphs: list[Data], batch_size: int) -> Iterator[tuple[Batch, Batch]]:
-    """Batches of two views, epoch after epoch."""
+    """Yield batches of two views without end, epoch after epoch."""
     loader = DataLoader(Views(graphs), batch_size, shuffle=True, drop_last=True)
     while True:
         yield from loader
 
 
 class GINConv(MessagePassing):
-    """The paper's eq. 2, a message an edge. (torch-geometric's GINEConv has a ReLU in the message that the paper has not.)"""
+    """The paper's eq. 2, with one message per edge. (GINEConv in torch-geometric has an additional ReLU in the message.)"""
 
     def __init__(self, width: int) -> None:
         super().__init__(aggr="add")
@@ -56,16 +56,16 @@ class GINConv(MessagePassing):
         self.mlp = nn.Sequential(nn.Linear(width, 2 * width), nn.ReLU(), nn.Linear(2 * width, width))
 
     def forward(self, h: Tensor, edge_index: Tensor, edge_attr: Tensor) -> Tensor:
-        """h: float (num_atoms, width); edges with the self-loops."""
+        """Update h, float (num_atoms, width). Edges include self-loops."""
         return self.mlp(self.propagate(edge_index, x=h, bond=_embed(self, edge_attr)))
 
     def message(self, x_j: Tensor, bond: Tensor) -> Tensor:
-        """Along each edge."""
+        """Compute the message of each edge."""
         return x_j + bond
 
 
 class GCNConv(MessagePassing):
-    """Kipf & Welling's convolution with a number for each bond."""
+    """The convolution of Kipf & Welling with a scalar bond embedding."""
 
     def __init__(self, width: int) -> None:
         super().__init__(aggr="add")
@@ -73,13 +73,13 @@ class GCNConv(MessagePassing):
         self.linear, self.bias = nn.Linear(width, width, bias=False), nn.Parameter(torch.zeros(width))
 
     def forward(self, h: Tensor, edge_index: Tensor, edge_attr: Tensor) -> Tensor:
-        """h: float (num_atoms, width); edges with the self-loops."""
+        """Update h, float (num_atoms, width). Edges include self-loops."""
         scale = degree(edge_index[1], len(h)).rsqrt()
         weight = scale[edge_index[0]] * scale[edge_index[1]]
         return self.propagate(edge_index, x=self.linear(h), bond=_embed(self, edge_attr), weight=weight) + self.bias
 
     def message(self, x_j: Tensor, bond: Tensor, weight: Tensor) -> Tensor:
-        """Along each edge."""
+        """Compute the message of each edge."""
         return weight.unsqueeze(1) * (x_j + bond)
 
 
@@ -102,7 +102,7 @@ class Model(nn.Module):
         )
 
     def forward(self, graphs: Batch) -> Tensor:
-        """The projection z of one view of a batch."""
+        """Compute the projection z of one view of a batch."""
         h = self.atom(graphs.x[:, 0]) + self.chirality(graphs.x[:, 1])
         edge_index, _ = add_self_loops(graphs.edge_index, num_nodes=len(h))
         loops = torch.tensor([[SELF_LOOP, 0]]).expand(len(h), 2)
@@ -114,10 +114,10 @@ class Model(nn.Module):
 
 
 def matrix_products(name: str, shape: EncoderShape, projection: int, atoms: int, molecules: int) -> Callable[[], None]:
-    """A function that does the dense products of one training step of the plain algorithm and nothing else.
+    """Return a function that computes only the dense products of one training step of the plain algorithm.
 
-    Both views: for each linear layer the output, the gradient of its weight and that of its input, but not the last for the
-    first one (the embeddings' gradients need it for each kind of atom only); and the three of NT-Xent.
+    For both views, these are the output, the gradient of the weight and the gradient of the input of each linear layer (the last
+    not for the first layer, where the gradients of the embeddings need it per kind of atom only), and three products of NT-Xent.
     """
     width, feature = shape.hidden_dim, shape.embedding_dim
     layer = [(atoms, width, 2 * width), (atoms, 2 * width, width)] if name == "gin" else [(atoms, width, width)]
@@ -136,6 +136,6 @@ def matrix_products(name: str, shape: EncoderShape, projection: int, atoms: int,
 
 
 def _of_layer(rows: int, inputs: int, outputs: int, input_gradient: bool) -> list[tuple[tuple[int, int], ...]]:
-    """Shapes of the factors of a linear layer's products: output, gradient of the weight, gradient of the input."""
+    """List the shapes of the factors in a linear layer: output, gradient of the weight, gradient of the input."""
     products = [((rows, inputs), (inputs, outputs)), ((outputs, rows), (rows, inputs))]
     return products + [((rows, outputs), (outputs, inputs))] * input_gradient

@@ -1,7 +1,7 @@
-"""How fast pre-training is beside a torch-geometric implementation and beside the matrix products of the plain algorithm.
+"""Speed of pre-training, compared with an implementation in torch-geometric and the matrix products of the plain algorithm.
 
-`python benchmarks/pretrain.py [GRAPHS]` prints it for both encoders at the paper's size; `--help` names the options. What is
-compared takes turns, so that whatever else the machine does meets all, and a figure is the median.
+`python benchmarks/pretrain.py [GRAPHS]` measures both encoders at the paper's size; `--help` lists the options. Measurements
+alternate, so that other work of the machine affects all alike, and the medians are printed.
 """
 
 import argparse
@@ -34,7 +34,7 @@ BATCH = SETTINGS.batch_size
 
 
 def main() -> None:
-    """Print a table for each encoder, then the data side by itself."""
+    """Print a table for each encoder, and one for augmentations."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("graphs", nargs="?", default="data/graphs/zinc-20000.safetensors", help="graph store")
     parser.add_argument(
@@ -60,7 +60,7 @@ def main() -> None:
 
 
 def print_encoder(name: EncoderName, store: GraphStore, rounds: int, without_torch_geometric: bool) -> None:
-    """Molecules a second of a training step, of what it is compared with, and of inference."""
+    """Print molecules per second of a training step, of the baselines, and of inference."""
     batches = random_batches(store)
     atoms = len(store.part(next(batches))["atoms"])
     work: dict[str, Callable[[], object]] = {
@@ -73,7 +73,7 @@ def print_encoder(name: EncoderName, store: GraphStore, rounds: int, without_tor
         work["a training step with torch-geometric"] = torch_geometric_step(name, store)
     seconds = timed(work, rounds)
     step, limit = seconds["a training step"], seconds["matrix products of the plain algorithm"]
-    print(f"\n| {name.upper()}, {atoms} atoms a batch | seconds a batch | molecules/s |\n|---|---:|---:|")
+    print(f"\n| {name.upper()}, {atoms} atoms per batch | seconds per batch | molecules/s |\n|---|---:|---:|")
     for label, second in seconds.items():
         print(f"| {label} | {second:.3f} | {BATCH / second:,.0f} |")
     print(
@@ -86,7 +86,7 @@ def print_encoder(name: EncoderName, store: GraphStore, rounds: int, without_tor
 
 
 def print_embedding(name: EncoderName, molecules: Path, graphs: Path, threads: int) -> None:
-    """Molecules a second of `molclr embed`: from a molecule table and its graph store to a table of representations."""
+    """Print molecules per second of `molclr embed`, from a molecule table and its graph store to a table of embeddings."""
     count, encoder = min(8 * BATCH, len(GraphStore(graphs))), make_encoder(name, SHAPE)
     with tempfile.TemporaryDirectory(prefix="molclr-") as folder:
         file = Path(folder, "encoder.safetensors")
@@ -97,7 +97,7 @@ def print_embedding(name: EncoderName, molecules: Path, graphs: Path, threads: i
 
 
 def print_data_side(store: GraphStore, rounds: int) -> None:
-    """Views a second on one thread, each augmentation by itself; drawing a batch from the store is not counted."""
+    """Print views per second of each augmentation on one thread, without making the batch."""
     rows = next(random_batches(store))
     batch, keys = store.batch(rows), view_keys(0, torch.from_numpy(rows))
     alone = {
@@ -114,7 +114,7 @@ def print_data_side(store: GraphStore, rounds: int) -> None:
 
 
 def timed(work: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """Median seconds of each, called in turn after one round to warm up."""
+    """Measure the median seconds of each function, in alternating calls after one round of warm-up."""
     seconds: dict[str, list[float]] = {label: [] for label in work}
     for _ in range(rounds + 1):
         for label, call in work.items():
@@ -125,7 +125,7 @@ def timed(work: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, fl
 
 
 def random_batches(store: GraphStore) -> Iterator[np.ndarray]:
-    """Positions of the molecules of batches, epoch after epoch, drawn as in pre-training."""
+    """Yield the positions of molecules in batches without end, drawn as in pre-training."""
     corpus = split_corpus(len(store), SETTINGS.validation_fraction, SETTINGS.seed)
     for epoch in itertools.count():
         order = np.random.default_rng(derive_seed(SETTINGS.seed, "order", epoch)).permutation(corpus.train)
@@ -134,14 +134,14 @@ def random_batches(store: GraphStore) -> Iterator[np.ndarray]:
 
 
 def two_views(store: GraphStore, molecules: np.ndarray, settings: Augmentation) -> None:
-    """The data side of a step."""
+    """Do the data processing of a step: a batch and its two views."""
     batch = store.batch(molecules)
     for view in range(2):
         augment(batch, settings, view_keys(view, torch.from_numpy(molecules)))
 
 
 def training_step(name: EncoderName, store: GraphStore, batches: Iterator[np.ndarray]) -> Callable[[], None]:
-    """A step as in molclr.training.pretrain."""
+    """Return a function that runs a step of molclr.training.pretrain."""
     model = ContrastiveModel(name, SHAPE, SETTINGS)
     optimizer = torch.optim.Adam(model.parameters(), weight_decay=SETTINGS.weight_decay, fused=True)
     contrast = PlainContrast(model, store, SETTINGS, CPU)
@@ -150,7 +150,7 @@ def training_step(name: EncoderName, store: GraphStore, batches: Iterator[np.nda
 
 
 def torch_geometric_step(name: EncoderName, store: GraphStore) -> Callable[[], None]:
-    """The same step as one would write it with torch-geometric."""
+    """Return a function that runs the same step in idiomatic torch-geometric."""
     graphs = to_pyg(store.batch(np.arange(min(8 * BATCH, len(store))))).to_data_list()
     model = plain.Model(name, SHAPE, SETTINGS.projection)
     optimizer = torch.optim.Adam(model.parameters(), weight_decay=SETTINGS.weight_decay)
@@ -167,7 +167,7 @@ def torch_geometric_step(name: EncoderName, store: GraphStore) -> Callable[[], N
 
 
 def inference(name: EncoderName, store: GraphStore, batches: Iterator[np.ndarray]) -> Callable[[], np.ndarray]:
-    """Embed a batch, from the store to an array."""
+    """Return a function that embeds a batch, from the store to an array."""
     encoder = make_encoder(name, SHAPE)
     return lambda: embed(store, encoder, next(batches), CPU)
 

@@ -1,7 +1,7 @@
-"""The configuration: one definition that validates the YAML, documents every key and feeds the code typed values.
+"""The configuration: models that validate the YAML, document all keys and give typed values to the code.
 
-A YAML file states only what differs from the defaults given here. A section, such as `pretrain`, reaches a subcommand as
-`--settings`, so that whatever decides a result stands in the parameters of the Snakemake rule that makes it.
+A YAML file contains only the keys that differ from the defaults here. Subcommands receive a section, such as `pretrain`, as
+`--settings`, so that all settings that affect a result are in the parameters of its Snakemake rule.
 """
 
 import re
@@ -28,7 +28,7 @@ Ratio = Annotated[float, Field(ge=0, lt=1)]
 
 
 def _no_other_number(value: Any) -> Any:
-    """Refuse true and 5.0, which Python would take for whole numbers; "5" is how the command line writes 5."""
+    """Reject true and 5.0, which pydantic accepts as integers. Accept "5", the form of the command line."""
     if isinstance(value, bool | float):
         raise ValueError("input should be a valid integer")
     return value
@@ -39,13 +39,13 @@ PositiveInt = Annotated[Whole, Field(ge=1)]
 Seed = Annotated[Whole, Field(ge=0)]
 PositiveFloat = Annotated[float, Field(gt=0)]
 SplitName = Annotated[str, Field(pattern=r"^[a-z_]+(-\d+)?$")]
-"""A scheme, and the seed where it has one."""
+"""A split scheme, followed by the seed if it has one."""
 
 
 def _without_repetition(values: list) -> list:
     repeated = {value for value in values if values.count(value) > 1}
     if repeated:
-        raise ValueError(f"{sorted(repeated)} stands twice")
+        raise ValueError(f"{sorted(repeated)} is repeated")
     return values
 
 
@@ -54,34 +54,34 @@ Distinct = Annotated[list[Item], Field(min_length=1), AfterValidator(_without_re
 
 ModelName = Literal["MolCLR_GIN", "MolCLR_GCN", "GIN", "GCN", "RF", "SVM"]
 EncoderName = str
-"""A key of the table in molclr/models/encoders.py, such as gin, or the path of the user's class, such as my_package.gat:GAT."""
+"""A key of ENCODERS in molclr/models/encoders.py, such as gin, or the path of a user's class, such as my_package.gat:GAT."""
 ReleasedName = Literal["official-gin", "official-gcn"]
 ShippedName = Literal["molclr-gin"]
 DEFAULT_ENCODER: ShippedName = "molclr-gin"
-"""The encoder of commands and of Python where none is named; the workflow pre-trains and names its own."""
+"""The default encoder of the command line and of Python. The workflow uses the encoders that it pre-trains."""
 
 
 PRETRAINED = "MolCLR_"
-"""Begins the name of a model that starts from a pre-trained encoder."""
+"""Prefix of the names of models that start from a pre-trained encoder."""
 
 
 def model_name(encoder: EncoderName, pretrained: bool) -> str:
-    """The name of a network in the tables: GIN for gin, GAT for my_package.gat:GAT; MolCLR_GIN and MolCLR_GAT if pre-trained."""
+    """Return the name of a model in tables: GIN for gin, GAT for my_package.gat:GAT; MolCLR_GIN and MolCLR_GAT if pre-trained."""
     network = encoder.rpartition(":")[2] if is_dotted_path(encoder) else encoder.upper()
     return f"{PRETRAINED}{network}" if pretrained else network
 
 
 class Section(BaseModel):
-    """A part of the configuration: frozen, and unknown keys are errors.
+    """A part of the configuration. It is immutable, and unknown keys are errors.
 
-    What `model_dump` gives of a section decides results, except of `Run`.
+    All values in `model_dump` affect results, except those of `Run`.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Labels(Section):
-    """What the labels of a benchmark mean, and how it is split and scored."""
+    """The labels of a benchmark, and how it is split and scored."""
 
     name: str = Field("", description="name in tables and figures")
     task: Literal["classification", "regression"] = Field(description="kind of the labels")
@@ -96,39 +96,39 @@ class Labels(Section):
     @classmethod
     def _unit_of_every_target(cls, unit: str | dict[str, str], info: ValidationInfo) -> str | dict[str, str]:
         if isinstance(unit, dict) and set(unit) != set(info.data.get("targets", unit)):
-            raise ValueError("'unit' has to name every target and nothing else")
+            raise ValueError("'unit' must name each target and nothing else")
         return unit
 
     @property
     def scheme(self) -> str:
-        """The scheme of `split`, without its seed."""
+        """The scheme of `split` without its seed."""
         return self.split.partition("-")[0]
 
     def unit_of(self, target: str) -> str:
-        """Return the unit of `target`, empty if it has none."""
+        """Return the unit of `target`; empty if it has none."""
         return self.unit if isinstance(self.unit, str) else self.unit[target]
 
 
 class OwnBenchmark(Labels):
-    """A benchmark of one's own: a table of molecules with labels."""
+    """A user-defined benchmark: a table of molecules with labels."""
 
     table: str = Field(description="path of the table: CSV, Excel, SDF, Parquet or .smi, compressed or not")
     smiles_column: str = Field("smiles", description="column with the SMILES")
     split_column: str = Field(
-        "subset", description="with `split: given` the column of the table that says train, valid or test of each row"
+        "subset", description="column that has train, valid or test in each row, for `split: given`"
     )
 
     @model_validator(mode="after")
     def _one_split(self) -> "OwnBenchmark":
         if self.split_column != "subset" and self.split != "given":
-            raise ValueError("'split_column' is read only with 'split: given'; set that, or take 'split_column' out")
+            raise ValueError("'split_column' is only used with 'split: given'; set that, or remove 'split_column'")
         return self
 
 
 class OwnBenchmarks(Section):
-    """Benchmarks that the catalogue does not have."""
+    """The user-defined benchmarks."""
 
-    own_benchmarks: dict[str, OwnBenchmark] = Field({}, description="benchmarks of one's own, by name")
+    own_benchmarks: dict[str, OwnBenchmark] = Field({}, description="user-defined benchmarks, by name")
 
     @field_validator("own_benchmarks")
     @classmethod
@@ -136,7 +136,7 @@ class OwnBenchmarks(Section):
         for name in benchmarks:
             if not re.fullmatch(r"[A-Za-z0-9_-]+(?<!-)", name) or re.search(r"-\d+$", name):
                 raise ValueError(
-                    f"'{name}' becomes the name of files; take letters, digits, - and _, and no number after the last -"
+                    f"'{name}' is used in file names; use only letters, digits, - and _, and no number after the last -"
                 )
         return {name: own.model_copy(update={"name": own.name or name}) for name, own in benchmarks.items()}
 
@@ -145,41 +145,41 @@ class Corpus(Section):
     """The unlabelled molecules of pre-training."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")] = Field(
-        "zinc", description="a corpus of the catalogue, zinc or pubchem; or with `table` the name of one's own"
+        "zinc", description="a corpus of the catalogue, zinc or pubchem; with `table` the name of your own corpus"
     )
     table: str | None = Field(
-        None, description="path of a corpus of one's own: CSV, .smi, SDF, Parquet or Excel, compressed or not"
+        None, description="path of your own corpus: CSV, .smi, SDF, Parquet or Excel, compressed or not"
     )
-    smiles_column: str = Field("smiles", description="column with the SMILES of that table")
-    molecules: PositiveInt | None = Field(None, description="how many rows to take, evenly spaced; null: all")
+    smiles_column: str = Field("smiles", description="column with the SMILES in that table")
+    molecules: PositiveInt | None = Field(None, description="number of rows to use, evenly spaced; null: all")
     exclude: Literal["molecules", "scaffolds"] | None = Field(
         None,
-        description="leave out the benchmarks' test molecules, or all molecules with the scaffold of one; null: nothing",
+        description="exclude the benchmarks' test molecules, or all molecules with the scaffold of one; null: nothing",
     )
 
 
 class EncoderShape(Section):
-    """Shape of the graph neural network (paper, Methods; official config.yaml)."""
+    """The shape of a graph neural network (paper, Methods; official config.yaml)."""
 
     layers: PositiveInt = Field(5, description="message-passing layers")
-    hidden_dim: PositiveInt = Field(300, description="channels of an atom's vector")
-    embedding_dim: PositiveInt = Field(512, description="channels of the representation h")
+    hidden_dim: PositiveInt = Field(300, description="dimension of atom vectors")
+    embedding_dim: PositiveInt = Field(512, description="dimension of the representation h")
     gcn_normalization: bool = Field(
-        True, description="GCN: edges weighted by the degrees of their atoms (Kipf & Welling, 2017); official: false"
+        True, description="GCN: normalize edges by the degrees of their atoms (Kipf & Welling, 2017); official: false"
     )
 
 
 class EncoderChoice(EncoderShape):
-    """A shape, or instead of it the name of an encoder that the authors released: its shape, and no pre-training."""
+    """The shape of the encoders, or instead the name of a released encoder, which replaces pre-training."""
 
     name: str | None = Field(
         None,
         exclude=True,
-        description="an encoder beside gin and gcn: the path of your own class, such as my_package.gat:GAT, whose models are "
-        "MolCLR_GAT and GAT",
+        description="an encoder in addition to gin and gcn: the path of your own class, such as my_package.gat:GAT, whose models "
+        "are called MolCLR_GAT and GAT",
     )
     released: ReleasedName | None = Field(
-        None, exclude=True, description="weights of the authors: the name alone says it"
+        None, exclude=True, description="weights released by the authors; set by `encoder: official-gcn`"
     )
 
     @model_validator(mode="before")
@@ -187,10 +187,10 @@ class EncoderChoice(EncoderShape):
     def _by_name(cls, value: Any) -> Any:
         if not isinstance(value, str):
             if isinstance(value, dict) and "released" in value:
-                raise ValueError("an encoder that was released is named in place of all keys: 'encoder: official-gcn'")
+                raise ValueError("a released encoder replaces all keys of this section: write 'encoder: official-gcn'")
             return value
         if value not in get_args(ReleasedName):
-            raise ValueError(f"input should be keys of a shape, or {' or '.join(get_args(ReleasedName))}")
+            raise ValueError(f"input should be the keys of a shape, or {' or '.join(get_args(ReleasedName))}")
         return {"released": value, "gcn_normalization": False}
 
     @field_validator("name")
@@ -202,15 +202,15 @@ class EncoderChoice(EncoderShape):
 
 
 def _is_a_composition(value: Any) -> Any:
-    """Reject what is neither the name of a preset nor a list of augmentations; whether each exists is known where they are."""
+    """Reject values other than a preset or a list of augmentations. `augmentation_steps` checks the names in the list."""
     steps = value if isinstance(value, list) and value else [value]
-    as_wanted = all(
+    is_list = all(
         isinstance(step, dict)
         and len(step) == 1
         and all(isinstance(ratio, int | float) and 0 <= ratio < 1 for ratio in step.values())
         for step in steps
     )
-    if not (value in ("node", "subgraph", "mix") or as_wanted):
+    if not (value in ("node", "subgraph", "mix") or is_list):
         raise ValueError(
             "input should be node, subgraph, mix or a list of augmentations with ratios from 0 to below 1, such as "
             "[{subgraph_removal: 0.1}, {atom_masking: 0.25}]"
@@ -219,28 +219,28 @@ def _is_a_composition(value: Any) -> Any:
 
 
 class Augmentation(Section):
-    """How a view of a molecule is made (paper, Methods, 'Molecule graph augmentation')."""
+    """The augmentations that make a view of a molecule (paper, Methods, 'Molecule graph augmentation')."""
 
     composition: Annotated[str | list[dict[str, float]], BeforeValidator(_is_a_composition)] = Field(
         "node",
         description="node: masking and deletion; subgraph: removal; mix: removal, then masking and deletion; or a list of "
-        "augmentations with ratios, in order, which leaves the keys below without effect",
+        "augmentations with ratios, in order, for which the keys below have no effect",
     )
-    atom_masking: Ratio = Field(0.25, description="fraction of a molecule's atoms that is masked")
-    bond_deletion: Ratio = Field(0.25, description="fraction of a molecule's bonds that is deleted")
+    atom_masking: Ratio = Field(0.25, description="fraction of masked atoms")
+    bond_deletion: Ratio = Field(0.25, description="fraction of deleted bonds")
     subgraph_removal: Ratio = Field(
-        0.25, description="fraction of atoms removed as one subgraph; in mix the largest fraction"
+        0.25, description="fraction of atoms that are removed as a subgraph; in mix the largest fraction"
     )
     subgraph_keeps_rings: bool = Field(
-        True, description="subgraph: bonds that close rings stay if both atoms do; official: false"
+        True, description="subgraph: keep ring-closing bonds whose atoms are both kept; official: false"
     )
 
 
 class Compute(Section):
-    """Where and how tensors are computed."""
+    """The device, threads and precision of a job."""
 
-    device: str = Field("auto", description="auto: a GPU if there is one; cpu; cuda; cuda:0")
-    threads: PositiveInt = Field(1, description="CPU threads of one job; sums of floats depend on it in the last digit")
+    device: str = Field("auto", description="auto (a GPU if there is one), cpu, cuda or cuda:0")
+    threads: PositiveInt = Field(1, description="CPU threads of a job, which affect the rounding of sums")
     precision: Literal["float32", "bfloat16"] = Field("float32", description="bfloat16: mixed precision")
 
     @field_validator("device")
@@ -256,58 +256,58 @@ class Pretrain(Compute):
 
     epochs: PositiveInt = Field(50, description="passes over the corpus")
     batch_size: Annotated[Whole, Field(ge=2)] = Field(
-        512, description="molecules in a step, on however many devices; negatives are 2 (B - 1)"
+        512, description="molecules per step, over all devices; there are 2 (B - 1) negatives"
     )
-    learning_rate: PositiveFloat = Field(5e-4, description="highest rate of Adam")
+    learning_rate: PositiveFloat = Field(5e-4, description="highest learning rate of Adam")
     weight_decay: float = Field(1e-5, ge=0, description="strength of the weight decay")
     decay: Literal["l2", "decoupled"] = Field(
         "decoupled",
-        description="decoupled: AdamW on the weight matrices; l2: a penalty in the gradient of all weights, the official one",
+        description="decoupled: AdamW on the weight matrices; l2: an L2 penalty on all weights; official: l2",
     )
-    warmup_epochs: Whole = Field(10, ge=0, description="epochs of warm-up before the cosine")
+    warmup_epochs: Whole = Field(10, ge=0, description="epochs of warm-up before the cosine decay")
     warmup: Literal["linear", "flat"] = Field(
-        "linear", description="linear: rising to the highest rate; flat: at that rate from the first, the official one"
+        "linear", description="linear: rise to the highest rate; flat: the highest rate from the start; official: flat"
     )
     loss: str = Field(
         "nt_xent",
-        description="a name in molclr/models/nt_xent.py, or the path of one's own, such as my_package.losses:cross_view",
+        description="a name in molclr/models/nt_xent.py, or the path of your own, such as my_package.losses:cross_view",
     )
     temperature: PositiveFloat = Field(0.1, description="temperature of the loss")
-    projection: PositiveInt = Field(256, description="channels of z, on which the loss acts")
+    projection: PositiveInt = Field(256, description="dimension of the projection z")
     dropout: Ratio = Field(0.0, description="dropout in the encoder")
     validation_fraction: Annotated[float, Field(gt=0, lt=1)] = Field(
-        0.05, description="fraction of the corpus held out"
+        0.05, description="fraction of the corpus that is held out"
     )
-    seed: Seed = Field(0, description="decides initial weights, batches and augmentations")
-    augmentation: Augmentation = Field(default_factory=Augmentation, description="how views are made")
+    seed: Seed = Field(0, description="seed of initial weights, batches and augmentations")
+    augmentation: Augmentation = Field(default_factory=Augmentation, description="augmentations of the views")
 
     def functions(self) -> list[str]:
-        """Names of the functions that decide what is learned; some may be paths of the user's own."""
+        """List the names of the loss and the augmentations; some may be paths of user functions."""
         composition = self.augmentation.composition
         steps = composition if isinstance(composition, list) else []
         return [self.loss, *(name for step in steps for name in step)]
 
 
 class Finetune(Compute):
-    """Supervised training on one benchmark, of a pre-trained encoder or from scratch."""
+    """Supervised training on one benchmark, from a pre-trained encoder or from scratch."""
 
     epochs: PositiveInt = Field(100, description="passes over the training molecules")
-    batch_size: Annotated[Whole, Field(ge=2)] = Field(32, description="molecules in a step")
-    encoder_learning_rate: PositiveFloat = Field(1e-4, description="rate of Adam for a pre-trained encoder")
-    head_learning_rate: PositiveFloat = Field(5e-4, description="rate of Adam for the head")
+    batch_size: Annotated[Whole, Field(ge=2)] = Field(32, description="molecules per step")
+    encoder_learning_rate: PositiveFloat = Field(1e-4, description="learning rate of a pre-trained encoder (Adam)")
+    head_learning_rate: PositiveFloat = Field(5e-4, description="learning rate of the head (Adam)")
     new_encoder_rate: Literal["head", "encoder"] = Field(
         "head",
-        description="whose rate an encoder from scratch learns at: the head's, or a pre-trained one's; official: encoder",
+        description="rate of an encoder from scratch: `head_learning_rate` or `encoder_learning_rate`; official: encoder",
     )
     weight_decay: float = Field(1e-6, ge=0, description="L2 penalty of Adam")
     dropout: Ratio = Field(0.3, description="dropout in the encoder")
-    head_layers: PositiveInt = Field(2, description="hidden layers of the head, of half as many channels as h")
+    head_layers: PositiveInt = Field(2, description="hidden layers of the head, with half the dimension of h")
     activation: Literal["softplus", "relu"] = Field("softplus", description="activation in the head")
     class_outputs: Annotated[Whole, Field(ge=1, le=2)] = Field(
-        1, description="outputs a classified target: 1, with a sigmoid; official: 2, with a softmax"
+        1, description="outputs per classification target: 1, with a sigmoid, or 2, with a softmax; official: 2"
     )
     standardize: Literal["all"] | list[str] = Field(
-        "all", description="regression benchmarks whose targets are standardised; official: [qm7, qm9]"
+        "all", description="regression benchmarks whose labels are standardised; official: [qm7, qm9]"
     )
 
 
@@ -315,74 +315,77 @@ class Baselines(Section):
     """Random forest and support vector machine on ECFP4 counts."""
 
     trees: PositiveInt = Field(500, description="trees of the random forest")
-    svm_training_limit: PositiveInt = Field(20000, description="training molecules beyond which the SVM takes a sample")
+    svm_training_limit: PositiveInt = Field(
+        20000, description="largest training set of the SVM; larger ones are sampled"
+    )
 
 
 class Figures(Section):
-    """What the figures show."""
+    """The content of the figures."""
 
-    molecules: PositiveInt = Field(2000, description="held-out corpus molecules that are embedded")
+    molecules: PositiveInt = Field(2000, description="number of held-out corpus molecules to embed")
     property: Literal["molecular_weight", "logp", "tpsa", "rings"] = Field("logp", description="colour of the t-SNE")
-    neighbours: PositiveInt = Field(8, description="neighbours in the retrieval panel")
+    neighbours: PositiveInt = Field(8, description="neighbours in the retrieval figure")
 
 
 class Run(Section):
-    """How jobs run. None of it changes a result, so neither parameters of a rule nor dvc.lock contain it."""
+    """How jobs run. These keys do not affect results, so they are not in the parameters of rules or in dvc.lock."""
 
-    pretrain_gpus: Whole = Field(0, ge=0, description="GPUs that pre-training asks for; above 1, a process for each")
-    finetune_gpus: Whole = Field(0, ge=0, le=1, description="GPUs that a fine-tuning asks for")
+    pretrain_gpus: Whole = Field(0, ge=0, description="GPUs of pre-training, with one process per GPU")
+    finetune_gpus: Whole = Field(0, ge=0, le=1, description="GPUs of a fine-tuning job")
     forest_threads: PositiveInt = Field(1, description="CPU threads of a random forest or support vector machine")
     checkpoint_seconds: float = Field(
         300.0, ge=0, description="time between checkpoints of pre-training; 0: after each step"
     )
     begin_anew: bool = Field(
-        False, description="keep an unfinished pre-training of something else in kept/, and begin; false: an error"
+        False,
+        description="move an unfinished pre-training with other settings to kept/ and start again; false: an error",
     )
 
 
 class Config(OwnBenchmarks):
-    """A whole run of the workflow."""
+    """The configuration of a run of the workflow."""
 
     results: str = Field(
         "results",
-        description="folder of everything that is computed from the data: results or a folder in it, but not published",
+        description="folder for results: results or a folder in it other than results/published",
     )
-    mirror: str | None = Field(None, description="folder with copies of data sets; MOLCLR_MIRROR goes before it")
-    corpus: Corpus = Field(default_factory=Corpus, description="molecules to pre-train on")
+    mirror: str | None = Field(None, description="folder with copies of data sets; MOLCLR_MIRROR has precedence")
+    corpus: Corpus = Field(default_factory=Corpus, description="molecules for pre-training")
     benchmarks: Distinct[str] = Field(description="benchmarks of the catalogue or of `own_benchmarks`")
-    benchmark_molecules: PositiveInt | None = Field(None, description="rows to take of each benchmark; null: all")
-    drop_first_row: bool = Field(False, description="leave out the first row of each benchmark; official: true")
+    benchmark_molecules: PositiveInt | None = Field(None, description="rows to use of each benchmark; null: all")
+    drop_first_row: bool = Field(False, description="drop the first row of each benchmark; official: true")
     single_task: bool = Field(
         False,
-        description="one model for each target, on the molecules with its label and their split; official: true",
+        description="one model per target, on the molecules with its label and their own split; official: true",
     )
-    explicit_hydrogens: bool = Field(False, description="hydrogens of benchmarks as atoms; official: true")
+    explicit_hydrogens: bool = Field(False, description="explicit hydrogen atoms in benchmarks; official: true")
     models: Distinct[str] = Field(
-        description="rows of the tables, as the paper calls them; MolCLR_GAT and GAT for an encoder.name that ends in GAT"
+        description="models by the paper's names; MolCLR_GAT and GAT for an encoder.name that ends in GAT"
     )
-    seeds: Distinct[Seed] = Field(default=[0, 1, 2], description="seeds of every model")
-    seeds_of: dict[str, Distinct[Seed]] = Field({}, description="seeds of a benchmark, where they are not `seeds`")
+    seeds: Distinct[Seed] = Field(default=[0, 1, 2], description="seeds of all models")
+    seeds_of: dict[str, Distinct[Seed]] = Field({}, description="benchmark -> seeds, if they differ from `seeds`")
     encoder: EncoderChoice = Field(
         default_factory=EncoderChoice, description="shape of GIN and GCN; or official-gin, official-gcn"
     )
     pretrain: Pretrain = Field(default_factory=Pretrain, description="pre-training")
     finetune: Finetune = Field(default_factory=Finetune, description="fine-tuning")
     search_trials: Annotated[Whole, Field(ge=1, le=192)] | None = Field(
-        None, description="settings that a random search tries for each benchmark and network; null: those of finetune"
+        None, description="trials of a random search for each benchmark and network; null: no search"
     )
     baselines: Baselines = Field(default_factory=Baselines, description="baselines")
     figures: Figures = Field(default_factory=Figures, description="figures")
-    run: Run = Field(default_factory=Run, description="how jobs run, which changes no result")
+    run: Run = Field(default_factory=Run, description="how jobs run, without effect on results")
 
     @field_validator("results")
     @classmethod
     def _is_a_folder_for_results(cls, folder: str) -> str:
         if not re.fullmatch(r"results(/[A-Za-z0-9_-]+)*", folder):
             raise ValueError(
-                "input should be results or a folder in it, such as results/mine, of letters, digits, - and _"
+                "input should be results or a folder in it, such as results/mine, with only letters, digits, - and _"
             )
         if folder.split("/")[1:2] == ["published"]:
-            raise ValueError("no run writes into results/published")
+            raise ValueError("runs cannot write to results/published; choose another folder")
         return folder
 
     @model_validator(mode="after")
@@ -392,12 +395,12 @@ class Config(OwnBenchmarks):
         for model in self.models:
             if model not in known:
                 raise ValueError(
-                    f"'models' has {model!r}, which is none of {', '.join(known)}; an encoder of your own needs encoder.name"
+                    f"'models' has {model!r}, which is not one of {', '.join(known)}; your own encoder needs encoder.name"
                 )
         return self
 
     def encoder_of(self, model: str) -> EncoderName:
-        """The encoder of a network: gin for MolCLR_GIN, GIN and gin; my_package.gat:GAT for MolCLR_GAT, GAT and gat."""
+        """Return the encoder of a model: gin for MolCLR_GIN, GIN and gin; my_package.gat:GAT for MolCLR_GAT, GAT and gat."""
         network, own = model.removeprefix(PRETRAINED).lower(), self.encoder.name
         return own if own and model_name(own, False).lower() == network else network
 
@@ -407,17 +410,20 @@ class Config(OwnBenchmarks):
         wanted = f"MolCLR_{released.removeprefix('official-').upper()}" if released else None
         for model in self.models:
             if wanted and model.startswith("MolCLR_") and model != wanted:
-                raise ValueError(f"the encoder {released} is that of {wanted}; take {model} out of 'models'")
+                raise ValueError(f"the encoder {released} belongs to {wanted}; remove {model} from 'models'")
         if released and self.corpus.exclude:
-            raise ValueError(f"{released} is trained already; take 'corpus.exclude' out, which cannot change it")
+            raise ValueError(f"{released} is already trained, so 'corpus.exclude' has no effect; remove it")
         return self
 
 
 AnySection = TypeVar("AnySection", bound=Section)
 
+SUFFIXES_OF_SECTIONS = (".yaml", ".yml")
+"""File suffixes by which the command line recognises the path of a section."""
+
 
 def parse_section(section: type[AnySection], values: Any, source: str) -> AnySection:
-    """Validate `values` as a `section`. A mistake raises MolclrError: one sentence that names `source` and the key."""
+    """Validate `values` as a `section`. Raises MolclrError, which names `source` and the key, for an invalid value."""
     try:
         return section.model_validate(values if values is not None else {})
     except ValidationError as error:
@@ -427,9 +433,9 @@ def parse_section(section: type[AnySection], values: Any, source: str) -> AnySec
             raise MolclrError(f"{source}: the key '{key}' is missing.") from None
         if first["type"] == "extra_forbidden":
             known = ", ".join(_fields_beside(section, first["loc"]))
-            raise MolclrError(f"{source}: unknown key '{key}'; known here are {known}.") from None
+            raise MolclrError(f"{source}: unknown key '{key}'; the keys here are {known}.") from None
         message = first["msg"].removeprefix("Value error, ")
-        if first["type"] == "value_error" and isinstance(first["input"], dict):  # What keys say of each other.
+        if first["type"] == "value_error" and isinstance(first["input"], dict):  # An error that concerns several keys.
             where = f"'{key}': " if key else ""
         else:
             given = first["input"] if not isinstance(first["input"], dict) else "{...}"
@@ -438,22 +444,24 @@ def parse_section(section: type[AnySection], values: Any, source: str) -> AnySec
 
 
 def parse_settings(section: type[AnySection], text: str, option: str = "--settings") -> AnySection:
-    """Validate an argument of `option`: inline YAML (or JSON), or the path of a YAML file.
+    """Validate the argument of `option`: inline YAML or JSON, or the path of a YAML file.
 
-    The file has the keys of this section, or is a configuration of the workflow that has this section.
+    The file has the keys of the section, or is a configuration of the workflow with this section.
     """
     source = option
-    if text.endswith((".yaml", ".yml")):
+    if text.endswith(SUFFIXES_OF_SECTIONS):
         path = Path(text)
         if not path.is_file():
-            raise MolclrError(f"{option}: there is no file '{text}'.")
+            raise MolclrError(f"{option}: the file '{text}' does not exist; correct the path.")
         source, text = text, path.read_text()
     try:
         values = yaml.safe_load(text)
     except yaml.YAMLError:
         values = text
     if not isinstance(values, dict | None):
-        raise MolclrError(f"{source}: this has no keys of YAML; write {{key: value}}, or name a YAML file.")
+        raise MolclrError(
+            f"{source}: the value is not a YAML mapping; write {{key: value}}, or the path of a YAML file."
+        )
     name = _name_in_configuration(section)
     if values and name in values and set(values) <= set(Config.model_fields):
         source, values = f"{source}, {name}", values[name]
@@ -461,16 +469,16 @@ def parse_settings(section: type[AnySection], text: str, option: str = "--settin
 
 
 def _name_in_configuration(section: type[Section]) -> str | None:
-    """Key of a configuration under which a section stands, if there is one and no other of its kind."""
+    """Return the key of a section in a configuration; None unless exactly one key has this type."""
     kinds = {name: field.annotation for name, field in Config.model_fields.items()}
     names = [name for name, kind in kinds.items() if isinstance(kind, type) and issubclass(kind, section)]
     return names[0] if len(names) == 1 else None
 
 
 def _fields_beside(section: type[Section], location: tuple[str | int, ...]) -> list[str]:
-    """Names of the fields that stand where the unknown key `location` does."""
+    """List the valid keys at the location of an unknown key."""
     for part in location[:-1]:
-        field = section.model_fields.get(str(part))  # None: the key of a dict, such as the name of a benchmark
+        field = section.model_fields.get(str(part))  # None for keys of a dict, such as names of benchmarks
         annotation = field.annotation if field else None
         if get_origin(annotation) is dict:
             annotation = get_args(annotation)[1]

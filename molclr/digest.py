@@ -55,12 +55,13 @@ def imported_modules(module: str) -> list[str]:
 
 
 def _closure(modules: Iterable[str]) -> dict[str, str]:
-    """Compute module -> digest for `modules` and all modules that they import from the same packages."""
+    """Compute module -> digest for `modules` and all modules that they import, except those in DECIDES_NOTHING."""
     found: dict[str, str] = {}
-    waiting = list(modules)
+    named = list(modules)
+    waiting = [*named]
     while waiting:
         module = waiting.pop()
-        if module not in found and module not in DECIDES_NOTHING:
+        if module not in found and (module in named or module not in DECIDES_NOTHING):
             found[module], imported = _read(module)
             waiting += imported
     return found

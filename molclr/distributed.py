@@ -71,15 +71,15 @@ def _all_values(value: int) -> list[int]:
     return sum_over_processes(values).tolist()
 
 
-def share(items: int) -> slice:
+def own_slice(items: int) -> slice:
     """Return this process's slice of `items` items. Slices are consecutive, and their lengths differ by at most one."""
     return slice(items * rank() // processes(), items * (rank() + 1) // processes())
 
 
 def gather_rows(part: Tensor, items: int) -> Tensor:
-    """The rows of all processes, float (items, channels), from this one's `part`, those of share(items).
+    """Collect the rows of all processes, float (items, channels); `part` has this process's rows, own_slice(items).
 
-    The gradient is that of this process's own rows, so every process has to compute the whole loss.
+    The gradient covers only the rows of this process, so each process must compute the loss of the whole batch.
     """
     return _Gather.apply(part, items) if joined() else part
 
@@ -87,7 +87,7 @@ def gather_rows(part: Tensor, items: int) -> Tensor:
 class _Gather(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, part: Tensor, items: int) -> Tensor:
-        ctx.own = share(items)
+        ctx.own = own_slice(items)
         whole = part.new_zeros(items, *part.shape[1:])
         whole[ctx.own] = part
         return sum_over_processes(whole)

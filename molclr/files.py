@@ -5,6 +5,7 @@ import fcntl
 import hashlib
 import os
 import secrets
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -42,6 +43,33 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+@contextmanager
+def new_folder(path: str | os.PathLike[str], mark: str, replace: bool = False) -> Iterator[Path]:
+    """Yield a temporary folder next to `path`; rename it to `path` on success, remove it on failure.
+
+    replace: whether a folder that contains the file `mark`, by which such folders are recognized, may be replaced. Raises
+    MolclrError, before anything is made, if `path` exists and is neither an empty folder nor one that may be replaced.
+    """
+    target = Path(path).resolve()
+    if target.exists() and not (target.is_dir() and not any(target.iterdir())):
+        if not (target / mark).is_file():
+            raise MolclrError(f"'{path}' exists and has no {mark}, so it is not replaced; choose another folder.")
+        if not replace:
+            raise MolclrError(f"'{path}' exists; choose another folder, or replace it with --force.")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary, old = (target.with_name(f".{target.name}.{secrets.token_hex(4)}") for _ in range(2))
+    try:
+        temporary.mkdir()
+        yield temporary
+        if target.exists():
+            os.replace(target, old)
+        os.replace(temporary, target)
+        _flush(target.parent)
+    finally:
+        for leftover in (temporary, old if target.exists() else temporary):
+            shutil.rmtree(leftover, ignore_errors=True)
+
+
 def _flush(path: Path) -> None:
     """Flush the content of a file, or the names in a folder, to the disk."""
     handle = os.open(path, os.O_RDONLY)
@@ -52,16 +80,16 @@ def _flush(path: Path) -> None:
 
 
 def sha256_of(path: str | os.PathLike[str]) -> str:
-    """SHA-256 of a file's bytes."""
+    """Compute the SHA-256 of a file."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextmanager
 def locked(folder: Path, before_waiting: Callable[[], None]) -> Iterator[None]:
-    """Hold the lock of a folder, which is made where it is missing; it is free again when this process ends, however it does.
+    """Lock a folder, which is created if missing; the operating system releases the lock when this process ends.
 
-    before_waiting: called if another process holds it.
+    before_waiting: called if another process holds the lock.
     """
     folder.mkdir(parents=True, exist_ok=True)
     handle = os.open(folder, os.O_RDONLY)

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from molclr.chem.seen import Seen, warn_of_unseen
-from molclr.chem.smiles import RefusedMolecule, canonicalize_all
+from molclr.chem.smiles import RejectedMolecule, canonicalize_all
 from molclr.config import DEFAULT_ENCODER, ReleasedName, ShippedName, model_name
 from molclr.data.featurize import featurize_part
 from molclr.data.fetch import fetch, mirror_folder
@@ -113,7 +113,7 @@ def _canonical(smiles: list[str]) -> list[str]:
             raise MolclrError(f"Molecule {place} of the list, {text!r}, is not a SMILES string.")
     canonical = list[str]()
     for place, verdict in enumerate(canonicalize_all(smiles)):
-        if isinstance(verdict, RefusedMolecule):
+        if isinstance(verdict, RejectedMolecule):
             raise MolclrError(f"Molecule {place} of the list, '{smiles[place]}', is rejected: {verdict.reason}.")
         canonical.append(verdict)
     return canonical

@@ -52,7 +52,7 @@ def meaning(code):
 
 
 @pytest.mark.parametrize("python", INTERPRETERS, ids=lambda path: path.parts[-3])
-def test_every_version_of_python_has_the_same_digests(python):
+def test_digests_are_the_same_in_all_versions_of_python(python):
     """Of every module, and of f-strings and characters that versions cut or print differently; without other packages."""
     program = (
         "import ast, json, sys; from molclr import digest; names, code = json.load(sys.stdin);"
@@ -64,7 +64,7 @@ def test_every_version_of_python_has_the_same_digests(python):
     assert json.loads(result.stdout) == [*map(code_digest, MODULES), meaning(CODE)]
 
 
-def test_it_needs_the_standard_library_alone():
+def test_digests_need_only_the_standard_library():
     command = [
         sys.executable,
         "-I",
@@ -89,7 +89,7 @@ def test_it_needs_the_standard_library_alone():
         ("radius**2", "(radius ** 2)"),
     ],
 )
-def test_layout_and_prose_do_not_count(before, after):
+def test_formatting_and_comments_do_not_change_the_digest(before, after):
     assert before in CODE
     assert meaning(CODE.replace(before, after)) == meaning(CODE)
 
@@ -111,12 +111,12 @@ def test_layout_and_prose_do_not_count(before, after):
         ("import math", "import cmath as math"),
     ],
 )
-def test_every_change_of_meaning_counts(before, after):
+def test_changes_of_meaning_change_the_digest(before, after):
     assert before in CODE
     assert meaning(CODE.replace(before, after)) != meaning(CODE)
 
 
-def test_a_module_of_ones_own_is_read_and_not_run(package):
+def test_a_user_module_is_read_but_not_run(package):
     package(gat="from .layers import attention\nimport json", layers="from mine import scale", scale="SCALE = 1")
     assert modules_behind("mine.gat") == ["mine", "mine.gat", "mine.layers", "mine.scale"]
     before = code_digest("molclr.training.pretrain", "mine.gat")
@@ -133,7 +133,7 @@ def test_an_encoder_is_named_by_the_path_of_its_class(package):
     assert [path.name for path in files_behind("mine.gat")] == ["__init__.py", "gat.py", "layers.py"]
 
 
-def test_what_is_not_there_is_named(package):
+def test_missing_modules_and_files_are_named(package):
     package(broken="def")
     with pytest.raises(MolclrError, match=r"no Python module 'mine\.magic'"):
         code_digest("mine.magic")
@@ -141,7 +141,7 @@ def test_what_is_not_there_is_named(package):
         code_digest("nobodys.magic")
     with pytest.raises(MolclrError, match=r"code of 'mine\.broken' is not Python \(.*, line 1\)"):
         code_digest("mine.broken")
-    with pytest.raises(MolclrError, match=r"no file '.*magic\.csv'"):
+    with pytest.raises(MolclrError, match=r"The file '.*magic\.csv' cannot be read"):
         code_digest("molclr/data/magic.csv")
 
 
@@ -151,12 +151,18 @@ def test_a_data_file_counts_with_its_bytes():
     assert bytes_digest(b"a") != bytes_digest(b"b")
 
 
-def test_what_decides_pre_training():
+def test_modules_that_affect_pretraining():
     modules = set(modules_behind("molclr.training.pretrain"))
     assert {"molclr.models.augment", "molclr.models.nt_xent", "molclr.data.store"} <= modules
     assert not {"molclr.config", "molclr.cli", "molclr.training.finetune"} & modules
     assert not [name for name in modules if "evaluation" in name]
 
 
-def test_what_decides_a_table_knows_no_training():
+def test_tables_do_not_depend_on_training():
     assert not [name for name in modules_behind("molclr.evaluation.tables") if "training" in name or "models" in name]
+
+
+def test_a_module_that_decides_nothing_counts_where_it_is_named():
+    """The configuration reaches rules as parameters, but its defaults only as code."""
+    assert code_digest("molclr.config") != code_digest()
+    assert "molclr.config" not in modules_behind("molclr.training.pretrain")

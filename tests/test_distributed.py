@@ -11,7 +11,7 @@ from paths import FIXTURES
 
 from molclr.data.canonicalize import canonicalize
 from molclr.data.featurize import featurize
-from molclr.distributed import gather_rows, process_group, processes, rank, share, sum_over_processes
+from molclr.distributed import gather_rows, own_slice, process_group, processes, rank, sum_over_processes
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def by_two(store, tmp_path_factory):
 
 def test_a_process_by_itself_has_all():
     with process_group(torch.device("cpu")):
-        assert (processes(), rank(), share(7)) == (1, 0, slice(0, 7))
+        assert (processes(), rank(), own_slice(7)) == (1, 0, slice(0, 7))
         z = torch.ones(7, 2)
         assert gather_rows(z, 7) is z and sum_over_processes(z) is z
 

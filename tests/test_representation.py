@@ -23,7 +23,7 @@ def path(tmp_path):
     return tmp_path / "encoder.safetensors"
 
 
-def test_molecules_keep_their_order_whatever_the_parts(path, smiles, monkeypatch):
+def test_molecules_keep_their_order_in_parts_of_any_size(path, smiles, monkeypatch):
     encoder = molclr.Encoder.load(path)
     together = encoder.embed(smiles)
     assert together.shape == (len(smiles), 6) and together.dtype == np.float32
@@ -36,7 +36,7 @@ def test_molecules_keep_their_order_whatever_the_parts(path, smiles, monkeypatch
 @pytest.mark.parametrize(
     ("table", "molecules"), [("b14_spellings", [0] * 5 + [1] * 5), ("b20_flipflop", [0, 0, 0]), ("lalanine", [0, 0, 1])]
 )
-def test_a_molecule_has_one_vector_whatever_its_spelling(path, table, molecules):
+def test_all_smiles_of_a_molecule_give_the_same_vector(path, table, molecules):
     spellings = ["C[C@H](N)C(=O)O", "N[C@@H](C)C(=O)O", "C[C@@H](N)C(=O)O"]
     if table != "lalanine":
         with (FIXTURES / "cases" / f"{table}.csv").open() as file:
@@ -46,13 +46,13 @@ def test_a_molecule_has_one_vector_whatever_its_spelling(path, table, molecules)
     assert equal == [[one == other for other in molecules] for one in molecules]
 
 
-def test_a_series_is_taken_in_its_order(path):
+def test_a_pandas_series_is_embedded_in_its_order(path):
     encoder = molclr.Encoder.load(path)
     series = pd.Series(["CCO", "C"], index=[7, 0])
     np.testing.assert_allclose(encoder.embed(series), encoder.embed(["CCO", "C"]))
 
 
-def test_the_shipped_encoder_is_the_default_and_knows_what_it_has_seen():
+def test_the_shipped_encoder_is_the_default_and_warns_of_unseen_features():
     encoder = molclr.Encoder.load()
     assert repr(encoder) == "<GIN of 5 x 300, h of 512 numbers>"
     assert encoder.seen == Seen(["Br", "C", "Cl", "F", "N", "O", "S"], False, False, False)
@@ -63,13 +63,13 @@ def test_the_shipped_encoder_is_the_default_and_knows_what_it_has_seen():
         encoder.embed(["CI", "CC(=O)[O-]", "C"])
 
 
-def test_hydrogens_make_a_difference(path):
+def test_explicit_hydrogens_change_the_vector(path):
     encoder = molclr.Encoder.load(path)
     implicit, explicit = (encoder.embed(["CCO"], explicit_hydrogens=explicit) for explicit in (False, True))
     assert np.abs(implicit - explicit).max() > 1e-3
 
 
-def test_a_molecule_that_is_rejected_is_named(path):
+def test_a_rejected_molecule_is_named(path):
     encoder = molclr.Encoder.load(path)
     with pytest.raises(
         MolclrError, match=r"Molecule 3 of the list, 'C\*', is rejected: it has an atom without an element"
@@ -77,7 +77,7 @@ def test_a_molecule_that_is_rejected_is_named(path):
         encoder.embed(["C", "CC", "CCO", "C*"])
 
 
-def test_what_is_no_list_of_smiles_is_refused(path):
+def test_input_other_than_a_list_of_smiles_is_rejected(path):
     encoder = molclr.Encoder.load(path)
     with pytest.raises(MolclrError, match=r"'CCO' is a single SMILES, not a list; give \['CCO'\]"):
         encoder.embed("CCO")
@@ -90,7 +90,7 @@ def test_a_device_that_is_not_there(path):
         molclr.Encoder.load(path, device="cuda:99")
 
 
-def test_what_is_not_there(tmp_path):
+def test_a_missing_encoder_is_an_error(tmp_path):
     with pytest.raises(MolclrError, match=r"The checkpoint .* does not exist"):
         molclr.Encoder.load(tmp_path / "none.safetensors")
     with pytest.raises(MolclrError, match=r"'.*' is a folder; name the checkpoint in it"):

@@ -1,9 +1,9 @@
-"""Writes workflow/code.yaml, digests of the code behind every rule, which DVC reads as parameters:
+"""Write workflow/code.yaml, the digests of the code of each rule, which DVC reads as parameters:
 
     python -m workflow.digests
 
-The Snakefile does this whenever it is read, and the stage `code` of dvc.yaml before all others. Code that only another
-configuration runs is in it too; it depends on params.yaml only in that this may name code of the user's own.
+The Snakefile does this each time it is read, and so does the first stage of dvc.yaml, `code`. The digests include code that the
+present configuration does not run. They depend on params.yaml only if it names user modules.
 """
 
 import re
@@ -22,16 +22,16 @@ from molclr.imports import modules_of
 REPOSITORY = Path(__file__).parent.parent
 CODE = REPOSITORY / "workflow/code.yaml"
 RULES_OF = {"data": "data", "pretrain": "pretrain", "finetune": "finetune", "results": "evaluate"}
-"""Stages of dvc.yaml, in order, and the file in workflow/rules with the rules of each."""
-ALSO_DECIDES = ("molclr.config", "molclr/data/catalogue.yaml")
-"""Defaults and descriptions of data sets: Snakemake sees them in parameters and commands, DVC does not."""
+"""Stage of dvc.yaml, in order -> file of its rules in workflow/rules."""
+SETTINGS_CODE = ("molclr.config", "molclr/data/catalogue.yaml")
+"""Defaults and descriptions of data sets, which Snakemake sees in parameters and commands, but DVC does not."""
 LAYOUT = {tokenize.COMMENT, tokenize.NL, tokenize.ENCODING, tokenize.ENDMARKER}
 DOCUMENTED = ("rule", "checkpoint", "use", "def", "class")
-"""Keywords of the lines below which a text in three quotation marks is a docstring."""
+"""Keywords of lines after which a triple-quoted string is a docstring."""
 
 
 def renew() -> None:
-    """Write workflow/code.yaml if it is not current."""
+    """Write workflow/code.yaml if it is out of date."""
     text = code_yaml()
     if not CODE.exists() or CODE.read_text() != text:
         with replacing(CODE) as temporary:
@@ -39,13 +39,13 @@ def renew() -> None:
 
 
 def code_yaml() -> str:
-    """The text of workflow/code.yaml: for each stage a digest for each rule, and one of the rules themselves."""
+    """Return the content of workflow/code.yaml: for each stage, a digest of each rule's code and one of the rules themselves."""
     stages: dict[str, dict[str, str]] = {}
     texts = [meaning_of_rules((REPOSITORY / "Snakefile").read_text())]
     for stage, name in RULES_OF.items():
         path = REPOSITORY / f"workflow/rules/{name}.smk"
         texts.append(meaning_of_rules(path.read_text()))  # Later files use names of earlier ones.
-        own = {"rules": bytes_digest("\n".join([*texts, code_digest(*ALSO_DECIDES)]).encode())}
+        own = {"rules": bytes_digest("\n".join([*texts, code_digest(*SETTINGS_CODE)]).encode())}
         stages[stage] = own | {rule: code_digest(*names) for rule, names in code_of_rules(path)}
     if modules := named_modules():
         stages["pretrain"]["own"] = stages["finetune"]["own"] = code_digest(*modules)
@@ -53,14 +53,14 @@ def code_yaml() -> str:
 
 
 def named_modules() -> list[str]:
-    """The user's own modules that params.yaml names: of an encoder, a loss or augmentations."""
+    """List the user modules that params.yaml names for an encoder, a loss or augmentations."""
     path = REPOSITORY / "params.yaml"
-    values = yaml.safe_load(path.read_text()) if path.exists() else {}  # A run may have another configuration only.
+    values = yaml.safe_load(path.read_text()) if path.exists() else {}  # A run may use only another configuration.
     return modules_of(_texts([values.get("encoder"), values.get("pretrain")]))
 
 
 def _texts(value: Any) -> Iterator[str]:
-    """Every text in a value of YAML, keys included."""
+    """Yield all strings in a YAML value, including keys."""
     if isinstance(value, dict):
         value = [*value, *value.values()]
     if isinstance(value, list):
@@ -71,7 +71,7 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 def code_of_rules(path: Path) -> Iterator[tuple[str, list[str]]]:
-    """Each rule of a file with the names in its parameter `code=code_digest(...)`."""
+    """Yield each rule of a file and the names in its parameter `code=code_digest(...)`."""
     rule = ""
     for line in path.read_text().splitlines():
         if header := re.match(r" *(?:rule|use rule \w+ as) (\w+)", line):
@@ -81,13 +81,13 @@ def code_of_rules(path: Path) -> Iterator[tuple[str, list[str]]]:
 
 
 def meaning_of_rules(text: str) -> str:
-    """The tokens of a Snakefile, one in a line, without comments, docstrings and blank lines.
+    """Return the tokens of a Snakefile, one per line, without comments, docstrings and blank lines.
 
-    F-strings are single tokens, as they were before Python 3.12.
+    F-strings are single tokens, as before Python 3.12.
     """
     found: list[str] = []
     line: list[str] = []
-    opening = ":"  # The first token of the last line that was not a docstring; a file may have one too.
+    opening = ":"  # The first token of the last line that was not a docstring; ":" allows a docstring of the file.
     for kind, token in _tokens(text):
         if kind not in LAYOUT:
             line.append(tokenize.tok_name[kind] if not token.strip() else token)
@@ -102,7 +102,7 @@ def meaning_of_rules(text: str) -> str:
 
 
 def _tokens(text: str) -> Iterator[tuple[int, str]]:
-    """Kind and text of every token; of an f-string, whatever is in it, as it stands in the source."""
+    """Yield the kind and text of each token; f-strings are yielded as a whole, as in the source."""
     lines = text.splitlines(keepends=True)
     start_kind, end_kind = getattr(tokenize, "FSTRING_START", None), getattr(tokenize, "FSTRING_END", None)
     depth, start = 0, (0, 0)
@@ -119,7 +119,7 @@ def _tokens(text: str) -> Iterator[tuple[int, str]]:
 
 
 def _between(lines: list[str], start: tuple[int, int], end: tuple[int, int]) -> str:
-    """The source between two positions, lines counted from 1."""
+    """Return the source between two positions, whose lines count from 1."""
     found = lines[start[0] - 1 : end[0]]
     found[-1] = found[-1][: end[1]]
     return "".join(found)[start[1] :]

@@ -1,12 +1,12 @@
-"""Snakemake and DVC agree on what the files in data/ and results/ were made with.
+"""Keep Snakemake and DVC consistent about the parameters and code with which the files in data/ and results/ were made.
 
-    python -m workflow.provenance snakemake TARGET     what a stage of dvc.yaml runs: Snakemake, after a look at the files
-    python -m workflow.provenance restore [NAME ...]   pull stages or files (all of them), verify them, tell Snakemake
-    python -m workflow.provenance check                whether dvc.lock is that of the present code and parameters
+    python -m workflow.provenance snakemake TARGET     check the files, then run Snakemake; the command of the stages in dvc.yaml
+    python -m workflow.provenance restore [NAME ...]   pull stages or files (default: all), verify them, register with Snakemake
+    python -m workflow.provenance check                check that dvc.lock belongs to the present code and parameters
 
-Snakemake knows how it made the files in this folder; DVC knows it, in dvc.lock, of the files that it brings here. The stages of
-dvc.yaml keep their files (`persist`), so a file whose origin neither knows must never pass for a new one. What is promised, and
-the tests that hold it: tests/workflow/README.md.
+Snakemake records how it made the files in this folder, and dvc.lock records it for the files that DVC pulls. The stages of
+dvc.yaml keep their outputs (`persist`), so a file without a known origin must not be mistaken for a new one. The guarantees and
+their tests are listed in tests/workflow/README.md.
 """
 
 import csv
@@ -30,22 +30,22 @@ from workflow.digests import named_modules, renew
 SNAKEMAKE = [sys.executable, "-m", "snakemake"]
 DVC = [sys.executable, "-m", "dvc"]
 CONFIG, ITS_LINK, LOCK = Path("params.yaml"), Path("config/config.yaml"), Path("dvc.lock")
-"""The configuration where DVC looks for it, and where Snakemake does; what DVC knows of files."""
+"""The configuration as DVC reads it, the link to it that Snakemake reads, and the lock file of DVC."""
 STAGES = {
     "data": ["data/raw", "data/molecules", "data/splits", "data/graphs"],
     "pretrain": ["results/pretrain", "results/embeddings"],
     "finetune": ["results/runs"],
     "results": ["results/tables", "results/figures"],
 }
-"""The stages of dvc.yaml that run Snakemake, in order, and their folders; each may read what those before it make."""
+"""Stages of dvc.yaml that run Snakemake, in order, and their output folders. A stage may read the outputs of earlier stages."""
 RERUN_TRIGGERS = ["--rerun-triggers", "code", "input", "mtime", "params", "software-env"]
-"""All of them, whatever a user's profile says."""
+"""All triggers, regardless of the user's profile."""
 RUNNING = Path(".snakemake/running-for-dvc")
-"""Locked while Snakemake runs for a stage; not empty without a lock when that Snakemake was killed."""
+"""Locked while Snakemake runs for a stage. If it is not empty and not locked, that Snakemake was killed."""
 
 
 def main() -> int:
-    """Run a subcommand; return the exit code."""
+    """Run a subcommand and return the exit code."""
     try:
         renew()
         match sys.argv[1:]:
@@ -64,78 +64,81 @@ def main() -> int:
 
 
 def snakemake(target: str) -> int:
-    """Run Snakemake on the target of a stage, when no file can be taken for what it is not; return its exit code."""
+    """Run Snakemake on the target of a stage after `guard` has checked the files; return its exit code."""
     RUNNING.parent.mkdir(exist_ok=True)
     with RUNNING.open("a") as running:
         try:
             fcntl.flock(running, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise MolclrError("Snakemake runs here for another `dvc repro`; wait for it to end.") from None
+            raise MolclrError("Snakemake is running here for another `dvc repro`; wait for it to end.") from None
         if RUNNING.stat().st_size:
             subprocess.run([*SNAKEMAKE, target, "--unlock", "--quiet"], check=True)
             running.truncate(0)
         guard(target)
         running.write(target)
         running.flush()
-        # Snakemake holds the lock as well: it may outlive this process.
+        # Snakemake inherits the lock, because it may outlive this process.
         process = subprocess.Popen([*SNAKEMAKE, target, *RERUN_TRIGGERS], pass_fds=[running.fileno()])
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches Snakemake too, which then ends in good order
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Snakemake receives Ctrl-C, too, and then shuts down
         signal.signal(signal.SIGTERM, lambda *_: process.terminate())
         code = process.wait()
-        if code >= 0:  # otherwise a signal has ended it
+        if code >= 0:  # negative: killed by a signal
             running.truncate(0)
     return code
 
 
 def guard(target: str) -> None:
-    """Make sure that Snakemake, run on `target`, can only keep files whose parameters and code it can compare.
+    """Make sure that Snakemake keeps only files whose parameters and code it can compare.
 
-    DVC has found the stage changed. Files of earlier stages that Snakemake did not make here are verified against dvc.lock, and
-    Snakemake is told. Such files of the stage itself, and files that this configuration does not make, are deleted if DVC can
-    bring them back. Raises MolclrError if it cannot, or if the verification fails.
+    DVC has found the stage of `target` changed. Files of earlier stages that Snakemake did not make here are verified against
+    dvc.lock and registered with Snakemake. Such files of the stage itself, and files that the configuration does not make, are
+    deleted if DVC can restore them. Raises MolclrError if it cannot, or if the verification fails.
     """
     require_one_configuration()
     require_own_files()
     stage, states = target.removeprefix("all_"), states_of_files()
     earlier = list(STAGES)[: list(STAGES).index(stage)]
     if not all(is_snakemakes(path) for name in earlier for path in present(name, states)):
-        tell_snakemake(earlier)
+        register_with_snakemake(earlier)
     made = outputs_of(target)
     unverified = [path for path in present(stage, states) if path not in made or not is_snakemakes(path)]
     verified = states_of_files(by_bytes=True) if unverified else {}
     if lost := [path for path in unverified if verified[path] != "unchanged"]:
         raise MolclrError(
-            f"stage '{stage}' has to run, but these files were made with another configuration, or not by Snakemake in this "
-            f"folder, or were changed since.{as_lines(lost)}\nMove them away or delete them, and run `dvc repro` again. (Are they"
-            " the files of dvc.lock, with its parameters and code? Then `make restore`. Copy a folder with its time stamps.)"
+            f"stage '{stage}' has to run, but these files were made with another configuration, were not made by Snakemake in "
+            f"this folder, or were changed since.{as_lines(lost)}\nMove or delete them, and run `dvc repro` again. If they are "
+            "the files of dvc.lock, with its parameters and code, run `make restore`. Copy a folder with its time stamps."
         )
     for path in unverified:
         Path(path).unlink()
     if unverified:
-        print(f"Made with something else, and kept by DVC, so deleted here:{as_lines(unverified)}", flush=True)
+        print(
+            f"Deleted, because they were made with other parameters or code (DVC keeps copies):{as_lines(unverified)}",
+            flush=True,
+        )
     for folder in STAGES[stage]:
         Path(folder).mkdir(parents=True, exist_ok=True)
 
 
 def restore(names: Iterable[str]) -> int:
-    """Bring the files of dvc.lock here and tell Snakemake that they are up to date, if every hash says so."""
+    """Pull the files of dvc.lock, verify their hashes, and register them with Snakemake as up to date; return 0."""
     require_one_configuration()
     require_nothing(differences(STAGES))  # before anything is pulled
     if subprocess.run([*DVC, "pull", *names]).returncode != 0:
         raise MolclrError(
-            "`dvc pull` did not bring the files, for the reason above; Snakemake was told nothing. `dvc remote list` shows "
-            "where it looks; where the files were made, `dvc push` puts them there."
+            "`dvc pull` failed for the reason above; nothing was registered with Snakemake. `dvc remote list` shows the remote; "
+            "run `dvc push` where the files were made."
         )
-    states = tell_snakemake(STAGES)
+    states = register_with_snakemake(STAGES)
     missing = [name for name in STAGES if any(states[path] == "deleted" for path in paths_of(name, states))]
-    print("Restored; Snakemake knows." + (f" Not all is here of: {', '.join(missing)}." if missing else ""))
+    print("Restored and registered." + (f" Some files are missing of: {', '.join(missing)}." if missing else ""))
     return 0
 
 
-def tell_snakemake(names: Iterable[str]) -> dict[str, str]:
-    """Have Snakemake record the files of stages as made with the present parameters and code; return the states of all files.
+def register_with_snakemake(names: Iterable[str]) -> dict[str, str]:
+    """Make Snakemake record the files of stages as made with the present parameters and code; return the states of all files.
 
-    Raises MolclrError if they were not, or if a file is not, byte for byte, the one in dvc.lock.
+    Raises MolclrError if they were made with others, or if a file differs from the one in dvc.lock.
     """
     require_nothing(differences(names))
     states = states_of_files(by_bytes=True)
@@ -143,44 +146,44 @@ def tell_snakemake(names: Iterable[str]) -> dict[str, str]:
     if wrong:
         cache = output_of([*DVC, "cache", "dir"]).strip()
         raise MolclrError(
-            f"these files are not those of dvc.lock.{as_lines(wrong)}\nDelete them and restore. If they come back like this, "
-            f"the copies that DVC takes are damaged: delete its cache ({cache}) too, or mend the remote."
+            f"these files differ from those of dvc.lock.{as_lines(wrong)}\nDelete them and restore. If they still differ, the "
+            f"copies of DVC are damaged: delete its cache ({cache}), too, or repair the remote."
         )
     output_of([*SNAKEMAKE, *(f"all_{name}" for name in names), "--touch", "--forceall", "--quiet"])
     return states
 
 
 def differences(names: Iterable[str]) -> Iterator[str]:
-    """How command, parameters and code of stages differ from dvc.lock, a sentence each; files are another matter."""
+    """Yield a sentence for each difference of command, parameters and code of stages from dvc.lock. Files are not compared."""
     lock = yaml.safe_load(LOCK.read_text())["stages"] if LOCK.exists() else {}
     made = {out["path"]: out["md5"] for name in STAGES for out in lock.get(name, {}).get("outs", [])}
     status = json.loads(output_of([*DVC, "status", "--json", *names]))
     for name in names:
         if name not in lock:
-            yield f"{name}: dvc.lock does not have it"
+            yield f"{name}: not in dvc.lock"
         for dependency in lock.get(name, {}).get("deps", []):
             if made.get(dependency["path"], dependency["md5"]) != dependency["md5"]:
-                yield f"{name}: it was made with another {dependency['path']}"
+                yield f"{name}: was made with another {dependency['path']}"
         for change in status.get(name, []):
             if isinstance(change, str):
                 yield f"{name}: {change}"
             else:
                 for path, what in change.get("changed deps", {}).items():
                     if path not in made:
-                        yield f"{name}: {', '.join(what) if isinstance(what, dict) else 'it'} in {path} is another"
+                        yield f"{name}: {', '.join(what) + ' in ' if isinstance(what, dict) else ''}{path} has changed"
 
 
 def require_nothing(differing: Iterable[str]) -> None:
     """Raise MolclrError if anything differs."""
     if lines := as_lines(differing):
         raise MolclrError(
-            f"the files of dvc.lock were made with something else than what is here:{lines}"
-            "\nUndo these changes (`git diff`, `git checkout`) and restore; or `dvc repro` makes what they change."
+            f"the files of dvc.lock were made with other parameters or code than those here:{lines}"
+            "\nUndo these changes (`git diff`, `git checkout`) and restore, or make the files again with `dvc repro`."
         )
 
 
 def require_own_files() -> None:
-    """Raise MolclrError if the configuration names tables or code of one's own whose changes DVC would not see."""
+    """Raise MolclrError if the configuration names user tables or code that are not dependencies of a DVC stage."""
     values = yaml.safe_load(CONFIG.read_text())
     named = [*(values.get("own_benchmarks") or {}).values(), values.get("corpus") or {}]
     files = {"data": {own["table"] for own in named if own.get("table")}}
@@ -190,28 +193,30 @@ def require_own_files() -> None:
         known = stages.get(stage, {}).get("deps", [])
         if unseen := sorted(path for path in paths if not any(Path(path).is_relative_to(folder) for folder in known)):
             raise MolclrError(
-                f"DVC would not see a change of these files, which {CONFIG} names:{as_lines(unseen)}\nAdd them to 'deps' of the "
-                f"stage '{stage}' in dvc.yaml."
+                f"DVC would not notice changes of these files, which {CONFIG} names:{as_lines(unseen)}\nAdd them to 'deps' of "
+                f"the stage '{stage}' in dvc.yaml."
             )
 
 
 def require_one_configuration() -> None:
-    """Raise MolclrError if Snakemake has another configuration, or another folder of results, than DVC."""
+    """Raise MolclrError if Snakemake has another configuration or another folder of results than DVC."""
     if not (ITS_LINK.exists() and CONFIG.exists() and ITS_LINK.samefile(CONFIG)):
         raise MolclrError(
             f"{ITS_LINK}, which Snakemake reads, is not a link to {CONFIG}, which DVC reads (an editor may have replaced it): "
-            f"put what should count into {CONFIG}, then `ln -sf ../{CONFIG} {ITS_LINK}`."
+            f"put the intended configuration into {CONFIG}, then run `ln -sf ../{CONFIG} {ITS_LINK}`."
         )
     folder = yaml.safe_load(CONFIG.read_text()).get("results", "results")
     if folder != "results":
-        raise MolclrError(f"{CONFIG} has 'results: {folder}', but dvc.yaml keeps `results/`: remove that key.")
+        raise MolclrError(
+            f"{CONFIG} has 'results: {folder}', but the outputs in dvc.yaml are in `results/`: remove that key."
+        )
 
 
 def states_of_files(by_bytes: bool = False) -> dict[str, str]:
-    """Every file below the folders of the stages, here or in dvc.lock: unchanged, added, modified, deleted or unknown.
+    """Return the state of all files in the folders of the stages: unchanged, added, modified, deleted or unknown.
 
-    by_bytes: whatever DVC remembers of time stamps, which it then looks for in an empty folder. A file is only called unchanged
-    if cache or remote have the list of its folder.
+    by_bytes: hash all files, without DVC's record of time stamps (which DVC then looks for in an empty folder). A file is only
+    unchanged if the cache or the remote has the list of its folder.
     """
     command = [*DVC, "data", "status", "--granular", "--unchanged", "--json"]
     with tempfile.TemporaryDirectory() as folder:
@@ -221,9 +226,10 @@ def states_of_files(by_bytes: bool = False) -> dict[str, str]:
 
 
 def is_snakemakes(path: str) -> bool:
-    """Whether Snakemake has recorded of this very file how it made it, or knows that it is incomplete and makes it again.
+    """Return whether Snakemake has a record of how it made this file, or marks it as incomplete and makes it again.
 
-    No command tells this, so its record is read: the end of a job is the time stamp of its files until somebody writes them.
+    No command shows this, so the records are read. The end time of a job equals the modification time of its files until they
+    are written again.
     """
     key = urlsafe_b64encode(path.encode()).decode()
     if Path(".snakemake/incomplete", key).exists():
@@ -233,13 +239,13 @@ def is_snakemakes(path: str) -> bool:
 
 
 def outputs_of(target: str) -> set[str]:
-    """Every file that the jobs for a target make, according to Snakemake."""
+    """List all files that the jobs for a target make, according to Snakemake."""
     summary = output_of([*SNAKEMAKE, target, "--summary"])
     return {row["output_file"] for row in csv.DictReader(summary.splitlines(), delimiter="\t")}
 
 
 def output_of(command: list[str], **environment: str) -> str:
-    """What a command prints. Raises MolclrError with all of it if the command fails."""
+    """Return the output of a command. Raises MolclrError with the output if the command fails."""
     result = subprocess.run(command, capture_output=True, text=True, env=os.environ | environment)
     if result.returncode != 0:
         raise MolclrError(f"`{' '.join(command[2:])}` failed:\n{result.stdout}{result.stderr}")
@@ -247,17 +253,17 @@ def output_of(command: list[str], **environment: str) -> str:
 
 
 def paths_of(stage: str, states: Iterable[str]) -> list[str]:
-    """The files of the output folders of a stage."""
+    """List the files in the output folders of a stage."""
     return sorted(path for path in states if any(Path(path).is_relative_to(folder) for folder in STAGES[stage]))
 
 
 def present(stage: str, states: dict[str, str]) -> list[str]:
-    """Those of them that are here."""
+    """List the files in the output folders of a stage that exist."""
     return [path for path in paths_of(stage, states) if states[path] != "deleted"]
 
 
 def as_lines(items: Iterable[object], most: int = 10) -> str:
-    """Items, a line each, not too many."""
+    """Format items, one per line, with at most `most` lines."""
     lines = [f"\n  {item}" for item in items]
     return "".join(lines[:most]) + (f"\n  and {len(lines) - most} more" if len(lines) > most else "")
 

@@ -31,7 +31,7 @@ def tanimoto(first: ExplicitBitVect, second: ExplicitBitVect) -> float:
 
 
 def ecfp4_counts(smiles: Sequence[str]) -> np.ndarray:
-    """Count the substructures of ECFP4: float32 (len(smiles), BITS). Raises RefusedMolecule like `read_molecule`."""
+    """Count the substructures of ECFP4: float32 (len(smiles), BITS). Raises RejectedMolecule like `read_molecule`."""
     counts = np.zeros((len(smiles), BITS), np.float32)
     for row, text in zip(counts, smiles, strict=True):
         row[:] = _ECFP4.GetCountFingerprintAsNumPy(read_molecule(text))

@@ -51,12 +51,12 @@ class MolecularGraphs(NamedTuple):
 
 
 def molecular_graph(smiles: str, explicit_hydrogens: bool = False) -> MolecularGraph:
-    """Make the graph of a SMILES string, optionally with explicit hydrogens. Raises RefusedMolecule like `read_molecule`."""
+    """Make the graph of a SMILES string, optionally with explicit hydrogens. Raises RejectedMolecule like `read_molecule`."""
     return MolecularGraph(*molecular_graphs([smiles], explicit_hydrogens)[:3])
 
 
 def molecular_graphs(smiles: Sequence[str], explicit_hydrogens: bool = False) -> MolecularGraphs:
-    """Make the graphs of one or more SMILES strings, in order. Raises RefusedMolecule like `read_molecule`.
+    """Make the graphs of one or more SMILES strings, in order. Raises RejectedMolecule like `read_molecule`.
 
     All bonds of a molecule come from one call of RDKit, because its Python objects for atoms and bonds take as long as parsing;
     for the same reason numpy processes all molecules at once.

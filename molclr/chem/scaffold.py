@@ -18,7 +18,7 @@ def scaffold_smiles(molecule: Chem.Mol) -> str:
 def scaffold_split(
     smiles: Sequence[str], train: float = 0.8, valid: float = 0.1
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Split molecules by scaffold; see `split_groups`. Raises RefusedMolecule like `read_molecule`.
+    """Split molecules by scaffold; see `split_groups`. Raises RejectedMolecule like `read_molecule`.
 
     Returns the ascending indices of the training, validation and test molecules: int64 arrays that partition all molecules.
     """

@@ -1,4 +1,4 @@
-"""SMILES and molecules: what is read, what is refused, and the one canonical spelling."""
+"""SMILES and molecules: what is read, what is rejected, and the one canonical spelling."""
 
 import re
 from collections.abc import Iterable
@@ -36,7 +36,7 @@ _CONSTITUTION = (
     | Chem.SANITIZE_FINDRADICALS
     | Chem.SANITIZE_SETAROMATICITY
 )
-"""The steps of sanitization that decide which bonds there are, or refuse. The others (hybridization, conjugation, ...) do not."""
+"""The steps of sanitization that decide which bonds there are, or reject. The others (hybridization, conjugation, ...) do not."""
 
 _NUMBERS = {"B": 5, "C": 6, "N": 7, "O": 8, "F": 9, "P": 15, "S": 16, "Cl": 17, "Br": 35, "I": 53}
 _NUMBERS |= {symbol.lower(): number for symbol, number in _NUMBERS.items() if symbol in "BCNOPS"}
@@ -55,19 +55,19 @@ _NO_ELEMENT = Chem.MolFromSmarts("[#0]")
 _OTHER_BOND = Chem.MolFromSmarts("[*]~;!-;!=;!#;!:[*]")
 
 
-class RefusedMolecule(MolclrError):
+class RejectedMolecule(MolclrError):
     """A molecule that the models cannot represent. The message is the reason, in a few words."""
 
     @property
     def reason(self) -> str:
-        """Why the molecule is refused."""
+        """Why the molecule is rejected."""
         return str(self)
 
 
 def read_molecule(smiles: str) -> Chem.Mol:
     """The sanitized molecule of a SMILES string; isotopes, charges, salts and single atoms are welcome.
 
-    Atom maps are removed. Raises RefusedMolecule if RDKit cannot parse it, if it has no atom or more than MAX_ATOMS, an atom
+    Atom maps are removed. Raises RejectedMolecule if RDKit cannot parse it, if it has no atom or more than MAX_ATOMS, an atom
     without an element (`*`), or a bond that is neither single, double, triple nor aromatic (dative, quadruple, ...): the paper's
     atom and bond features have no place for these.
     """
@@ -79,18 +79,18 @@ def _read(smiles: str) -> Chem.Mol:
     """`read_molecule` without silence: to switch RDKit's log off and on takes a tenth of the time of parsing."""
     molecule = _parsed(smiles)
     if molecule.GetNumAtoms() == 0:
-        raise RefusedMolecule("it has no atoms")
+        raise RejectedMolecule("it has no atoms")
     if molecule.GetNumAtoms() > MAX_ATOMS:
-        raise RefusedMolecule(f"it has {molecule.GetNumAtoms()} atoms, more than {MAX_ATOMS}")
+        raise RejectedMolecule(f"it has {molecule.GetNumAtoms()} atoms, more than {MAX_ATOMS}")
     if _is_ordinary(smiles):
         return molecule
     # Substructure queries, because loops over atoms and bonds in Python would cost as much as parsing.
     if molecule.HasSubstructMatch(_NO_ELEMENT):
-        raise RefusedMolecule("it has an atom without an element (*)")
+        raise RejectedMolecule("it has an atom without an element (*)")
     if molecule.HasSubstructMatch(_OTHER_BOND):
         first, second = molecule.GetSubstructMatch(_OTHER_BOND)
         kind = molecule.GetBondBetweenAtoms(first, second).GetBondType().name.lower()
-        raise RefusedMolecule(f"it has a bond of type {kind} between atoms {first} and {second}")
+        raise RejectedMolecule(f"it has a bond of type {kind} between atoms {first} and {second}")
     if _has_atom_map(smiles):
         for atom in molecule.GetAtoms():
             atom.SetAtomMapNum(0)
@@ -98,15 +98,15 @@ def _read(smiles: str) -> Chem.Mol:
 
 
 def _parsed(smiles: str) -> Chem.Mol:
-    """RDKit's molecule. Raises RefusedMolecule whatever RDKit does: one string must not end the work on all others."""
+    """RDKit's molecule. Raises RejectedMolecule whatever RDKit does: one string must not end the work on all others."""
     if len(smiles) > MAX_CHARACTERS:
-        raise RefusedMolecule(f"it has {len(smiles)} characters, more than {MAX_CHARACTERS}")
+        raise RejectedMolecule(f"it has {len(smiles)} characters, more than {MAX_CHARACTERS}")
     try:
         molecule = Chem.MolFromSmiles(smiles, _PLAIN)
     except Exception as error:  # Boost and RDKit throw errors of many types.
-        raise RefusedMolecule(_failure(error)) from None
+        raise RejectedMolecule(_failure(error)) from None
     if molecule is None:
-        raise RefusedMolecule(_parser_complaint(smiles))
+        raise RejectedMolecule(_parser_complaint(smiles))
     return molecule
 
 
@@ -155,30 +155,30 @@ def atomic_numbers(smiles: str, molecule: Chem.Mol) -> list[int]:
 def canonical_smiles(molecule: Chem.Mol) -> str:
     """RDKit's canonical SMILES, with stereochemistry and isotopes.
 
-    Raises RefusedMolecule where SMILES cannot write it: a chain of a thousand rings may need too many ring closures.
+    Raises RejectedMolecule where SMILES cannot write it: a chain of a thousand rings may need too many ring closures.
     """
     try:
         return Chem.MolToSmiles(molecule)
     except Exception as error:  # Boost and RDKit throw errors of many types.
-        raise RefusedMolecule(_failure(error)) from None
+        raise RejectedMolecule(_failure(error)) from None
 
 
-def canonicalize_all(smiles: Iterable[str]) -> list[str | RefusedMolecule]:
+def canonicalize_all(smiles: Iterable[str]) -> list[str | RejectedMolecule]:
     """For each string its canonical SMILES, or why it is rejected. A canonical SMILES that is read again gives itself."""
-    verdicts: list[str | RefusedMolecule] = []
+    verdicts: list[str | RejectedMolecule] = []
     with rdBase.BlockLogs():
         for text in smiles:
             try:
                 verdicts.append(_stable_smiles(text))
-            except RefusedMolecule as refusal:
-                verdicts.append(refusal)
+            except RejectedMolecule as rejection:
+                verdicts.append(rejection)
     return verdicts
 
 
 def _stable_smiles(smiles: str) -> str:
     """The canonical SMILES, read and written until it no longer changes: RDKit's first one is not always its own.
 
-    Raises RefusedMolecule as `read_molecule` and `canonical_smiles` do, and if the canonical SMILES is rejected or never settles.
+    Raises RejectedMolecule like `read_molecule` and `canonical_smiles`, and if the canonical SMILES is rejected or never settles.
     """
     canonical = canonical_smiles(_read(smiles))
     for _ in range(MAX_READINGS):
@@ -187,9 +187,9 @@ def _stable_smiles(smiles: str) -> str:
         smiles = canonical
         try:
             canonical = canonical_smiles(_read(smiles))
-        except RefusedMolecule as refusal:
-            raise RefusedMolecule(f"its canonical SMILES '{smiles}' is rejected ({refusal.reason})") from None
-    raise RefusedMolecule(f"its canonical SMILES changes each time it is read, from '{smiles}' to '{canonical}'")
+        except RejectedMolecule as rejection:
+            raise RejectedMolecule(f"its canonical SMILES '{smiles}' is rejected ({rejection.reason})") from None
+    raise RejectedMolecule(f"its canonical SMILES changes each time it is read, from '{smiles}' to '{canonical}'")
 
 
 def _parser_complaint(smiles: str) -> str:

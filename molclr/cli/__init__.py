@@ -9,19 +9,13 @@ from itertools import chain
 from typing import NoReturn
 
 from molclr import __version__
-from molclr.cli import data, encoders, models, results
+from molclr.cli import chemist, data, encoders, models, results
 from molclr.cli.command import Command
 from molclr.errors import MolclrError
 
 GROUPS: dict[str, tuple[Command, ...]] = {
-    "train encoders and models, and use them": (
-        encoders.PRETRAIN,
-        models.FINETUNE,
-        models.PREDICT,
-        encoders.EMBED,
-        encoders.NEIGHBOURS,
-        results.SHOW,
-    ),
+    "your own molecules": (chemist.TRAIN, chemist.PREDICT, encoders.EMBED, encoders.NEIGHBOURS),
+    "encoders and the workflow": (encoders.PRETRAIN, models.FINETUNE, results.SHOW),
     "steps of the workflow, data": (
         data.FETCH,
         data.CANONICALIZE,

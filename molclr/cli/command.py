@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from molclr.config import Section, parse_settings
+from molclr.config import SUFFIXES_OF_SECTIONS, Section, parse_settings
 from molclr.errors import MolclrError
 
 
@@ -42,7 +42,8 @@ class PathArgument(NamedTuple):
     dest: str
     label: str
     is_written: bool
-    is_folder: bool
+    is_folder: bool | None
+    """None for a file or a folder."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -56,8 +57,8 @@ class Parser(argparse.ArgumentParser):
         self.path_arguments: list[PathArgument] = []
         self.sections: dict[str, tuple[str, type[Section]]] = {}
 
-    def reads(self, *flags: str, folder: bool = False, to: Any = None, **details: Any) -> None:
-        """Add an argument that names files, or folders, to read."""
+    def reads(self, *flags: str, folder: bool | None = False, to: Any = None, **details: Any) -> None:
+        """Add an argument that names files, folders, or either (None), to read."""
         self._add_path(flags, False, folder, to or self, details)
 
     def writes(self, *flags: str, folder: bool = False, to: Any = None, **details: Any) -> None:
@@ -73,9 +74,10 @@ class Parser(argparse.ArgumentParser):
             help=f"keys of '{section.__name__}' in molclr/config.py, inline or the path of a YAML file (default: its defaults)",
         )
         self.sections[action.dest] = (option, section)
+        self.path_arguments.append(PathArgument(action.dest, option, is_written=False, is_folder=False))
 
     def _add_path(
-        self, flags: tuple[str, ...], is_written: bool, is_folder: bool, to: Any, details: dict[str, Any]
+        self, flags: tuple[str, ...], is_written: bool, is_folder: bool | None, to: Any, details: dict[str, Any]
     ) -> None:
         action = to.add_argument(*flags, **({} if "action" in details else {"type": Path}) | details)
         self.path_arguments.append(PathArgument(action.dest, flags[0], is_written, is_folder))
@@ -107,7 +109,7 @@ def check_paths(options: argparse.Namespace, arguments: list[PathArgument]) -> N
 
 
 def _check_kind(path: Path, argument: PathArgument) -> None:
-    if path.exists() and path.is_dir() != argument.is_folder:
+    if path.exists() and argument.is_folder is not None and path.is_dir() != argument.is_folder:
         kind, wanted = ("folder", "file") if path.is_dir() else ("file", "folder")
         raise MolclrError(f"{argument.label}: '{path}' is a {kind}; name a {wanted}.")
     if argument.is_written:
@@ -120,9 +122,9 @@ def _check_kind(path: Path, argument: PathArgument) -> None:
 
 
 def _paths_in(value: Any) -> Iterator[Path]:
-    """The paths in the value of an argument, which may be a list."""
-    if isinstance(value, Path):
-        yield value
+    """The paths in the value of an argument, which may be a list, or text that names a YAML file in place of a section."""
+    if isinstance(value, Path) or (isinstance(value, str) and value.endswith(SUFFIXES_OF_SECTIONS)):
+        yield Path(value)
     elif isinstance(value, list | tuple):
         for item in value:
             yield from _paths_in(item)

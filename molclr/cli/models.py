@@ -5,7 +5,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from molclr import config
-from molclr.cli.command import Command, Parser, add_processes, natural, positive
+from molclr.cli.command import Command, Parser, natural, positive
 from molclr.cli.encoders import add_encoder, add_encoder_class
 
 if TYPE_CHECKING:
@@ -95,40 +95,6 @@ CHOOSE = Command(
     "molclr choose search/trial-0 search/trial-1 --chosen chosen.yaml --trials trials.csv",
     _choose_arguments,
     _choose,
-)
-
-
-def _predict_arguments(parser: Parser) -> None:
-    parser.reads("table", help="table with SMILES, as for canonicalize; - is standard input")
-    parser.reads("--model", required=True, help="model.safetensors of a fine-tuning")
-    parser.writes("--output", required=True, help="table row,smiles,TARGET,...,reason to write (CSV)")
-    parser.add_argument("--smiles-column", help="column with the SMILES (default: found by its name or its content)")
-    add_processes(parser)
-    parser.section("--settings", config.Compute)
-    add_encoder_class(parser)
-
-
-def _predict(options: argparse.Namespace) -> None:
-    from molclr.training.predict import predict
-
-    predicted, rejected = predict(
-        options.table,
-        options.model,
-        options.output,
-        options.settings,
-        options.smiles_column,
-        options.processes,
-        options.encoder_class,
-    )
-    print(f"{predicted} molecules predicted, {rejected} rows rejected, see {options.output}", file=sys.stderr)
-
-
-PREDICT = Command(
-    "predict",
-    "predict new molecules with a fine-tuned model",
-    "molclr predict new.csv --model mine/model.safetensors --output predictions.csv",
-    _predict_arguments,
-    _predict,
 )
 
 

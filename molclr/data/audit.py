@@ -10,7 +10,7 @@ import pandas as pd
 from rdkit import Chem
 
 from molclr.chem.smiles import read_molecule
-from molclr.data.molecules import OWN_COLUMNS, read_molecules, read_refusals
+from molclr.data.molecules import OWN_COLUMNS, read_molecules, read_rejections
 from molclr.data.subsets import SUBSETS, subset_indices
 from molclr.files import write_rows
 from molclr.parallel import ordered_map
@@ -44,7 +44,7 @@ def audit(files: BenchmarkFiles, processes: int = 1) -> dict[str, object]:
     std of the labels, for a single target. train, valid, test: numbers of molecules.
     """
     table = read_molecules(files.molecules)
-    reasons = read_refusals(files.rejected)["reason"]
+    reasons = read_rejections(files.rejected)["reason"]
     kinds = reasons.map(lambda reason: re.sub(r"\d+", "#", reason)).value_counts()
     labels = table.drop(columns=list(OWN_COLUMNS)).to_numpy(np.float64)
     known = labels[~np.isnan(labels)]

@@ -14,10 +14,10 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from molclr.chem.smiles import RefusedMolecule, canonicalize_all
+from molclr.chem.smiles import RejectedMolecule, canonicalize_all
 from molclr.data.columns import Columns, Taken, choose_columns
 from molclr.data.labels import Decimal, is_limit
-from molclr.data.molecules import Refusal
+from molclr.data.molecules import Rejection
 from molclr.data.repeats import FirstRows
 from molclr.data.tables import RawTable, open_table
 from molclr.errors import MolclrError
@@ -87,18 +87,20 @@ def canonicalize(
     ):
         taken = choose_columns(table, smiles_column, targets, decimal)
         say(*taken.told)
+        if labelled and not taken.columns.targets:
+            raise MolclrError(f"'{table.name}' has no column with labels; name yours with --targets.")
         schema = _schema(taken.columns)
         with pq.ParquetWriter(table_path, schema, compression="zstd", use_dictionary=False) as molecule_table:
             judge = partial(_judge, columns=taken.columns, drop_first=drop_first, labelled=labelled)
             seen = FirstRows() if unique else None
             writer = csv.writer(rejected, lineterminator="\n")
-            writer.writerow(Refusal._fields)
+            writer.writerow(Rejection._fields)
             tally = Tally()
-            for molecules, refusals in _judged_parts(_canonical_parts(taken, limit, processes), judge, seen):
+            for molecules, rejections in _judged_parts(_canonical_parts(taken, limit, processes), judge, seen):
                 if molecules:
                     molecule_table.write_table(_as_table(molecules, schema))
-                writer.writerows(refusals)
-                tally.add(molecules, refusals)
+                writer.writerows(rejections)
+                tally.add(molecules, rejections)
         if tally.accepted == 0:
             raise MolclrError(_nothing_left(table, next(iter(tally.examples.values()))))
     if tally.rejected:
@@ -112,16 +114,16 @@ class Tally:
     def __init__(self) -> None:
         self.accepted, self.rejected = 0, 0
         self.kinds: Counter[str] = Counter()
-        self.examples: dict[str, Refusal] = {}
+        self.examples: dict[str, Rejection] = {}
 
-    def add(self, molecules: Sequence[Molecule], refusals: Sequence[Refusal]) -> None:
+    def add(self, molecules: Sequence[Molecule], rejections: Sequence[Rejection]) -> None:
         """Count more rows."""
         self.accepted += len(molecules)
-        self.rejected += len(refusals)
-        for refusal in refusals:
-            kind = re.sub(r"'[^']*'|\d+", "", refusal.reason)  # without what is particular to one row
+        self.rejected += len(rejections)
+        for rejection in rejections:
+            kind = re.sub(r"'[^']*'|\d+", "", rejection.reason)  # without what is particular to one row
             self.kinds[kind] += 1
-            self.examples.setdefault(kind, refusal)
+            self.examples.setdefault(kind, rejection)
 
     def __str__(self) -> str:
         """The commonest reasons, each with its number and its first row."""
@@ -151,7 +153,7 @@ def _schema(columns: Columns) -> pa.Schema:
     return pa.schema([("row", pa.int64()), ("smiles", pa.string()), *targets])
 
 
-def _nothing_left(table: RawTable, example: Refusal) -> str:
+def _nothing_left(table: RawTable, example: Rejection) -> str:
     """What to say where every row is rejected."""
     advice = " Classes are 0 and 1; name the columns with labels by --targets if others are none."
     return f"Every row of '{table.name}' is rejected; row {example.row}, for one: {example.reason}." + advice * (
@@ -171,7 +173,7 @@ def _spaced_rows(table: RawTable, count: int, total: int) -> Iterator[RawRow]:
 
 def _canonical_parts(
     taken: Taken, limit: int | None, processes: int
-) -> Iterator[tuple[list[RawRow], list[str | RefusedMolecule]]]:
+) -> Iterator[tuple[list[RawRow], list[str | RejectedMolecule]]]:
     """The rows in parts, in order, each with what `canonicalize_all` makes of its SMILES."""
     count = min(limit or taken.rows, taken.rows)
     rows = progress(_spaced_rows(taken.table, count, taken.rows), count, f"canonicalize {taken.table.name}", "row")
@@ -181,41 +183,41 @@ def _canonical_parts(
 
 
 def _judged_parts(
-    parts: Iterable[tuple[list[RawRow], list[str | RefusedMolecule]]],
-    judge: Callable[..., tuple[list[Molecule], list[Refusal]]],
+    parts: Iterable[tuple[list[RawRow], list[str | RejectedMolecule]]],
+    judge: Callable[..., tuple[list[Molecule], list[Rejection]]],
     seen: FirstRows | None,
-) -> Iterator[tuple[list[Molecule], list[Refusal]]]:
-    """The molecules and refusals of each part; where molecules are remembered in `seen`, only the first of equal ones is kept."""
+) -> Iterator[tuple[list[Molecule], list[Rejection]]]:
+    """Yield the molecules and rejections of each part; with `seen`, only the first occurrence of each molecule is kept."""
     for part, verdicts in parts:
-        molecules, refusals = judge(part, verdicts)
+        molecules, rejections = judge(part, verdicts)
         if seen:
             molecules, repeated = _without_repetition(molecules, seen)
-            refusals = sorted(refusals + repeated)
-        yield molecules, refusals
+            rejections = sorted(rejections + repeated)
+        yield molecules, rejections
 
 
 def _judge(
     part: Iterable[RawRow],
-    verdicts: Iterable[str | RefusedMolecule],
+    verdicts: Iterable[str | RejectedMolecule],
     columns: Columns,
     drop_first: bool,
     labelled: bool,
-) -> tuple[list[Molecule], list[Refusal]]:
-    """Separate the rows into molecules and refusals."""
-    molecules, refusals = [], []
+) -> tuple[list[Molecule], list[Rejection]]:
+    """Separate the rows into molecules and rejections."""
+    molecules, rejections = [], []
     for row, verdict in zip(part, verdicts, strict=True):
         try:
             if drop_first and row.number == 0:
-                raise RefusedMolecule("the first row, which the official code does not read")
+                raise RejectedMolecule("the first row, which the official code does not read")
             labels = _read_labels(row, columns)
-            if isinstance(verdict, RefusedMolecule):
+            if isinstance(verdict, RejectedMolecule):
                 raise verdict
             if labelled and all(map(math.isnan, labels)):
-                raise RefusedMolecule("it has no label")
+                raise RejectedMolecule("it has no label")
             molecules.append(Molecule(row.number, _raw_smiles(row, columns), verdict, labels))
-        except RefusedMolecule as refusal:
-            refusals.append(Refusal(row.number, _raw_smiles(row, columns), refusal.reason))
-    return molecules, refusals
+        except RejectedMolecule as rejection:
+            rejections.append(Rejection(row.number, _raw_smiles(row, columns), rejection.reason))
+    return molecules, rejections
 
 
 def _raw_smiles(row: RawRow, columns: Columns) -> str:
@@ -223,24 +225,24 @@ def _raw_smiles(row: RawRow, columns: Columns) -> str:
 
 
 def _read_labels(row: RawRow, columns: Columns) -> list[float]:
-    """The labels as numbers, NaN where missing. Raises RefusedMolecule, also where limits are all there is."""
+    """The labels as numbers, NaN where missing. Raises RejectedMolecule, also where limits are all there is."""
     fields = row.fields
     if len(fields) != columns.width and (len(fields) < columns.width or any(fields[columns.width :])):
-        raise RefusedMolecule(f"{len(fields)} fields where the header has {columns.width}")
+        raise RejectedMolecule(f"{len(fields)} fields where the header has {columns.width}")
     labels = [reader.read(fields[place]) for place, reader in columns.targets.items()]
     if labels and all(map(math.isnan, labels)):
         for place, reader in columns.targets.items():
             if is_limit(fields[place]):
-                raise RefusedMolecule(f"the label '{fields[place].strip()}' of {reader.target} is only a limit")
+                raise RejectedMolecule(f"the label '{fields[place].strip()}' of {reader.target} is only a limit")
     return labels
 
 
-def _without_repetition(molecules: list[Molecule], seen: FirstRows) -> tuple[list[Molecule], list[Refusal]]:
-    """Keep the first occurrence of each molecule, refuse the others."""
+def _without_repetition(molecules: list[Molecule], seen: FirstRows) -> tuple[list[Molecule], list[Rejection]]:
+    """Keep the first occurrence of each molecule, reject the others."""
     first = seen.of([molecule.smiles for molecule in molecules], [molecule.row for molecule in molecules]).tolist()
     kept = [molecule for molecule, row in zip(molecules, first, strict=True) if molecule.row == row]
     repeated = [
-        Refusal(molecule.row, molecule.raw_smiles, f"duplicate of row {row}")
+        Rejection(molecule.row, molecule.raw_smiles, f"duplicate of row {row}")
         for molecule, row in zip(molecules, first, strict=True)
         if molecule.row != row
     ]

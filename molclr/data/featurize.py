@@ -26,8 +26,8 @@ def featurize(
 ) -> None:
     """Write the graphs of the molecule table `molecules` as a graph store, in the order of the table.
 
-    shard: (2, 8) is the second of eight stores that `join_stores` joins. The bytes do not depend on `processes`, nor those
-    of the joined store on shards. Raises MolclrError if the file is no molecule table.
+    shard: (2, 8) is the second of eight stores, which `join_stores` joins. The bytes do not depend on `processes`, and the bytes
+    of the joined store do not depend on the number of shards. Raises MolclrError for a file that is not a molecule table.
     """
     table = open_molecules(molecules)
     number, shards = shard
@@ -45,10 +45,7 @@ def featurize_part(smiles: list[str], explicit_hydrogens: bool = False) -> dict[
 
 
 def join_stores(shards: Sequence[str | Path], output: str | Path) -> None:
-    """Write the molecules of all `shards`, in their order, as one store.
-
-    Raises MolclrError if one is no store, or if only some have explicit hydrogens.
-    """
+    """Join graph stores to one, in order. Raises MolclrError for another file, and if only some have explicit hydrogens."""
     stores = [GraphStore(path) for path in shards]
     for path, store in zip(shards, stores, strict=True):
         if store.explicit_hydrogens != stores[0].explicit_hydrogens:

@@ -32,8 +32,8 @@ class LabelledMolecules:
 def read_labelled(molecules: str | PathLike[str], split: str | PathLike[str]) -> LabelledMolecules:
     """Read a molecule table and its split.
 
-    Warns on standard error of targets from which nothing can be learned, because no training molecule has a label or all have
-    the same. Raises MolclrError if they have different molecules, if a subset is empty, or if the training set has no labels.
+    Prints a warning about targets for which the training molecules have no labels or all the same label. Raises MolclrError if
+    the files have different molecules, if a subset is empty, or if the training set has no labels.
     """
     table, targets = read_molecules(molecules), target_columns(molecules)
     rows = table["row"].to_numpy()
@@ -51,7 +51,7 @@ def read_labelled(molecules: str | PathLike[str], split: str | PathLike[str]) ->
 
 
 def _warn_of_targets(labels: np.ndarray, targets: list[str]) -> None:
-    """Warn of targets without different labels; labels: float64 (n, targets) of the training molecules, NaN where missing."""
+    """Warn about targets without different labels. labels: float64 (n, targets) of training molecules, NaN where missing."""
     known = ~np.isnan(labels)
     lowest = np.where(known, labels, np.inf).min(axis=0)
     highest = np.where(known, labels, -np.inf).max(axis=0)

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, NamedTuple
 
-from molclr.chem.smiles import RefusedMolecule
+from molclr.chem.smiles import RejectedMolecule
 from molclr.errors import MolclrError
 
 MISSING = frozenset(
@@ -54,14 +54,14 @@ class LabelReader(NamedTuple):
     """The decimal sign; None is a point, without commas between thousands."""
 
     def read(self, text: str) -> float:
-        """The label that a text means; NaN where it is missing or only a limit. Raises RefusedMolecule if it means nothing."""
+        """The label that a text means; NaN where it is missing or only a limit. Raises RejectedMolecule if it means nothing."""
         plain = _with_ascii_minus(text)
         try:
             value = float(plain)
         except ValueError:
             value = self._read_words(plain.strip())
         if abs(value) > LARGEST or "_" in text:  # Python alone reads 1_000 as 1000.
-            raise RefusedMolecule(f"the label {text.strip()!r} of {self.target} {self._trouble(plain)}")
+            raise RejectedMolecule(f"the label {text.strip()!r} of {self.target} {self._trouble(plain)}")
         return value
 
     def _read_words(self, text: str) -> float:

@@ -16,7 +16,7 @@ from rdkit import Chem
 from molclr.chem.scaffold import scaffold_smiles
 from molclr.chem.smiles import read_molecule
 from molclr.data.audit import BenchmarkFiles
-from molclr.data.molecules import Refusal, open_molecules, read_molecules
+from molclr.data.molecules import Rejection, open_molecules, read_molecules
 from molclr.data.subsets import subset_indices
 from molclr.files import replacing, write_rows
 from molclr.parallel import ordered_map
@@ -108,13 +108,13 @@ def exclude(
         rejected_path.open("w", newline="", encoding="utf-8") as file,
     ):
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(Refusal._fields)
+        writer.writerow(Rejection._fields)
         reasons = _scan(corpus, partial(_reasons, wanted=wanted), "exclude", processes)
         for part, why in zip(source.iter_batches(MOLECULES_PER_PART), reasons, strict=True):
             accepted = [not reason for reason in why]
             table.write_batch(part.filter(pa.array(accepted)))
             rows, smiles = part.column("row").to_pylist(), part.column("smiles").to_pylist()
-            writer.writerows(Refusal(*entry) for entry in zip(rows, smiles, why, strict=True) if entry[2])
+            writer.writerows(Rejection(*entry) for entry in zip(rows, smiles, why, strict=True) if entry[2])
             kept += sum(accepted)
             dropped += len(accepted) - sum(accepted)
     return kept, dropped

@@ -16,7 +16,7 @@ OWN_COLUMNS = ("row", "smiles")
 """Columns of a molecule table that are not targets."""
 
 
-class Refusal(NamedTuple):
+class Rejection(NamedTuple):
     """A rejected row, as it is written to the table of rejected rows."""
 
     row: int
@@ -25,22 +25,20 @@ class Refusal(NamedTuple):
 
 
 def read_molecules(path: str | PathLike[str]) -> pd.DataFrame:
-    """A molecule table: `row`, `smiles` and the targets, NaN where a label is missing. Raises MolclrError if it is none."""
+    """Read a molecule table: `row`, `smiles` and the targets, NaN where missing. Raises MolclrError for another file."""
     return open_molecules(path).read().to_pandas()
 
 
 def open_molecules(path: str | PathLike[str]) -> pq.ParquetFile:
-    """A molecule table to be read in parts. Raises MolclrError if it is none."""
+    """Open a molecule table to read it in parts. Raises MolclrError for another file."""
     try:
         file = pq.ParquetFile(path)
     except FileNotFoundError:
-        raise MolclrError(
-            f"There is no molecule table '{path}'; 'molclr canonicalize' makes one of a CSV file."
-        ) from None
+        raise MolclrError(f"The molecule table '{path}' does not exist; make it with 'molclr canonicalize'.") from None
     except pa.ArrowInvalid:
         file = None
     if file is None or not _has_its_columns(file.schema_arrow):
-        raise MolclrError(f"'{path}' is no molecule table; 'molclr canonicalize' makes one of a CSV file.")
+        raise MolclrError(f"'{path}' is not a molecule table; make one with 'molclr canonicalize'.")
     return file
 
 
@@ -61,19 +59,21 @@ def _has_its_columns(schema: pa.Schema) -> bool:
     return pa.types.is_integer(row) and (pa.types.is_string(smiles) or pa.types.is_large_string(smiles)) and numbers
 
 
-def read_refusals(path: str | PathLike[str]) -> pd.DataFrame:
-    """Refused rows: `row`, `smiles` and `reason`. Raises MolclrError if the file is missing or something else."""
+def read_rejections(path: str | PathLike[str]) -> pd.DataFrame:
+    """Read a table of rejected rows: `row`, `smiles` and `reason`. Raises MolclrError for a missing or another file."""
     try:
         table = pd.read_csv(path, keep_default_na=False)
     except FileNotFoundError:
-        raise MolclrError(f"There is no table of refused rows '{path}'; 'molclr canonicalize' makes one.") from None
+        raise MolclrError(
+            f"The table of rejected rows '{path}' does not exist; make it with 'molclr canonicalize'."
+        ) from None
     except ValueError:  # not even text, or empty
         table = pd.DataFrame()
-    if (*table.columns,) != Refusal._fields:
-        raise MolclrError(f"'{path}' is no table of refused rows; name the one that 'molclr canonicalize' made.")
+    if (*table.columns,) != Rejection._fields:
+        raise MolclrError(f"'{path}' is not a table of rejected rows; give the one made by 'molclr canonicalize'.")
     return table
 
 
 def target_columns(path: str | PathLike[str]) -> list[str]:
-    """Names of a molecule table's targets."""
+    """List the targets of a molecule table."""
     return [name for name in pq.read_schema(path).names if name not in OWN_COLUMNS]

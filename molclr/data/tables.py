@@ -110,6 +110,20 @@ def open_table(path: str | PathLike[str]) -> Iterator[RawTable]:
     yield _table(path, name)
 
 
+def kept_table(table: Path, work: Path) -> Path:
+    """Return the path of a table that can be read several times: `table` itself, or a copy of a pipe in the folder `work`."""
+    if str(table) != STANDARD_INPUT and (table.is_file() or not table.exists() or table.is_dir()):
+        return table
+    copy = work / "table"
+    with copy.open("wb") as file:
+        if str(table) == STANDARD_INPUT:
+            shutil.copyfileobj(sys.stdin.buffer, file)
+        else:
+            with table.open("rb") as pipe:
+                shutil.copyfileobj(pipe, file)
+    return copy
+
+
 def _table(path: Path, name: str) -> RawTable:
     """The table of a file that can be read several times."""
     notes: list[str] = []

@@ -137,6 +137,21 @@ def difference(metric: str, pretrained: Predictions, scratch: Predictions) -> Di
     return Difference(value, low, high, "one seed" if min(map(len, observed)) == 1 else _verdict(metric, low, high))
 
 
+def score_interval(metric: str, labels: np.ndarray, predictions: np.ndarray) -> tuple[float, float]:
+    """Compute the bootstrap interval of a score at the level CONFIDENCE, by the percentiles of resampled molecules.
+
+    labels: float64 (n, targets), NaN where missing; predictions: (n, targets). NaN if no resample has a score.
+    """
+    model = Predictions(np.arange(len(labels)), labels, predictions[None].astype(np.float64))
+    generator = np.random.default_rng(derive_seed(0, "bootstrap"))
+    values = np.concatenate([scores(metric, model, weights)[0] for weights in _resamples(len(labels), generator)])
+    values = values[~np.isnan(values)]
+    if not len(values):
+        return math.nan, math.nan
+    low, high = np.quantile(values, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    return float(low), float(high)
+
+
 def scores(metric: str, model: Predictions, weights: np.ndarray) -> np.ndarray:
     """Score each seed on each resample, averaged over the targets: float64 (seeds, resamples).
 

@@ -22,6 +22,8 @@ from molclr.imports import is_dotted_path, load_object
 ATOM_MASK, BOND_DELETION, SUBGRAPH_ORIGIN, SUBGRAPH_FRACTION, SUBGRAPH_RING = range(5)
 """Identifiers that make the hashes of different random choices independent."""
 PRIORITY_BITS = 40
+COUNTED = 128
+"""Atoms or bonds of the largest molecule up to which counting is faster than sorting on a GPU."""
 DISTANCE_BITS = 16
 UNREACHABLE = (1 << DISTANCE_BITS) - 1
 """Distance of an atom that is not connected to the origin. Real distances are below 1,000, the largest number of atoms."""
@@ -103,7 +105,9 @@ def choose(group: Tensor, first: Tensor, quota: Tensor, priority: Tensor) -> Ten
     quota: int64 (..., num_groups). priority: int64 (..., n), from 0 to 2**40 - 1.
     """
     order = (group << PRIORITY_BITS | priority).argsort(dim=-1, stable=True)
-    rank = torch.arange(len(group), device=group.device) - first[group]  # within the group, in that order
+    if order.device.type != "cpu":  # A deterministic scatter in two dimensions waits for a GPU.
+        return order.argsort(dim=-1) - first[group] < quota[..., group]
+    rank = torch.arange(len(group)) - first[group]  # within the group, in that order
     chosen = (rank < quota[..., group]).expand_as(order)
     return torch.empty_like(chosen, memory_format=torch.contiguous_format).scatter_(-1, order, chosen)
 
@@ -122,7 +126,7 @@ def choose_by_counting(items: Items, largest: int, quota: Tensor, priority: Tens
 
 
 def _choose_from(items: Items, quota: Tensor, priority: Tensor) -> Tensor:
-    if items.largest is None:
+    if items.largest is None or items.largest > COUNTED:
         return choose(items.group, items.first, quota, priority)
     return choose_by_counting(items, items.largest, quota, priority)
 

@@ -1,4 +1,4 @@
-"""The network of fine-tuning: an encoder and a prediction head, in the units of the targets."""
+"""The network of fine-tuning: an encoder and a prediction head with outputs in the units of the targets."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -47,7 +47,7 @@ class Predictor(nn.Module):
         return output
 
     def standardised(self, labels: Tensor) -> Tensor:
-        """Return labels, float (num_graphs, targets), as the outputs are: classes as they are, values standardised."""
+        """Convert labels, float (num_graphs, targets), to the scale of the outputs: standardise values, keep classes."""
         return (labels - self.mean) / self.scale
 
     def predict(self, h: Tensor) -> Tensor:

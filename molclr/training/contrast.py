@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from molclr.batch import GraphBatch
 from molclr.config import EncoderName, EncoderShape, Pretrain
 from molclr.data.store import GraphStore
-from molclr.distributed import all_sum, gather_rows, joined, share
+from molclr.distributed import all_sum, gather_rows, joined, own_slice
 from molclr.models.augment import augment, augmentation_steps, view_keys
 from molclr.models.encoders import make_encoder
 from molclr.models.fast.slot_encoder import can_represent, represent
@@ -54,7 +54,7 @@ class PlainContrast:
     def batches(self, rows: np.ndarray) -> Iterator[tuple[GraphBatch, Tensor, int]]:
         """Yield the graphs and positions of this process's part of each batch, and the size of the whole batch."""
         for batch in rows:
-            own = batch[share(len(batch))]
+            own = batch[own_slice(len(batch))]
             yield self.store.batch(own), torch.from_numpy(own), len(batch)
 
     def loss(self, batch: tuple[GraphBatch, Tensor, int], streams: Tensor) -> tuple[Tensor, Tensor]:
@@ -80,11 +80,11 @@ class SlotContrast:
     ) -> None:
         """graphs: the whole corpus. batches: arrays int64 (num_batches, B) of all batches of the run; they set the capacity."""
         self.model, self.graphs, self.settings = model, graphs, settings
-        self.capacity = graphs.capacity(rows[:, share(rows.shape[1])] for rows in batches)
+        self.capacity = graphs.capacity(rows[:, own_slice(rows.shape[1])] for rows in batches)
         self.contrast = find_loss(settings.loss)
         self.steps = augmentation_steps(settings.augmentation)
         self.limits = limits_of(graphs.counts, self.steps)
-        # The compiler would unroll the loop over distances, and does not support collectives.
+        # Outside of the compiled code: a loop that would be unrolled, and collectives.
         leave: Callable[[Any], Any] = torch.compiler.disable if compiled else lambda function: function
         self.distances = leave(slot_distances)
         self.gather: Callable[..., Tensor] = leave(gather_rows) if joined() else gather_rows
@@ -93,7 +93,7 @@ class SlotContrast:
 
     def batches(self, rows: np.ndarray) -> Iterator[tuple[Handle, int]]:
         """Yield this process's part of each batch, and the size of the whole batch."""
-        for batch in self.graphs.handles(rows[:, share(rows.shape[1])], self.capacity):
+        for batch in self.graphs.handles(rows[:, own_slice(rows.shape[1])], self.capacity):
             yield batch, rows.shape[1]
 
     def loss(self, batch: tuple[Handle, int], streams: Tensor) -> tuple[Tensor, Tensor]:
@@ -111,11 +111,16 @@ class SlotContrast:
 
 
 def _compile(function: Callable[..., Any]) -> Callable[..., Any]:
-    """torch.compile for inputs of fixed shapes, without choosing kernels by timing them: others would round differently."""
+    """Compile a function for inputs of fixed shapes.
+
+    Kernels are not chosen by their time, because others would round differently. What was compiled before is forgotten: PyTorch
+    compiles a limited number of variants of one function.
+    """
     import torch._inductor.config
 
-    known = hasattr(torch._inductor.config, "deterministic")  # since PyTorch 2.10
-    return torch.compile(function, dynamic=False, options={"deterministic": True} if known else None)
+    torch.compiler.reset()
+    deterministic = torch.are_deterministic_algorithms_enabled() and hasattr(torch._inductor.config, "deterministic")
+    return torch.compile(function, dynamic=False, options={"deterministic": True} if deterministic else None)
 
 
 def contrast_of(

@@ -63,7 +63,8 @@ def new_predictor(encoder: GraphEncoder, settings: Finetune, run: Run, labels: n
 def standardization(settings: Finetune, run: Run, labels: np.ndarray) -> tuple[list[float], list[float]]:
     """Return mean and standard deviation of each target, or 0 and 1 where targets are not standardised.
 
-    labels: float64 (n, targets) of the training molecules, NaN where missing. The deviation of a target without any is NaN.
+    labels: float64 (n, targets) of the training molecules, NaN where missing. The standard deviation is NaN for a target without
+    any.
     """
     without = np.isnan(labels).all(axis=0)
     if run.task == "classification" or not (settings.standardize == "all" or run.benchmark in settings.standardize):
@@ -85,6 +86,17 @@ def supervised_loss(model: Predictor, h: Tensor, labels: Tensor, loss: Loss) -> 
     return torch.where(known, losses, 0).sum() / known.sum().clamp(min=1)
 
 
+def starting_encoder(
+    start: Path | EncoderName, seed: int, settings: Finetune, shape: EncoderShape, encoder_class: str | None = None
+) -> tuple[GraphEncoder, Seen | None]:
+    """Make the encoder with which a run begins, and what its corpus contained; see `finetune`. Sets the seed of new weights."""
+    torch.manual_seed(derive_seed(seed, "weights"))
+    if isinstance(start, Path):
+        encoder, about = load_encoder(start, settings.dropout, encoder_class)
+        return encoder, about["seen"]
+    return make_encoder(start, shape, settings.dropout), None
+
+
 @flushing_subnormals()
 def finetune(
     data: LabelledMolecules,
@@ -95,12 +107,14 @@ def finetune(
     settings: Finetune,
     shape: EncoderShape,
     encoder_class: str | None = None,
+    patience: int | None = None,
 ) -> RunMetrics:
     """Train an encoder and a new head, select the epoch with the best validation score, and predict the test molecules.
 
     start: the file of a pre-trained encoder, which is trained at `encoder_learning_rate`, or the name of an encoder, which is
     trained from scratch with this `shape` at the rate that `new_encoder_rate` selects. encoder_class: the path of the class if
-    `start` holds an encoder of a user's class. Writes predictions.csv, metrics.json, history.csv and model.safetensors to
+    `start` holds an encoder of a user's class. patience: stop after this many epochs without a better validation score; None
+    trains for all epochs. Writes predictions.csv, metrics.json, history.csv and model.safetensors to
     `folder`. If the validation score is undefined (one class only), the last epoch is used, which a note says.
     Raises MolclrError for labels or a model name that do not fit the run, and if the loss is not finite.
     """
@@ -113,13 +127,7 @@ def finetune(
             f"There is {len(train)} training molecule; fine-tuning needs at least 2, and far more to be of use."
         )
     pretrained = isinstance(start, Path)
-    torch.manual_seed(derive_seed(run.seed, "weights"))
-    seen = None
-    if isinstance(start, Path):
-        encoder, about = load_encoder(start, settings.dropout, encoder_class)
-        seen = about["seen"]
-    else:
-        encoder = make_encoder(start, shape, settings.dropout)
+    encoder, seen = starting_encoder(start, run.seed, settings, shape, encoder_class)
     _check_name(run.model, encoder.name, pretrained)
     model = new_predictor(encoder, settings, run, data.labels[train]).to(device)
     graphs_here = graphs_on(device, store, np.arange(len(store)), encoder)
@@ -142,6 +150,8 @@ def finetune(
         if better(run.metric, validation, best_score) or math.isnan(best_score):
             best_epoch, best_score, best_weights = epoch, validation, copy_weights(model)
         history.append({"epoch": epoch, "train_loss": loss, "validation": validation})
+        if patience is not None and epoch - best_epoch >= patience:
+            break
 
     model.load_state_dict(best_weights)
     note = _note(scored, math.isnan(best_score))
@@ -172,19 +182,19 @@ def finetune(
 
 
 def _note(validation: Score, is_undefined: bool) -> str:
-    """Return what to know about a run: why its validation score is undefined, and which targets are not predicted."""
+    """Make the note of a run: why its validation score is undefined, and which targets are not predicted."""
     notes = [f"no validation score ({validation.why_undefined}): the last epoch is taken"] if is_undefined else []
     left_out = validation.left_out.items()
     return "; ".join(notes + [f"{target}: {why}, no prediction" for target, why in left_out if why == NOT_PREDICTED])
 
 
 class FinetunedModel(NamedTuple):
-    """What a model.safetensors holds."""
+    """The content of a model.safetensors."""
 
     predictor: Predictor
     run: Run
     explicit_hydrogens: bool
-    """Whether the graphs of training had hydrogens as atoms."""
+    """Whether the model was trained on graphs with explicit hydrogens."""
     seen: Seen | None
     """The features that occurred in the pre-training corpus of the encoder; None if unknown."""
 
@@ -269,11 +279,12 @@ class Supervision:
         batches = self.batches(epoch)
         self.model.train()
         self.step.begin(0.0)
-        for batch, handle in zip(batches, self.graphs.handles(batches, self.capacity), strict=True):
-            self.learn(handle, self.labels[self.graphs.rows(batch)])
+        for handle in self.graphs.handles(batches, self.capacity):
+            self.learn(handle)
         return math.nan if float(self.step.failed) else float(self.step.loss_sum) / len(batches)
 
-    def _loss(self, handle: Any, labels: Tensor) -> Tensor:
+    def _loss(self, handle: Any) -> Tensor:
+        labels = self.labels[self.graphs.places(handle)]
         with mixed_precision(self.settings, labels.device):
             h = self.graphs.represent(self.model.encoder, handle, dtype_of(self.settings))
             return supervised_loss(self.model, h, labels, find_metric(self.run.metric).loss)

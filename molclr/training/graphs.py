@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from molclr.batch import GraphBatch
+from molclr.batch import GraphBatch, map_tensors
 from molclr.data.store import GraphStore
 from molclr.models.encoder import GraphEncoder
 from molclr.models.fast.slot_encoder import can_represent, represent, unchanged
@@ -37,8 +37,8 @@ class Graphs(Protocol):
     def handles(self, batches: np.ndarray, capacity: Capacity | None) -> Iterator[Any]:
         """Yield the argument of `represent` for each batch. Raises ValueError if one needs more than `capacity`."""
 
-    def rows(self, batch: np.ndarray) -> np.ndarray:
-        """Return the places of the rows of h for one batch: int64 (rows,)."""
+    def places(self, handle: Any) -> Tensor:
+        """Return the places of the rows of h: int64 (rows,)."""
 
     def represent(self, encoder: nn.Module, handle: Any, dtype: torch.dtype = torch.float32) -> Tensor:
         """Compute the representation h in `dtype`: (rows, embedding_dim)."""
@@ -54,18 +54,21 @@ class PlainGraphs:
     def capacity(self, batches: Iterable[np.ndarray]) -> None:
         """See `Graphs`."""
 
-    def handles(self, batches: np.ndarray, capacity: Capacity | None = None) -> Iterator[GraphBatch]:
+    def handles(self, batches: np.ndarray, capacity: Capacity | None = None) -> Iterator[tuple[GraphBatch, Tensor]]:
         """See `Graphs`."""
         for batch in batches:
-            yield self.store.batch(self.molecules[self.rows(batch)]).to(self.device)
+            places = batch[batch >= 0]
+            yield self.store.batch(self.molecules[places]).to(self.device), torch.from_numpy(places).to(self.device)
 
-    def rows(self, batch: np.ndarray) -> np.ndarray:
+    def places(self, handle: tuple[GraphBatch, Tensor]) -> Tensor:
         """See `Graphs`."""
-        return batch[batch >= 0]
+        return handle[1]
 
-    def represent(self, encoder: nn.Module, handle: GraphBatch, dtype: torch.dtype = torch.float32) -> Tensor:
+    def represent(
+        self, encoder: nn.Module, handle: tuple[GraphBatch, Tensor], dtype: torch.dtype = torch.float32
+    ) -> Tensor:
         """See `Graphs`. The autocast context determines the data type."""
-        return encoder(*handle)
+        return encoder(*handle[0])
 
 
 class SlotGraphs:
@@ -89,18 +92,22 @@ class SlotGraphs:
     def handles(self, batches: np.ndarray, capacity: Capacity | None) -> Iterator["Handle"]:
         """See `Graphs`. If the tables are on the device, a handle holds places, and the step makes the batch."""
         capacity = capacity or self.capacity([batches])
+        require_fit(self.counts, batches, capacity)
+        places = torch.from_numpy(batches).to(self.home)
         if self.home == self.device:
-            for batch in batches:
-                require_fit(self.counts, batch, capacity)
-                yield Handle(torch.from_numpy(batch).to(self.device, non_blocking=True), capacity)
+            yield from (Handle(batch, capacity) for batch in places)
             return
-        made = (self.slots(Handle(torch.from_numpy(batch), capacity)) for batch in batches)
-        for padded in prefetched(made, PREFETCHED):
+        for padded in prefetched((self._pinned(Handle(batch, capacity)) for batch in places), PREFETCHED):
             yield Handle(padded.to(self.device), capacity)
 
-    def rows(self, batch: np.ndarray) -> np.ndarray:
+    def _pinned(self, handle: "Handle") -> SlotBatch:
+        """Make a batch in memory from which it is copied to a GPU without waiting."""
+        batch = self.slots(handle)
+        return map_tensors(batch, Tensor.pin_memory) if self.device.type == "cuda" else batch
+
+    def places(self, handle: "Handle") -> Tensor:
         """See `Graphs`."""
-        return batch
+        return handle.batch if isinstance(handle.batch, Tensor) else handle.batch.rows
 
     def slots(self, handle: "Handle") -> SlotBatch:
         """Return the padded batch of a handle."""

@@ -1,4 +1,4 @@
-"""Networks applied to many molecules, batch by batch, where nothing is learned."""
+"""Inference: networks applied to molecules in batches, without training."""
 
 from collections.abc import Callable
 
@@ -12,7 +12,9 @@ from molclr.training.device import flushing_subnormals
 from molclr.training.graphs import Graphs, in_batches
 
 BATCH = 512
-"""Molecules at a time; results do not depend on it, except for rounding."""
+"""Batch size of inference, which affects only rounding."""
+FETCHED = 16
+"""Batches per transfer from the device, each of which waits for it."""
 
 
 @flushing_subnormals()
@@ -24,17 +26,20 @@ def infer(
     then: Callable[[Tensor], Tensor] | None = None,
     label: str | None = None,
 ) -> np.ndarray:
-    """Compute the representation of molecules, or what the function `then` makes of it: float32 (n, embedding_dim), or (n, m).
+    """Compute the representation of molecules, or the function `then` of it: float32 (n, embedding_dim) or (n, m).
 
-    molecules: int64 (n,), n >= 1, places in `graphs`. label: name in the progress that is shown; None for no progress.
+    molecules: int64 (n,), n >= 1, places in `graphs`. label: label of the progress display; None for no display.
     """
     batches = in_batches(molecules, BATCH)
     handles = graphs.handles(batches, graphs.capacity([batches]))
-    parts = []
-    for handle in progress(handles, len(batches), label or "", "batch", silent=label is None):
+    found, waiting = list[np.ndarray](), list[Tensor]()
+    for number, handle in enumerate(progress(handles, len(batches), label or "", "batch", silent=label is None), 1):
         h = graphs.represent(encoder, handle)
-        parts.append((then(h) if then else h).cpu().numpy())
-    return np.concatenate(parts)[: len(molecules)]
+        waiting.append(then(h) if then else h)
+        if len(waiting) == FETCHED or number == len(batches):
+            found.append(torch.cat(waiting).cpu().numpy())
+            waiting.clear()
+    return np.concatenate(found)[: len(molecules)]
 
 
 def predict_molecules(model: Predictor, graphs: Graphs, molecules: np.ndarray) -> np.ndarray:

@@ -104,7 +104,8 @@ def _pretrain(
         with Interruption() as interruption:
             batches = contrast.batches(rows[first:])
             for batch in progress(batches, len(rows) - first, label, "step", silent=rank() > 0):
-                torch.manual_seed(derive_seed(settings.seed, "dropout", epoch, run.step, rank()))
+                if settings.dropout > 0:
+                    torch.manual_seed(derive_seed(settings.seed, "dropout", epoch, run.step, rank()))
                 learn(batch, streams)
                 run.step += 1
                 if interruption.came_anywhere():
@@ -115,7 +116,8 @@ def _pretrain(
                 if due:
                     run.save()
             run.loss_sum = finite_loss(step, rows[first:], f"epoch {epoch + 1}", first)
-            run.save()
+            if interruption.came:
+                run.save()
         speed = rows[first:].size / (time.monotonic() - start)
         validation_loss, accuracy = validate(model, contrast, held_out, settings, device)
         dead = dead_channels(model.encoder, held_out_graphs(store, corpus, device))
@@ -132,7 +134,7 @@ def _pretrain(
 def save_encoders(
     folder: Path, encoder: GraphEncoder, best: dict[str, Tensor], store: GraphStore, settings: Pretrain
 ) -> None:
-    """Write encoder.safetensors with the weights `best`, and last.safetensors with the present ones, about the corpus `store`."""
+    """Write encoder.safetensors with the weights `best` and last.safetensors with the present weights."""
     held_out: dict[str, float | str] = {
         "rule": RULE,
         "fraction": settings.validation_fraction,

@@ -73,8 +73,9 @@ class CapturedStep:
     def _capture(self, inputs: tuple[Any, ...]) -> None:
         self.inputs = map_tensors(inputs, torch.clone)
         state = [*self.model.buffers(), self.step.loss_sum, self.step.good]
-        before = [tensor.clone() for tensor in state]
-        self.step.failed.fill_(1)  # No updates: the warm-up changes only the tensors restored below.
+        before, random = [tensor.clone() for tensor in state], torch.cuda.get_rng_state()
+        self.step.optimizer._warned_capturable_if_run_uncaptured = True  # It will be captured.
+        self.step.failed.fill_(1)  # No weight is updated; what warming up changes otherwise is restored below.
         stream = torch.cuda.Stream()
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
@@ -84,6 +85,8 @@ class CapturedStep:
         for tensor, value in zip(state, before, strict=True):
             tensor.copy_(value)
         self.step.failed.zero_()
+        torch.cuda.set_rng_state(random)
         self.graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self.graph):
+        # Other threads may prepare batches meanwhile.
+        with torch.cuda.graph(self.graph, capture_error_mode="thread_local"):
             self.step(*self.inputs)

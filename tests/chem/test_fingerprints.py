@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from molclr.chem.fingerprints import BITS, ecfp4, ecfp4_counts, rdkit_fingerprint, tanimoto
-from molclr.chem.smiles import RefusedMolecule, read_molecule
+from molclr.chem.smiles import RejectedMolecule, read_molecule
 
 ASPIRIN, SALICYLIC_ACID, CAFFEINE = "CC(=O)Oc1ccccc1C(=O)O", "O=C(O)c1ccccc1O", "Cn1cnc2c1c(=O)n(C)c(=O)n2C"
 
@@ -21,7 +21,7 @@ def test_fingerprints_without_bits_are_not_similar():
     assert tanimoto(methane, methane) == 0
 
 
-def test_counts_tell_how_often():
+def test_counts_are_numbers_of_occurrences():
     methane, ethane, propane, hexane = ecfp4_counts(["C", "CC", "CCC", "CCCCCC"])
     assert methane.dtype == np.float32 and methane.shape == (BITS,)
     assert sorted(methane[methane > 0]) == [1]  # the atom
@@ -35,10 +35,10 @@ def test_counts_agree_with_the_bits():
         assert list(np.flatnonzero(counts)) == list(ecfp4(read_molecule(smiles)).GetOnBits())
 
 
-def test_no_molecules_have_no_counts():
+def test_counts_of_no_molecules_are_empty():
     assert ecfp4_counts([]).shape == (0, BITS)
 
 
-def test_an_unreadable_molecule_is_refused():
-    with pytest.raises(RefusedMolecule):
+def test_an_unreadable_molecule_is_rejected():
+    with pytest.raises(RejectedMolecule):
         ecfp4_counts([ASPIRIN, "C1CC"])

@@ -6,7 +6,7 @@ from paths import FIXTURES
 from rdkit import Chem
 
 from molclr.chem.graphs import molecular_graph, molecular_graphs
-from molclr.chem.smiles import RefusedMolecule, canonicalize_all
+from molclr.chem.smiles import RejectedMolecule, canonicalize_all
 
 
 def test_features_of_a_known_molecule():
@@ -43,8 +43,8 @@ def real_molecules(table):
 
 
 @pytest.mark.parametrize("table", ["bbbp", "freesolv", "hiv", "zinc", None])
-def test_every_atom_and_bond_is_as_rdkit_says(table, smiles):
-    """Whatever is left out of sanitization decides nothing of them."""
+def test_atoms_and_bonds_agree_with_rdkit(table, smiles):
+    """The steps of sanitization that are left out do not affect graphs."""
     molecules = real_molecules(table) if table else [*smiles, *UNUSUAL]
     smiles = [
         text for text, verdict in zip(molecules, canonicalize_all(molecules), strict=True) if isinstance(verdict, str)
@@ -67,7 +67,7 @@ def test_every_atom_and_bond_is_as_rdkit_says(table, smiles):
         assert ours == bonds
 
 
-def test_molecules_together_are_the_same_as_each_by_itself(smiles):
+def test_a_batch_of_molecules_equals_single_molecules(smiles):
     together = molecular_graphs([*smiles, *UNUSUAL])
     alone = [molecular_graph(text) for text in [*smiles, *UNUSUAL]]
     for name in ("atoms", "bonds", "bond_features"):
@@ -88,12 +88,12 @@ def test_explicit_hydrogens():
     assert len(molecular_graph("[H]C([H])([H])O[H]").atoms) == 2
 
 
-def test_types_are_small(smiles):
+def test_arrays_have_small_types(smiles):
     graph = molecular_graph(smiles[4])
     assert (graph.atoms.dtype, graph.bonds.dtype, graph.bond_features.dtype) == (np.uint8, np.uint16, np.uint8)
 
 
 @pytest.mark.parametrize("text", ["C(", "C*", "[NH3]->[Cu]", "", "CN(C)(C)(C)C", "c1cccc1", "C" * 1001])
-def test_what_cannot_be_a_graph_is_refused(text):
-    with pytest.raises(RefusedMolecule):
+def test_molecules_that_cannot_be_graphs_are_rejected(text):
+    with pytest.raises(RejectedMolecule):
         molecular_graph(text)

@@ -14,7 +14,7 @@ from pathlib import Path
 from molclr.chem.fingerprints import ecfp4_counts
 from molclr.chem.graphs import molecular_graphs
 from molclr.chem.scaffold import scaffold_smiles
-from molclr.chem.smiles import RefusedMolecule, canonicalize_all, read_molecule
+from molclr.chem.smiles import RejectedMolecule, canonicalize_all, read_molecule
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 TOKENS = [
@@ -90,7 +90,7 @@ def try_out(smiles: list[str]) -> Counter[str]:
     assert len(verdicts) == len(smiles)
     accepted = [verdict for verdict in verdicts if isinstance(verdict, str)]
     for text, verdict in zip(smiles, verdicts, strict=True):
-        if isinstance(verdict, RefusedMolecule):
+        if isinstance(verdict, RejectedMolecule):
             assert REASONS.fullmatch(verdict.reason) and not OWN_ERRORS.search(verdict.reason), (text, verdict.reason)
     assert canonicalize_all(accepted) == accepted
     for text in accepted:
@@ -102,7 +102,7 @@ def try_out(smiles: list[str]) -> Counter[str]:
     if accepted:
         assert len(ecfp4_counts(accepted)) == len(accepted)
     kinds = (
-        re.sub(r"'.*'|\d+|\(.*", "", v.reason)[:60] if isinstance(v, RefusedMolecule) else "accepted" for v in verdicts
+        re.sub(r"'.*'|\d+|\(.*", "", v.reason)[:60] if isinstance(v, RejectedMolecule) else "accepted" for v in verdicts
     )
     return Counter(kinds)
 

@@ -9,7 +9,7 @@ from paths import FIXTURES, GOLDEN
 from rdkit import Chem, rdBase
 
 from molclr.chem.scaffold import scaffold_smiles, scaffold_split, split_groups
-from molclr.chem.smiles import RefusedMolecule, read_molecule
+from molclr.chem.smiles import RejectedMolecule, read_molecule
 
 OFFICIAL = json.loads((GOLDEN / "scaffold_splits.json").read_text())
 """What the official MolCLR code does: `n` molecules that RDKit parses, and raw row numbers of `valid` and `test`."""
@@ -41,7 +41,7 @@ def test_a_scaffold_stays_together():
     assert test.tolist() == []
 
 
-def test_larger_groups_come_first_and_of_equal_ones_the_later():
+def test_larger_groups_come_first_and_later_ones_among_equals():
     train, valid, test = split_groups(list("abbcddef" + "gg"), train=0.6, valid=0.2)
     assert train.tolist() == [1, 2, 4, 5, 8, 9]
     assert valid.tolist() == [6, 7]
@@ -58,8 +58,8 @@ def test_every_molecule_is_in_one_subset():
     assert scaffolds[0].isdisjoint(scaffolds[1]) and scaffolds[1].isdisjoint(scaffolds[2])
 
 
-def test_an_unreadable_molecule_is_refused():
-    with pytest.raises(RefusedMolecule):
+def test_an_unreadable_molecule_is_rejected():
+    with pytest.raises(RejectedMolecule):
         scaffold_split(["CCO", "C1CC", "CC"])
 
 

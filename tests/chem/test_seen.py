@@ -24,24 +24,24 @@ ZINC = Seen(["Br", "C", "Cl", "F", "N", "O", "S"], chirality=False, bond_directi
         ("F/C=C\\[C@H](I)[NH3+]", ["the element I", "a charge", "a stereocentre", "a double bond with directions"]),
     ],
 )
-def test_what_a_corpus_lacks(smiles, lacking):
+def test_features_that_a_corpus_lacks(smiles, lacking):
     assert ZINC.lacks(smiles) == lacking
 
 
-def test_hydrogens_as_atoms():
+def test_explicit_hydrogens_are_a_feature():
     assert ZINC.lacks("C", explicit_hydrogens=True) == ["the element H"]
 
 
-def test_charges_of_which_nothing_is_known():
+def test_unknown_charges_give_no_warning():
     assert ZINC._replace(charges=None).lacks("CC(=O)[O-]") == []
 
 
-def test_what_molecules_have():
+def test_features_of_molecules():
     assert seen_in(["CCO", "c1ccsc1"]) == Seen(["C", "O", "S"], False, False, False)
     assert seen_in(["C[C@H](F)Cl", "[Na+].[Cl-]"]) == Seen(["C", "Cl", "F", "Na"], True, False, True)
 
 
-def test_the_warning_counts_and_names_the_commonest_reason():
+def test_the_warning_has_the_count_and_the_most_common_reason():
     assert warn_of_unseen(ZINC, ["C", "CC"]) == "" == warn_of_unseen(None, ["I"])
     assert warn_of_unseen(ZINC, ["C", "CI"]).startswith(
         "1 of 2 molecules have features that the encoder never saw in pre-training (the element I)"

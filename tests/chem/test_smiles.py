@@ -6,7 +6,7 @@ from paths import FIXTURES
 from rdkit import Chem
 
 from molclr.chem import smiles as smiles_module
-from molclr.chem.smiles import MAX_ATOMS, RefusedMolecule, canonical_smiles, canonicalize_all, read_molecule
+from molclr.chem.smiles import MAX_ATOMS, RejectedMolecule, canonical_smiles, canonicalize_all, read_molecule
 
 REFUSED = {
     "not a SMILES": ("hello world", "cannot parse"),
@@ -37,10 +37,10 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("smiles", "reason"), REFUSED.values(), ids=REFUSED)
-def test_refuses_with_the_reason(smiles, reason):
-    with pytest.raises(RefusedMolecule, match=reason) as refusal:
+def test_rejects_with_the_reason(smiles, reason):
+    with pytest.raises(RejectedMolecule, match=reason) as rejection:
         read_molecule(smiles)
-    assert "\n" not in refusal.value.reason
+    assert "\n" not in rejection.value.reason
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_canonical_smiles(smiles, canonical):
     assert canonical_smiles(read_molecule(smiles)) == canonical
 
 
-def test_the_spelling_does_not_matter():
+def test_all_smiles_of_a_molecule_have_the_same_canonical_smiles():
     aspirin = ["CC(=O)Oc1ccccc1C(=O)O", "OC(=O)c1ccccc1OC(C)=O", "O=C(C)OC1=CC=CC=C1C(O)=O"]
     assert len({canonical_smiles(read_molecule(smiles)) for smiles in aspirin}) == 1
 
@@ -76,15 +76,15 @@ def test_atom_maps_make_no_stereocentre():
     assert canonicalize_all(["C[C@H]([CH3:1])O", "[CH3:7][CH](C)O"]) == ["CC(C)O", "CC(C)O"]
 
 
-def test_a_molecule_that_smiles_cannot_write_is_refused():
+def test_a_molecule_that_smiles_cannot_write_is_rejected():
     """RDKit opens a ring closure for each ring of this chain before it closes one, and there are only so many."""
     chain = Chem.MolFromSmiles("C" + "c1ccc(cc1)" * 1100 + "C")
-    with pytest.raises(RefusedMolecule, match="Too many rings"):
+    with pytest.raises(RejectedMolecule, match="Too many rings"):
         canonical_smiles(chain)
 
 
 @pytest.mark.parametrize("table", ["bbbp", "freesolv", "hiv", "zinc"])
-def test_the_canonical_smiles_gives_the_molecule_back(table):
+def test_the_canonical_smiles_represents_the_same_molecule(table):
     with (FIXTURES / f"{table}.csv").open(newline="") as file:
         verdicts = canonicalize_all(row["smiles"] for row in csv.DictReader(file))
     canonical = [verdict for verdict in verdicts if isinstance(verdict, str)]
@@ -99,7 +99,7 @@ def test_the_canonical_smiles_gives_the_molecule_back(table):
 
 
 def describe(atom: Chem.Atom) -> tuple[int, int, int, int, int]:
-    """What makes an atom, whatever its place in the molecule."""
+    """The properties of an atom that do not depend on its index."""
     return (
         atom.GetAtomicNum(),
         atom.GetFormalCharge(),
@@ -109,15 +109,15 @@ def describe(atom: Chem.Atom) -> tuple[int, int, int, int, int]:
     )
 
 
-def test_rdkit_is_silent_here_and_speaks_again_afterwards(capfd):
-    with pytest.raises(RefusedMolecule):
+def test_rdkit_messages_are_suppressed_here_only(capfd):
+    with pytest.raises(RejectedMolecule):
         read_molecule("C1CC")
     assert capfd.readouterr().err == ""
     Chem.MolFromSmiles("C1CC")
     assert "SMILES Parse Error" in capfd.readouterr().err
 
 
-def test_canonical_smiles_that_are_read_again_stay_the_same():
+def test_canonicalization_is_idempotent():
     """RDKit's first canonical SMILES of this molecule is not its own; its last one is."""
     with (FIXTURES / "cases" / "b20_flipflop.csv").open() as file:
         spellings = [row["smiles"] for row in csv.DictReader(file)]
@@ -128,13 +128,13 @@ def test_canonical_smiles_that_are_read_again_stay_the_same():
     assert canonicalize_all(verdicts) == verdicts
 
 
-def test_what_does_not_read_back_is_rejected():
+def test_smiles_that_cannot_be_read_back_are_rejected():
     unreadable, no_element = canonicalize_all(["COC(=O)c1cccc(NC(=O)c2cc3cccc3oc=2=O)c1", "[#200]"])
-    assert isinstance(unreadable, RefusedMolecule) and isinstance(no_element, RefusedMolecule)
+    assert isinstance(unreadable, RejectedMolecule) and isinstance(no_element, RejectedMolecule)
     assert re.match(r"its canonical SMILES '.*' is rejected \(RDKit: Can't kekulize", unreadable.reason)
 
 
-def test_canonical_smiles_that_never_settle_are_rejected(monkeypatch):
+def test_smiles_without_a_stable_canonical_form_are_rejected(monkeypatch):
     monkeypatch.setattr(smiles_module, "canonical_smiles", lambda molecule: "C" * (molecule.GetNumAtoms() + 1))
     (verdict,) = canonicalize_all(["CC"])
-    assert isinstance(verdict, RefusedMolecule) and "changes each time it is read" in verdict.reason
+    assert isinstance(verdict, RejectedMolecule) and "changes each time it is read" in verdict.reason

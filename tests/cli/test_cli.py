@@ -101,7 +101,9 @@ def test_a_mistake_in_the_settings_names_the_key(tmp_path, capsys):
     command = ["pretrain", "graphs.safetensors", "--encoder", "gin", "--output", str(tmp_path), "--settings"]
     assert main([*command, "{epoch: 3}"]) == 1
     error = capsys.readouterr().err
-    assert error.startswith("molclr: error: --settings: unknown key 'epoch'; known here are ") and " epochs," in error
+    assert (
+        error.startswith("molclr: error: --settings: unknown key 'epoch'; the keys here are ") and " epochs," in error
+    )
 
 
 @pytest.mark.parametrize(
@@ -159,6 +161,9 @@ def test_a_wrong_file_is_one_sentence_and_nothing_is_written(tmp_path, capsys, a
         ["embed", "m.parquet", "--graphs", "FILE", "--encoder", "gin.safetensors", "--output", "FILE"],
         ["join", "a.safetensors", "FILE", "--output", "FILE"],
         ["audit", "--benchmark", "bbbp", "b.parquet", "FILE", "b.split.csv", "--output", "FILE"],
+        ["predict", "new.csv", "--model", "FILE", "--output", "FILE"],
+        ["neighbours", "h.parquet", "--library", "FILE", "--output", "FILE"],
+        ["figure", "pretraining", "a.csv", "FILE", "--png", "a.png", "--svg", "FILE"],
     ],
     ids=lambda arguments: arguments[0],
 )
@@ -184,6 +189,12 @@ def test_every_file_to_write_is_checked_whatever_its_option_is_called(tmp_path, 
     assert capsys.readouterr().err == f"molclr: error: --svg: '{tmp_path}' is a folder; name a file.\n"
     assert main(["figure", "tsne", "h.parquet", *images[:3], images[1]]) == 1
     assert capsys.readouterr().err.endswith("t.png' is given as --png and as --svg; name another file.\n")
+
+
+def test_a_file_of_settings_is_not_replaced(tmp_path, capsys):
+    settings = str(tmp_path / "settings.yaml")
+    assert main(["predict", "new.csv", "--model", "m.safetensors", "--settings", settings, "--output", settings]) == 1
+    assert "settings.yaml' is given as --output and as --settings" in capsys.readouterr().err
 
 
 def test_a_device_is_not_replaced(capsys):

@@ -75,7 +75,7 @@ def test_another_file_is_not_a_table_of_rejected_rows(files, content):
     benchmark.rejected.unlink()
     if content is not None:
         benchmark.rejected.write_bytes(content if isinstance(content, bytes) else content.encode())
-    with pytest.raises(MolclrError, match="table of refused rows"):
+    with pytest.raises(MolclrError, match="table of rejected rows"):
         audit(benchmark)
 
 

@@ -1,4 +1,4 @@
-"""The catalogue says what the paper says, and refuses what it cannot mean."""
+"""The catalogue says what the paper says, and rejects what it cannot mean."""
 
 import csv
 import re
@@ -44,7 +44,7 @@ def test_units():
 
 
 @pytest.mark.parametrize("key", BENCHMARKS)
-def test_what_a_benchmark_promises_is_held_by_digests(key):
+def test_benchmarks_have_digests(key):
     benchmark = BENCHMARKS[key]
     assert benchmark.rows and benchmark.fingerprint
     for source in benchmark.sources:
@@ -63,7 +63,7 @@ def test_unknown_name_lists_the_known_ones():
     [
         ({"metrik": "mae"}, r"'benchmarks.qm9.metrik': Extra inputs are not permitted"),
         ({"split": "Random"}, "'benchmarks.qm9.split': String should match pattern"),
-        ({"unit": {"mu": "D"}}, "'benchmarks.qm9.unit': 'unit' has to name every target"),
+        ({"unit": {"mu": "D"}}, "'benchmarks.qm9.unit': 'unit' must name each target"),
         ({"sources": []}, "'benchmarks.qm9.sources'"),
         ({"fingerprint": "abc"}, "'benchmarks.qm9.fingerprint'"),
         ({"sources": [{"url": "http://host/qm9.csv"}]}, r"sources.0.url': String should match pattern '\^https://'"),

@@ -37,7 +37,7 @@ def test_the_former_rule_held_out_each_position_once():
 
 
 @pytest.mark.parametrize("about", [{}, {"rule": "dice", "fraction": 0.1, "seed": 0}, {"fraction": 0.1, "seed": 0}])
-def test_what_another_rule_held_out_is_not_guessed(about):
+def test_an_unknown_rule_gives_no_held_out_positions(about):
     assert held_out_positions(1000, about) is None
 
 

@@ -176,7 +176,7 @@ def test_words_factors_and_missing_labels(place):
     assert "its label 'CX' is not one of CI, CM, CA" in place.rejection(words, targets=("active",))
 
 
-def test_text_that_is_no_number_is_kept_for_the_record_of_refusals(place):
+def test_labels_that_are_not_numbers_are_kept_for_rejection(place):
     (place.mirror / "free.csv").write_text("smiles,freesolv\nCCO,about -5\n")
     assert place.fetch(Source(mirror="free.csv")) == "smiles,freesolv\nCCO,about -5\n"
 
@@ -207,19 +207,19 @@ def test_a_number_has_one_form(text, written):
         ("free.csv", TABLE + b"CCO \xe9thanol,1\n", "'free.csv' is not UTF-8 text (byte 0xe9)"),
     ],
 )
-def test_bad_files_are_refused_even_without_a_digest(place, name, content, message):
+def test_bad_files_are_rejected_without_a_digest(place, name, content, message):
     assert f"mirror {name}: {message}" in place.rejection_of(content, name)
     assert not place.record.exists(), "a rejected file is not recorded"
 
 
-def test_bad_bytes_are_refused_by_the_digest(place):
+def test_bad_bytes_are_rejected_by_the_digest(place):
     message = (
         f"'free.csv' is not the expected file: SHA-256 {hashlib.sha256(TABLE[:-1]).hexdigest()}, expected {SHA256}"
     )
     assert message in place.rejection_of(TABLE[:-1], sha256=SHA256)
 
 
-def test_damage_inside_an_archive_is_refused(place):
+def test_damage_in_an_archive_is_rejected(place):
     sha256 = make_wheel(place.mirror, one=TABLE * 50)
     assert "has no member 'tinychem/two.csv'" in place.rejection(wheel_source("two", sha256=sha256))
     wheel = next(place.mirror.iterdir())
@@ -231,7 +231,7 @@ def test_damage_inside_an_archive_is_refused(place):
     assert "is damaged or truncated (File is not a zip file)" in place.rejection(wheel_source("one"))
 
 
-def test_a_table_that_says_something_else_is_refused(place):
+def test_a_table_with_other_content_is_rejected(place):
     (place.mirror / "free.csv").write_bytes(TABLE)
     place.fetch(Source(mirror="free.csv"))
     expected = fingerprint(place.output)
@@ -245,7 +245,7 @@ def test_a_table_that_says_something_else_is_refused(place):
     assert "it has 3 rows instead of 642" in place.rejection(Source(mirror="free.csv"), rows=642)
 
 
-def test_the_first_digest_is_recorded_and_held_to(place, site):
+def test_the_first_digest_is_recorded_and_compared(place, site):
     source, other = Source(url="https://site.test/free.csv"), Source(mirror="free.csv")
     for folder in (site, place.mirror):
         (folder / "free.csv").write_bytes(TABLE)

@@ -18,7 +18,7 @@ CORPUS = ["NC(C)C(=O)O", "Oc1ccccc1", "CC(C)C", "[13CH3]CCl", "CCOC", "c1ccncc1"
 
 @pytest.fixture
 def benchmarks(tmp_path):
-    """Two benchmarks of which some molecules are the test molecules, and others not."""
+    """Two benchmarks with test molecules and other molecules."""
     found = []
     for name, smiles in TESTS.items():
         raw = tmp_path / f"{name}.csv"
@@ -41,8 +41,8 @@ def corpus(tmp_path):
 
 
 @pytest.mark.parametrize(("part", "processes"), [(2000, 1), (2, 1), (3, 2)])
-def test_molecules_and_scaffolds_in_the_corpus(benchmarks, corpus, tmp_path, monkeypatch, part, processes):
-    """Whatever the parts in which the corpus is read: it is never in memory as a whole."""
+def test_counts_of_molecules_and_scaffolds_in_the_corpus(benchmarks, corpus, tmp_path, monkeypatch, part, processes):
+    """The result does not depend on the size of the parts in which the corpus is read."""
     monkeypatch.setattr(leakage, "MOLECULES_PER_PART", part)
     measure_leakage(benchmarks, corpus, tmp_path / "leakage.csv", tmp_path / "molecules.csv", processes)
     with (tmp_path / "leakage.csv").open() as file:
@@ -87,5 +87,5 @@ def test_only_test_molecules_count(benchmarks):
 
 
 @pytest.mark.parametrize("other", ["[2H]C([2H])([2H])[C@H](O)F", "[13CH3][C@@H](O)F", "C[C@H](O)F", "CC(O)[18F]"])
-def test_stereochemistry_and_isotopes_make_no_other_molecule(other):
+def test_stereochemistry_and_isotopes_are_ignored(other):
     assert compared(other).flat == compared("CC(O)F").flat

@@ -22,9 +22,9 @@ def run(tmp_path):
         (tmp_path / "raw.csv").write_text(text, encoding="utf-8")
         output, rejected = tmp_path / "out" / "table.parquet", tmp_path / "out" / "table.rejected.csv"
         counts = canonicalize(tmp_path / "raw.csv", output, rejected, **options)
-        table, refusals = read_molecules(output), read_rejected(rejected)
-        assert counts == (len(table), len(refusals))
-        return table, refusals
+        table, rejections = read_molecules(output), read_rejected(rejected)
+        assert counts == (len(table), len(rejections))
+        return table, rejections
 
     return run
 
@@ -37,8 +37,8 @@ def read_rejected(path: Path) -> list[tuple[int, str, str]]:
 
 
 def test_table(run, tmp_path):
-    table, refusals = run('smiles,NR-AR,"Neoplasms, benign"\nOCC,1,0.5\n[Na+].[Cl-],,nan\nC1=CC=CC=C1,0,-1e-3\n')
-    assert refusals == []
+    table, rejections = run('smiles,NR-AR,"Neoplasms, benign"\nOCC,1,0.5\n[Na+].[Cl-],,nan\nC1=CC=CC=C1,0,-1e-3\n')
+    assert rejections == []
     assert list(table.columns) == ["row", "smiles", "NR-AR", "Neoplasms, benign"]
     assert target_columns(tmp_path / "out" / "table.parquet") == ["NR-AR", "Neoplasms, benign"]
     assert table["row"].tolist() == [0, 1, 2] and table["row"].dtype == np.int64
@@ -71,19 +71,19 @@ BAD_ROWS = {
 
 @pytest.mark.parametrize(("line", "smiles", "reason"), BAD_ROWS.values(), ids=BAD_ROWS)
 def test_bad_rows_are_recorded(run, line, smiles, reason):
-    table, refusals = run(f"smiles,p_np\nCCO,1\n{line}\nCCN,0\n")
+    table, rejections = run(f"smiles,p_np\nCCO,1\n{line}\nCCN,0\n")
     assert table["row"].tolist() == [0, 2]
-    [(row, found, why)] = refusals
+    [(row, found, why)] = rejections
     assert (row, found) == (1, smiles)
     assert reason in why
 
 
 def test_every_row_is_accounted_for(tmp_path):
-    accepted, refused = canonicalize(FIXTURES / "hiv.csv", tmp_path / "hiv.parquet", tmp_path / "rejected.csv")
-    assert accepted + refused == 300
-    refusals = read_rejected(tmp_path / "rejected.csv")
-    assert [row for row, *_ in refusals] == [1]  # an aluminium with six bonds
-    assert "Al, 6, is greater than permitted" in refusals[0][2]
+    accepted, rejected = canonicalize(FIXTURES / "hiv.csv", tmp_path / "hiv.parquet", tmp_path / "rejected.csv")
+    assert accepted + rejected == 300
+    rejections = read_rejected(tmp_path / "rejected.csv")
+    assert [row for row, *_ in rejections] == [1]  # an aluminium with six bonds
+    assert "Al, 6, is greater than permitted" in rejections[0][2]
     rows = read_molecules(tmp_path / "hiv.parquet")["row"].tolist()
     assert rows == [0, *range(2, 300)]
 
@@ -137,7 +137,7 @@ def test_a_device_is_not_replaced(tmp_path):
 def test_another_table_is_no_molecule_table(tmp_path):
     """One of embeddings, say."""
     pq.write_table(pa.table({"row": [0], "smiles": ["C"], "embedding": [[0.5]]}), tmp_path / "h.parquet")
-    with pytest.raises(MolclrError, match="is no molecule table"):
+    with pytest.raises(MolclrError, match="is not a molecule table"):
         read_molecules(tmp_path / "h.parquet")
 
 
@@ -157,8 +157,8 @@ def test_a_failure_leaves_the_former_files(run, tmp_path):
 def test_a_chemists_own_table(run):
     """As a spreadsheet saves it: byte order mark, CRLF, other columns, a line of spaces and an empty one at the end."""
     text = "\ufeffname,Structure,IC50 / nM\r\naspirin,CC(=O)Oc1ccccc1C(O)=O, 280 \r\n  \r\nnone yet,CCO,\r\n\r\n"
-    table, refusals = run(text, smiles_column="Structure", targets=["IC50 / nM"])
-    assert refusals == [] and table["row"].tolist() == [0, 1]
+    table, rejections = run(text, smiles_column="Structure", targets=["IC50 / nM"])
+    assert rejections == [] and table["row"].tolist() == [0, 1]
     assert list(table.columns) == ["row", "smiles", "IC50 / nM"]
     np.testing.assert_array_equal(table["IC50 / nM"], [280, np.nan])
 
@@ -181,9 +181,9 @@ def test_limit_takes_evenly_spaced_rows(run, limit, rows):
 def test_unique_keeps_the_first_occurrence(run, monkeypatch):
     monkeypatch.setattr(module, "ROWS_PER_PART", 2)  # duplicates within a part and between parts
     text = "smiles,y\nOCC,x\nCCO,1\nC(O)C,2\nCCN,3\nC1CC,4\nNCC,5\nCCO,6\n"
-    table, refusals = run(text, unique=True)
+    table, rejections = run(text, unique=True)
     assert table["row"].tolist() == [1, 3]
-    reasons = [(row, reason) for row, _, reason in refusals]
+    reasons = [(row, reason) for row, _, reason in rejections]
     assert reasons == [
         (0, "the label 'x' of y is not a number"),  # and so it is not what row 1 repeats
         (2, "duplicate of row 1"),
@@ -191,7 +191,7 @@ def test_unique_keeps_the_first_occurrence(run, monkeypatch):
         (5, "duplicate of row 3"),
         (6, "duplicate of row 1"),
     ]
-    assert refusals[1][1] == "C(O)C"
+    assert rejections[1][1] == "C(O)C"
 
 
 def test_first_rows_of_many_parts():
@@ -216,7 +216,7 @@ def test_the_number_of_processes_does_not_show(tmp_path, monkeypatch):
     assert pq.ParquetFile(tmp_path / "1.parquet").num_row_groups == 6
 
 
-def test_the_first_row_and_rows_without_labels_are_refused_when_asked(tmp_path):
+def test_the_first_row_and_rows_without_labels_are_rejected_when_asked(tmp_path):
     raw = tmp_path / "raw.csv"
     raw.write_text("smiles,a,b\nC,1,1\nCC,,1\nCCC,,\nCCCC,0,\n")
     canonicalize(raw, tmp_path / "m.parquet", tmp_path / "r.csv", drop_first=True, labelled=True)

@@ -16,7 +16,7 @@ from molclr.errors import MolclrError
 
 @pytest.fixture
 def smi(tmp_path):
-    """The molecules of zinc.csv, with two that are rejected: one twice, and one that is no SMILES."""
+    """The molecules of zinc.csv, with two that are rejected: a duplicate and an invalid SMILES."""
     with (FIXTURES / "zinc.csv").open(newline="") as file:
         lines = [f"{row['smiles']} ZINC{number}\n" for number, row in enumerate(csv.DictReader(file))]
     path = tmp_path / "zinc.smi"
@@ -32,9 +32,10 @@ def test_a_smi_file_and_a_csv_table_and_its_molecule_table_give_the_same_graphs(
     found = prepare_corpus(smi, tmp_path / "smi", processes=1)
     assert found == tmp_path / "smi" / "graphs.safetensors"
     said = capsys.readouterr().err
-    assert f"{smi}: 300 molecules. Rejected rows: 2, see {tmp_path / 'smi' / 'rejected.csv'}. The commonest" in said
+    assert f"{smi}: 300 molecules in {tmp_path / 'smi' / 'molecules.parquet'}, 2 rejected rows in {tmp_path}" in said
+    assert "RDKit cannot parse it" in said and "duplicate of row 0" in said
     from_csv = prepare_corpus(FIXTURES / "zinc.csv", tmp_path / "csv", processes=2)
-    assert "300 molecules. No row was rejected." in capsys.readouterr().err
+    assert ", 0 rejected rows in" in capsys.readouterr().err
     from_table = prepare_corpus(tmp_path / "csv" / "molecules.parquet", tmp_path / "table", processes=1)
     assert found.read_bytes() == from_csv.read_bytes() == from_table.read_bytes()
     assert sorted(times(tmp_path / "table")) == ["featurize.json", "graphs.safetensors"]
@@ -57,7 +58,7 @@ def test_a_finished_step_is_not_repeated(smi, tmp_path, capsys):
     prepare_corpus(smi, tmp_path / "corpus", processes=2)
     assert times(tmp_path / "corpus") == before
     said = capsys.readouterr().err
-    assert said.count("nothing has changed") == 2 and "Rejected rows: 2" in said
+    assert said.count("nothing has changed") == 2 and "2 rejected rows" in said
 
 
 def test_interrupted_between_the_steps_it_goes_on_with_the_second(smi, tmp_path, monkeypatch):
@@ -82,7 +83,7 @@ def test_what_has_changed_is_made_again(tmp_path, monkeypatch, change):
     smiles = (FIXTURES / "zinc.csv").read_text().split()[1:]
     source.write_text("".join(["smiles,structure\n", *(f"{text},{text}\n" for text in smiles)]))
     graphs = prepare_corpus(source, folder, processes=1)
-    before, expected, column = times(folder), graphs.read_bytes(), "smiles"
+    before, expected, column = times(folder), graphs.read_bytes(), None
     again = {"molecules.parquet", "rejected.csv", "canonicalize.json"}
     match change:
         case "input":
@@ -112,10 +113,10 @@ def test_what_has_changed_is_made_again(tmp_path, monkeypatch, change):
     "name, content, message",
     [
         ("none.smi", None, "There is no file '{}' to pre-train on; give a table"),
-        ("none.parquet", None, "There is no molecule table '{}'"),
-        ("some.parquet", b"PAR1 and then something else", "'{}' is no molecule table"),
-        ("some.parquet", b"text", "'{}' is no molecule table"),
-        ("some.csv", b"name\nCCO\n", "'{}' has no column 'smiles'"),
+        ("none.parquet", None, "The molecule table '{}' does not exist"),
+        ("some.parquet", b"PAR1 and then something else", "'{}' is not a molecule table"),
+        ("some.parquet", b"text", "'{}' is not a molecule table"),
+        ("some.csv", b"name,city\nAnn,Rome\n", "'{}' has no column"),
         ("some.smi", b"C1CC\n", "Every row of '{}' is re"),
     ],
 )

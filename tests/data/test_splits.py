@@ -25,7 +25,7 @@ def table_of(tmp_path):
 
 @pytest.fixture
 def hiv(tmp_path):
-    """A molecule table from which a row is missing: row 1 is refused."""
+    """A molecule table from which a row is missing: row 1 is rejected."""
     canonicalize(FIXTURES / "hiv.csv", tmp_path / "hiv.parquet", tmp_path / "hiv.rejected.csv")
     return tmp_path / "hiv.parquet"
 
@@ -91,7 +91,7 @@ def folds(tmp_path):
     return tmp_path / "folds.csv"
 
 
-def test_a_split_that_the_table_gives(folds, tmp_path):
+def test_a_split_given_by_a_column(folds, tmp_path):
     sizes = write_given_split(tmp_path / "f.parquet", tmp_path / "split.csv", folds, "fold")
     assert sizes == {"train": 2, "valid": 1, "test": 1}
     assert (tmp_path / "split.csv").read_text() == "row,subset\n0,train\n1,valid\n3,test\n4,train\n"
@@ -106,7 +106,7 @@ def test_a_split_that_the_table_gives(folds, tmp_path):
         (("CCCC,train\n", ""), "fold", "was not made from"),
     ],
 )
-def test_a_given_split_that_cannot_be_right(folds, tmp_path, edit, column, message):
+def test_an_invalid_given_split_is_an_error(folds, tmp_path, edit, column, message):
     folds.write_text(folds.read_text().replace(*edit))
     with pytest.raises(MolclrError, match=message):
         write_given_split(tmp_path / "f.parquet", tmp_path / "split.csv", folds, column)
@@ -160,7 +160,7 @@ def test_a_split_of_another_table(hiv, table_of, tmp_path):
         "nothing",
     ],
 )
-def test_a_file_that_is_no_split(tmp_path, text):
+def test_other_files_are_not_splits(tmp_path, text):
     (tmp_path / "split.csv").write_text(text)
     with pytest.raises(MolclrError, match="make the split again"):
         read_split(tmp_path / "split.csv")
@@ -169,10 +169,10 @@ def test_a_file_that_is_no_split(tmp_path, text):
 def test_a_missing_file(hiv, tmp_path):
     with pytest.raises(MolclrError, match=r"The split .* does not exist"):
         read_split(tmp_path / "none.csv")
-    with pytest.raises(MolclrError, match="no molecule table"):
+    with pytest.raises(MolclrError, match="The molecule table"):
         write_split(tmp_path / "none.parquet", tmp_path / "split.csv", "random")
 
 
-def test_a_file_that_is_no_molecule_table(tmp_path):
-    with pytest.raises(MolclrError, match="is no molecule table"):
+def test_other_files_are_not_molecule_tables(tmp_path):
+    with pytest.raises(MolclrError, match="is not a molecule table"):
         write_split(FIXTURES / "bbbp.csv", tmp_path / "split.csv", "random")

@@ -80,7 +80,7 @@ def test_molecules_without_any_bond(tmp_path):
 
 
 @pytest.mark.parametrize("damage", ["missing", "truncated", "text", "empty"])
-def test_a_file_that_is_no_store(path, damage):
+def test_other_files_are_not_graph_stores(path, damage):
     content = path.read_bytes()
     if damage == "missing":
         path.unlink()
@@ -91,7 +91,7 @@ def test_a_file_that_is_no_store(path, damage):
 
 
 @pytest.mark.parametrize("shape", [b"[3]", b"[]", b'"a"'])
-def test_a_header_that_does_not_fit_is_no_store(path, shape):
+def test_an_inconsistent_header_is_an_error(path, shape):
     content = path.read_bytes()
     written = b'"shape": [15]'
     assert content.count(written) == 2
@@ -155,7 +155,7 @@ def test_to_and_from_torch_geometric(graphs, smiles):
     assert torch.equal(back.edge_index[:, :m], back.edge_index[:, m:].flip(0))
 
 
-def test_a_directed_graph_is_refused():
+def test_a_directed_graph_is_rejected():
     one_way = Data(torch.zeros(2, 2, dtype=torch.long), torch.tensor([[0], [1]]), torch.zeros(1, 2, dtype=torch.long))
     with pytest.raises(ValueError, match="both directions"):
         from_pyg(Batch.from_data_list([one_way]))

@@ -19,7 +19,7 @@ from rdkit import Chem
 
 from molclr.data.canonicalize import canonicalize, read_column
 from molclr.data.columns import choose_columns
-from molclr.data.molecules import read_molecules, read_refusals
+from molclr.data.molecules import read_molecules, read_rejections
 from molclr.data.tables import open_table
 from molclr.errors import MolclrError
 
@@ -38,7 +38,7 @@ def take(tmp_path, capfd):
         output, rejected = tmp_path / "out" / "table.parquet", tmp_path / "out" / "rejected.csv"
         capfd.readouterr()
         canonicalize(path, output, rejected, **options)
-        return read_molecules(output), read_refusals(rejected), capfd.readouterr().err
+        return read_molecules(output), read_rejections(rejected), capfd.readouterr().err
 
     return take
 

@@ -126,7 +126,7 @@ def test_a_target_with_one_class_or_without_labels_is_named_and_left_out():
     assert result.left_out == {"NR-AhR": "one class", "SR-p53": "no labels"}
 
 
-def test_equal_labels_are_no_reason_to_leave_out_an_error():
+def test_errors_are_defined_for_equal_labels():
     assert score("rmse", np.zeros((3, 1)), np.ones((3, 1)), ["freesolv"]).value == 1
 
 

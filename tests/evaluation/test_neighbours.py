@@ -47,7 +47,7 @@ def test_a_library_of_its_own(tmp_path, monkeypatch):
     assert (tmp_path / "parts.csv").read_bytes() == (tmp_path / "near.csv").read_bytes()
 
 
-def test_of_equal_neighbours_the_first_counts():
+def test_ties_go_to_the_first_neighbour():
     places, cosines = next(nearest(np.ones((1, 3)), np.ones((2000, 3)), 3))
     assert places.tolist() == [0, 1, 2] and cosines == pytest.approx(1)
 
@@ -62,13 +62,13 @@ def test_vectors_of_two_encoders(tmp_path, width, encoder):
 
 
 @pytest.mark.parametrize("column", [[0.5, 1.0], [[0.5], [0.5, 1.0]], ["a", "b"], [["a"], ["b"]]])
-def test_what_are_no_vectors(tmp_path, column):
+def test_columns_without_vectors_are_an_error(tmp_path, column):
     pq.write_table(pa.table({"row": [0, 1], "smiles": ["C", "N"], "embedding": column}), tmp_path / "h.parquet")
     with pytest.raises(MolclrError, match="are not vectors of the same length"):
         write_neighbours(tmp_path / "h.parquet", tmp_path / "h.parquet", tmp_path / "near.csv", 1)
 
 
-def test_a_table_that_went_through_pandas(tmp_path):
+def test_a_table_written_by_pandas_is_accepted(tmp_path):
     own = table_of(tmp_path / "h.parquet", SMILES, VECTORS)
     pd.read_parquet(own).to_parquet(tmp_path / "again.parquet", index=False)
     for name in ("h", "again"):

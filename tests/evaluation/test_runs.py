@@ -57,7 +57,7 @@ def test_the_two_files(tmp_path):
     }
 
 
-def test_what_is_read_is_what_was_written(tmp_path):
+def test_metrics_are_read_as_written(tmp_path):
     written = write_run(tmp_path, CLINTOX, ROWS, LABELS, PREDICTIONS)
     assert read_metrics(tmp_path / "metrics.json") == written
     assert written.best_epoch is None and written.validation is None
@@ -84,7 +84,7 @@ def test_the_same_run_gives_the_same_bytes(tmp_path):
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
 
 
-def test_a_score_that_does_not_exist_is_null(tmp_path):
+def test_an_undefined_score_is_null(tmp_path):
     write_run(tmp_path, CLINTOX, ROWS, np.zeros((3, 2)), PREDICTIONS, validation=math.nan)
     values = json.loads((tmp_path / "metrics.json").read_text())
     assert values["test"] is None and values["validation"] is None and values["per_target"] == {}
@@ -103,7 +103,7 @@ def test_shapes_must_agree(tmp_path):
 
 
 @pytest.mark.parametrize("text", ["", "{", "[1]", '{"benchmark": "bbbp"}', '{"test": 1, "unknown": 2}'])
-def test_a_file_that_is_no_metrics_is_an_error(tmp_path, text):
+def test_a_file_without_metrics_is_an_error(tmp_path, text):
     path = tmp_path / "metrics.json"
     path.write_text(text)
     with pytest.raises(MolclrError, match="does not contain the metrics of a run"):

@@ -34,7 +34,7 @@ def test_weighted_roc_auc_is_that_of_the_repeated_molecules(generator):
 
 
 @pytest.mark.parametrize("metric", WEIGHTED)
-def test_the_faster_forms_give_what_one_by_one_gives(generator, metric):
+def test_faster_forms_equal_one_by_one(generator, metric):
     """Also in resamples without a label or a class."""
     truth, guess = generator.integers(2, size=6).astype(float), generator.integers(4, size=6) / 4
     weights = np.concatenate([generator.multinomial(6, np.full(6, 1 / 6), size=50), np.zeros((1, 6))]).astype(float)
@@ -60,7 +60,7 @@ def test_models_without_a_score_have_no_difference(generator):
 
 
 @pytest.mark.parametrize("metric", METRICS)
-def test_without_resampling_it_is_the_score_of_the_tables(generator, metric):
+def test_scores_with_equal_weights_are_those_of_the_tables(generator, metric):
     labels = generator.integers(2, size=(50, 3)).astype(float)
     labels[generator.random((50, 3)) < 0.3] = np.nan
     labels[:, 2] = np.where(np.isnan(labels[:, 2]), np.nan, 1.0)  # one class
@@ -70,7 +70,7 @@ def test_without_resampling_it_is_the_score_of_the_tables(generator, metric):
     np.testing.assert_allclose(scores(metric, model, np.ones((1, 50)))[:, 0], expected, rtol=1e-12)
 
 
-def test_a_target_that_a_resample_leaves_without_a_class_does_not_count_in_it():
+def test_a_target_with_one_class_is_left_out_of_a_resample():
     labels = np.array([[0.0, 0.0], [1.0, 1.0], [0.0, 0.0]])
     values = np.array([[[0.1, 0.9], [0.9, 0.1], [0.2, 0.5]]])
     model = Predictions(np.arange(3), labels, values)
@@ -105,7 +105,7 @@ def test_the_same_predictions_do_not_differ(generator):
     assert (same.value, same.low, same.high, same.verdict) == (0, 0, 0, "not significant")
 
 
-def test_the_interval_is_about_as_wide_as_it_should_be(generator):
+def test_the_interval_has_the_expected_width(generator):
     """One seed each: the standard error of a mean of paired differences is known."""
     first, second = models(generator, (1.0, 1.0), seeds=1, count=1000)
     each = np.abs(first.values - first.labels) - np.abs(second.values - second.labels)
@@ -114,7 +114,7 @@ def test_the_interval_is_about_as_wide_as_it_should_be(generator):
     assert (found.high - found.low) / 2 == pytest.approx(1.96 * each.std() / 1000**0.5, rel=0.1)
 
 
-def test_one_seed_does_not_tell_what_is_significant(generator):
+def test_one_seed_gives_no_verdict(generator):
     exact, vague = models(generator, (0.3, 1.0), seeds=2)
     one = dataclasses.replace(exact, values=exact.values[:1])
     assert difference("mae", exact, vague).verdict == "better"
@@ -132,7 +132,7 @@ def test_seeds_widen_the_interval(generator):
 
 
 @pytest.mark.parametrize("spread", [0.0, 2.0, 10.0])
-def test_models_that_do_not_differ_are_rarely_said_to(generator, monkeypatch, spread):
+def test_equal_models_are_rarely_significant(generator, monkeypatch, spread):
     """Three seeds, whose scores have `spread` times the standard error that the molecules give: about one in twenty."""
     monkeypatch.setattr(statistics, "RESAMPLES", 200)
     count, repetitions, false = 100, 300, 0
@@ -147,7 +147,7 @@ def test_models_that_do_not_differ_are_rarely_said_to(generator, monkeypatch, sp
     assert 0.01 * repetitions < false < 0.08 * repetitions
 
 
-def test_nothing_is_random(generator):
+def test_results_are_deterministic(generator):
     pair = models(generator, (1.0, 1.1))
     assert difference("rmse", *pair) == difference("rmse", *pair)
 
@@ -158,7 +158,7 @@ def write(folder, model, seed, values, labels, targets=("a",), rows=None):
     return {folder: write_run(folder, run, rows, labels, values)}
 
 
-def test_files_of_several_seeds_and_of_a_model_a_target(generator, tmp_path, monkeypatch):
+def test_files_of_several_seeds_and_of_one_model_per_target(generator, tmp_path, monkeypatch):
     monkeypatch.setattr(statistics, "RESAMPLES", 200)
     labels = generator.normal(size=(40, 2))
     runs = {}
@@ -173,7 +173,7 @@ def test_files_of_several_seeds_and_of_a_model_a_target(generator, tmp_path, mon
     assert found["freesolv", "MolCLR_GIN"].verdict == "better"
 
 
-def test_what_cannot_be_told_has_no_difference(tmp_path):
+def test_models_that_cannot_be_compared_have_no_difference(tmp_path):
     """One test molecule; one class; of two targets, a model each, one that cannot be scored does not matter."""
     value = np.array([[0.5]])
     runs = {}
@@ -196,7 +196,7 @@ def test_what_cannot_be_told_has_no_difference(tmp_path):
     assert differences(negative | both)["muv", "MolCLR_GIN"].value == 0
 
 
-def test_seeds_that_did_not_predict_the_same_are_an_error(generator, tmp_path):
+def test_seeds_with_different_predictions_are_an_error(generator, tmp_path):
     labels = generator.normal(size=(10, 2))
     runs = write(tmp_path / "GIN/seed-0", "GIN", 0, labels, labels, ("a", "b"))
     runs |= write(tmp_path / "GIN/seed-1", "GIN", 1, labels[:, :1], labels[:, :1], ("a",))

@@ -100,7 +100,7 @@ def test_one_seed_has_no_standard_deviation(tables):
     assert cells(markdown, "GIN") == ["**70.0**"]
 
 
-def test_rows_and_columns_stand_in_the_papers_order(tables):
+def test_rows_and_columns_are_in_the_papers_order(tables):
     runs = [run(benchmark, model, 0, 0.7) for model in ("MolCLR_GIN", "RF", "GCN") for benchmark in ("clintox", "bbbp")]
     rows, markdown, _ = tables(runs)
     assert [(row["benchmark"], row["model"]) for row in rows] == [
@@ -148,7 +148,7 @@ def test_the_best_is_bold_whichever_way_is_better(tables):
     assert (cells(markdown, "RF"), cells(markdown, "GCN")) == (["**2.00**"], ["3.00"])
 
 
-def test_what_looks_equal_is_equally_bold(tables):
+def test_equal_rounded_values_are_all_bold(tables):
     _, markdown, _ = tables([run("bbbp", "RF", 0, 0.70011), run("bbbp", "GCN", 0, 0.70012)])
     assert cells(markdown, "RF") == cells(markdown, "GCN") == ["**70.0**"]
 
@@ -170,19 +170,19 @@ def test_without_a_run_there_is_no_summary(tmp_path):
         terminal_summary([tmp_path / "none.md"], [])
 
 
-def test_seeds_with_other_targets_are_no_mean(tables):
+def test_seeds_with_different_targets_are_an_error(tables):
     runs = [run("tox21", "RF", 0, 0.7, left_out={"NR-AR": "one class"}), run("tox21", "RF", 1, 0.8)]
     with pytest.raises(MolclrError, match="The seeds of RF on tox21 have different targets"):
         tables(runs)
 
 
-def test_seeds_with_another_metric_are_no_mean(tables):
+def test_seeds_with_different_metrics_are_an_error(tables):
     other = dataclasses.replace(run("esol", "RF", 1, 0.8), metric="mae")
     with pytest.raises(MolclrError, match="The runs of esol have different metrics, roc_auc and mae"):
         tables([run("esol", "RF", 0, 0.7), other])
 
 
-def test_left_out_targets_and_notes_are_told(tables):
+def test_left_out_targets_and_notes_are_listed(tables):
     left_out = {"NR-AR": "one class in the test set"}
     runs = [run("tox21", "SVM", seed, 0.7, left_out=left_out, note="Trained on a sample.") for seed in range(2)]
     rows, markdown, _ = tables(runs)
@@ -211,7 +211,7 @@ def all_scores(tmp_path, task="classification"):
         return list(csv.DictReader(file))
 
 
-def test_all_metrics_stand_in_a_table_of_their_own(tables, tmp_path):
+def test_all_metrics_are_in_a_separate_table(tables, tmp_path):
     runs = [run("hiv", "GIN", seed, 0.7 + seed / 10, also={"pr_auc": 0.2 + seed / 10}) for seed in (0, 1)]
     rows, _, _ = tables([*runs, run("hiv", "RF", 0, 0.6, also={"pr_auc": None})])
     assert [row["metric"] for row in rows] == ["ROC-AUC", "ROC-AUC"], "the primary one alone"
@@ -241,7 +241,7 @@ def test_a_benchmark_of_ones_own_has_its_name_unit_and_metric(tables, tmp_path):
     ]
 
 
-def test_the_papers_value_stands_beside_its_metric_only(tables):
+def test_the_papers_value_is_only_shown_for_its_metric(tables):
     rows, _, _ = tables([run("bbbp", "RF", 0, 0.7, metric="pr_auc")])
     assert rows[0]["paper_mean"] == rows[0]["paper_check"] == ""
 
@@ -301,7 +301,7 @@ def of_target(target, seed, test, molecules=100):
     )
 
 
-def test_a_model_a_target_is_scored_as_one_of_all_targets(tables):
+def test_one_model_per_target_is_scored_like_one_of_all_targets(tables):
     runs = [of_target("a", 0, 0.6), of_target("b", 0, 0.8, 120), of_target("c", 0, None), of_target("a", 1, 0.8)]
     rows, _, _ = tables([*runs, of_target("b", 1, 0.8), of_target("c", 1, None)])
     assert len(rows) == 1
@@ -312,7 +312,7 @@ def test_a_model_a_target_is_scored_as_one_of_all_targets(tables):
         tables([of_target("a", 0, 0.6), of_target("b", 0, 0.6), of_target("a", 0, 0.7)])
 
 
-def test_a_pretrained_model_carries_its_difference_to_scratch(tables, tmp_path):
+def test_a_pretrained_model_has_its_difference_to_scratch(tables, tmp_path):
     rows, markdown, latex = tables(
         [run("bbbp", model, seed, 0.5) for model in ("GIN", "MolCLR_GIN") for seed in (0, 1)]
     )

@@ -10,7 +10,7 @@ from molclr.data.store import GraphStore
 
 STORE = FIXTURES / "graphs.safetensors"
 SHAPE = EncoderShape()
-SETTINGS = Pretrain(epochs=50, batch_size=256, warmup_epochs=5, validation_fraction=0.1)
+SETTINGS = Pretrain(epochs=3, batch_size=16, warmup_epochs=1, validation_fraction=0.1)
 
 
 @pytest.fixture(scope="session")

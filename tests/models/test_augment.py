@@ -66,7 +66,7 @@ def test_atom_masking_takes_the_floor_but_at_least_one_and_never_all(graphs, rat
         assert k == (0 if ratio == 0 else min(max(1, int(n * ratio)), n - 1))
 
 
-def test_a_molecule_of_one_atom_stays_as_it_is(graphs):
+def test_a_molecule_with_one_atom_is_unchanged(graphs):
     for composition in ("node", "subgraph", "mix"):
         view = random_view(graphs, Augmentation(composition=composition))
         assert torch.equal(view.x[0], graphs.x[0])
@@ -178,7 +178,7 @@ def test_a_removed_subgraph_is_breadth_first(graphs):
         assert taken.tolist() == list(range(int(taken[0]), int(taken[0]) + 5))
 
 
-def test_subgraph_removal_loses_bonds_of_removed_atoms_and_keeps_rings(graphs):
+def test_subgraph_removal_deletes_bonds_of_removed_atoms_and_keeps_rings(graphs):
     view = random_view(graphs, Augmentation(composition="subgraph", subgraph_removal=0.25))
     removed = view.x[:, 0] == MASK
     kept = [tuple(edge) for edge in view.edge_index.T.tolist()]
@@ -187,7 +187,7 @@ def test_subgraph_removal_loses_bonds_of_removed_atoms_and_keeps_rings(graphs):
     assert removed.any()
 
 
-def test_mix_counts_what_the_subgraph_took(graphs):
+def test_mix_includes_the_removed_subgraph_in_its_ratios(graphs):
     settings = Augmentation(composition="mix", subgraph_removal=0.2, atom_masking=0.25, bond_deletion=0.25)
     for seed in range(20):
         view = random_view(graphs, settings, seed)
@@ -208,7 +208,7 @@ def test_a_view_keeps_the_conventions_and_the_original(graphs, composition):
     assert torch.equal(view.x[~masked], graphs.x[~masked])
 
 
-def test_a_seed_decides_the_view(graphs):
+def test_the_seed_determines_the_view(graphs):
     views = [random_view(graphs, Augmentation(), seed) for seed in (1, 1, 2)]
     assert torch.equal(views[0].x, views[1].x) and torch.equal(views[0].edge_index, views[1].edge_index)
     assert not torch.equal(views[0].x, views[2].x)
@@ -234,7 +234,7 @@ def test_ring_closures_are_the_bonds_beyond_a_tree(graphs, smiles):
     assert len(ours) == 6, "aspirin 1, caffeine 2, bicyclooctane 2, the silane 1"
 
 
-def test_the_official_subgraph_removal_also_loses_ring_closures(graphs):
+def test_the_official_subgraph_removal_also_deletes_ring_closures(graphs):
     settings = Augmentation(composition="subgraph")
     ours = random_view(graphs, settings)
     official = random_view(graphs, settings.model_copy(update={"subgraph_keeps_rings": False}))
@@ -319,7 +319,7 @@ def test_two_views_of_a_padded_batch_are_those_of_the_batch(many, settings):
         assert torch.equal(deleted[view, :bonds], ours.deleted)
 
 
-def test_the_smallest_priorities_are_chosen_and_the_first_of_equal_ones():
+def test_the_smallest_priorities_are_chosen_and_ties_go_to_the_first():
     group, first = torch.tensor([0, 0, 0, 2, 2, 2]), torch.tensor([0, 3, 3])
     priority = torch.tensor([[5, 1, 5, 2**40 - 1, 7, 0], [0, 0, 0, 3, 2, 1]])
     quota = torch.tensor([[2, 9, 1], [1, 0, 2]])
@@ -337,7 +337,7 @@ def test_streams_and_molecules_have_keys_of_their_own():
     assert (bits.double().mean(dim=(0, 1)) - 0.5).abs().max() < 0.01
 
 
-def test_views_stay_as_they_are(graphs):
+def test_views_equal_those_of_earlier_versions(graphs):
     """Encoders in the making rely on it: a run that was begun goes on with the same views."""
     steps = augmentation_steps(Augmentation(composition="mix"))
     masked, deleted = lose(molecules_of(graphs), steps, keys_of(graphs))
@@ -352,7 +352,7 @@ def swap(molecules, lost, ratio, keys):
     return lost._replace(deleted=torch.ones_like(lost.deleted))
 
 
-def test_another_augmentation_is_one_entry_or_a_path(graphs, monkeypatch):
+def test_a_new_augmentation_is_a_table_entry_or_a_path(graphs, monkeypatch):
     monkeypatch.setitem(module.AUGMENTATIONS, "every_bond", swap)
     for name in ("every_bond", f"{__name__}:swap"):
         view = random_view(graphs, Augmentation(composition=[{"atom_masking": 0.25}, {name: 0.5}]))

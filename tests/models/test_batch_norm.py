@@ -7,7 +7,7 @@ from molclr.models.batch_norm import BatchNorm
 
 
 @pytest.mark.parametrize("device", ["cpu", "any other"])
-def test_a_row_with_a_size_is_that_many_rows(device, monkeypatch):
+def test_a_row_with_a_size_equals_repeated_rows(device, monkeypatch):
     if device != "cpu":
         monkeypatch.setattr(module, "_gradients_on_cpu", module._gradients)
     torch.manual_seed(0)

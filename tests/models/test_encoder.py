@@ -209,7 +209,7 @@ def test_gradients_are_the_same_to_the_last_bit_on_several_threads(ratio):
 
 
 @pytest.mark.parametrize("name", ["gin", "gcn"])
-def test_a_molecule_is_embedded_the_same_alone_and_in_company(name, smiles, tmp_path):
+def test_the_embedding_does_not_depend_on_the_batch(name, smiles, tmp_path):
     torch.manual_seed(0)
     encoder = make_encoder(name, SMALL).eval()
     with torch.no_grad():
@@ -218,7 +218,7 @@ def test_a_molecule_is_embedded_the_same_alone_and_in_company(name, smiles, tmp_
             torch.testing.assert_close(encoder(*batch_of([text], tmp_path))[0], together[i], atol=1e-5, rtol=1e-5)
 
 
-def test_stereochemistry_is_seen(tmp_path):
+def test_stereochemistry_changes_the_embedding(tmp_path):
     torch.manual_seed(0)
     encoder = make_encoder("gin", SMALL).eval()
     with torch.no_grad():

@@ -16,7 +16,7 @@ def batches(smiles):
     return [store.batch(np.arange(5)), store.batch(np.arange(5, len(smiles)))]
 
 
-@pytest.mark.parametrize("width", [16, 160])  # 160: equal surroundings share a row
+@pytest.mark.parametrize("width", [16, 160])  # 160: equal atoms share a row
 @pytest.mark.parametrize("kind", ["gin", "gcn"])
 def test_channels_that_do_not_vary_are_counted(kind, width, batches):
     torch.manual_seed(0)
@@ -26,7 +26,7 @@ def test_channels_that_do_not_vary_are_counted(kind, width, batches):
             encoder(*batches[1])  # batch norm learns its statistics
         alive = dead_channels(encoder, batches)
         assert max(alive) < 0.25
-        encoder.norms[0].weight[: width // 2] = 1e-30  # starved
+        encoder.norms[0].weight[: width // 2] = 1e-30  # decayed to zero
         encoder.norms[1].bias[:] = -100.0  # never beyond ReLU
         encoder.norms[2].bias[:] = -100.0  # the last layer has none
     first, second, third = dead_channels(encoder, batches)

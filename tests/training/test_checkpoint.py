@@ -25,7 +25,7 @@ BEFORE_VERSIONS = GOLDEN / "checkpoints"
 
 
 @pytest.mark.parametrize("kind", ["gin", "gcn"])
-def test_an_encoder_from_before_there_were_versions(kind):
+def test_an_encoder_file_without_a_version(kind):
     values = np.load(BEFORE_VERSIONS / "values.npz")
     path = BEFORE_VERSIONS / f"{kind}.encoder.safetensors"
     h = molclr.Encoder.load(path).embed(values["smiles"].tolist())
@@ -35,7 +35,7 @@ def test_an_encoder_from_before_there_were_versions(kind):
     assert about["seen"] is None
 
 
-def test_a_model_from_before_there_were_versions():
+def test_a_model_file_without_a_version():
     values = np.load(BEFORE_VERSIONS / "values.npz")
     model, run, explicit_hydrogens, seen = load_model(BEFORE_VERSIONS / "gcn.model.safetensors")
     assert not explicit_hydrogens and run.targets == ["a", "b"] and seen is None
@@ -46,7 +46,7 @@ def test_a_model_from_before_there_were_versions():
     np.testing.assert_allclose(predictions, values["model"], atol=1e-5)
 
 
-def test_a_file_says_its_version_and_what_it_is_given(tmp_path):
+def test_a_file_has_its_version_and_metadata(tmp_path):
     seen = Seen(["C", "O"], chirality=True, bond_directions=False, charges=None)
     encoder = make_encoder("gin", EncoderShape(layers=1, hidden_dim=4, embedding_dim=2))
     save_encoder(tmp_path / "a.safetensors", encoder, encoder.state_dict(), {"corpus": "abc"}, seen)
@@ -68,7 +68,7 @@ def test_a_file_of_a_newer_version_says_to_update(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("metadata", [None, "", "[]", "7", '{"format": "new"}', '{"format": null}'])
-def test_metadata_that_are_none_of_ours(tmp_path, metadata):
+def test_metadata_of_other_programs_are_an_error(tmp_path, metadata):
     about = None if metadata is None else {"molclr": metadata}
     save_file({"x": torch.zeros(1)}, tmp_path / "x.safetensors", metadata=about)
     with pytest.raises(MolclrError, match="damaged or not a MolCLR checkpoint"):

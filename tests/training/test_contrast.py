@@ -33,7 +33,7 @@ def losses_of(contrast, model, batches):
 
 @pytest.mark.parametrize("composition", ["node", "mix"])
 @pytest.mark.parametrize("name", ["gin", "gcn"])
-def test_plain_graphs_and_slots_teach_the_same(corpus, name, composition):
+def test_plain_graphs_and_slots_give_the_same_training(corpus, name, composition):
     settings = SETTINGS.model_copy(update={"augmentation": Augmentation(composition=composition)})
     torch.manual_seed(0)
     model, store = ContrastiveModel(name, SHAPE, settings), GraphStore(corpus[1])

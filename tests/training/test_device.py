@@ -44,7 +44,7 @@ def flushed_in_products():
     return not bool(tiny.view(torch.int32).any())
 
 
-def test_workers_that_are_there_already_flush_and_then_no_longer():
+def test_existing_workers_flush_only_in_the_context():
     assert flushed() == (False, False)
     with flushing_subnormals():
         assert flushed() == (True, True)
@@ -54,7 +54,7 @@ def test_workers_that_are_there_already_flush_and_then_no_longer():
     assert flushed() == (False, False) and not flushed_in_products()
 
 
-def test_the_state_of_the_caller_is_restored_after_an_error_too():
+def test_the_mode_of_the_caller_is_restored_after_an_error():
     torch.set_flush_denormal(True)
     device._dismiss_workers()
     with pytest.raises(ValueError, match="x"), flushing_subnormals():
@@ -62,7 +62,7 @@ def test_the_state_of_the_caller_is_restored_after_an_error_too():
     assert flushed() == (True, True)
 
 
-def test_threads_of_the_caller_flush_for_themselves():
+def test_threads_set_their_own_mode():
     seen = []
     inner = threading.Thread(target=lambda: seen.append(flushing_subnormals()(flushed)()))
     inner.start()
@@ -70,7 +70,7 @@ def test_threads_of_the_caller_flush_for_themselves():
     assert seen == [(True, True)] and flushed() == (False, False)
 
 
-def test_without_a_runtime_that_dismisses_its_workers(monkeypatch):
+def test_without_a_runtime_that_ends_its_workers(monkeypatch):
     monkeypatch.setattr(device, "_pauses", list)
     with flushing_subnormals():
         assert flushed()[0]

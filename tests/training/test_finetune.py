@@ -69,7 +69,7 @@ def test_predictions_are_of_the_test_molecules_with_their_raw_rows(bbbp, tmp_pat
     assert json.loads((tmp_path / "metrics.json").read_text())["test"] == metrics.test
 
 
-def test_a_run_is_decided_by_its_seed(bbbp, tmp_path):
+def test_the_seed_determines_a_run(bbbp, tmp_path):
     data, graphs = bbbp
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):
         finetune(data, graphs, tmp_path / name, classification(data, seed), "gin", SETTINGS, SHAPE)
@@ -88,7 +88,7 @@ def relabelled(data, subset, seed=0):
 
 
 @pytest.mark.parametrize("task", ["classification", "regression"])
-def test_test_labels_decide_nothing_about_the_model(bbbp, freesolv, tmp_path, task):
+def test_test_labels_do_not_affect_the_model(bbbp, freesolv, tmp_path, task):
     data, graphs = bbbp if task == "classification" else freesolv
     run = classification(data) if task == "classification" else regression(data)
     for name, labelled in (("a", data), ("b", relabelled(data, "test"))):
@@ -99,7 +99,7 @@ def test_test_labels_decide_nothing_about_the_model(bbbp, freesolv, tmp_path, ta
     assert a == b
 
 
-def test_validation_labels_decide_nothing_but_the_epoch(freesolv, tmp_path):
+def test_validation_labels_only_select_the_epoch(freesolv, tmp_path):
     data, graphs = freesolv
     other = dataclasses.replace(data, labels=data.labels.copy())
     other.labels[data.subsets["valid"]] += 100.0
@@ -114,7 +114,7 @@ def test_validation_labels_decide_nothing_but_the_epoch(freesolv, tmp_path):
         assert torch.equal(weights[0][statistic], weights[1][statistic])
 
 
-def test_the_best_epoch_is_what_predicts(bbbp, tmp_path, monkeypatch):
+def test_the_best_epoch_makes_the_predictions(bbbp, tmp_path, monkeypatch):
     """Where no later epoch is better than the first, the run ends as one of one epoch does."""
     data, graphs = bbbp
     one = SETTINGS.model_copy(update={"epochs": 1})
@@ -128,7 +128,7 @@ def test_the_best_epoch_is_what_predicts(bbbp, tmp_path, monkeypatch):
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
 
 
-def test_several_targets_are_weighed_in_their_own_scale_when_the_epoch_is_chosen(bbbp, tmp_path, monkeypatch):
+def test_several_targets_are_scored_in_the_scale_of_the_loss(bbbp, tmp_path, monkeypatch):
     """A target of large numbers does not decide alone."""
     data, graphs = bbbp
     values = np.random.default_rng(0).normal(size=(len(data.rows), 2)) * [1.0, 1000.0]
@@ -141,7 +141,7 @@ def test_several_targets_are_weighed_in_their_own_scale_when_the_epoch_is_chosen
     assert metrics.validation == seen[0], "a random search compares the same numbers"
 
 
-def test_two_outputs_a_class_are_a_softmax(bbbp):
+def test_two_outputs_per_target_are_a_softmax(bbbp):
     """The loss is the cross-entropy on both outputs, the prediction the softmax of the second."""
     _data, graphs = bbbp
     run = Run("x", "GIN", 0, "classification", "roc_auc", ["a", "b"])
@@ -216,7 +216,7 @@ def test_a_missing_encoder_is_an_error_and_not_training_from_scratch(bbbp, tmp_p
     ("model", "pretrained", "expected"),
     [("MolCLR_GCN", True, "MolCLR_GIN"), ("GIN", True, "MolCLR_GIN"), ("GCN", False, "GIN"), ("RF", False, "GIN")],
 )
-def test_a_model_has_no_name_of_another(bbbp, tmp_path, model, pretrained, expected):
+def test_a_model_cannot_have_the_name_of_another(bbbp, tmp_path, model, pretrained, expected):
     data, graphs = bbbp
     encoder = make_encoder("gin", SHAPE)
     save_encoder(tmp_path / "encoder.safetensors", encoder, encoder.state_dict(), None)
@@ -231,7 +231,7 @@ def test_a_model_has_no_name_of_another(bbbp, tmp_path, model, pretrained, expec
     ("subsets", "message"),
     [("train", "no molecules in valid"), ("valid,train,test", "No training molecule of .* has a label")],
 )
-def test_a_split_that_nothing_can_be_learned_from(tmp_path, subsets, message):
+def test_a_split_without_training_labels_is_an_error(tmp_path, subsets, message):
     (tmp_path / "raw.csv").write_text("smiles,y\nC,1\nCC,\nCCC,2\n")
     canonicalize(tmp_path / "raw.csv", tmp_path / "m.parquet", tmp_path / "rejected.csv")
     names = (subsets.split(",") * 3)[:3]
@@ -254,7 +254,7 @@ def test_graphs_of_other_molecules_are_an_error(bbbp, tmp_path):
 
 
 def test_graphs_of_other_molecules_are_not_embedded(corpus, bbbp, tmp_path):
-    """Nor are those of molecules in another order, of which one is looked at."""
+    """The same holds for the same molecules in another order, even if only one is embedded."""
     encoder = make_encoder("gin", SHAPE)
     save_encoder(tmp_path / "encoder.safetensors", encoder, encoder.state_dict(), None)
     table = pq.read_table(corpus[0])
@@ -312,7 +312,7 @@ def test_a_target_without_training_labels_is_not_predicted(bbbp, tmp_path, task)
         assert all(row["p_np"] and not row["empty"] for row in csv.DictReader(file))
 
 
-def test_targets_that_nothing_can_be_learned_of_are_told(tmp_path, capsys):
+def test_targets_without_different_labels_give_a_warning(tmp_path, capsys):
     rows = "".join(f"{'C' * n},{n % 2},{n if n > 8 else ''},1\n" for n in range(1, 11))
     (tmp_path / "raw.csv").write_text(f"smiles,y,late,equal\n{rows}")
     targets = ["y", "late", "equal"]
@@ -333,7 +333,7 @@ def test_a_single_training_molecule_is_an_error(bbbp, tmp_path):
         finetune(few, graphs, tmp_path, classification(data), "gin", SETTINGS, SHAPE)
 
 
-def test_missing_labels_do_not_touch_the_loss(bbbp):
+def test_missing_labels_do_not_affect_the_loss(bbbp):
     _data, graphs = bbbp
     run = Run("x", "GIN", 0, "regression", "rmse", ["a", "b"])
     labels = np.array([[1.0, 5.0], [3.0, np.nan], [5.0, np.nan], [7.0, 9.0]])
@@ -355,7 +355,7 @@ def test_missing_labels_do_not_touch_the_loss(bbbp):
 
 
 def test_a_benchmark_without_a_positive(tmp_path, benchmark_files):
-    """Nothing can be ranked: the last epoch is taken, the target is named, and the score is missing, not made up."""
+    """The score is undefined: the last epoch is used, the note names the target, and the score is missing."""
     data, graphs = several_targets(tmp_path, benchmark_files, "negative", lambda i, label: ["0"])
     metrics = finetune(data, graphs, tmp_path / "run", classification(data), "gin", SETTINGS, SHAPE)
     assert metrics.test is None and metrics.validation is None
@@ -364,7 +364,7 @@ def test_a_benchmark_without_a_positive(tmp_path, benchmark_files):
     assert "last epoch" in metrics.note and "one class" in metrics.note
 
 
-def test_what_a_former_version_held_out_is_not_guessed(corpus, tmp_path):
+def test_unknown_held_out_molecules_are_an_error(corpus, tmp_path):
     encoder = make_encoder("gin", SHAPE)
     save_encoder(tmp_path / "encoder.safetensors", encoder, encoder.state_dict(), {"fraction": 0.1, "seed": 3})
     arguments = *corpus, tmp_path / "h.parquet", tmp_path / "encoder.safetensors", Compute()
@@ -374,14 +374,14 @@ def test_what_a_former_version_held_out_is_not_guessed(corpus, tmp_path):
     write_embeddings(*arguments)
 
 
-def test_what_is_known_of_the_corpus_stands_in_the_encoder(corpus, bbbp, tmp_path):
+def test_the_encoder_file_describes_the_corpus(corpus, bbbp, tmp_path):
     pretrain(corpus[1], tmp_path, "gcn", SHAPE, Pretrain(**ONE_EPOCH, validation_fraction=0.1))
     _, about = load_encoder(tmp_path / "encoder.safetensors")
     assert about["held_out"]["corpus"] == GraphStore(corpus[1]).identity() != GraphStore(bbbp[1]).identity()
     assert about["seen"] == seen_in(pq.read_table(corpus[0])["smiles"].to_pylist())._replace(charges=None)
 
 
-def test_nothing_is_held_out_of_another_corpus(corpus, benchmark_files, tmp_path):
+def test_held_out_molecules_of_another_corpus_are_an_error(corpus, benchmark_files, tmp_path):
     pretrain(corpus[1], tmp_path, "gcn", SHAPE, Pretrain(**ONE_EPOCH, validation_fraction=0.1))
     molecules, _, graphs = benchmark_files(FIXTURES / "bbbp.csv", "bbbp")
     arguments = molecules, graphs, tmp_path / "h.parquet", tmp_path / "encoder.safetensors", Compute()

@@ -25,7 +25,7 @@ def test_the_last_batch_is_filled_up():
 
 @pytest.mark.parametrize("metric", ["roc_auc", "rmse", "mae"])
 @pytest.mark.parametrize("home", [CPU, ELSEWHERE])
-def test_slots_teach_and_predict_the_same(corpus, home, metric):
+def test_slots_give_the_same_training_and_predictions(corpus, home, metric):
     """Of 50 molecules in batches of at least 16, whose sizes differ, and with missing labels."""
     settings = Finetune(epochs=2, batch_size=16, dropout=0.0)
     store, random = GraphStore(corpus[1]), np.random.default_rng(0)

@@ -58,7 +58,7 @@ def test_import(encoder, graphs, tmp_path):
         lambda tensors: tensors.clear(),
     ],
 )
-def test_other_tensors_are_refused(encoder, tmp_path, change):
+def test_other_tensors_are_rejected(encoder, tmp_path, change):
     tensors = checkpoint_of(encoder)
     change(tensors)
     torch.save(tensors, tmp_path / "model.pth")

@@ -28,7 +28,7 @@ def trained(kind, decay, steps=20, **settings):
 
 
 @pytest.mark.parametrize("kind", ["gin", "gcn"])
-def test_what_gets_no_gradient_keeps_its_value_to_the_bit_unless_the_penalty_is_in_the_gradient(kind):
+def test_rows_without_gradient_keep_their_value_unless_decay_is_l2(kind):
     before, after, _ = trained(kind, "decoupled", weight_decay=0.1)
     embedding = "encoder.atom_embedding.weight"
     assert torch.equal(after[embedding][IODINE], before[embedding][IODINE])
@@ -42,7 +42,7 @@ def test_what_gets_no_gradient_keeps_its_value_to_the_bit_unless_the_penalty_is_
     assert (after[embedding][IODINE].abs() < before[embedding][IODINE].abs()).all()
 
 
-def test_a_matrix_shrinks_by_rate_times_decay_and_nothing_else_does():
+def test_decoupled_decay_shrinks_matrices_only():
     settings = Pretrain(projection=8, decay="decoupled", weight_decay=0.5)
     model = ContrastiveModel("gin", SHAPE, settings)
     before = {name: value.detach().clone() for name, value in model.named_parameters()}

@@ -94,7 +94,7 @@ def test_from_python(pretrained):
         ("own_encoder:no_module", r"does not return a torch\.nn\.Module"),
     ],
 )
-def test_what_is_no_encoder_is_an_error(corpus, tmp_path, capsys, name, message):
+def test_an_object_that_is_not_an_encoder_is_an_error(corpus, tmp_path, capsys, name, message):
     with pytest.raises(MolclrError, match=message):
         make_encoder(name, EncoderShape())
     assert main(["pretrain", str(corpus[1]), "--encoder", name, "--folder", str(tmp_path / "run")]) == 1

@@ -38,12 +38,12 @@ def trained(request, benchmark_files, tmp_path):
     return tmp_path / "run"
 
 
-def test_the_test_molecules_again(trained, tmp_path):
-    """Whatever was done with hydrogens in training is done here."""
+def test_predictions_for_test_molecules_are_those_of_the_run(trained, tmp_path):
+    """Hydrogens are treated as in training."""
     output = tmp_path / "out" / "predictions.csv"
-    accepted, refused = predict(FIXTURES / "freesolv.csv", trained / "model.safetensors", output, Compute())
+    accepted, rejected = predict(FIXTURES / "freesolv.csv", trained / "model.safetensors", output, Compute())
     found = rows_of(output)
-    assert (accepted, refused) == (len(found), 0)
+    assert (accepted, rejected) == (len(found), 0)
     assert list(found[0]) == ["row", "smiles", "freesolv", "reason"]
     values = {row["row"]: float(row["freesolv"]) for row in found}
     expected = rows_of(trained / "predictions.csv")
@@ -53,7 +53,7 @@ def test_the_test_molecules_again(trained, tmp_path):
     assert [path.name for path in output.parent.iterdir()] == ["predictions.csv"]
 
 
-def test_a_refused_row_has_a_reason_and_no_number(trained, tmp_path):
+def test_a_rejected_row_has_a_reason_and_no_prediction(trained, tmp_path):
     (tmp_path / "mine.csv").write_text("name,Structure\na,OCC\nb,C*\nc,\nd,CCN,extra\ne,[Na+].[Cl-]\n")
     output = tmp_path / "predictions.csv"
     command = ["predict", str(tmp_path / "mine.csv"), "--model", str(trained / "model.safetensors")]
@@ -88,7 +88,7 @@ def test_classes_are_probabilities(bbbp, tmp_path):
         assert found[row["row"]] == pytest.approx(float(row["prediction"]), rel=1e-4)
 
 
-def test_what_is_no_model_or_no_table(trained, tmp_path):
+def test_files_other_than_a_model_and_a_table_are_errors(trained, tmp_path):
     encoder = make_encoder("gin", SHAPE)
     save_encoder(tmp_path / "encoder.safetensors", encoder, encoder.state_dict(), None)
     table, output = FIXTURES / "freesolv.csv", tmp_path / "out" / "p.csv"
@@ -104,15 +104,15 @@ def test_what_is_no_model_or_no_table(trained, tmp_path):
     assert not output.exists()
 
 
-def test_what_a_run_predicted_stays(trained, capsys):
+def test_files_of_the_run_are_not_overwritten(trained, capsys):
     before = (trained / "predictions.csv").read_bytes()
     model, output = str(trained / "model.safetensors"), str(trained / "predictions.csv")
-    assert main(["predict", str(FIXTURES / "freesolv.csv"), "--model", model, "--output", output]) == 1
+    assert main(["predict", str(FIXTURES / "freesolv.csv"), "--model", model, "--output", output, "--force"]) == 1
     assert "is a file of the run that made the model" in capsys.readouterr().err
     assert (trained / "predictions.csv").read_bytes() == before
 
 
-def test_molecules_beyond_what_the_encoder_has_seen_are_told(benchmark_files, tmp_path, capsys):
+def test_unseen_features_give_a_warning(benchmark_files, tmp_path, capsys):
     """Once, with their number, whether the model is asked or the encoder that it began with."""
     molecules, split, graphs = benchmark_files(FIXTURES / "freesolv.csv", "freesolv")
     data = read_labelled(molecules, split)

@@ -29,7 +29,7 @@ def undisturbed(corpus, tmp_path_factory):
     return folder
 
 
-def test_it_learns_and_leaves_what_it_promises(undisturbed):
+def test_pretraining_learns_and_writes_its_files(undisturbed):
     history = history_of(undisturbed)
     assert [row["epoch"] for row in history] == ["1", "2", "3"]
     assert float(history[-1]["train_loss"]) < float(history[0]["train_loss"])
@@ -117,7 +117,7 @@ def test_more_processes_than_molecules_in_a_batch_are_an_error(corpus, tmp_path,
         pretrain(corpus[1], tmp_path, "gin", SHAPE, SETTINGS)
 
 
-def test_a_seed_decides_the_weights(corpus, undisturbed, tmp_path):
+def test_the_seed_determines_the_weights(corpus, undisturbed, tmp_path):
     pretrain(corpus[1], tmp_path, "gin", SHAPE, SETTINGS.model_copy(update={"seed": 1}))
     assert results_of(tmp_path) != results_of(undisturbed)
 
@@ -145,7 +145,7 @@ def test_learning_rate_warms_up_and_falls():
     assert all(a > b for a, b in itertools.pairwise(rates[4:])) and rates[-1] > 0
 
 
-def test_an_encoder_comes_back_as_it_was(undisturbed, corpus):
+def test_a_saved_encoder_is_loaded_unchanged(undisturbed, corpus):
     encoder, about = load_encoder(undisturbed / "encoder.safetensors")
     assert (encoder.name, encoder.shape) == ("gin", SHAPE)
     corpus_identity = GraphStore(corpus[1]).identity()

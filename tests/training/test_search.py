@@ -12,7 +12,7 @@ from molclr.training.finetune import finetune
 from molclr.training.search import RANGES, choose, propose
 
 
-def test_trials_are_the_points_of_the_ranges_each_once():
+def test_trials_are_all_points_of_the_ranges_without_repetition():
     base = Finetune(epochs=7, weight_decay=0.5)
     trials = [propose(base, trial) for trial in range(192)]
     assert len({trial.model_dump_json() for trial in trials}) == 192
@@ -52,7 +52,7 @@ def test_the_best_on_validation_is_chosen_and_every_trial_recorded(trials, tmp_p
     assert yaml.safe_load((tmp_path / "chosen.yaml").read_text())["dropout"] == float(rows[best]["dropout"])
 
 
-def test_test_scores_are_not_looked_at(trials, tmp_path):
+def test_test_scores_are_not_used(trials, tmp_path):
     """The same trials on shuffled test labels lead to the same choice."""
     data, graphs, folders = trials
     choose(folders, tmp_path / "a.yaml", tmp_path / "a.csv")

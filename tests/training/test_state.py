@@ -64,7 +64,7 @@ def unfinished(corpus, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("seconds", [OFTEN, NEVER], ids=["often", "never"])
 @pytest.mark.parametrize("step", [1, 2, 9, 10, 14, 20])
-def test_a_run_that_was_cut_off_ends_in_the_same_bytes(undisturbed, corpus, tmp_path, monkeypatch, step, seconds):
+def test_an_interrupted_run_ends_with_the_same_bytes(undisturbed, corpus, tmp_path, monkeypatch, step, seconds):
     with pytest.raises(KeyboardInterrupt):
         run_until(monkeypatch, corpus[1], tmp_path, step, interrupt, seconds)
     pretrain(corpus[1], tmp_path, "gin", SHAPE, SETTINGS)
@@ -72,13 +72,13 @@ def test_a_run_that_was_cut_off_ends_in_the_same_bytes(undisturbed, corpus, tmp_
 
 
 @pytest.mark.slow
-def test_killed_at_random_moments_it_ends_in_the_same_bytes(undisturbed, corpus, tmp_path):
+def test_a_run_killed_at_random_ends_with_the_same_bytes(undisturbed, corpus, tmp_path):
     assert in_forks("kill_at_random_moments", corpus[1], tmp_path, 0, 12) == {"kills": 12}
     assert results_of(tmp_path / "killed") == results_of(tmp_path / "undisturbed") == results_of(undisturbed)
 
 
 @pytest.mark.slow
-def test_killed_while_it_writes_it_ends_in_the_same_bytes(undisturbed, corpus, tmp_path):
+def test_a_run_killed_while_writing_ends_with_the_same_bytes(undisturbed, corpus, tmp_path):
     assert in_forks("kill_in_writes", corpus[1], tmp_path, 0)["kills"] >= 10
     assert results_of(tmp_path / "killed") == results_of(undisturbed)
 
@@ -103,7 +103,7 @@ def test_the_command_ends_in_the_same_bytes_after_a_kill_and_a_termination(undis
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("step", [4, 8])  # 8: the last of the epoch
-def test_told_to_stop_it_finishes_the_step_and_writes_a_checkpoint(
+def test_a_signal_ends_the_run_after_the_step_with_a_checkpoint(
     undisturbed, corpus, tmp_path, monkeypatch, number, step
 ):
     handler = signal.getsignal(number)
@@ -115,7 +115,7 @@ def test_told_to_stop_it_finishes_the_step_and_writes_a_checkpoint(
     assert results_of(tmp_path) == results_of(undisturbed)
 
 
-def test_told_twice_it_stops_at_once(corpus, tmp_path, monkeypatch):
+def test_a_second_interrupt_stops_at_once(corpus, tmp_path, monkeypatch):
     def twice():
         for _ in range(2):
             os.kill(os.getpid(), signal.SIGINT)
@@ -138,7 +138,7 @@ def damage(path, how):
 
 
 @pytest.mark.parametrize("how", ["truncated", "empty", "one bit", "missing"])
-def test_a_damaged_checkpoint_falls_back_to_the_one_before(undisturbed, unfinished, corpus, monkeypatch, capsys, how):
+def test_a_damaged_checkpoint_falls_back_to_the_previous_one(undisturbed, unfinished, corpus, monkeypatch, capsys, how):
     before = (unfinished / "state.previous.pt").read_bytes()
     damage(unfinished / "state.pt", how)
     with pytest.raises(KeyboardInterrupt):  # once more, after a first new checkpoint: the damaged one must not be kept
@@ -150,7 +150,7 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(undisturbed, unfinish
     assert results_of(unfinished) == results_of(undisturbed)
 
 
-def test_two_damaged_checkpoints_are_an_error_unless_told_to_begin_anew(undisturbed, unfinished, corpus, capsys):
+def test_two_damaged_checkpoints_are_an_error_without_begin_anew(undisturbed, unfinished, corpus, capsys):
     for name in ("state.pt", "state.previous.pt"):
         damage(unfinished / name, "truncated")
     before = [(unfinished / name).read_bytes() for name in ("state.pt", "state.previous.pt")]
@@ -163,7 +163,7 @@ def test_two_damaged_checkpoints_are_an_error_unless_told_to_begin_anew(undistur
     assert results_of(unfinished) == results_of(undisturbed)
 
 
-def test_a_full_disk_is_one_sentence_and_leaves_the_checkpoint(undisturbed, corpus, tmp_path, monkeypatch, capsys):
+def test_a_full_disk_is_a_clear_error_and_keeps_the_checkpoint(undisturbed, corpus, tmp_path, monkeypatch, capsys):
     command = ["pretrain", str(corpus[1]), "--encoder", "gin", "--folder", str(tmp_path), "--checkpoint-seconds", "0"]
     command += ["--shape", SHAPE.model_dump_json(), "--settings", SETTINGS.model_dump_json()]
     kept = {}
@@ -231,7 +231,7 @@ def test_another_number_of_processes_does_not_continue_a_run(unfinished, corpus,
         pretrain(corpus[1], unfinished, "gin", SHAPE, SETTINGS)
 
 
-def test_told_so_it_begins_anew_and_keeps_the_unfinished_run(undisturbed, unfinished, corpus, tmp_path_factory, capsys):
+def test_begin_anew_keeps_the_unfinished_run(undisturbed, unfinished, corpus, tmp_path_factory, capsys):
     """Which continues once its checkpoints are moved back."""
     other = SETTINGS.model_copy(update={"temperature": 0.5})
     pretrain(corpus[1], unfinished, "gin", SHAPE, other, begin_anew=True)
@@ -259,7 +259,7 @@ def forbid_training(monkeypatch):
     monkeypatch.setattr(module, "contrast_of", lambda *_: pytest.fail("it trains"))
 
 
-def test_a_finished_run_outlives_the_next_and_is_taken_again(undisturbed, corpus, finished, monkeypatch, capsys):
+def test_a_finished_run_is_kept_and_restored(undisturbed, corpus, finished, monkeypatch, capsys):
     """Also when Snakemake has deleted the outputs before the job."""
     folder, kept = finished
     for name in RESULTS:
@@ -274,14 +274,14 @@ def test_a_finished_run_outlives_the_next_and_is_taken_again(undisturbed, corpus
     assert results_of(folder) == results_of(undisturbed)
 
 
-def test_a_finished_run_on_other_threads_is_not_taken(corpus, finished, monkeypatch):
+def test_a_finished_run_on_other_threads_is_not_restored(corpus, finished, monkeypatch):
     """They decide the last digits, and are parameters of the workflow's rule."""
     forbid_training(monkeypatch)
     with pytest.raises(pytest.fail.Exception, match="it trains"):
         pretrain(corpus[1], finished[0], "gin", SHAPE, SETTINGS.model_copy(update={"threads": 2}))
 
 
-def test_a_damaged_copy_of_a_finished_run_is_not_taken(undisturbed, corpus, finished, capsys):
+def test_a_damaged_copy_of_a_finished_run_is_not_restored(undisturbed, corpus, finished, capsys):
     folder, kept = finished
     damage(kept / "encoder.safetensors", "one bit")
     pretrain(corpus[1], folder, "gin", SHAPE, SETTINGS)
@@ -289,7 +289,7 @@ def test_a_damaged_copy_of_a_finished_run_is_not_taken(undisturbed, corpus, fini
     assert results_of(folder) == results_of(kept) == results_of(undisturbed)
 
 
-def test_a_run_names_what_decided_it(undisturbed):
+def test_a_run_records_its_identity(undisturbed):
     identity = json.loads((undisturbed / "run.json").read_text())["identity"]
     assert identity["code"] == code_digest("molclr.training.pretrain")
     assert (identity["threads"], identity["device"], identity["processes"]) == (1, "cpu", 1)
@@ -297,7 +297,7 @@ def test_a_run_names_what_decided_it(undisturbed):
     assert not {"gpus", "checkpoint_seconds", "results"} & identity.keys()
 
 
-def test_the_code_of_an_encoder_of_ones_own_decides(corpus):
+def test_the_code_of_a_user_encoder_is_in_the_identity(corpus):
     found = kept_module.identity(corpus[1], "own_encoder:GAT", SHAPE, SETTINGS, torch.device("cpu"))
     assert found["code"] == code_digest("molclr.training.pretrain", "own_encoder")
     assert found["code"] != code_digest("molclr.training.pretrain")

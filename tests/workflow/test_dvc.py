@@ -103,15 +103,13 @@ def test_tables_are_metrics_and_plots(finished):
 
 
 def test_a_docstring_runs_nothing_again(as_finished):
-    """But the digests, in a second, and then a release has to make dvc.lock that of this code."""
+    """Only the digests are renewed; a release then has to renew dvc.lock."""
     for name in ("molclr/models/augment.py", "molclr/config.py", "molclr/data/molecules.py"):
         replace_in(as_finished / name, '"""', '"""Edited. ')
     for path in (as_finished / "workflow/rules").iterdir():
         replace_in(path, "# Needs", "# Edited: needs")
     assert NOTHING in planned(as_finished)
-    assert "code: it in molclr is another" in run(
-        as_finished, "python", "-m", "workflow.provenance", "check", fails=True
-    )
+    assert "code: molclr has changed" in run(as_finished, "python", "-m", "workflow.provenance", "check", fails=True)
     output = run(as_finished, "dvc", "repro")
     assert output.count("Running stage") == 1 and "Running stage 'code'" in output
     assert output.count("didn't change, skipping") == 4
@@ -129,7 +127,7 @@ def test_a_clone_is_restored_without_making_anything(finished, restored):
 def test_results_are_restored_without_the_data(finished, tmp_path):
     folder = clone(finished, tmp_path / "clone")
     output = run(folder, *RESTORE, "pretrain", "finetune", "results")
-    assert "Not all is here of: data." in output
+    assert "Some files are missing of: data." in output
     assert not (folder / "data").exists() and (folder / ENCODER).exists()
     assert NOTHING in planned(folder)
     run(folder, *RESTORE, "data/molecules/bbbp-120.parquet")
@@ -137,8 +135,8 @@ def test_results_are_restored_without_the_data(finished, tmp_path):
     assert NOTHING in planned(folder)
 
 
-def test_restore_rejects_what_was_made_with_something_else(finished, tmp_path):
-    """Before anything is pulled; but a docstring does not count."""
+def test_restore_rejects_files_made_with_other_parameters_or_code(finished, tmp_path):
+    """The error precedes any download; a changed docstring is not a difference."""
     folder = clone(finished, tmp_path / "clone")
     set_parameter(folder, "pretrain.temperature", 0.5)
     replace_in(folder / "molclr/models/augment.py", '"""', '"""Edited. ')
@@ -150,17 +148,17 @@ def test_restore_rejects_what_was_made_with_something_else(finished, tmp_path):
     (folder / "dvc.lock").write_text(yaml.safe_dump(lock))
     lines = run(folder, *RESTORE, fails=True).splitlines()
     assert [line.strip() for line in lines if line.startswith("  ")] == [
-        "pretrain: it was made with another data/graphs",
-        "pretrain: pretrain in params.yaml is another",
-        "finetune: it was made with another data/graphs",
-        "finetune: finetune in workflow/code.yaml is another",
+        "pretrain: was made with another data/graphs",
+        "pretrain: pretrain in params.yaml has changed",
+        "finetune: was made with another data/graphs",
+        "finetune: finetune in workflow/code.yaml has changed",
         "results: changed command",
     ]
     assert not (folder / "data").exists()
 
 
 def test_repro_after_restore_makes_what_follows_and_nothing_else(as_restored, tmp_path, monkeypatch):
-    """Whatever a profile of the user says.
+    """The user's profile has no effect.
 
     And after `dvc checkout`, which exchanges files without Snakemake's knowledge, old ones are not taken for new ones.
     """
@@ -178,7 +176,7 @@ def test_repro_after_restore_makes_what_follows_and_nothing_else(as_restored, tm
     run(as_restored, "dvc", "checkout")
     assert digests(as_restored) == before
     set_parameter(as_restored, "figures.neighbours", 3)
-    assert "deleted here" in run(as_restored, "dvc", "repro")
+    assert "Deleted, because they were made with other" in run(as_restored, "dvc", "repro")
     assert digests(as_restored) == after
 
 
@@ -226,7 +224,7 @@ def test_the_guard_keeps_old_encoders_from_a_changed_pre_training(as_restored, m
         provenance.guard("all_data")
 
 
-def test_only_the_file_that_snakemake_made_is_snakemakes(as_finished, monkeypatch):
+def test_only_files_that_snakemake_made_count_as_its_own(as_finished, monkeypatch):
     """Of the private record that provenance.is_snakemakes reads."""
     monkeypatch.chdir(as_finished)
     paths = list(digests(Path()))
@@ -252,8 +250,8 @@ def test_a_changed_file_is_found_by_its_bytes(as_finished, monkeypatch):
     os.utime(ENCODER, ns=(before.st_atime_ns, before.st_mtime_ns))
     states = provenance.states_of_files(by_bytes=True)
     assert [path for path in states if states[path] != "unchanged"] == [ENCODER]
-    with pytest.raises(MolclrError, match=rf"not those of dvc\.lock\.\n  {ENCODER}\nDelete them"):
-        provenance.tell_snakemake(provenance.STAGES)
+    with pytest.raises(MolclrError, match=rf"differ from those of dvc\.lock\.\n  {ENCODER}\nDelete them"):
+        provenance.register_with_snakemake(provenance.STAGES)
 
 
 def test_a_damaged_cache_is_found_and_the_message_says_what_to_delete(as_restored):
@@ -263,7 +261,7 @@ def test_a_damaged_cache_is_found_and_the_message_says_what_to_delete(as_restore
     run(as_restored, "dvc", "checkout", ENCODER)
     assert md5(as_restored / ENCODER) != digest, "DVC alone does not look"
     output = run(as_restored, *RESTORE, fails=True)
-    assert f"\n  {ENCODER}\nDelete them and restore." in output and f"delete its cache ({cache}) too" in output
+    assert f"\n  {ENCODER}\nDelete them and restore." in output and f"delete its cache ({cache}), too" in output
     (as_restored / ENCODER).unlink()
     shutil.rmtree(cache)
     run(as_restored, *RESTORE)
@@ -278,22 +276,22 @@ def test_a_damaged_remote_is_found(finished, tmp_path):
     run(folder, "dvc", "remote", "modify", "storage", "url", str(storage))
     flip_a_byte(storage / "files/md5" / digest[:2] / digest[2:])
     output = run(folder, *RESTORE, "pretrain", fails=True)
-    assert ENCODER in output and "or mend the remote" in output and "Traceback" not in output
-    assert not (folder / ".snakemake/metadata").exists(), "Snakemake was told nothing"
+    assert ENCODER in output and "or repair the remote" in output and "Traceback" not in output
+    assert not (folder / ".snakemake/metadata").exists(), "nothing is registered"
 
 
 def test_a_missing_remote_is_a_clear_message(finished, tmp_path):
     folder = clone(finished, tmp_path / "clone")
     run(folder, "dvc", "remote", "modify", "storage", "url", str(tmp_path / "nowhere"))
     output = run(folder, *RESTORE, fails=True)
-    assert "`dvc pull` did not bring the files" in output and "Traceback" not in output
+    assert "`dvc pull` failed" in output and "Traceback" not in output
     run(folder, "dvc", "remote", "remove", "storage")
     assert "no default remote" in run(folder, *RESTORE, fails=True)
     assert not (folder / ".snakemake/metadata").exists()
 
 
 def test_snakemake_first_then_repro(as_restored):
-    """Which makes nothing, until code is edited: that of this folder runs, whatever the time stamp of the file."""
+    """`dvc repro` makes nothing until code is edited; it runs the code of this folder, regardless of the file's time stamp."""
     set_parameter(as_restored, "figures.neighbours", 5)
     run(as_restored, "python", "-m", "snakemake", "all")
     after = digests(as_restored)
@@ -309,7 +307,7 @@ def test_snakemake_first_then_repro(as_restored):
     assert md5(as_restored / RETRIEVAL) != after[RETRIEVAL]
 
 
-def test_a_killed_repro_is_mended_by_the_next(as_restored):
+def test_the_next_repro_recovers_from_a_killed_one(as_restored):
     set_parameter(as_restored, "pretrain.temperature", 0.5)
     process = subprocess.Popen(
         ["dvc", "repro", "pretrain"],
@@ -346,5 +344,5 @@ def test_an_experiment_is_compared(as_finished):
     set_parameter(as_finished, "pretrain.temperature", 0.1)
     assert jobs_run(run(as_finished, "dvc", "repro")) == ["pretrain", "embed"]
     assert md5(as_finished / ENCODER) == encoder
-    assert "its files are taken" in (as_finished / "logs/results/pretrain/gin.log").read_text()
+    assert "its files are restored from" in (as_finished / "logs/results/pretrain/gin.log").read_text()
     assert NOTHING in planned(as_finished)

@@ -40,7 +40,7 @@ def accepted(environment):
 
 @pytest.fixture(scope="module")
 def submitted(finished, tmp_path_factory):
-    """A copy in which SLURM made everything anew from raw tables on, and then could not make a run; records; what was printed."""
+    """A copy in which SLURM made everything from the raw tables and then failed on a run; the job records; the output."""
     folder = shutil.copytree(finished, tmp_path_factory.mktemp("on slurm") / "copy")
     for name in ("results", "data/molecules", "data/splits", "data/graphs"):
         shutil.rmtree(folder / name)

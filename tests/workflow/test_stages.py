@@ -152,7 +152,7 @@ def test_the_parameters_of_a_stage_are_those_of_its_jobs(key):
 
 
 def test_pre_training_takes_as_many_processes_as_gpus(planned):
-    """And begins anew only if told so. None of it is a parameter, which would run jobs again that make the same files."""
+    """`begin_anew` is passed on, too. None of this is a parameter, which would run jobs again that make the same files."""
     job = next(job for job in planned["pretrain"] if "results/pretrain/gin/encoder.safetensors" in job)
     changed = jobs("run={pretrain_gpus: 4, checkpoint_seconds: 60, begin_anew: true}")
     before, after = planned["pretrain"][job][1], changed["pretrain"][job][1]
@@ -218,7 +218,7 @@ def test_the_stages_of_dvc_are_known_where_snakemake_is_run_for_them():
 
 
 def test_the_code_is_looked_at_before_anything_else():
-    """In DVC's order of stages: whatever a digest is made of is a dependency, and its file is what the others depend on."""
+    """The stage `code` depends on all digested files, and the other stages depend on its output."""
     stage = ALL_STAGES["code"]
     assert next(iter(ALL_STAGES)) == "code" and [*stage["outs"][0]] == ["workflow/code.yaml"]
     assert set(stage["deps"]) == {"Snakefile", "molclr", "workflow/digests.py", "workflow/rules"}

@@ -87,7 +87,7 @@ def test_nothing_is_done_twice(finished):
     assert planned(finished) == {}
 
 
-def test_what_code_does_decides_what_runs_again(as_finished):
+def test_changed_code_runs_its_jobs_again(as_finished):
     """And nothing else: what follows from it. A docstring decides nothing."""
 
     def edited(name, before, after):
@@ -122,7 +122,7 @@ def test_a_parameter_decides_pre_training_and_what_follows(finished):
     "option",
     ["{pretrain_gpus: 4, finetune_gpus: 1}", "{checkpoint_seconds: 60, begin_anew: true}", "{forest_threads: 2}"],
 )
-def test_what_decides_nothing_re_runs_nothing(finished, option):
+def test_settings_of_run_do_not_run_jobs_again(finished, option):
     assert planned(finished, "--config", f"run={option}") == {}
 
 

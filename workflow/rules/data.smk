@@ -3,12 +3,12 @@
 
 
 def table_name(name, molecules):
-    """Name of the molecule table of a data set, or of so many rows of it."""
+    """Return the name of the molecule table of a data set, or of a number of its rows."""
     return f"{name}-{molecules}" if molecules else name
 
 
 def parts_of(name):
-    """What is learned at a time of a benchmark: all its targets, or each by itself under a name of its own."""
+    """Return name -> target of the models of a benchmark: one for all targets (None), or with `single_task` one per target."""
     targets = benchmarks[name].targets
     if settings.single_task and len(targets) > 1:
         return {f"{name}.target-{number}": target for number, target in enumerate(targets, 1)}
@@ -19,12 +19,12 @@ WHOLE_CORPUS = table_name(settings.corpus.name, settings.corpus.molecules)
 CORPUS = WHOLE_CORPUS + (f".without-test-{settings.corpus.exclude}" if settings.corpus.exclude else "")
 MOLECULES_PER_SHARD = 1_000_000
 OWN_CORPUS = {settings.corpus.name: settings.corpus} if settings.corpus.table else {}
-# Tables of one's own -> what the configuration says of them.
+# User-defined data sets -> their configuration.
 OWN = OWN_CORPUS | {name: own for name, own in settings.own_benchmarks.items() if name in benchmarks}
 
 
 def corpus_rows():
-    """About how many rows are taken of the corpus; of one's own, a line is some 50 bytes."""
+    """Estimate the number of rows of the corpus, with 50 bytes per line for a user's corpus."""
     if settings.corpus.molecules:
         return settings.corpus.molecules
     if settings.corpus.table:
@@ -32,7 +32,7 @@ def corpus_rows():
     return catalogue[settings.corpus.name].rows or 10_000_000
 
 
-# Jobs that share the featurizing of the corpus. No key: Snakemake would make the store anew, and pre-train again, for another value.
+# Number of featurizing jobs for the corpus. Not a key, because Snakemake would featurize and pre-train again for another value.
 SHARDS = math.ceil(corpus_rows() / MOLECULES_PER_SHARD)
 BENCHMARK_OF = {part: name for name in benchmarks for part in parts_of(name)}
 TABLE_OF = {
@@ -46,27 +46,27 @@ FETCHED = sorted({*RAW.values()} - {*OWN})
 
 
 def molecules_of(part):
-    """Path of the molecule table of a benchmark, or of a target of it."""
+    """Return the path of the molecule table of a benchmark or a target of it."""
     return f"data/molecules/{TABLE_OF[part]}.parquet"
 
 
 def graphs_of(part):
-    """Path of its graph store; whether hydrogens are atoms stands in the name."""
+    """Return the path of its graph store, whose name says whether hydrogens are explicit."""
     return f"data/graphs/{TABLE_OF[part]}{'.hydrogens' if settings.explicit_hydrogens else ''}.safetensors"
 
 
 def split_of(part):
-    """Path of its split; the scheme and its seed stand in the name."""
+    """Return the path of its split, whose name has the scheme and the seed."""
     return f"data/splits/{TABLE_OF[part]}.{benchmarks[BENCHMARK_OF[part]].split}.csv"
 
 
 def raw_of(table):
-    """Path of the raw table that a molecule table is made of."""
+    """Return the path of the raw table from which a molecule table is made."""
     return OWN[RAW[table]].table if RAW[table] in OWN else f"data/raw/{RAW[table]}.csv"
 
 
 def split_options(wildcards, input):
-    """How a table is split, as options."""
+    """Return the options for the split of a table."""
     if wildcards.scheme == "given":
         return ["--given", input.given, "--column", OWN[RAW[wildcards.table]].split_column]
     scheme, _, seed = wildcards.scheme.partition("-")
@@ -74,7 +74,7 @@ def split_options(wildcards, input):
 
 
 def audited(wildcards=None):
-    """The files of every benchmark that an audit reads."""
+    """List the files of all benchmarks that an audit reads."""
     return [
         path
         for part, table in TABLE_OF.items()
@@ -83,13 +83,13 @@ def audited(wildcards=None):
 
 
 def audited_options(wildcards, input):
-    """The same as options."""
+    """Return the files of `audited` as options."""
     files = iter(input.benchmarks)
     return [option for part in TABLE_OF for option in ("--benchmark", part, next(files), next(files), next(files))]
 
 
 def selection_of(table):
-    """What goes into a molecule table, as options."""
+    """Return the options that select rows and columns of a molecule table."""
     own = OWN.get(RAW[table])
     options = ["--limit", LIMITS[table]] if LIMITS[table] else []
     options += ["--smiles-column", own.smiles_column if own else "smiles"]
@@ -112,7 +112,7 @@ wildcard_constraints:
 
 
 rule fetch:
-    """Get a data set from the first of its sources that answers with the right bytes."""
+    """Download a data set from the first source that gives the expected table."""
     output:
         table="data/raw/{dataset}.csv",
         source="data/raw/{dataset}.source.json",
@@ -133,7 +133,7 @@ rule fetch:
 
 
 rule fetch_checkpoint:
-    """Get an encoder that the authors released."""
+    """Download an encoder released by the authors."""
     output:
         checkpoint="data/raw/{checkpoint}.pth",
         source="data/raw/{checkpoint}.source.json",
@@ -152,7 +152,7 @@ rule fetch_checkpoint:
 
 
 rule canonicalize:
-    """Canonical SMILES, one row per molecule; rejected rows with their reason in a table of their own."""
+    """Canonicalize SMILES, one row per molecule; write rejected rows with their reasons to a separate table."""
     input:
         raw=lambda wildcards: raw_of(wildcards.table),
     output:
@@ -200,7 +200,7 @@ rule split:
 if settings.corpus.exclude:
 
     rule exclude:
-        """The corpus without what is like a test molecule."""
+        """Exclude test molecules, or molecules with their scaffolds, from the corpus."""
         input:
             corpus=f"data/molecules/{WHOLE_CORPUS}.parquet",
             benchmarks=audited,
@@ -225,7 +225,7 @@ if settings.corpus.exclude:
 
 
 rule featurize:
-    """The graphs of a molecule table as flat arrays in one file."""
+    """Make the graph store of a molecule table."""
     input:
         molecules="data/molecules/{table}.parquet",
     output:
@@ -264,7 +264,7 @@ if SHARDS > 1:
             options=f"--shard {{shard}}/{SHARDS}",
 
     rule join:
-        """The shards of the corpus as one store: the bytes that one job would have made."""
+        """Join the shards of the corpus to one store, with the same bytes as that of a single job."""
         input:
             shards=expand(f"data/graphs/.{CORPUS}.{{shard}}.safetensors", shard=range(1, SHARDS + 1)),
         output:
@@ -283,7 +283,7 @@ if SHARDS > 1:
 
 
 rule all_data:
-    """Everything up to training: what the stage `data` of dvc.yaml makes."""
+    """Make all files before training, the outputs of the stage `data` in dvc.yaml."""
     input:
         expand("data/raw/{dataset}.source.json", dataset=FETCHED),
         expand("data/raw/{checkpoint}.pth", checkpoint=settings.encoder.released or []),

@@ -1,14 +1,14 @@
-# Evaluation: tables and figures, all of them functions of files that training has left.
+# Evaluation: tables and figures as functions of the files that training wrote.
 # Needs metrics, histories and embeddings; makes results/tables and results/figures.
 
 
 def runs_of(task, file):
-    """A file of every run of the benchmarks with this task."""
+    """List a file of all runs on the benchmarks of a task."""
     return [f"{run}/{file}" for run, name in RUNS.items() if benchmarks[name].task == task]
 
 
 def metrics_of(*tasks):
-    """The metrics.json of these runs for a command, which may be 128 KiB long and is less when bash writes them out."""
+    """Return the metrics.json of all runs of tasks with bash braces, because a command may have at most 128 KiB."""
     return " ".join(
         f"{RESULTS}/runs/{braces(parts_of(name))}/{braces(settings.models)}/seed-{braces(seeds_of(name))}/metrics.json"
         for name in benchmarks
@@ -17,7 +17,7 @@ def metrics_of(*tasks):
 
 
 def braces(names):
-    """One of `names`, in bash."""
+    """Return the brace expansion of `names` in bash."""
     names = [str(name) for name in names]
     return names[0] if len(names) == 1 else f"{{{','.join(names)}}}"
 
@@ -42,7 +42,7 @@ wildcard_constraints:
 
 
 rule table:
-    """Mean and standard deviation over the seeds, one row per benchmark and model, with the paper's value beside it."""
+    """Tabulate mean and standard deviation over seeds with the paper's values, one row per benchmark and model."""
     input:
         metrics=lambda wildcards: runs_of(wildcards.task, "metrics.json"),
         predictions=lambda wildcards: runs_of(wildcards.task, "predictions.csv"),
@@ -86,7 +86,7 @@ rule table:
 
 
 rule predictions:
-    """What every run predicts for every test molecule."""
+    """Collect all test predictions of all runs."""
     input:
         metrics=[path for task in ("classification", "regression") for path in runs_of(task, "metrics.json")],
         predictions=[path for task in ("classification", "regression") for path in runs_of(task, "predictions.csv")],
@@ -107,7 +107,7 @@ rule predictions:
 
 
 rule audit:
-    """What is in the benchmarks: refused, repeated, contradicting, missing and undefined."""
+    """Count rejected rows, duplicates, conflicting and missing labels and undefined stereochemistry of the benchmarks."""
     input:
         benchmarks=audited,
     output:
@@ -133,7 +133,7 @@ rule audit:
 
 
 rule leakage:
-    """How many test molecules, and scaffolds of them, are in the corpus of pre-training."""
+    """Count the test molecules whose structure or scaffold occurs in the pre-training corpus."""
     input:
         benchmarks=audited,
         corpus=f"data/molecules/{CORPUS}.parquet",
@@ -162,7 +162,7 @@ rule leakage:
 
 
 def figure(name, labels):
-    """The two images of a figure, for the report."""
+    """Return the two images of a figure as outputs for the report."""
     caption = f"../report/{name.split('_')[0]}.rst"
     path = f"{RESULTS}/figures/{name}"
     return {
@@ -172,7 +172,7 @@ def figure(name, labels):
 
 
 rule figure_benchmarks:
-    """Scores of all models on all benchmarks, the paper's marked."""
+    """Draw the scores of all models on all benchmarks and the paper's."""
     input:
         classification=f"{RESULTS}/tables/classification.csv",
         regression=f"{RESULTS}/tables/regression.csv",
@@ -193,7 +193,7 @@ rule figure_benchmarks:
 
 
 rule figure_pretraining:
-    """Loss, contrastive accuracy and learning rate over the epochs."""
+    """Draw loss, contrastive accuracy and learning rate over the epochs."""
     input:
         histories=expand(f"{RESULTS}/pretrain/{{encoder}}/history.csv", encoder=ENCODERS),
     output:
@@ -212,7 +212,7 @@ rule figure_pretraining:
 
 
 rule figure_tsne:
-    """The representation of held-out corpus molecules in two dimensions, coloured by a property."""
+    """Draw a t-SNE of the representation of held-out corpus molecules, coloured by a property."""
     input:
         embeddings=f"{RESULTS}/embeddings/{{encoder}}.parquet",
     output:
@@ -233,7 +233,7 @@ rule figure_tsne:
 
 
 rule figure_retrieval:
-    """A query molecule and its nearest neighbours in the representation."""
+    """Draw a query molecule and its nearest neighbours in the representation."""
     input:
         embeddings=f"{RESULTS}/embeddings/{{encoder}}.parquet",
     output:
@@ -254,7 +254,7 @@ rule figure_retrieval:
 
 
 rule all_results:
-    """Every table and figure: what the stage `results` of dvc.yaml makes."""
+    """Make all tables and figures, the outputs of the stage `results` in dvc.yaml."""
     input:
         TABLES,
         FIGURES,

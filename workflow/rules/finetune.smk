@@ -1,4 +1,4 @@
-# Supervised runs: one job a benchmark, model and seed.
+# Supervised runs: one job per benchmark, model and seed.
 # Needs molecule tables, splits, graph stores and encoders; makes results/runs/BENCHMARK/MODEL/seed-SEED.
 
 BASELINES = [name for name in settings.models if name in ("RF", "SVM")]
@@ -6,11 +6,11 @@ NETWORKS = [name for name in settings.models if name not in BASELINES]
 
 
 def seeds_of(name):
-    """The seeds of a benchmark of the catalogue."""
+    """Return the seeds of a benchmark."""
     return settings.seeds_of.get(name, settings.seeds)
 
 
-# Folder of each run -> its benchmark in the catalogue.
+# Folder of each run -> its benchmark.
 RUNS = {
     f"{RESULTS}/runs/{part}/{model}/seed-{seed}": name
     for part, name in BENCHMARK_OF.items()
@@ -27,13 +27,13 @@ wildcard_constraints:
 
 
 def encoder_of(wildcards):
-    """The pre-trained encoder of a model, if it is one that has been pre-trained."""
+    """Return the file of the pre-trained encoder of a model, if it starts from one."""
     name = wildcards.network.removeprefix("MolCLR_").lower()
     return f"{RESULTS}/pretrain/{name}/encoder.safetensors" if wildcards.network.startswith("MolCLR_") else []
 
 
 def start_of(wildcards):
-    """What a model starts from, as an option: a pre-trained encoder, or a new one of its kind."""
+    """Return the options for the start of a model: a pre-trained encoder, or a new encoder."""
     encoder = encoder_of(wildcards)
     if encoder:
         return ["--encoder", encoder, *encoder_class(wildcards.network)]
@@ -41,20 +41,20 @@ def start_of(wildcards):
 
 
 def task_of(wildcards):
-    """Name, task and metric of a benchmark, as options."""
+    """Return the options for the name, task and metric of a benchmark."""
     name = BENCHMARK_OF[wildcards.benchmark]
     return f"--benchmark {name} --task {benchmarks[name].task} --metric {benchmarks[name].metric}"
 
 
 def search_of(wildcards):
-    """The file of the settings that a search has chosen, if there is one."""
+    """Return the file of the settings that a search selects, if there is a search."""
     return (
         f"{RESULTS}/runs/{wildcards.benchmark}/{wildcards.network}/search/chosen.yaml" if settings.search_trials else []
     )
 
 
 rule finetune:
-    """Train a pre-trained encoder, or a new one, on a benchmark and predict its test molecules."""
+    """Train a pre-trained or new encoder on a benchmark and predict the test molecules."""
     input:
         molecules=lambda wildcards: molecules_of(wildcards.benchmark),
         graphs=lambda wildcards: graphs_of(wildcards.benchmark),
@@ -114,7 +114,7 @@ use rule finetune as trial with:
 
 
 rule choose:
-    """Of the trials of a network on a benchmark the settings that are best on its validation molecules."""
+    """Select the settings with the best validation score among the trials of a network on a benchmark."""
     input:
         metrics=expand(
             f"{RESULTS}/runs/{{{{benchmark}}}}/{{{{network}}}}/search/trial-{{trial}}/metrics.json",
@@ -138,7 +138,7 @@ rule choose:
 
 
 rule baseline:
-    """Random forest or support vector machine on ECFP4 counts."""
+    """Fit a random forest or support vector machine on ECFP4 counts."""
     input:
         molecules=lambda wildcards: molecules_of(wildcards.benchmark),
         split=lambda wildcards: split_of(wildcards.benchmark),
@@ -165,6 +165,6 @@ rule baseline:
 
 
 rule all_finetune:
-    """Every supervised run: what the stage `finetune` of dvc.yaml makes."""
+    """Make all supervised runs, the outputs of the stage `finetune` in dvc.yaml."""
     input:
         expand("{run}/metrics.json", run=RUNS),

@@ -1,4 +1,4 @@
-# Pre-training: from the corpus to encoders that have seen no label.
+# Pre-training: encoders from unlabelled molecules.
 # Needs the corpus's graph store; makes results/pretrain/ENCODER and results/embeddings.
 
 RESULTS = settings.results
@@ -7,7 +7,7 @@ STARTS = [name.removeprefix("MolCLR_").lower() for name in settings.models if na
 ENCODERS = [] if RELEASED else STARTS  # those that are pre-trained here
 
 
-# How jobs run changes no result, so it is not in params.
+# How jobs run does not affect results, so it is not in params.
 PROCESSES = max(1, settings.run.pretrain_gpus)
 MOLCLR = f"torchrun --standalone --nproc-per-node {PROCESSES} -m molclr.cli" if PROCESSES > 1 else "molclr"
 CHECKPOINTS = f"--checkpoint-seconds {settings.run.checkpoint_seconds}" + " --begin-anew" * settings.run.begin_anew
@@ -18,14 +18,14 @@ wildcard_constraints:
 
 
 def encoder_class(network):
-    """The class of a network's encoder, as an option, if it is the user's own."""
+    """Return the option for the class of a network's encoder, if it is a user's class."""
     return ["--encoder-class", settings.encoder_of(network)] if ":" in settings.encoder_of(network) else []
 
 
 if RELEASED:
 
     rule import_official:
-        """The encoder that the authors released, in place of pre-training."""
+        """Import a released encoder instead of pre-training."""
         input:
             checkpoint=f"data/raw/{RELEASED}.pth",
         output:
@@ -45,7 +45,7 @@ if RELEASED:
 else:
 
     rule pretrain:
-        """Contrastive pre-training; an unfinished run continues from its checkpoint, which is not an output and so survives."""
+        """Pre-train an encoder; an unfinished run continues from its checkpoint, which Snakemake keeps as it is not an output."""
         input:
             graphs=f"data/graphs/{CORPUS}.safetensors",
         output:
@@ -57,7 +57,7 @@ else:
             f"logs/{RESULTS}/pretrain/{{encoder}}.log",
         benchmark:
             f"logs/{RESULTS}/pretrain/{{encoder}}.tsv"
-        priority: 10  # the longest job begins first
+        priority: 10  # start the longest job first
         threads: settings.pretrain.threads * PROCESSES
         resources:
             gpu=settings.run.pretrain_gpus,
@@ -76,7 +76,7 @@ else:
 
 
 rule embed:
-    """The representation of corpus molecules that pre-training held out."""
+    """Embed corpus molecules that pre-training held out."""
     input:
         molecules=f"data/molecules/{CORPUS}.parquet",
         graphs=f"data/graphs/{CORPUS}.safetensors",
@@ -102,7 +102,7 @@ rule embed:
 
 
 rule all_pretrain:
-    """Encoders and what they make of molecules: what the stage `pretrain` of dvc.yaml makes."""
+    """Make all encoders and embeddings, the outputs of the stage `pretrain` in dvc.yaml."""
     input:
         expand(f"{RESULTS}/pretrain/{{encoder}}/encoder.safetensors", encoder=STARTS),
         expand(f"{RESULTS}/embeddings/{{encoder}}.parquet", encoder=ENCODERS),

@@ -1,7 +1,7 @@
 """GIN and GCN on batches in neighbour slots.
 
-Message passing is a sum of gathers, which a compiler fuses with the operations around it. Channels are padded to a multiple of
-`CHANNEL_MULTIPLE`. Padding has weight zero, so results equal those of the definition, `molclr.models.encoder`, up to rounding
+Message passing is a sum of gathers, which a compiler fuses with the operations around it. Channels are padded to a multiple in
+`CHANNEL_MULTIPLES`. Padding has weight zero, so results equal those of the definition, `molclr.models.encoder`, up to rounding
 (tests/models/fast/test_slots.py).
 """
 
@@ -28,8 +28,10 @@ from molclr.models.encoder import (
 from molclr.models.fast.encoder import FastGCN, FastGIN
 from molclr.models.fast.slots import SlotBatch
 
-CHANNEL_MULTIPLE = 32
+CHANNEL_MULTIPLES = {torch.bfloat16: 32, torch.float32: 4}
 """In bfloat16, products with 300 channels, whose rows are not multiples of 16 bytes, run at a third of the rate of 304 or 320."""
+BAG = 32
+"""Rows of padding that are summed at a time: a GPU sums each bag in one thread."""
 ATOM_FEATURES = 128
 """Columns of the one-hot atom features: ATOM_TYPES + CHIRALITY_TAGS, padded."""
 
@@ -83,13 +85,14 @@ def unchanged(batch: SlotBatch) -> tuple[Tensor, Tensor, Tensor]:
 class _Links(NamedTuple):
     """The weighted bonds of all views; the rows are the atoms of the first view, then those of the second, and so on.
 
-    neighbour, weight: (rows, SLOTS); wide_atom: (E',); wide_neighbour, wide_weight: (E', d). self_weight: (rows, 1).
-    bond_counts: (rows, BOND_TYPES + BOND_DIRECTIONS), weighted, self-loops included.
+    neighbour, weight: (rows, SLOTS); wide_neighbour, wide_weight: (E * V, d). wide_row, is_wide: (A,), see SlotBatch.
+    self_weight: (rows, 1). bond_counts: (rows, BOND_TYPES + BOND_DIRECTIONS), weighted, self-loops included.
     """
 
     neighbour: Tensor
     weight: Tensor
-    wide_atom: Tensor
+    wide_row: Tensor
+    is_wide: Tensor
     wide_neighbour: Tensor
     wide_weight: Tensor
     self_weight: Tensor
@@ -105,8 +108,8 @@ def _links(encoder: GraphEncoder, batch: SlotBatch, kept: Tensor, wide_kept: Ten
     weight, wide_weight = kept.flatten(0, 1).float(), wide_kept.flatten(0, 1).float()
     self_weight = torch.ones_like(weight[:, :1])
     if isinstance(encoder, GCN) and encoder.shape.gcn_normalization:
-        degree = weight.sum(1) + 1
-        degree = _add_rows(degree, wide_atom, wide_weight.sum(1))
+        degree = weight.sum(1, keepdim=True) + 1
+        degree = _add_wide(degree, batch.wide_row, batch.is_wide, wide_weight.sum(1, keepdim=True)).squeeze(1)
         scale = degree.rsqrt()
         weight = weight * scale[:, None] * scale[neighbour]
         wide_weight = wide_weight * scale[wide_atom][:, None] * scale[wide_neighbour]
@@ -114,11 +117,13 @@ def _links(encoder: GraphEncoder, batch: SlotBatch, kept: Tensor, wide_kept: Ten
     kind, wide_kind = batch.bonds.kind.repeat(views, 1), batch.wide.kind.repeat(views, 1)
     columns = torch.arange(BOND_TYPES + BOND_DIRECTIONS, device=kept.device)
     counts = _count_kinds(kind, weight, columns) + self_weight * ((columns == SELF_LOOP) | (columns == BOND_TYPES))
-    counts = _add_rows(counts, wide_atom, _count_kinds(wide_kind, wide_weight, columns))
+    wide_counts = _count_kinds(wide_kind, wide_weight, columns)
+    counts = _add_wide(counts, batch.wide_row, batch.is_wide, wide_counts)
     return _Links(
         neighbour,
         weight.to(dtype),
-        wide_atom,
+        batch.wide_row,
+        batch.is_wide,
         wide_neighbour,
         wide_weight.to(dtype),
         self_weight.to(dtype),
@@ -138,29 +143,32 @@ def _embed_atoms(encoder: GraphEncoder, x: Tensor, inside: Tensor, dtype: torch.
     hot = (x[..., :1] == columns) | (x[..., 1:] + ATOM_TYPES == columns)
     hot = (hot & inside[None, :, None]).flatten(0, 1).to(dtype)
     table = torch.cat([encoder.atom_embedding.weight, encoder.chirality_embedding.weight])
-    padded = _pad(table, ATOM_FEATURES - ATOM_TYPES - CHIRALITY_TAGS, _padding(table.shape[1]))
+    padded = _pad(table, ATOM_FEATURES - ATOM_TYPES - CHIRALITY_TAGS, _padding(table.shape[1], dtype))
     return hot @ padded.to(dtype)
 
 
 def _gin(layer: GINLayer, h: Tensor, links: _Links, dtype: torch.dtype) -> Tensor:
     """Compute MLP(h_i + sum over neighbours of h_j + sum over bonds and the self-loop of e_ij)."""
     first, second = cast(nn.Linear, layer.mlp[0]), cast(nn.Linear, layer.mlp[2])
-    channels, hidden = _padding(first.in_features), _padding(first.out_features)
-    bonds = links.bond_counts @ _pad(layer.bond_embedding, 0, channels).to(dtype)
-    total = h + _neighbour_sum(h, links) + bonds
-    inner = F.linear(total, _pad(first.weight, hidden, channels).to(dtype), F.pad(first.bias, (0, hidden)).to(dtype))
-    weight, bias = _pad(second.weight, channels, hidden), F.pad(second.bias, (0, channels))
-    return F.linear(F.relu(inner), weight.to(dtype), bias.to(dtype))
+    channels, hidden = _padding(first.in_features, dtype), _padding(first.out_features, dtype)
+    total, weight, kinds = h + _neighbour_sum(h, links), first.weight, links.bond_counts.shape[1]
+    if channels >= kinds:  # Channels of padding carry the bond counts, which spares a product.
+        total = total + F.pad(links.bond_counts, (first.in_features, channels - kinds))
+        weight = torch.cat([weight, weight @ layer.bond_embedding.T], dim=1)
+        channels -= kinds
+    else:
+        total = total + links.bond_counts @ _pad(layer.bond_embedding, 0, channels).to(dtype)
+    inner = F.relu(F.linear(total, _pad(weight, hidden, channels).to(dtype), _pad(first.bias, hidden).to(dtype)))
+    channels = _padding(second.out_features, dtype)
+    return F.linear(inner, _pad(second.weight, channels, hidden).to(dtype), _pad(second.bias, channels).to(dtype))
 
 
 def _gcn(layer: GCNLayer, h: Tensor, links: _Links, dtype: torch.dtype) -> Tensor:
     """Compute the weighted sum of W h_j + e_ij over the neighbours and the atom itself, plus the bias."""
-    channels = _padding(layer.linear.in_features)
+    channels = _padding(layer.linear.in_features, dtype)
     own = F.linear(h, _pad(layer.linear.weight, channels, channels).to(dtype))
-    bonds = links.bond_counts @ layer.bond_embedding.to(dtype)
-    return (
-        own * links.self_weight + _neighbour_sum(own, links) + bonds + F.pad(layer.linear.bias, (0, channels)).to(dtype)
-    )
+    bonds = (links.bond_counts * layer.bond_embedding[:, 0].to(dtype)).sum(1, keepdim=True)
+    return own * links.self_weight + _neighbour_sum(own, links) + bonds + _pad(layer.linear.bias, channels).to(dtype)
 
 
 AGGREGATIONS: dict[type, Callable[..., Tensor]] = {GINLayer: _gin, GCNLayer: _gcn}
@@ -168,9 +176,7 @@ AGGREGATIONS: dict[type, Callable[..., Tensor]] = {GINLayer: _gin, GCNLayer: _gc
 
 
 def _neighbour_sum(h: Tensor, links: _Links) -> Tensor:
-    return _NeighbourSum.apply(
-        h, links.neighbour, links.weight, links.wide_atom, links.wide_neighbour, links.wide_weight
-    )
+    return _NeighbourSum.apply(h, *links[:6])
 
 
 class _NeighbourSum(torch.autograd.Function):
@@ -183,25 +189,31 @@ class _NeighbourSum(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        return _gather_sum(gradient.contiguous(), *ctx.saved_tensors), None, None, None, None, None
+        return _gather_sum(gradient.contiguous(), *ctx.saved_tensors), None, None, None, None, None, None
 
 
 def _gather_sum(
-    h: Tensor, neighbour: Tensor, weight: Tensor, wide_atom: Tensor, wide_neighbour: Tensor, wide_weight: Tensor
+    h: Tensor,
+    neighbour: Tensor,
+    weight: Tensor,
+    wide_row: Tensor,
+    is_wide: Tensor,
+    wide_neighbour: Tensor,
+    wide_weight: Tensor,
 ) -> Tensor:
-    return _add_rows(_slot_sum(h, neighbour, weight), wide_atom, _slot_sum(h, wide_neighbour, wide_weight))
+    return _add_wide(_slot_sum(h, neighbour, weight), wide_row, is_wide, _slot_sum(h, wide_neighbour, wide_weight))
 
 
 def _slot_sum(h: Tensor, neighbour: Tensor, weight: Tensor) -> Tensor:
-    total = h.new_zeros(len(neighbour), h.shape[1])
-    for slot in range(neighbour.shape[1]):
-        total = total + h[neighbour[:, slot]] * weight[:, slot, None]
-    return total
+    return (h[neighbour] * weight[..., None]).sum(1)
 
 
-def _add_rows(total: Tensor, rows: Tensor, terms: Tensor) -> Tensor:
-    """Add `terms` at `rows`. Only padding, whose terms are zero, repeats a row, so the order of addition does not matter."""
-    return total.index_add(0, rows, terms) if len(rows) else total
+def _add_wide(total: Tensor, wide_row: Tensor, is_wide: Tensor, terms: Tensor) -> Tensor:
+    """Add `terms`, (V * E, channels), to the rows of wide atoms in `total`, (V * A, channels), by a gather."""
+    if not len(terms):
+        return total
+    views = len(total) // len(wide_row)
+    return total + torch.where(is_wide[:, None], terms.view(views, -1, terms.shape[1])[:, wide_row], 0).flatten(0, 1)
 
 
 def _batch_norm(
@@ -209,9 +221,9 @@ def _batch_norm(
 ) -> Tensor:
     """Normalize each view of h, (V, A, channels), in float32. fraction: float (A,), weight of each row, 0 for padding."""
     padding = h.shape[2] - norm.num_features
-    weight, bias = F.pad(norm.weight, (0, padding)), F.pad(norm.bias, (0, padding))
+    weight, bias = _pad(norm.weight, padding), _pad(norm.bias, padding)
     if not norm.training:
-        mean, variance = F.pad(norm.running_mean, (0, padding)), F.pad(norm.running_var, (0, padding), value=1.0)
+        mean, variance = _pad(norm.running_mean, padding), _pad(norm.running_var, padding)
         return (h.float() - mean) * (variance + norm.eps).rsqrt() * weight + bias
     mean = all_sum((h.float() * fraction[:, None]).sum(1, keepdim=True))
     centred = h.float() - mean
@@ -226,40 +238,43 @@ def _batch_norm(
 
 
 def _mean_pool(h: Tensor, atom_counts: Tensor, views: int, atoms: int) -> Tensor:
-    """Average over the atoms of each molecule and view: float32 (V * B, channels). Rows of padding must be zero."""
-    first = atom_counts.cumsum(0) - atom_counts
+    """Average over the atoms of each molecule and view: float32 (V * B, channels)."""
+    ends = atom_counts.cumsum(0)
+    padding = (ends[-1:] + BAG * torch.arange(-(-atoms // BAG), device=h.device)).clamp(max=atoms)
+    first = torch.cat([ends - atom_counts, padding])  # of each molecule, then of bags of padding
     shift = torch.arange(views, device=h.device)[:, None] * atoms
-    # The padding at the end of a view is summed with its last molecule, to which it adds zeros.
     offsets = torch.cat([(first + shift).flatten(), torch.full((1,), views * atoms, device=h.device)])
-    molecule = torch.searchsorted(offsets[1:], torch.arange(views * atoms, device=h.device), right=True)
-    count = atom_counts.clamp(min=1).repeat(views)
-    return _BagSum.apply(h.float(), offsets, molecule) / count[:, None]
+    bag = torch.searchsorted(offsets[1:], torch.arange(views * atoms, device=h.device), right=True)
+    sums = _BagSum.apply(h.float(), offsets, bag).view(views, len(first), -1)[:, : len(atom_counts)]
+    return (sums / atom_counts.clamp(min=1)[:, None]).flatten(0, 1)
 
 
 class _BagSum(torch.autograd.Function):
-    """Sums of consecutive rows in a fixed order. The gradient is a gather."""
+    """Sums of consecutive rows, bag by bag, in a fixed order. The gradient is a gather."""
 
     @staticmethod
-    def forward(ctx: Any, h: Tensor, offsets: Tensor, molecule: Tensor) -> Tensor:
-        ctx.save_for_backward(molecule)
+    def forward(ctx: Any, h: Tensor, offsets: Tensor, bag: Tensor) -> Tensor:
+        ctx.save_for_backward(bag)
         rows = torch.arange(len(h), device=h.device)
         return F.embedding_bag(rows, h, offsets, mode="sum", include_last_offset=True)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
-        (molecule,) = ctx.saved_tensors
-        return gradient[molecule], None, None
+        (bag,) = ctx.saved_tensors
+        return gradient[bag], None, None
 
 
-def _pad(matrix: Tensor, rows: int, columns: int) -> Tensor:
-    return F.pad(matrix, (0, columns, 0, rows))
+def _pad(tensor: Tensor, *zeros: int) -> Tensor:
+    """Append zeros to each dimension."""
+    return F.pad(tensor, [part for count in reversed(zeros) for part in (0, count)]) if any(zeros) else tensor
 
 
-def padded_channels(channels: int) -> int:
-    """Round up to a multiple of CHANNEL_MULTIPLE."""
-    return -(-channels // CHANNEL_MULTIPLE) * CHANNEL_MULTIPLE
+def padded_channels(channels: int, dtype: torch.dtype) -> int:
+    """Round up to a multiple in CHANNEL_MULTIPLES."""
+    multiple = CHANNEL_MULTIPLES[dtype]
+    return -(-channels // multiple) * multiple
 
 
-def _padding(channels: int) -> int:
+def _padding(channels: int, dtype: torch.dtype) -> int:
     """Return the number of channels that `padded_channels` adds."""
-    return padded_channels(channels) - channels
+    return padded_channels(channels, dtype) - channels

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from molclr.batch import MASK
@@ -20,9 +20,9 @@ class Limits(NamedTuple):
     quota: int
 
 
-def limits_of(counts: np.ndarray, steps: list[tuple[AugmentationFunction, float]]) -> Limits:
+def limits_of(counts: Tensor, steps: list[tuple[AugmentationFunction, float]]) -> Limits:
     """Compute the limits for `SlotTables.counts` of a corpus and the augmentations of a view (`augmentation_steps`)."""
-    atoms, bonds, _ = counts.max(axis=0, initial=0).tolist()
+    atoms, bonds, _ = counts.amax(dim=0).tolist()
     return Limits(atoms, bonds, int(max([0.0, *(ratio for _, ratio in steps)]) * atoms))
 
 
@@ -40,7 +40,8 @@ def slot_views(
     """
     keys = view_keys(streams[:, None], torch.cat([batch.rows, batch.rows.new_full((1,), -1)]))
     lost = lose(_molecules_of(batch, limits, find_distances or slot_distances), steps, keys)
-    x = torch.where(lost.masked[..., None], batch.atoms.new_tensor([MASK, 0]), batch.atoms)
+    element, chirality = batch.atoms.unbind(1)
+    x = torch.stack([element.masked_fill(lost.masked, MASK), chirality.masked_fill(lost.masked, 0)], dim=-1)
     kept, wide_kept = (bonds.present & ~lost.deleted[:, bonds.bond] for bonds in (batch.bonds, batch.wide))
     return x, kept, wide_kept
 
@@ -69,24 +70,28 @@ def _items(group: Tensor, counts: Tensor, place: Tensor, largest: int) -> Items:
 
 def _ends(batch: SlotBatch) -> Tensor:
     """Return the two atoms of each bond in ascending order: int64 (2, M); 0 for padding."""
-    ends = batch.atoms.new_zeros(2, len(batch.bond_place) + 1)  # the last column collects empty slots
-    for bonds in (batch.bonds, batch.wide):
-        atom = bonds.atom[:, None].expand_as(bonds.neighbour)
-        bond = torch.where(bonds.present & (atom < bonds.neighbour), bonds.bond, len(batch.bond_place))
-        ends.scatter_(1, bond.flatten().expand(2, -1), torch.stack([atom, bonds.neighbour]).flatten(1))
-    return ends[:, :-1]
+    bonds = len(batch.bond_place)
+    earlier, later = (batch.atoms.new_zeros(bonds + 1) for _ in range(2))  # the last item is for empty slots
+    for slots in (batch.bonds, batch.wide):
+        atom = slots.atom[:, None].expand_as(slots.neighbour)
+        bond = torch.where(slots.present & (atom < slots.neighbour), slots.bond, bonds).flatten()
+        # In one dimension: with two, a deterministic scatter waits for a GPU.
+        earlier.scatter_(0, bond, atom.flatten())
+        later.scatter_(0, bond, slots.neighbour.flatten())
+    return torch.stack([earlier, later])[:, :-1]
 
 
 def slot_distances(batch: SlotBatch, origin: Tensor, max_quota: int) -> Tensor:
     """Compute distances in bonds, int64 (V, A), from the atoms `origin`, int64 (V, B); UNREACHABLE from `max_quota` on."""
     atoms = len(batch.atoms)
-    at_origin = torch.zeros(len(origin), atoms, dtype=torch.bool, device=origin.device)
-    at_origin.scatter_(1, origin.clamp(max=atoms - 1), batch.atom_counts.expand_as(origin) > 0)
+    inside = batch.molecule < len(batch.rows)
+    origin_of = F.pad(origin, (0, 1), value=-1)[:, batch.molecule]
+    at_origin = inside & (origin_of == torch.arange(atoms, device=origin.device))
     distance = torch.where(at_origin, 0, UNREACHABLE)
     for _ in range(max_quota - 1):
         nearest = torch.where(batch.bonds.present, distance[:, batch.bonds.neighbour], UNREACHABLE).amin(-1)
         if len(batch.wide.atom):
             of_wide = torch.where(batch.wide.present, distance[:, batch.wide.neighbour], UNREACHABLE).amin(-1)
-            nearest = nearest.scatter_reduce(1, batch.wide.atom.expand_as(of_wide), of_wide, "amin")
+            nearest = torch.where(batch.is_wide, nearest.minimum(of_wide[:, batch.wide_row]), nearest)
         distance = distance.minimum(nearest + 1)
     return distance

@@ -40,8 +40,9 @@ class SlotBatch(NamedTuple):
 
     atoms: int64 (A, 2), atomic number - 1 and chirality tag. molecule: int64 (A,), ascending; B for padding. place: int64 (A,),
     index of the atom in its molecule. bonds: slots of all atoms. wide: further slots of atoms with more than SLOTS neighbours,
-    padded with empty rows. bond_molecule, bond_place: int64 (M,), like `molecule` and `place`, for bonds. rows: int64 (B,),
-    position of each molecule in the corpus. atom_counts, bond_counts: int64 (B,).
+    padded with empty rows. wide_row: int64 (A,), row of each atom in `wide` if `is_wide`, bool (A,). bond_molecule, bond_place:
+    int64 (M,), like `molecule` and `place`, for bonds. rows: int64 (B,), position of each molecule in the corpus. atom_counts,
+    bond_counts: int64 (B,).
     """
 
     atoms: Tensor
@@ -49,6 +50,8 @@ class SlotBatch(NamedTuple):
     place: Tensor
     bonds: SlotBonds
     wide: SlotBonds
+    wide_row: Tensor
+    is_wide: Tensor
     bond_molecule: Tensor
     bond_place: Tensor
     rows: Tensor
@@ -105,9 +108,10 @@ class SlotTables:
     def __len__(self) -> int:
         return len(self.atom_first) - 1
 
-    def counts(self) -> np.ndarray:
-        """Count the atoms, bonds and wide atoms of each molecule: int64 (num_molecules, 3)."""
-        return torch.stack([self.atom_first, self.bond_first, self.wide_first]).diff().T.cpu().numpy()
+    def counts(self) -> Tensor:
+        """Count the atoms, bonds and wide atoms of each molecule: int32 (num_molecules + 1, 3); the last row, for -1, is 0."""
+        counts = torch.stack([self.atom_first, self.bond_first, self.wide_first], dim=1).diff(dim=0)
+        return F.pad(counts, (0, 0, 0, 1)).int()
 
     def batch(self, rows: Tensor, capacity: Capacity) -> SlotBatch:
         """Return the molecules at positions `rows`, int64 (B,), padded to `capacity`; -1 stands for no molecule.
@@ -128,6 +132,8 @@ class SlotTables:
         wide_inside = wide_molecule <= last
         wide_molecule = wide_molecule.clamp(max=last)
         wide_own = self.wide_atom[wide] - atom_first[wide_molecule] + first_in_batch[wide_molecule]
+        wide_own = torch.where(wide_inside, wide_own, capacity.atoms)  # ascending, also with padding
+        wide_row = torch.searchsorted(wide_own, own).clamp(max=max(0, capacity.wide - 1))
         return SlotBatch(
             atoms=self.atoms[atom].long(),
             molecule=molecule,
@@ -141,13 +147,15 @@ class SlotTables:
                 first_bond[molecule.clamp(max=last)],
             ),
             wide=_slot_bonds(
-                torch.where(wide_inside, wide_own, 0),
+                wide_own.clamp(max=capacity.atoms - 1),
                 self.wide_offset[wide],
                 self.wide_kind[wide],
                 self.wide_bond[wide],
                 wide_inside,
                 first_bond[wide_molecule],
             ),
+            wide_row=wide_row,
+            is_wide=wide_own[wide_row] == own if capacity.wide else torch.zeros_like(own, dtype=torch.bool),
             bond_molecule=bond_molecule,
             bond_place=bond_place,
             rows=rows,
@@ -156,24 +164,30 @@ class SlotTables:
         )
 
 
-def capacity_of(counts: np.ndarray, batches: Iterable[np.ndarray]) -> Capacity:
+def capacity_of(counts: Tensor, batches: Iterable[np.ndarray]) -> Capacity:
     """Return the smallest capacity that suffices for all `batches`, rounded up to ROW_MULTIPLE.
 
-    counts: int64 (num_molecules, 3), see `SlotTables.counts`. batches: int64 (num_batches, B), positions of molecules; -1 stands
-    for no molecule.
+    counts: int32 (num_molecules + 1, 3), see `SlotTables.counts`. batches: arrays int64 (num_batches, B), positions of molecules;
+    -1 stands for no molecule.
     """
     largest = np.zeros(3, np.int64)
     for rows in batches:
-        present = (rows >= 0)[..., None]
-        largest = np.maximum(largest, (counts[rows] * present).sum(axis=1).max(axis=0, initial=0))
+        largest = np.maximum(largest, _needed(counts, rows))
     return Capacity(*(-(-largest // ROW_MULTIPLE) * ROW_MULTIPLE).tolist())
 
 
-def require_fit(counts: np.ndarray, rows: np.ndarray, capacity: Capacity) -> None:
-    """Raise ValueError if the molecules at `rows`, int64 (B,), need more than `capacity`."""
-    needed = Capacity(*counts[rows[rows >= 0]].sum(axis=0).tolist())
+def require_fit(counts: Tensor, batches: np.ndarray, capacity: Capacity) -> None:
+    """Raise ValueError if one of `batches`, int64 (num_batches, B), needs more than `capacity`."""
+    needed = _needed(counts, batches)
     if any(rows > most for rows, most in zip(needed, capacity, strict=True)):
-        raise ValueError(f"A batch needs {needed}, which exceeds {capacity}.")
+        raise ValueError(f"A batch needs {Capacity(*needed)}, which exceeds {capacity}.")
+
+
+def _needed(counts: Tensor, batches: np.ndarray) -> list[int]:
+    """Return the largest number of atoms, bonds and wide atoms in a batch."""
+    if not batches.size:
+        return [0, 0, 0]
+    return counts[torch.from_numpy(batches).to(counts.device)].sum(dim=1).amax(dim=0).tolist()
 
 
 def _first_and_count(first: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:

@@ -16,7 +16,7 @@ def classes_of(smiles, depth, monkeypatch, normalize=False):
     return [classes.of_atom.tolist() for classes in found]
 
 
-def test_atoms_are_told_apart_as_far_as_a_layer_sees(monkeypatch):
+def test_classes_distinguish_atoms_up_to_the_depth_of_a_layer(monkeypatch):
     # Hexane and methanol: C C C C C C, C O.
     assert classes_of(["CCCCCC", "CO"], 3, monkeypatch) == [
         [0, 0, 0, 0, 0, 0, 0, 1],
@@ -26,7 +26,7 @@ def test_atoms_are_told_apart_as_far_as_a_layer_sees(monkeypatch):
     ]
 
 
-def test_neighbours_count_as_often_as_they_are_there(monkeypatch):
+def test_repeated_neighbours_are_counted(monkeypatch):
     _, first = classes_of(["CC(C)C", "CCC", "CC"], 1, monkeypatch)
     assert first == [0, 1, 0, 0, 0, 2, 0, 0, 0]
 
@@ -37,7 +37,7 @@ def test_the_degree_of_a_neighbour_is_seen_one_layer_earlier_where_it_weights(mo
     assert weighted == [[0, 1, 0, 0, 0], [0, 1, 0, 2, 2]]
 
 
-def test_bonds_and_stereochemistry_tell_apart(monkeypatch):
+def test_bonds_and_stereochemistry_distinguish_atoms(monkeypatch):
     for pair in (["CC", "C=C"], ["F/C=C/F", "F/C=C\\F"], ["N[C@@H](C)C(=O)O", "N[C@H](C)C(=O)O"]):
         *_, last = classes_of(pair, 4, monkeypatch)
         half = len(last) // 2

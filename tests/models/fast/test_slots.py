@@ -33,7 +33,7 @@ def store(smiles):
 
 @pytest.fixture(scope="module")
 def tables(store):
-    """Made of three parts, of which the last has no highly connected atom."""
+    """Tables from three parts; the last part has no atom with more than SLOTS neighbours."""
     return SlotTables(store.parts(np.arange(len(store)), 12), CPU)
 
 
@@ -80,7 +80,7 @@ def test_the_networks_are_those_of_the_definition(store, tables, name, normalize
         torch.testing.assert_close(buffer, other[1], rtol=1e-5, atol=1e-6, msg=label)
 
 
-def test_a_place_without_a_molecule_changes_no_other(store, tables):
+def test_padding_does_not_affect_other_molecules(store, tables):
     encoder = make_encoder("gin", EncoderShape(layers=2, hidden_dim=20, embedding_dim=8))
     rows = np.arange(10)
     without = padded(tables, rows)
@@ -104,13 +104,14 @@ def test_views_are_those_of_plain_graphs_bit_for_bit(store, tables, settings):
 
 
 def test_the_capacity_is_that_of_the_largest_batch():
-    counts = np.array([[20, 21, 0], [300, 290, 3], [1, 0, 0]])
+    counts = torch.tensor([[20, 21, 0], [300, 290, 3], [1, 0, 0], [0, 0, 0]])
     batches = [np.array([[0, 0], [2, 2]]), np.array([[1, 2]])]
     assert capacity_of(counts, batches) == Capacity(384, 384, 128)
     assert capacity_of(counts, batches[:1]) == Capacity(128, 128, 0)
-    require_fit(counts, batches[0][0], Capacity(128, 128, 0))
+    assert capacity_of(counts, [np.array([[0, -1, -1]])]) == Capacity(128, 128, 0)
+    require_fit(counts, batches[0], Capacity(128, 128, 0))
     with pytest.raises(ValueError, match=r"needs Capacity\(atoms=301, bonds=290, wide=3\)"):
-        require_fit(counts, batches[1][0], Capacity(384, 384, 0))
+        require_fit(counts, batches[1], Capacity(384, 384, 0))
 
 
 def test_tables_take_22_bytes_per_atom(tables):

@@ -1,0 +1,303 @@
+"""Train and predict, on real tables."""
+
+import csv
+import json
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from paths import FIXTURES
+from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
+from sklearn.svm import SVC, SVR
+
+from molclr.chem.fingerprints import ecfp4_counts
+from molclr.cli import main
+from molclr.config import EncoderShape
+from molclr.evaluation.conformal import coverage, half_widths
+from molclr.models.encoders import make_encoder
+from molclr.training.checkpoint import copy_weights, save_encoder
+from molclr.training.fixed import fit_forest, fit_machine, log_counts, predict_forest, predict_machine
+from molclr.training.model_folder import MODELS, ModelFolder
+
+QUICK = ["--epochs", "2", "--seeds", "2", "--settings", "{threads: 1}", "--baselines", "{trees: 10}"]
+
+
+def rows_of(path):
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture(scope="module")
+def encoder(tmp_path_factory):
+    """The file of a small encoder with random weights."""
+    path = tmp_path_factory.mktemp("encoder") / "encoder.safetensors"
+    network = make_encoder("gin", EncoderShape(layers=2, hidden_dim=16, embedding_dim=24), 0.0)
+    save_encoder(path, network, copy_weights(network), None)
+    return path
+
+
+@pytest.fixture(scope="module")
+def two_targets(tmp_path_factory):
+    """FreeSolv with a second target that a third of the molecules lacks, and one that no training molecule has."""
+    path = tmp_path_factory.mktemp("tables") / "two.csv"
+    lines = rows_of(FIXTURES / "freesolv.csv")
+    with path.open("w") as file:
+        file.write("Compound,Structure,dG,doubled,never\n")
+        for place, line in enumerate(lines):
+            value = float(line["freesolv"])
+            doubled = "" if place % 3 == 0 else str(2 * value + 1)
+            file.write(f"CMP-{place:03},{line['smiles']},{value},{doubled},\n")
+    return path
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, encoder, two_targets):
+    """The folders of models on three tables."""
+    folder = tmp_path_factory.mktemp("models")
+    for name, table, more in (
+        ("freesolv", FIXTURES / "freesolv.csv", []),
+        ("bbbp", FIXTURES / "bbbp.csv", ["--split", "random"]),
+        ("two", two_targets, ["--targets", "dG", "doubled", "--model", "rf"]),
+    ):
+        words = ["train", str(table), "--output", str(folder / name), "--encoder", str(encoder), *QUICK, *more]
+        assert main(words) == 0
+    return folder
+
+
+def predicted_by(folder, table, output, *more):
+    assert main(["predict", str(table), "--model", str(folder), "--output", str(output), *more]) == 0
+    return rows_of(output)
+
+
+@pytest.mark.parametrize("name", ["freesolv", "bbbp"])
+@pytest.mark.parametrize("model", MODELS)
+def test_a_saved_model_predicts_what_it_did_right_after_training(trained, tmp_path, name, model):
+    target = {"freesolv": "freesolv", "bbbp": "p_np"}[name]
+    found = predicted_by(trained / name, FIXTURES / f"{name}.csv", tmp_path / "out.csv", "--use", model)
+    known = [row for row in rows_of(trained / name / "predictions.csv") if row["model"] == model]
+    assert {row["subset"] for row in known} == {"valid", "test"} and len(known) > 50
+    for row in known:
+        again = found[int(row["row"])]
+        for column in ("mean", "std"):
+            if row[column]:
+                assert float(again[f"{target}_{column}"]) == pytest.approx(float(row[column]), rel=2e-5, abs=1e-6)
+            else:
+                assert again[f"{target}_{column}"] == ""
+
+
+def test_the_test_molecules_alone_give_the_same_bytes(trained, tmp_path):
+    known = [row for row in rows_of(trained / "freesolv" / "predictions.csv") if row["subset"] == "test"]
+    given = rows_of(FIXTURES / "freesolv.csv")
+    rows = [row for row in known if row["model"] == "network"]
+    (tmp_path / "test.csv").write_text("smiles\n" + "".join(f"{given[int(row['row'])]['smiles']}\n" for row in rows))
+    for model in MODELS:
+        found = predicted_by(trained / "freesolv", tmp_path / "test.csv", tmp_path / f"{model}.csv", "--use", model)
+        expected = [row for row in known if row["model"] == model]
+        for column in ("mean", "std", "low", "high"):
+            assert [row[f"freesolv_{column}"] for row in found] == [row[column] for row in expected]
+
+
+def test_the_folder_says_what_the_models_are_worth(trained):
+    folder = trained / "freesolv"
+    metrics, about = (json.loads((folder / name).read_text()) for name in ("metrics.json", "model.json"))
+    values = {name: found["validation"]["rmse"]["value"] for name, found in metrics["models"].items()}
+    assert list(values) == list(MODELS)
+    assert metrics["chosen"] == about["chosen"] == min(values, key=values.get)
+    assert about["targets"][0] == {
+        "name": "freesolv",
+        "labels": 240,
+        "lowest": -23.62,
+        "highest": pytest.approx(3.12, abs=0.4),
+    }
+    for name, found in metrics["models"].items():
+        test = [row for row in rows_of(folder / "predictions.csv") if row["model"] == name and row["subset"] == "test"]
+        labels, means = (np.array([float(row[key]) for row in test]) for key in ("label", "mean"))
+        assert found["test"]["rmse"]["value"] == pytest.approx(np.sqrt(np.mean((labels - means) ** 2)), rel=1e-4)
+        low, high = found["test"]["rmse"]["interval"]
+        assert low < found["test"]["rmse"]["value"] < high
+        inside = [float(row["low"]) <= float(row["label"]) <= float(row["high"]) for row in test]
+        assert found["prediction_interval"]["freesolv"]["coverage_of_test"] == pytest.approx(np.mean(inside))
+    assert set(metrics["models"]["rf"]["test"]) == {"rmse", "mae", "r2", "spearman"}
+    bbbp = json.loads((trained / "bbbp" / "metrics.json").read_text())
+    assert bbbp["task"] == "classification" and "prediction_interval" not in bbbp["models"]["rf"]
+    assert not {"work"} & {path.name for path in folder.iterdir()}
+
+
+def test_no_file_of_the_folder_is_a_pickle_or_has_structures(trained):
+    for path in (trained / "freesolv").iterdir():
+        assert path.suffix in {".json", ".csv", ".safetensors"}
+    for name in ("model.json", "metrics.json", "predictions.csv", "split.csv"):
+        assert "c1ccccc1" not in (trained / "freesolv" / name).read_text()
+
+
+def test_columns_order_and_rejected_rows_are_kept(trained, tmp_path, capsys):
+    (tmp_path / "new.csv").write_text("id,smiles,reason,note\nA,OCC,mine,\nB,C*,,x\nC,,,\nD,c1ccccc1O,,\nE,CC\n")
+    found = predicted_by(trained / "freesolv", tmp_path / "new.csv", tmp_path / "out.csv")
+    assert (
+        [row["id"] for row in found] == list("ABCDE") and found[0]["smiles"] == "OCC" and found[0]["reason"] == "mine"
+    )
+    assert list(found[0])[4:] == [
+        *(f"freesolv_{part}" for part in ("mean", "std", "low", "high")), "similarity", "outside_domain", "_reason"
+    ]  # fmt: skip
+    assert [bool(row["freesolv_mean"]) for row in found] == [True, False, False, True, False]
+    assert [bool(row["_reason"]) for row in found] == [False, True, True, False, True]
+    assert (
+        main(
+            [
+                "predict",
+                str(tmp_path / "new.csv"),
+                "--model",
+                str(trained / "freesolv"),
+                "--output",
+                str(tmp_path / "out.csv"),
+            ]
+        )
+        == 1
+    )
+    assert "--force" in capsys.readouterr().err
+    words = ["predict", str(tmp_path / "new.csv"), "--model", str(trained / "freesolv"), "--output"]
+    assert main([*words, str(tmp_path / "out.parquet")]) == 0
+    table = pq.read_table(tmp_path / "out.parquet").to_pylist()
+    assert table[0]["id"] == "A" and table[1]["freesolv_mean"] is None
+    assert table[0]["freesolv_mean"] == pytest.approx(float(found[0]["freesolv_mean"]), rel=1e-5)
+
+
+def test_training_molecules_are_in_the_domain_and_an_odd_one_is_not(trained, tmp_path):
+    model = ModelFolder.read(trained / "freesolv")
+    split = {row["row"]: row["subset"] for row in rows_of(trained / "freesolv" / "split.csv")}
+    given = rows_of(FIXTURES / "freesolv.csv")
+    training = [given[int(row)]["smiles"] for row, subset in split.items() if subset == "train"][:20]
+    (tmp_path / "new.csv").write_text("smiles\n" + "\n".join(training) + "\nO=S(=O)(c1nn[nH]n1)N1CC2(COC2)C1C#CBr\n")
+    found = predicted_by(trained / "freesolv", tmp_path / "new.csv", tmp_path / "out.csv")
+    assert all(row["similarity"] == "1" and row["outside_domain"] == "0" for row in found[:-1])
+    assert 0 < float(found[-1]["similarity"]) < model.about["domain"]["similarity"] < 1
+    assert found[-1]["outside_domain"] == "1"
+
+
+def test_two_targets_and_missing_labels(trained, tmp_path, two_targets):
+    found = predicted_by(trained / "two", two_targets, tmp_path / "out.csv")
+    assert len(found) == 300 and found[7]["Compound"] == "CMP-007" and found[7]["doubled_mean"] and found[7]["dG_high"]
+    about = json.loads((trained / "two" / "model.json").read_text())
+    assert [target["name"] for target in about["targets"]] == ["dG", "doubled"] and about[
+        "smiles_column"
+    ] == "Structure"
+    assert about["targets"][1]["labels"] < about["targets"][0]["labels"] and about["models"] == ["rf"]
+    doubled, single = (np.array([float(row[f"{name}_mean"]) for row in found]) for name in ("doubled", "dG"))
+    assert np.corrcoef(doubled, single)[0, 1] > 0.8
+
+
+def test_nothing_is_replaced_without_force_or_that_is_no_model(trained, tmp_path, encoder, capsys):
+    words = ["train", str(FIXTURES / "freesolv.csv"), "--encoder", str(encoder), "--model", "svm", "--output"]
+    before = (trained / "two" / "model.json").read_bytes()
+    assert main([*words, str(trained / "two")]) == 1 and "--force" in capsys.readouterr().err
+    (tmp_path / "papers").mkdir()
+    (tmp_path / "papers" / "thesis.tex").write_text("years of work")
+    assert main([*words, str(tmp_path / "papers"), "--force"]) == 1
+    assert (trained / "two" / "model.json").read_bytes() == before
+    assert [path.name for path in (tmp_path / "papers").iterdir()] == ["thesis.tex"]
+    assert main([*words, str(tmp_path / "svm")]) == 0 and main([*words, str(tmp_path / "svm"), "--force"]) == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["papers", "svm"]
+
+
+def test_an_interruption_leaves_nothing(tmp_path, encoder, monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("molclr.training.train.finetune", interrupted)
+    words = ["train", str(FIXTURES / "freesolv.csv"), "--encoder", str(encoder), *QUICK, "--model", "network"]
+    assert main([*words, "--output", str(tmp_path / "model")]) == 130
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_was_guessed_is_said_and_json_is_alone_on_stdout(tmp_path, capsys):
+    words = [
+        "train",
+        str(FIXTURES / "bbbp.csv"),
+        "--encoder",
+        "none",
+        "--model",
+        "rf",
+        "--baselines",
+        "{trees: 5}",
+        "--json",
+    ]
+    assert main([*words, "--output", str(tmp_path / "model")]) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out) == json.loads((tmp_path / "model" / "metrics.json").read_text())
+    assert "task: classification, because all labels are 0 or 1" in err and "SMILES in 'smiles'" in err
+
+
+def test_a_column_may_say_the_split(tmp_path):
+    given = rows_of(FIXTURES / "freesolv.csv")
+    subsets = ["test", "valid", "train", "train"]
+    lines = [f"{row['smiles']},{row['freesolv']},{subsets[place % 4]}\n" for place, row in enumerate(given)]
+    (tmp_path / "mine.csv").write_text("smiles,y,part\n" + "".join(lines))
+    words = ["train", str(tmp_path / "mine.csv"), "--split", "part", "--encoder", "none", "--model", "svm"]
+    assert main([*words, "--output", str(tmp_path / "model")]) == 0
+    split = rows_of(tmp_path / "model" / "split.csv")
+    assert all(row["subset"] == subsets[int(row["row"]) % 4] for row in split)
+
+
+def test_a_table_without_labels_is_a_mistake(tmp_path, capsys):
+    assert main(["train", str(FIXTURES / "zinc.csv"), "--encoder", "none", "--output", str(tmp_path / "model")]) == 1
+    assert "has no column with labels" in capsys.readouterr().err and list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture(scope="module")
+def molecules():
+    """Counts and labels, first values and then classes, of the molecules of FreeSolv."""
+    rows = rows_of(FIXTURES / "freesolv.csv")
+    values = np.array([float(row["freesolv"]) for row in rows])
+    return ecfp4_counts([row["smiles"] for row in rows]), {
+        "regression": values,
+        "classification": (values > np.median(values)).astype(float),
+    }
+
+
+@pytest.mark.parametrize("task", ["regression", "classification"])
+def test_arrays_predict_as_scikit_learn(molecules, task):
+    counts, labels = molecules[0], molecules[1][task]
+    known, new = slice(0, 200), slice(200, 300)
+    x = log_counts(counts)
+    kinds = {"regression": (RandomForestRegressor, 1 / 3, SVR), "classification": (RandomForestClassifier, "sqrt", SVC)}
+    forest, fraction, machine = kinds[task]
+    reference = forest(20, max_features=fraction, random_state=3).fit(counts[known], labels[known])
+    expected = (
+        reference.predict_proba(counts[new])[:, 1] if task == "classification" else reference.predict(counts[new])
+    )
+    mean, std = predict_forest(fit_forest(counts[known], labels[known], task, 20, 3, 2), counts[new])
+    np.testing.assert_allclose(mean, expected, rtol=1e-5, atol=1e-6)
+    assert (std > 0).any()
+    arrays = fit_machine(
+        x[known], labels[known], (x[new], labels[new]), "roc_auc" if task == "classification" else "rmse", task, [10.0]
+    )
+    found = predict_machine(arrays, x[known], x[new], task)
+    mean, scale = (0, 1) if task == "classification" else (labels[known].mean(), labels[known].std())
+    fitted = machine(C=10.0).fit(x[known], (labels[known] - mean) / scale)
+    expected = (
+        1 / (1 + np.exp(-fitted.decision_function(x[new])))
+        if task == "classification"
+        else fitted.predict(x[new]) * scale + mean
+    )
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("task", ["regression", "classification"])
+def test_equal_labels_are_predicted(molecules, task):
+    counts, labels = molecules[0][:30], np.ones(30)
+    assert (predict_forest(fit_forest(counts, labels, task, 5, 0, 1), counts)[0] == 1).all()
+    x = log_counts(counts)
+    machine = fit_machine(x, labels, (x, labels), "rmse" if task == "regression" else "roc_auc", task, [1.0])
+    assert (predict_machine(machine, x, x, task) == 1).all()
+
+
+def test_a_conformal_interval_covers_what_it_says():
+    generator = np.random.default_rng(0)
+    covered = []
+    for _ in range(300):
+        valid, test = generator.normal(size=(40, 1)), generator.normal(size=(100, 1))
+        covered += coverage(test, np.zeros_like(test), half_widths(valid, np.zeros_like(valid)))
+    assert 0.89 < np.mean(covered) < 0.93  # between 0.9 and 0.9 + 1 / 41, and noise
+    assert half_widths(np.zeros((8, 1)), np.ones((8, 1))) == [np.inf] and half_widths(
+        np.zeros((9, 1)), np.ones((9, 1))
+    ) == [1.0]
