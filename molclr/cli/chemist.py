@@ -2,13 +2,11 @@
 
 import argparse
 import json
-import os
 import sys
-from pathlib import Path
 from typing import Any
 
 from molclr import config
-from molclr.cli.command import Command, Parser, add_processes, positive
+from molclr.cli.command import Command, Parser, add_processes, positive, require_free
 from molclr.cli.encoders import NAMES, add_encoder_class
 from molclr.errors import MolclrError
 
@@ -71,7 +69,7 @@ def _train(options: argparse.Namespace) -> None:
         split=options.split,
         model=options.model,
         seeds=options.seeds,
-        settings=_settings(options),
+        settings=options.settings.model_copy(update={"epochs": options.epochs} if options.epochs else {}),
         shape=options.shape,
         baselines=options.baselines,
         encoder_class=options.encoder_class,
@@ -80,14 +78,6 @@ def _train(options: argparse.Namespace) -> None:
     metrics = train(asked)
     print(json.dumps(metrics, indent=2) if options.json else "\n".join(summary(metrics)))
     print(f"molclr: the model is in {options.output}", file=sys.stderr)
-
-
-def _settings(options: argparse.Namespace) -> config.Finetune:
-    """Settings of the networks, on all cores unless the user says how many."""
-    changes: dict[str, Any] = {"epochs": options.epochs} if options.epochs else {}
-    if "threads" not in options.settings.model_fields_set:
-        changes["threads"] = len(os.sched_getaffinity(0))
-    return options.settings.model_copy(update=changes)
 
 
 TRAIN = Command(
@@ -134,12 +124,6 @@ def _predict(options: argparse.Namespace) -> None:
         **more,
     )
     print(f"{predicted} molecules predicted, {rejected} rows rejected, see {options.output}", file=sys.stderr)
-
-
-def require_free(output: Path, force: bool) -> None:
-    """Raise MolclrError if a file exists that the user has not allowed to replace."""
-    if output.exists() and not force:
-        raise MolclrError(f"'{output}' exists; choose another file, or replace it with --force.")
 
 
 PREDICT = Command(

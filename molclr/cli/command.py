@@ -154,3 +154,9 @@ def parquet(text: str) -> Path:
 def add_processes(parser: Parser, default: int = 1) -> None:
     """Add the option for the number of processes."""
     parser.add_argument("--processes", type=positive, default=default, help=f"processes (default: {default})")
+
+
+def require_free(output: Path, force: bool) -> None:
+    """Raise MolclrError if a file exists that the user has not allowed to replace."""
+    if output.exists() and not force:
+        raise MolclrError(f"'{output}' exists; choose another file, or replace it with --force.")

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import get_args
 
 from molclr import config
-from molclr.cli.command import Command, Parser, parquet, positive
+from molclr.cli.command import Command, Parser, add_processes, parquet, positive, require_free
+from molclr.errors import MolclrError
 
 NAMES = (*get_args(config.ShippedName), *get_args(config.ReleasedName))
 """Encoders that have a name in place of a file."""
@@ -95,11 +96,21 @@ IMPORT_OFFICIAL = Command(
 
 
 def _embed_arguments(parser: Parser) -> None:
-    parser.reads("molecules", help="molecule table")
-    parser.reads("--graphs", required=True, help="its graph store")
+    parser.reads(
+        "molecules", help="table with SMILES, as for canonicalize; - is standard input; with --graphs a molecule table"
+    )
+    parser.reads("--graphs", help="graph store of the molecule table (default: it is made)")
     add_encoder(parser, "pre-trained encoder")
     add_encoder_class(parser)
-    parser.writes("--output", type=parquet, required=True, help="table row,smiles,embedding to write (Parquet)")
+    parser.writes(
+        "--output",
+        type=parquet,
+        required=True,
+        help="table row,smiles,embedding and the columns of the table (Parquet)",
+    )
+    parser.add_argument("--smiles-column", help="column with the SMILES (default: found by its name or its content)")
+    parser.add_argument("--force", action="store_true", help="replace the output (always with --graphs)")
+    add_processes(parser)
     parser.add_argument(
         "--held-out", action="store_true", help="only what pre-training held out of the table, its corpus"
     )
@@ -110,12 +121,21 @@ def _embed_arguments(parser: Parser) -> None:
 def _embed(options: argparse.Namespace) -> None:
     from molclr.representation import encoder_file
     from molclr.training.embed import write_embeddings
+    from molclr.training.embed_table import embed_table
 
+    encoder = encoder_file(options.encoder)
+    if options.graphs is None:
+        if options.held_out or options.limit:
+            raise MolclrError("--held-out and --limit are for a molecule table; name its graph store with --graphs.")
+        require_free(options.output, options.force)
+        table, output, own = options.molecules, options.output, options.encoder_class
+        embed_table(table, output, encoder, options.settings, options.smiles_column, options.processes, own)
+        return
     write_embeddings(
         options.molecules,
         options.graphs,
         options.output,
-        encoder_file(options.encoder),
+        encoder,
         options.settings,
         options.held_out,
         options.limit,
@@ -126,7 +146,7 @@ def _embed(options: argparse.Namespace) -> None:
 EMBED = Command(
     "embed",
     "write the representation of molecules as a table",
-    "molclr embed mine.parquet --graphs mine.safetensors --output mine.h.parquet",
+    "molclr embed library.csv --output library.h.parquet",
     _embed_arguments,
     _embed,
 )

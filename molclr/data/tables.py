@@ -124,6 +124,18 @@ def kept_table(table: Path, work: Path) -> Path:
     return copy
 
 
+def free_names(names: Iterable[str], taken: Iterable[str]) -> list[str]:
+    """Return names of columns that are not `taken`: `names`, where necessary with underscores in front."""
+    used = set(taken)
+    found = []
+    for name in names:
+        while name in used:
+            name = f"_{name}"
+        used.add(name)
+        found.append(name)
+    return found
+
+
 def _table(path: Path, name: str) -> RawTable:
     """The table of a file that can be read several times."""
     notes: list[str] = []

@@ -52,7 +52,7 @@ class Predicted(NamedTuple):
     mean: np.ndarray
     """The probability of class 1, or a value in the target's unit."""
     std: np.ndarray
-    """The standard deviation over networks or trees; NaN for a support vector machine, which is one model."""
+    """The standard deviation over networks or trees; NaN for a support vector machine or a single network."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,8 @@ class ModelFolder:
             model = load_model(path, self.encoder_class).predictor.to(device)
             values.append(predict_molecules(model, graphs_on(device, store, places, model.encoder), places))
         each = np.stack(values).astype(np.float64)
-        return Predicted(each.mean(axis=0), each.std(axis=0, ddof=min(1, len(each) - 1)))
+        spread = each.std(axis=0, ddof=1) if len(each) > 1 else np.full(each.shape[1:], np.nan)
+        return Predicted(each.mean(axis=0), spread)
 
     def _fixed(self, smiles: list[str], name: str, device: Any) -> Predicted:
         shape = (len(smiles), len(self.targets))

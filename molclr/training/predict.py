@@ -18,7 +18,7 @@ from molclr.data.columns import choose_columns
 from molclr.data.featurize import featurize
 from molclr.data.molecules import read_molecules, read_rejections
 from molclr.data.store import GraphStore
-from molclr.data.tables import kept_table, open_table
+from molclr.data.tables import free_names, kept_table, open_table
 from molclr.distributed import tell
 from molclr.errors import MolclrError
 from molclr.files import replacing
@@ -112,7 +112,7 @@ def predict_with_folder(
     }
     blank = [""] * len(columns)
     rows = [[*(fields + blank)[: len(columns)], *outcomes[row]] for row, fields in enumerate(given)]
-    _write_table(output, [*columns, *_free_names([*added, "reason"], columns)], rows, len(columns))
+    _write_table(output, [*columns, *free_names([*added, "reason"], columns)], rows, len(columns))
     return len(accepted), len(rejected)
 
 
@@ -140,16 +140,6 @@ def _by_row(rows: list[int], columns: dict[str, np.ndarray]) -> dict[int, list[A
     return {
         row: [*numbers, ""] for row, numbers in zip(rows, np.stack(list(columns.values()), 1).tolist(), strict=True)
     }
-
-
-def _free_names(names: list[str], taken: list[str]) -> list[str]:
-    """Names of columns that the table does not have yet: `names`, some with underscores in front."""
-    found = []
-    for name in names:
-        while name in taken:
-            name = f"_{name}"
-        found.append(name)
-    return found
 
 
 def _write_table(output: Path, names: list[str], rows: list[list[Any]], given: int) -> None:

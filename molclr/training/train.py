@@ -203,10 +203,11 @@ def _fit_fixed(
     """Fit the models on fixed features; return the arrays of fixed.safetensors, with the training molecules' fingerprints."""
     counts = ecfp4_counts(data.smiles)
     arrays = stored_counts(counts[data.subsets["train"]])
+    limit = min(MACHINE_MOLECULES, asked.baselines.svm_training_limit)
     if FOREST in names:
         arrays |= _fit_forests(asked, data, run, counts)
     if MACHINE in names:
-        arrays |= _fit_machines(MACHINE, data, run, log_counts(counts), SVM_COSTS)
+        arrays |= _fit_machines(MACHINE, data, run, log_counts(counts), SVM_COSTS, limit)
     if REPRESENTATION in names and isinstance(asked.start, Path):
         shutil.copyfile(asked.start, folder / ENCODER)
         encoder, _ = load_encoder(asked.start, encoder_class=asked.encoder_class)
@@ -214,7 +215,7 @@ def _fit_fixed(
         store = open_store_of(work / "graphs.safetensors", len(places), data.smiles, places)
         h = embed(store, encoder, places, prepare(asked.settings))
         arrays["h"] = h[data.subsets["train"]]
-        arrays |= _fit_machines(REPRESENTATION, data, run, standardized(h, arrays["h"]), H_COSTS)
+        arrays |= _fit_machines(REPRESENTATION, data, run, standardized(h, arrays["h"]), H_COSTS, limit)
     return arrays
 
 
@@ -224,21 +225,26 @@ def _fit_forests(asked: Training, data: LabelledMolecules, run: Run, counts: np.
     for place, target in enumerate(progress(data.targets, label="random forest", unit="target")):
         known, labels = _known(data, place)
         seed = derive_seed(run.seed, "RF", target) % 2**32  # scikit-learn takes 32 bits
-        threads = asked.settings.threads
+        threads = len(os.sched_getaffinity(0))  # They change nothing but the time.
         forest = fit_forest(counts[known], labels, run.task, asked.baselines.trees, seed, threads)
         arrays |= {f"{FOREST}.{place}.{name}": array for name, array in forest.items()}
     return arrays
 
 
-def _fit_machines(name: str, data: LabelledMolecules, run: Run, x: Features, costs: Sequence[float]) -> Arrays:
-    """Fit a support vector machine to each target. The places of its support vectors count training molecules."""
+def _fit_machines(
+    name: str, data: LabelledMolecules, run: Run, x: Features, costs: Sequence[float], limit: int
+) -> Arrays:
+    """Fit a support vector machine to each target, on a sample of at most `limit` molecules.
+
+    The places of its support vectors count training molecules.
+    """
     arrays: Arrays = {}
     train, valid = data.subsets["train"], data.subsets["valid"]
     for place, target in enumerate(progress(data.targets, label=f"support vector machine ({name})", unit="target")):
         known, labels = _known(data, place)
-        if len(known) > MACHINE_MOLECULES:
+        if len(known) > limit:
             generator = np.random.default_rng(derive_seed(run.seed, name, target))
-            sample = np.sort(generator.choice(len(known), MACHINE_MOLECULES, replace=False))
+            sample = np.sort(generator.choice(len(known), limit, replace=False))
             known, labels = known[sample], labels[sample]
         machine = fit_machine(x[known], labels, (x[valid], data.labels[valid, place]), run.metric, run.task, costs)
         place_of = np.searchsorted(train, known)
@@ -298,26 +304,20 @@ def _duration(seconds: float) -> str:
 
 def _evaluate(model: ModelFolder, data: LabelledMolecules, run: Run) -> dict[str, Any]:
     """Predict validation and test molecules with all models, choose one, and write predictions.csv and metrics.json."""
-    compute = Compute(**{key: model.about["settings"][key] for key in ("device",)})
-    predicted: dict[str, dict[str, Predicted]] = {}
-    for name in model.about["models"]:
-        by_subset = {subset: [data.smiles[place] for place in data.subsets[subset]] for subset in SCORED}
-        predicted[name] = {subset: model.predict(smiles, name, compute) for subset, smiles in by_subset.items()}
+    predicted = {name: _predict_scored(model, data, name) for name in model.about["models"]}
     widths = {}
     if run.task == "regression":
         valid = data.labels[data.subsets["valid"]]
         widths = {name: half_widths(valid, found["valid"].mean) for name, found in predicted.items()}
     scores = {name: _scores(data, run, found, widths.get(name)) for name, found in predicted.items()}
-    chosen = choose_model(
-        run.metric, {name: found["validation"][run.metric]["value"] for name, found in scores.items()}
-    )
-    model.about["chosen"] = chosen
+    values = {name: found["validation"][run.metric]["value"] for name, found in scores.items()}
+    model.about["chosen"] = choose_model(run.metric, values)
     model.about["half_widths"] = {name: [_number(width) for width in found] for name, found in widths.items()}
-    _write_predictions(model.folder, data, run, predicted, widths)
+    _write_predictions(model.folder, data, predicted, widths)
     metrics = {
         "task": run.task,
         "metric": run.metric,
-        "chosen": chosen,
+        "chosen": model.about["chosen"],
         "molecules": {subset: len(places) for subset, places in data.subsets.items()},
         "confidence": CONFIDENCE,
         "models": scores,
@@ -325,6 +325,13 @@ def _evaluate(model: ModelFolder, data: LabelledMolecules, run: Run) -> dict[str
     with replacing(model.folder / METRICS) as temporary:
         temporary.write_text(json.dumps(metrics, indent=2, allow_nan=False) + "\n", encoding="utf-8")
     return metrics
+
+
+def _predict_scored(model: ModelFolder, data: LabelledMolecules, name: str) -> dict[str, Predicted]:
+    """Predict the molecules of each subset of SCORED with a model."""
+    compute = Compute(device=model.about["settings"]["device"])
+    smiles = {subset: [data.smiles[place] for place in data.subsets[subset]] for subset in SCORED}
+    return {subset: model.predict(molecules, name, compute) for subset, molecules in smiles.items()}
 
 
 def choose_model(metric: str, validation: dict[str, float | None]) -> str:
@@ -377,23 +384,15 @@ def _number(value: float) -> float | None:
 
 
 def _write_predictions(
-    folder: Path,
-    data: LabelledMolecules,
-    run: Run,
-    predicted: dict[str, dict[str, Predicted]],
-    widths: dict[str, list[float]],
+    folder: Path, data: LabelledMolecules, predicted: dict[str, dict[str, Predicted]], widths: dict[str, list[float]]
 ) -> None:
     """Write predictions.csv: a line for each validation and test molecule, target and model."""
     rows: list[dict[str, Any]] = []
     for subset in SCORED:
         for place, molecule in enumerate(data.subsets[subset].tolist()):
             for index, target in enumerate(data.targets):
-                known = {
-                    "row": int(data.rows[molecule]),
-                    "subset": subset,
-                    "target": target,
-                    "label": digits(data.labels[molecule, index]),
-                }
+                label = digits(data.labels[molecule, index])
+                known = {"row": int(data.rows[molecule]), "subset": subset, "target": target, "label": label}
                 for name, found in predicted.items():
                     mean, std = (array[place, index] for array in found[subset])
                     width = widths[name][index] if name in widths else math.nan
