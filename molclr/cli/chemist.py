@@ -3,6 +3,7 @@
 import argparse
 import json
 import sys
+from pathlib import Path
 from typing import Any
 
 from molclr import config
@@ -61,7 +62,7 @@ def _train(options: argparse.Namespace) -> None:
         table=options.table,
         output=options.output,
         start="gin" if from_scratch else encoder_file(options.encoder),
-        encoder=options.encoder,
+        encoder=Path(options.encoder).name,  # A folder is shared, and a path says too much.
         task=options.task,
         targets=options.targets,
         smiles_column=options.smiles_column,
