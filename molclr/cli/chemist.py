@@ -55,7 +55,8 @@ def _train_arguments(parser: Parser) -> None:
 
 def _train(options: argparse.Namespace) -> None:
     from molclr.representation import encoder_file
-    from molclr.training.train import Training, summary, train
+    from molclr.training.assess import summary
+    from molclr.training.train import Training, train
 
     from_scratch = options.encoder == FROM_SCRATCH
     asked = Training(

@@ -1,0 +1,166 @@
+"""What the models of a folder are worth on validation and test molecules, and which of them is chosen."""
+
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from molclr.config import Compute
+from molclr.data.labelled import LabelledMolecules
+from molclr.evaluation.conformal import LEVEL, coverage, half_widths
+from molclr.evaluation.metrics import better, find_metric, metrics_of, score
+from molclr.evaluation.runs import Run
+from molclr.evaluation.statistics import CONFIDENCE, WEIGHTED, score_interval
+from molclr.files import replacing, write_rows
+from molclr.training.model_folder import ModelFolder, Predicted
+
+MANY_TARGETS = 20
+"""Targets beyond which metrics whose resamples are scored one by one have no interval."""
+SCORED = ("valid", "test")
+PREDICTIONS, METRICS = "predictions.csv", "metrics.json"
+
+
+def evaluate(model: ModelFolder, data: LabelledMolecules, run: Run) -> dict[str, Any]:
+    """Predict validation and test molecules with all models, choose one, and write predictions.csv and metrics.json."""
+    predicted = {name: _predict_scored(model, data, name) for name in model.about["models"]}
+    widths = {}
+    if run.task == "regression":
+        valid = data.labels[data.subsets["valid"]]
+        widths = {name: half_widths(valid, found["valid"].mean) for name, found in predicted.items()}
+    scores = {name: _scores(data, run, found, widths.get(name)) for name, found in predicted.items()}
+    values = {name: found["validation"][run.metric]["value"] for name, found in scores.items()}
+    model.about["chosen"] = choose_model(run.metric, values)
+    model.about["half_widths"] = {name: [_number(width) for width in found] for name, found in widths.items()}
+    _write_predictions(model.folder, data, predicted, widths)
+    metrics = {
+        "task": run.task,
+        "metric": run.metric,
+        "chosen": model.about["chosen"],
+        "molecules": {subset: len(places) for subset, places in data.subsets.items()},
+        "confidence": CONFIDENCE,
+        "models": scores,
+    }
+    with replacing(model.folder / METRICS) as temporary:
+        temporary.write_text(json.dumps(metrics, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    return metrics
+
+
+def _predict_scored(model: ModelFolder, data: LabelledMolecules, name: str) -> dict[str, Predicted]:
+    """Predict the molecules of each subset of SCORED with a model."""
+    compute = Compute(device=model.about["settings"]["device"])
+    smiles = {subset: [data.smiles[place] for place in data.subsets[subset]] for subset in SCORED}
+    return {subset: model.predict(molecules, name, compute) for subset, molecules in smiles.items()}
+
+
+def choose_model(metric: str, validation: dict[str, float | None]) -> str:
+    """Return the model with the best validation score; the first if none has one, or of equal ones."""
+    best, best_score = next(iter(validation)), math.nan
+    for name, value in validation.items():
+        if value is not None and better(metric, value, best_score):
+            best, best_score = name, value
+    return best
+
+
+def _scores(
+    data: LabelledMolecules, run: Run, predicted: dict[str, Predicted], widths: list[float] | None
+) -> dict[str, Any]:
+    """Score a model on validation and test molecules, by all metrics."""
+    found: dict[str, Any] = {}
+    for subset, label in zip(SCORED, ("validation", "test"), strict=True):
+        labels, mean = data.labels[data.subsets[subset]], predicted[subset].mean
+        found[label] = {
+            metric: _scored(metric, labels, mean, data.targets, with_interval=subset == "test")
+            for metric in metrics_of(run.task)
+        }
+    if widths is not None:
+        test = data.labels[data.subsets["test"]]
+        covered = coverage(test, predicted["test"].mean, widths)
+        found["prediction_interval"] = {
+            target: {"level": LEVEL, "half_width": _number(width), "coverage_of_test": _number(fraction)}
+            for target, width, fraction in zip(data.targets, widths, covered, strict=True)
+        }
+    return found
+
+
+def _scored(
+    metric: str, labels: np.ndarray, predictions: np.ndarray, targets: Sequence[str], with_interval: bool
+) -> dict[str, Any]:
+    scored = score(metric, labels, predictions, targets)
+    found: dict[str, Any] = {
+        "value": _number(scored.value),
+        "per_target": scored.per_target,
+        "undefined": scored.left_out,
+    }
+    if with_interval and (metric in WEIGHTED or len(targets) <= MANY_TARGETS):
+        found["interval"] = [_number(bound) for bound in score_interval(metric, labels, predictions)]
+    return found
+
+
+def _number(value: float) -> float | None:
+    """Replace numbers that JSON does not have by None."""
+    return float(value) if math.isfinite(value) else None
+
+
+def _write_predictions(
+    folder: Path, data: LabelledMolecules, predicted: dict[str, dict[str, Predicted]], widths: dict[str, list[float]]
+) -> None:
+    """Write predictions.csv: a line for each validation and test molecule, target and model."""
+    rows: list[dict[str, Any]] = []
+    for subset in SCORED:
+        for place, molecule in enumerate(data.subsets[subset].tolist()):
+            for index, target in enumerate(data.targets):
+                label = digits(data.labels[molecule, index])
+                known = {"row": int(data.rows[molecule]), "subset": subset, "target": target, "label": label}
+                for name, found in predicted.items():
+                    mean, std = (array[place, index] for array in found[subset])
+                    width = widths[name][index] if name in widths else math.nan
+                    bounds = {"low": digits(mean - width), "high": digits(mean + width)}
+                    rows.append({**known, "model": name, "mean": digits(mean), "std": digits(std), **bounds})
+    write_rows(folder / PREDICTIONS, rows)
+
+
+def digits(value: float) -> str:
+    """Write a number with six digits; empty if it is not finite."""
+    return f"{value:.6g}" if math.isfinite(value) else ""
+
+
+def summary(metrics: dict[str, Any]) -> list[str]:
+    """Describe in lines what the models are worth, and which was chosen."""
+    metric = find_metric(metrics["metric"])
+    values = {name: found["validation"][metrics["metric"]]["value"] for name, found in metrics["models"].items()}
+    lines = [f"{'':2}{'model':16}{'validation':>12}{'test':>10}   {CONFIDENCE:.0%} interval ({metric.label})"]
+    for name, found in metrics["models"].items():
+        test = found["test"][metrics["metric"]]
+        low, high = test.get("interval") or (None, None)
+        between = f"   {_shown(low)} to {_shown(high)}"
+        star = "* " if name == metrics["chosen"] else "  "
+        lines.append(f"{star}{name:16}{_shown(values[name]):>12}{_shown(test['value']):>10}{between}")
+        lines += [f"    test score of '{target}' undefined: {why}" for target, why in test["undefined"].items()][:3]
+    lines.append(_reason(metrics["metric"], metrics["chosen"], values))
+    if any(None in _half_widths(found) for found in metrics["models"].values()):
+        lines.append("there are fewer than 9 validation labels, too few for prediction intervals")
+    return lines
+
+
+def _reason(metric: str, chosen: str, values: dict[str, float | None]) -> str:
+    """Say why a model was chosen, and by how much it is better. values: validation scores of all models."""
+    best, others = values[chosen], {name: value for name, value in values.items() if name != chosen}
+    if not others:
+        return f"* {chosen}, as asked for"
+    if best is None:
+        return f"* {chosen} is the first; the validation molecules give no score to choose by, so name one with --model"
+    second = choose_model(metric, others)
+    gap = f", {abs(best - value):.3g} better than {second}" if (value := others[second]) is not None else ""
+    return f"* {chosen} is chosen on the validation molecules{gap}"
+
+
+def _half_widths(found: dict[str, Any]) -> list[float | None]:
+    """Half widths of the prediction intervals of a model, a target each; empty for classes."""
+    return [interval["half_width"] for interval in found.get("prediction_interval", {}).values()]
+
+
+def _shown(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
