@@ -210,7 +210,7 @@ def test_the_guard_keeps_old_encoders_from_a_changed_pre_training(as_restored, m
     other = Path("results/runs/hiv/RF/seed-0/metrics.json")
     other.parent.mkdir(parents=True)
     other.write_text("{}")
-    with pytest.raises(MolclrError, match=r"not by Snakemake in this folder.*\n.*hiv"):
+    with pytest.raises(MolclrError, match=r"not made by Snakemake in this folder.*\n.*hiv"):
         provenance.snakemake("all_finetune")
     assert provenance.RUNNING.read_text() == "", "nothing to unlock: the Snakemake that may be at work is not ours"
     shutil.rmtree(other.parents[2])

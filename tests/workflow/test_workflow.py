@@ -186,7 +186,7 @@ def test_an_unfinished_pre_training_stops_the_workflow_until_a_key_says_to_begin
     assert (as_finished / target).read_bytes() != before
     snakemake(as_finished, target)
     assert (as_finished / target).read_bytes() == before
-    assert "its files are taken" in (as_finished / "logs/results/pretrain/gin.log").read_text()
+    assert "its files are restored from" in (as_finished / "logs/results/pretrain/gin.log").read_text()
     assert "pretrain" not in planned(as_finished)
 
 
@@ -249,9 +249,9 @@ def test_a_table_of_any_number_of_runs_is_one_command(finished):
     ("option", "message"),
     [
         ("pretrain={temprature: 0.5}", "config/test.yaml and --config: unknown key 'pretrain.temprature'"),
-        ("benchmarks=[bbpb]", "config/test.yaml and --config: 'benchmarks' names 'bbpb'; the catalogue has bbbp"),
-        ("finetune={standardize: [qm77]}", "config/test.yaml and --config: 'finetune.standardize' names 'qm77'"),
-        ("seeds_of={bbb: [0]}", "config/test.yaml and --config: 'seeds_of' names 'bbb'"),
+        ("benchmarks=[bbpb]", "config/test.yaml and --config: 'benchmarks': unknown benchmark 'bbpb'; the catalogue has bbbp"),
+        ("finetune={standardize: [qm77]}", "config/test.yaml and --config: 'finetune.standardize': unknown benchmark 'qm77'"),
+        ("seeds_of={bbb: [0]}", "config/test.yaml and --config: 'seeds_of': unknown benchmark 'bbb'"),
     ],
 )
 def test_a_mistake_in_the_configuration_names_the_key(finished, option, message):
