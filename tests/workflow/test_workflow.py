@@ -249,8 +249,14 @@ def test_a_table_of_any_number_of_runs_is_one_command(finished):
     ("option", "message"),
     [
         ("pretrain={temprature: 0.5}", "config/test.yaml and --config: unknown key 'pretrain.temprature'"),
-        ("benchmarks=[bbpb]", "config/test.yaml and --config: 'benchmarks': unknown benchmark 'bbpb'; the catalogue has bbbp"),
-        ("finetune={standardize: [qm77]}", "config/test.yaml and --config: 'finetune.standardize': unknown benchmark 'qm77'"),
+        (
+            "benchmarks=[bbpb]",
+            "config/test.yaml and --config: 'benchmarks': unknown benchmark 'bbpb'; the catalogue has bbbp",
+        ),
+        (
+            "finetune={standardize: [qm77]}",
+            "config/test.yaml and --config: 'finetune.standardize': unknown benchmark 'qm77'",
+        ),
         ("seeds_of={bbb: [0]}", "config/test.yaml and --config: 'seeds_of': unknown benchmark 'bbb'"),
     ],
 )
