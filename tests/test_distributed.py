@@ -46,6 +46,7 @@ def differentiated(store, tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("encoder", "form", "tolerance"),
     [
@@ -71,6 +72,7 @@ def test_three_processes_have_the_loss_and_gradients_of_one(differentiated, enco
             assert difference < tolerance, f"{name}: {difference}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("processes", [2, 3])
 def test_several_processes_have_the_views_of_one(differentiated, processes):
     def views(process):

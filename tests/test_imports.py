@@ -42,10 +42,12 @@ def imported(modules, blocked):
     return set(result.stdout.split())
 
 
+@pytest.mark.slow
 def test_the_library_and_the_command_line_need_no_workflow_engine():
     assert not imported([name for name in MODULES if "__main__" not in name], WORKFLOW) & {*WORKFLOW}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("package", ["models", "training"])
 def test_training_needs_no_rdkit(package):
     names = [f"molclr.training.{name}" for name in TRAINING] if package == "training" else []

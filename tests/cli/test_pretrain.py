@@ -55,6 +55,7 @@ def test_the_encoder_is_one_that_represents_molecules(undisturbed):
     assert {"molecules.parquet", "rejected.csv", "graphs.safetensors"} <= {*os.listdir(undisturbed / "corpus")}
 
 
+@pytest.mark.slow
 def test_killed_once_it_ends_in_the_same_bytes_and_repeats_no_finished_step(undisturbed, smi, tmp_path):
     command = [sys.executable, "-m", "molclr.cli", "pretrain", str(smi), "--output", str(tmp_path), *SMALL]
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
@@ -74,6 +75,7 @@ def test_killed_once_it_ends_in_the_same_bytes_and_repeats_no_finished_step(undi
     assert contents(tmp_path) == contents(undisturbed)
 
 
+@pytest.mark.slow
 def test_the_molecule_table_and_the_graph_store_give_the_same_encoder(undisturbed, tmp_path):
     for name in ("molecules.parquet", "graphs.safetensors"):
         folder = tmp_path / name.partition(".")[0]

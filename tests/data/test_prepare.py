@@ -28,6 +28,7 @@ def times(folder):
     return {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
 
 
+@pytest.mark.slow
 def test_a_smi_file_and_a_csv_table_and_its_molecule_table_give_the_same_graphs(smi, tmp_path, capsys):
     found = prepare_corpus(smi, tmp_path / "smi", processes=1)
     assert found == tmp_path / "smi" / "graphs.safetensors"

@@ -190,6 +190,7 @@ def test_equal_atoms_are_computed_once_in_wide_encoders(graphs):
     assert rows[5:] == [len(graphs.x)] * 3, "dropout makes equal atoms differ"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ratio", [0.0, 0.5])
 def test_gradients_are_the_same_to_the_last_bit_on_several_threads(ratio):
     threads = torch.get_num_threads()
