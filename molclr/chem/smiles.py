@@ -201,7 +201,7 @@ def _parser_complaint(smiles: str) -> str:
     unsanitized = Chem.MolFromSmiles(smiles, sanitize=False)
     try:
         problems = Chem.DetectChemistryProblems(unsanitized) if unsanitized else []
-    except Exception:  # of an element that there is not, such as [#200]
+    except Exception:  # RDKit throws for unknown elements such as [#200]
         problems = []
     return f"RDKit: {problems[0].Message().strip()}" if problems else "RDKit cannot parse it"
 

@@ -47,7 +47,7 @@ OUTPUT_CLOSED = 128 + signal.SIGPIPE
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return the exit code: 0, 1 for a mistake in files or settings, 2 in the command, 130 when interrupted.
 
-    141 if whoever reads the output, such as `head`, has closed it, which is no mistake.
+    141 if the reader of the output, such as `head`, closed it, which is not an error.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
