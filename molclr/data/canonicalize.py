@@ -109,9 +109,10 @@ def canonicalize(
 
 
 class Tally:
-    """How many rows were accepted, and how many rejected for which reasons."""
+    """How many rows were accepted, and how many rejected for which reasons. noun: what a row is called."""
 
-    def __init__(self) -> None:
+    def __init__(self, noun: str = "row") -> None:
+        self.noun = noun
         self.accepted, self.rejected = 0, 0
         self.kinds: Counter[str] = Counter()
         self.examples: dict[str, Rejection] = {}
@@ -128,11 +129,11 @@ class Tally:
     def __str__(self) -> str:
         """The commonest reasons, each with its number and its first row."""
         told = [
-            f"{count} ({'such as ' * (count > 1)}row {self.examples[kind].row}: {self.examples[kind].reason})"
+            f"{count} ({'such as ' * (count > 1)}{self.noun} {self.examples[kind].row}: {self.examples[kind].reason})"
             for kind, count in self.kinds.most_common(REASONS_TOLD)
         ]
         told += ["..."] * (len(self.kinds) > REASONS_TOLD)
-        return f"rejected {self.rejected} of {self.accepted + self.rejected} rows: {', '.join(told)}"
+        return f"rejected {self.rejected} of {self.accepted + self.rejected} {self.noun}s: {', '.join(told)}"
 
 
 def read_column(raw: str | PathLike[str], column: str) -> list[str]:
