@@ -78,6 +78,8 @@ def listed(molecules: Iterable[Molecule]) -> list[Any]:
         raise InvalidInput(f"{one}, not a list; give [{_shown(molecules)}].")
     if isinstance(molecules, Mapping | Set):
         raise InvalidInput(f"A {type(molecules).__name__} is not an ordered list of molecules; give a list of SMILES.")
+    if hasattr(molecules, "__array__") and not hasattr(molecules, "__iter__"):
+        molecules = np.asarray(molecules)
     shape = getattr(molecules, "shape", ())
     if len(shape) > 1:
         if shape[1:] != (1,):

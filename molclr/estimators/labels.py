@@ -19,6 +19,7 @@ def table_of(y: Any, count: int) -> pd.DataFrame:
     """
     if y is None:
         raise InvalidInput("fit requires y to be passed, but the target y is None; give the labels.")
+    y = np.asarray(y) if hasattr(y, "__array__") and not hasattr(y, "index") else y
     table = pd.DataFrame(y if hasattr(y, "shape") else list(y)).reset_index(drop=True)
     if len(table) != count:
         raise InvalidInput(f"There are {count} molecules and {len(table)} labels; give a label for each molecule.")

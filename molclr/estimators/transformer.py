@@ -6,6 +6,7 @@ from typing import Any, Self
 
 import numpy as np
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from molclr.config import DEFAULT_ENCODER
@@ -35,6 +36,11 @@ class MolCLRTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Takes
         self.explicit_hydrogens = explicit_hydrogens
         self.encoder_class = encoder_class
         self.on_error = on_error
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = []
+        return tags
 
     def fit(self, X: Iterable[Molecule], y: Any = None) -> Self:
         """Load the encoder; X and y are not used."""
