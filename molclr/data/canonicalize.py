@@ -16,10 +16,11 @@ import pyarrow.parquet as pq
 
 from molclr.chem.smiles import RejectedMolecule, canonicalize_all
 from molclr.data.columns import Columns, Taken, choose_columns
+from molclr.data.forms import RawTable
 from molclr.data.labels import Decimal, is_limit
 from molclr.data.molecules import Rejection
 from molclr.data.repeats import FirstRows
-from molclr.data.tables import RawTable, open_table
+from molclr.data.tables import open_table
 from molclr.errors import MolclrError
 from molclr.files import replacing
 from molclr.parallel import ordered_map

@@ -7,9 +7,9 @@ from itertools import chain, islice
 from typing import NamedTuple
 
 from molclr.chem.smiles import is_smiles
+from molclr.data.forms import RawTable
 from molclr.data.labels import Decimal, LabelReader, Survey
 from molclr.data.molecules import OWN_COLUMNS
-from molclr.data.tables import RawTable
 from molclr.errors import MolclrError
 
 SMILES_NAMES = ("smiles", "canonicalsmiles", "isomericsmiles", "cansmiles", "isosmiles", "rdkitsmiles")
