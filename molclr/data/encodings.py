@@ -1,4 +1,4 @@
-"""The bytes of raw tables: compressions, encodings of text, and what is said of damaged files."""
+"""Compressions and text encodings of raw tables."""
 
 import bz2
 import gzip
@@ -15,27 +15,27 @@ from typing import BinaryIO, cast
 from molclr.errors import MolclrError
 
 COMPRESSIONS: dict[bytes, Callable] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open}
-"""First bytes -> what opens such a file."""
+"""First bytes of a file -> the function that opens it."""
 
 Open = Callable[[], BinaryIO]
-"""Opens the bytes of a table at their beginning, decompressed."""
+"""Opens the decompressed bytes of a table at their beginning."""
 
 
 @contextmanager
 def damage_told(name: str) -> Iterator[None]:
-    """Context in which the errors of decoders and archives are MolclrErrors."""
+    """Turn errors of decoders and archives into MolclrError, which names the file."""
     try:
         yield
     except UnicodeDecodeError as error:
         raise MolclrError(f"'{name}' is not text ({error.reason}); save it as CSV in UTF-8.") from None
     except (EOFError, OSError, zlib.error, lzma.LZMAError, zipfile.BadZipFile) as error:
         if isinstance(error, OSError) and error.errno is not None:
-            raise  # of the disk, not of the content
+            raise  # an error of the disk, not of the content
         raise MolclrError(f"'{name}' is damaged or cut short ({error}); get the file again.") from None
 
 
 def decompressed(path: Path, name: str, notes: list[str]) -> tuple[Open, Path]:
-    """How to open the content of a file, and its name without the suffix of the compression."""
+    """Return a function that opens the decompressed content, and the file name without the suffix of the compression."""
     with path.open("rb") as file:
         magic = file.read(6)
     inner = Path(name)
@@ -55,7 +55,7 @@ def decompressed(path: Path, name: str, notes: list[str]) -> tuple[Open, Path]:
 
 
 def encoding_of(opened: Open, beginning: bytes, notes: list[str]) -> str:
-    """The encoding of a text: by its mark, UTF-8, or else that of Western Windows."""
+    """Return the encoding of a text: UTF-16 if it has a mark or many zero bytes, else UTF-8 if it is valid, else Windows-1252."""
     if beginning.startswith((b"\xff\xfe", b"\xfe\xff")):
         notes.append("in UTF-16")
         return "utf-16"

@@ -1,4 +1,4 @@
-"""The forms of raw tables: text, spreadsheets and structure files as columns and rows of text."""
+"""Readers of the forms of raw tables: text, spreadsheets and structure files, as columns and rows of text."""
 
 import csv
 import io
@@ -17,42 +17,42 @@ from molclr.data.encodings import Open, damage_told, encoding_of
 from molclr.errors import MolclrError
 
 SAMPLE_ROWS = 100
-"""Rows by which the form of a table is judged."""
+"""Number of rows that decide the form of a table."""
 SAMPLE_BYTES = 1 << 16
 FIELD_CHARACTERS = 1 << 24
-"""The longest field, so that a quote that never ends does not fill the memory."""
+"""The longest field. Without a limit, a missing closing quote would load the rest of the file into memory."""
 SEPARATORS = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "vertical bars"}
 LINE_SUFFIXES = {".smi", ".smiles", ".ism", ".can"}
 SMILES_HEADERS = {"smiles", "canonical_smiles", "isomeric_smiles"}
-"""First words of a .smi file that are no molecule, as some programs write them."""
+"""First words of the header that some programs write to .smi files."""
 
 Rows = Iterator[list[str]]
 
 
 @dataclass(frozen=True)
 class RawTable:
-    """A raw table: names of its columns, and its rows as often as they are wanted."""
+    """A raw table: the names of its columns, and its rows, which can be read any number of times."""
 
     name: str
     columns: list[str]
-    """Without blanks around them; a name may be empty or stand several times."""
+    """Names without surrounding blanks; a name may be empty or repeated."""
     read: Callable[[], Rows]
-    """The fields of each row, as many as the row has; empty lines are no rows. May raise MolclrError."""
+    """Yields the fields of each row, whose number may differ between rows, without empty lines. May raise MolclrError."""
     notes: list[str] = field(default_factory=list)
-    """What was decided about the form of the file, for the user."""
+    """What was detected about the form of the file, for the user."""
 
     def rows(self) -> Rows:
-        """Read the rows from the first one on. Raises MolclrError, which names the file, where they cannot be read."""
+        """Yield the rows from the first. Raises MolclrError, which names the file, at rows that cannot be read."""
         with damage_told(self.name):
             yield from self.read()
 
     def sample(self) -> list[list[str]]:
-        """The first rows."""
+        """Return the first rows."""
         return list(islice(self.rows(), SAMPLE_ROWS))
 
 
 def form_of(beginning: bytes, inner: Path) -> Callable[[Open, str, Path, bytes, list[str]], RawTable]:
-    """The function that reads a table of this form."""
+    """Return the reader for the form of a file, which is decided by its first bytes and its name."""
     if not beginning.strip(b"\xef\xbb\xbf \t\r\n"):
         return _nothing
     if inner.suffix == ".xlsx":
@@ -81,7 +81,7 @@ def _old_workbook(opened: Open, name: str, inner: Path, beginning: bytes, notes:
 
 
 def _workbook(opened: Open, name: str, inner: Path, beginning: bytes, notes: list[str]) -> RawTable:
-    """The first sheet of an Excel workbook; its first row is the header."""
+    """Read the first sheet of an Excel workbook, whose first row is the header."""
     try:
         from openpyxl import load_workbook
     except ImportError:
@@ -105,7 +105,9 @@ def _parquet(opened: Open, name: str, inner: Path, beginning: bytes, notes: list
         with opened() as stream:
             columns = pq.ParquetFile(stream).schema_arrow.names
     except pa.ArrowInvalid as error:
-        raise MolclrError(f"'{name}' is no Parquet table ({str(error).splitlines()[0]}); get the file again.") from None
+        raise MolclrError(
+            f"'{name}' is not a Parquet table ({str(error).splitlines()[0]}); get the file again."
+        ) from None
 
     def read() -> Rows:
         with opened() as stream:
@@ -118,12 +120,12 @@ def _parquet(opened: Open, name: str, inner: Path, beginning: bytes, notes: list
 
 
 def _as_text(value: object) -> str:
-    """A value of a typed table as it would stand in CSV."""
+    """Return a value of a typed table as text, as in a CSV file."""
     return "" if value is None else str(value)
 
 
 def _structures(opened: Open, name: str, inner: Path, beginning: bytes, notes: list[str]) -> RawTable:
-    """Structures of an SDF as SMILES, with their names and properties; two passes, the first for the names of properties."""
+    """Read the structures of an SDF as SMILES with names and properties. A first pass collects the names of the properties."""
     properties: dict[str, None] = {}
     for record in _sdf_records(opened):
         properties |= dict.fromkeys(re.findall(r"^> .*?<([^>\n]+)>", record, re.MULTILINE))
@@ -140,7 +142,7 @@ def _structures(opened: Open, name: str, inner: Path, beginning: bytes, notes: l
 
 
 def _sdf_records(opened: Open) -> Iterator[str]:
-    """The text of each structure of an SDF."""
+    """Yield the text of each record of an SDF."""
     with io.TextIOWrapper(opened(), encoding="utf-8", errors="replace") as text:
         lines: list[str] = []
         for line in text:
@@ -154,7 +156,7 @@ def _sdf_records(opened: Open) -> Iterator[str]:
 
 
 def _structure(record: str) -> Chem.Mol | None:
-    """RDKit's molecule of a record, as it stands there where its chemistry is impossible; None if it has no structure."""
+    """Return the molecule of a record, unsanitized if its chemistry is impossible; None if it has no structure."""
     with rdBase.BlockLogs():
         for sanitize in (True, False):
             supplier = Chem.SDMolSupplier()
@@ -166,13 +168,13 @@ def _structure(record: str) -> Chem.Mol | None:
 
 
 def _text(opened: Open, name: str, inner: Path, beginning: bytes, notes: list[str]) -> RawTable:
-    """Fields with a separator between them, or lines that begin with a SMILES."""
+    """Read text: fields with a separator between them, or lines that begin with a SMILES."""
     encoding = encoding_of(opened, beginning, notes)
     if encoding == "cp1252" and b"\0" in beginning:
-        raise MolclrError(f"'{name}' is neither text nor a table that is known; save it as CSV in UTF-8.")
+        raise MolclrError(f"'{name}' is neither text nor a table of a known form; save it as CSV in UTF-8.")
     lines = beginning.decode(encoding, errors="ignore").splitlines()
     if len(beginning) == SAMPLE_BYTES and len(lines) > 1:
-        lines.pop()  # which may be cut
+        lines.pop()  # The last line may be incomplete.
     first = [line for line in lines if line.strip()][:SAMPLE_ROWS]
     separator = "\t" if inner.suffix.lower() in {".tsv", ".tab"} else _separator(first)
 
@@ -189,7 +191,7 @@ def _text(opened: Open, name: str, inner: Path, beginning: bytes, notes: list[st
     def read() -> Rows:
         csv.field_size_limit(FIELD_CHARACTERS)
         reader = csv.reader(text(), strict=True, delimiter=separator or ",")
-        try:  # strict: otherwise a quote that ends nowhere takes the rest of the file.
+        try:  # strict: otherwise a field with a missing closing quote would contain the rest of the file.
             yield from (fields for fields in reader if fields and not (len(fields) == 1 and not fields[0].strip()))
         except csv.Error as error:
             raise MolclrError(
@@ -201,7 +203,7 @@ def _text(opened: Open, name: str, inner: Path, beginning: bytes, notes: list[st
 
 
 def _lines(text: Callable[[], Iterable[str]], name: str, first: str, notes: list[str]) -> RawTable:
-    """Lines of a SMILES and, after blanks, a name. A header is left out; a CXSMILES extension stays with its SMILES."""
+    """Read lines of a SMILES and, after blanks, a name. A header is skipped; a CXSMILES extension is kept with its SMILES."""
     has_header = first.split()[0].lower() in SMILES_HEADERS
 
     def read() -> Rows:
@@ -215,9 +217,9 @@ def _lines(text: Callable[[], Iterable[str]], name: str, first: str, notes: list
 
 
 def _separator(lines: list[str]) -> str | None:
-    """The separator of the header that most lines agree on; None if there is none.
+    """Return the separator for which most lines have as many fields as the header; None if there is none.
 
-    csv.Sniffer is misled by the parentheses and slashes of SMILES.
+    Parentheses and slashes of SMILES mislead csv.Sniffer.
     """
     best, best_score = None, (0.0, 0)
     for separator in SEPARATORS:

@@ -1,6 +1,6 @@
-"""Raw tables as chemists have them: text, spreadsheets and structure files as columns and rows of text.
+"""Opening raw tables: text, spreadsheets and structure files, as columns and rows of text.
 
-What a file is, is decided by its content; of its name only .smi and .tsv count.
+The content determines the form of a file; only a few suffixes, such as .smi and .tsv, matter.
 """
 
 import shutil
@@ -23,8 +23,8 @@ STANDARD_INPUT = "-"
 def open_table(path: str | PathLike[str]) -> Iterator[RawTable]:
     """Open a table: text with commas, semicolons, tabs or bars, lines of SMILES, Parquet, Excel or SDF, compressed or not.
 
-    A source that can be read only once, such as a pipe or "-" (standard input), is copied to a temporary file meanwhile. Raises
-    MolclrError if it is not such a table.
+    A source that can be read only once, such as a pipe or "-" (standard input), is copied to a temporary file. Raises
+    MolclrError if the file is not such a table.
     """
     path, name = Path(path), str(path)
     if _can_be_read_once(path):
@@ -64,7 +64,7 @@ def _copy(source: Path, copy: IO[bytes]) -> None:
 
 
 def free_names(names: Iterable[str], taken: Iterable[str]) -> list[str]:
-    """Return names of columns that are not `taken`: `names`, where necessary with underscores in front."""
+    """Return `names`, prefixed with underscores where necessary to differ from the names that are `taken`."""
     used = set(taken)
     found = []
     for name in names:
@@ -76,7 +76,7 @@ def free_names(names: Iterable[str], taken: Iterable[str]) -> list[str]:
 
 
 def _table(path: Path, name: str) -> RawTable:
-    """The table of a file that can be read several times."""
+    """Return the table of a file that can be read several times."""
     notes: list[str] = []
     with damage_told(name):
         opened, inner = decompressed(path, name, notes)
