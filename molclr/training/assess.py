@@ -13,12 +13,10 @@ from molclr.data.labelled import LabelledMolecules
 from molclr.evaluation.conformal import LEVEL, coverage, half_widths
 from molclr.evaluation.metrics import better, find_metric, metrics_of, score
 from molclr.evaluation.runs import Run
-from molclr.evaluation.statistics import CONFIDENCE, WEIGHTED, score_interval
+from molclr.evaluation.statistics import CONFIDENCE, score_interval
 from molclr.files import replacing, write_rows
 from molclr.training.model_folder import ModelFolder, Predicted, number_or_none
 
-MANY_TARGETS = 20
-"""Targets beyond which metrics whose resamples are scored one by one have no interval."""
 SCORED = ("valid", "test")
 PREDICTIONS, METRICS = "predictions.csv", "metrics.json"
 
@@ -118,7 +116,7 @@ def _scored(
         "per_target": scored.per_target,
         "undefined": scored.left_out,
     }
-    if with_interval and (metric in WEIGHTED or len(targets) <= MANY_TARGETS):
+    if with_interval:
         found["interval"] = [number_or_none(bound) for bound in score_interval(metric, labels, predictions)]
     return found
 
