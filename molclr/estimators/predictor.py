@@ -18,9 +18,9 @@ from molclr.estimators.labels import table_of
 from molclr.evaluation.metrics import Task
 from molclr.progress import called_from_python, say
 from molclr.representation import encoder_file
+from molclr.training.fit import AUTO, Recipe
 from molclr.training.in_memory import TrainedModel, train_in_memory
 from molclr.training.predict import prediction_columns
-from molclr.training.train import AUTO
 
 FROM_SCRATCH = "none"
 STACK = 4
@@ -47,8 +47,11 @@ class Predictor(TakesMolecules):
         *,
         model: str = AUTO,
         split: str = "scaffold",
+        split_seed: int = 0,
+        refit: bool = True,
         seeds: int = 3,
         epochs: int | None = None,
+        patience: int = 20,
         device: str = "auto",
         settings: Mapping[str, Any] | None = None,
         shape: Mapping[str, Any] | None = None,
@@ -60,8 +63,11 @@ class Predictor(TakesMolecules):
         self.encoder = encoder
         self.model = model
         self.split = split
+        self.split_seed = split_seed
+        self.refit = refit
         self.seeds = seeds
         self.epochs = epochs
+        self.patience = patience
         self.device = device
         self.settings = settings
         self.shape = shape
@@ -101,19 +107,27 @@ class Predictor(TakesMolecules):
 
     def _options(self) -> dict[str, Any]:
         """Return the fields of `Training` that the parameters determine."""
-        given = {"device": self.device} | ({"epochs": self.epochs} if self.epochs is not None else {})
         return {
-            "start": "gin" if self.encoder == FROM_SCRATCH else encoder_file(self.encoder),
+            "recipe": self._recipe(),
             "encoder": Path(self.encoder).name,
             "task": self.task,
             "split": self.split,
-            "model": self.model,
-            "seeds": self.seeds,
-            "settings": parse_section(Finetune, given | dict(self.settings or {}), "settings"),
-            "shape": parse_section(EncoderShape, dict(self.shape or {}), "shape"),
-            "baselines": parse_section(Baselines, dict(self.baselines or {}), "baselines"),
-            "encoder_class": self.encoder_class,
+            "split_seed": self.split_seed,
+            "refit": self.refit,
         }
+
+    def _recipe(self) -> Recipe:
+        given = {"device": self.device} | ({"epochs": self.epochs} if self.epochs is not None else {})
+        return Recipe(
+            start="gin" if self.encoder == FROM_SCRATCH else encoder_file(self.encoder),
+            model=self.model,
+            seeds=self.seeds,
+            patience=self.patience,
+            settings=parse_section(Finetune, given | dict(self.settings or {}), "settings"),
+            shape=parse_section(EncoderShape, dict(self.shape or {}), "shape"),
+            baselines=parse_section(Baselines, dict(self.baselines or {}), "baselines"),
+            encoder_class=self.encoder_class,
+        )
 
     def _describe(self) -> None:
         """Set the attributes that describe the trained model."""
@@ -131,11 +145,10 @@ class Predictor(TakesMolecules):
         """Predict probabilities of class 1, or values: float64 (n, targets), NaN for what is not predicted."""
         molecules = self._accepted(X)
         mean = np.full((len(molecules.smiles), len(self.targets_)), np.nan)
-        if molecules.smiles:
-            model = self.model_.model
-            places = [self.targets_.index(name) for name in model.targets]
-            with called_from_python():
-                mean[:, places] = model.predict(molecules.smiles, compute=Compute(device=self.device)).mean
+        model = self.model_.model
+        places = [self.targets_.index(name) for name in model.targets]
+        with called_from_python():
+            mean[:, places] = model.predict(molecules.smiles, compute=Compute(device=self.device)).mean
         return molecules.spread(mean)
 
     def _columns(self, smiles: list[str]) -> dict[str, np.ndarray]:
@@ -172,6 +185,7 @@ class Predictor(TakesMolecules):
             about["encoder"],
             model=about["models"][0] if len(about["models"]) == 1 else AUTO,
             split=about["split"],
+            refit=about.get("refit", False),
             seeds=about["networks"],
             settings=about["settings"],
             baselines=about["baselines"],

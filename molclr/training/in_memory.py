@@ -76,7 +76,7 @@ def train_in_memory(
             )
         except MolclrError as error:  # The user has never seen the table.
             raise InvalidInput(str(error).replace(f"'{table}'", "the training data")) from None
-        trained = TrainedModel.read(output, options.get("encoder_class"))
+        trained = TrainedModel.read(output, options["recipe"].encoder_class)
     trained.model.about.update(about)
     trained.model.write()
     return trained, summary(metrics)

@@ -17,7 +17,7 @@ from molclr.evaluation import statistics
 from molclr.models.encoders import make_encoder
 from molclr.training.checkpoint import copy_weights, save_encoder
 
-QUICK = {"encoder": "none", "model": "svm", "split": "random"}
+QUICK = {"encoder": "none", "model": "svm", "split": "random", "refit": False}
 EVERY = """
     check_complex_data check_dict_unchanged check_dtype_object check_estimator_sparse_tag check_estimators_dtypes
     check_estimators_empty_data_messages check_estimators_nan_inf check_estimators_pickle check_f_contiguous_array_estimator

@@ -60,7 +60,7 @@ def test_an_estimator_predicts_what_the_commands_predict(freesolv, encoder, tmp_
     """One implementation: the same models, chosen in the same way, with the same intervals."""
     freesolv, settings = freesolv[:120], {"baselines": {"trees": 5}, "seeds": 2, "epochs": 1}
     regressor = MolCLRRegressor(encoder, **settings).fit(freesolv["smiles"], freesolv["freesolv"])
-    words = ["--encoder", str(encoder), "--seeds", "2", "--epochs", "1", "--baselines", "{trees: 5}"]
+    words = ["--encoder", str(encoder), "--seeds", "2", "--epochs", "1", "--baselines", "{trees: 5}", "--refit"]
     table, folder, output = (tmp_path / name for name in ("mine.csv", "model", "out.csv"))
     freesolv.to_csv(table, index=False)
     assert main(["train", str(table), "--output", str(folder), *words]) == 0
