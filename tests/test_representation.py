@@ -180,6 +180,11 @@ def test_a_device_that_is_not_there(path):
         molclr.Encoder.load(path, device="cuda:99")
 
 
+def test_names_of_the_package_are_there():
+    assert {*molclr.__all__} <= {*dir(molclr)}
+    assert all(getattr(molclr, name).__name__ == name for name in molclr.__all__)
+
+
 def test_a_missing_encoder_is_an_error(tmp_path):
     with pytest.raises(MolclrError, match=r"The checkpoint .* does not exist"):
         molclr.Encoder.load(tmp_path / "none.safetensors")
