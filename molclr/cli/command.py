@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import indent
 from typing import Any, NamedTuple
 
 from molclr.config import SUFFIXES_OF_SECTIONS, Section, parse_settings
@@ -15,7 +16,7 @@ from molclr.errors import MolclrError
 class Command:
     """A command: `molclr NAME`, where the name may be two words.
 
-    summary: what it does, for the list of commands. example: command lines, for its own help.
+    summary: what it does, for the list of commands. example: command lines for its own help, one a line.
     """
 
     name: str
@@ -29,7 +30,7 @@ class Command:
         parser = Parser(
             prog=f"molclr {self.name}",
             description=f"{self.summary[0].upper()}{self.summary[1:]}.",
-            epilog=f"example:\n  {self.example}",
+            epilog="example:\n" + indent(self.example, "  "),
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         self.arguments(parser)
@@ -148,6 +149,15 @@ def parquet(text: str) -> Path:
     """A Parquet file to write."""
     if not text.endswith(".parquet"):
         raise argparse.ArgumentTypeError(f"'{text}' will be a Parquet file; name it so, as in table.parquet")
+    return Path(text)
+
+
+def csv_or_parquet(text: str) -> Path:
+    """A CSV or Parquet file to write."""
+    if not text.endswith((".csv", ".parquet")):
+        raise argparse.ArgumentTypeError(
+            f"'{text}' will be CSV or Parquet; name it so, as in table.csv or table.parquet"
+        )
     return Path(text)
 
 

@@ -9,7 +9,7 @@ from functools import partial
 from itertools import islice, tee
 from os import PathLike
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -91,7 +91,7 @@ def canonicalize(
             raise MolclrError(f"'{table.name}' has no column with labels; name yours with --targets.")
         schema = _schema(taken.columns)
         with pq.ParquetWriter(table_path, schema, compression="zstd", use_dictionary=False) as molecule_table:
-            judge = partial(_judge, columns=taken.columns, drop_first=drop_first, labelled=labelled)
+            judge = partial(judge_rows, columns=taken.columns, drop_first=drop_first, labelled=labelled)
             seen = FirstRows() if unique else None
             writer = csv.writer(rejected, lineterminator="\n")
             writer.writerow(Rejection._fields)
@@ -101,8 +101,7 @@ def canonicalize(
                     molecule_table.write_table(_as_table(molecules, schema))
                 writer.writerows(rejections)
                 tally.add(molecules, rejections)
-        if tally.accepted == 0:
-            raise MolclrError(_nothing_left(table, next(iter(tally.examples.values()))))
+        tally.require_molecules(table.name)
     if tally.rejected:
         say(str(tally))
     return tally.accepted, tally.rejected
@@ -124,6 +123,25 @@ class Tally:
             kind = re.sub(r"'[^']*'|\d+", "", rejection.reason)  # without what is particular to one row
             self.kinds[kind] += 1
             self.examples.setdefault(kind, rejection)
+
+    def require_molecules(self, table: str) -> None:
+        """Raise MolclrError if every row of the table of that name was rejected."""
+        if self.accepted == 0:
+            example = next(iter(self.examples.values()))
+            advice = " Classes are 0 and 1; name the columns with labels by --targets if others are none."
+            raise MolclrError(
+                f"Every row of '{table}' is rejected; row {example.row}, for one: {example.reason}."
+                + advice * (" label " in example.reason)
+            )
+
+    def summary(self) -> dict[str, Any]:
+        """The numbers for a program: `rows`, `accepted`, `rejected`, and `reasons` with the number and first row of each."""
+        reasons = [
+            {"reason": self.examples[kind].reason, "count": count, "first_row": self.examples[kind].row}
+            for kind, count in self.kinds.most_common()
+        ]
+        rows = {"rows": self.accepted + self.rejected, "accepted": self.accepted, "rejected": self.rejected}
+        return {**rows, "reasons": reasons}
 
     def __str__(self) -> str:
         """The commonest reasons, each with its number and its first row."""
@@ -151,14 +169,6 @@ def read_column(raw: str | PathLike[str], column: str) -> list[str]:
 def _schema(columns: Columns) -> pa.Schema:
     targets = [(reader.target, pa.float64()) for reader in columns.targets.values()]
     return pa.schema([("row", pa.int64()), ("smiles", pa.string()), *targets])
-
-
-def _nothing_left(table: RawTable, example: Rejection) -> str:
-    """What to say where every row is rejected."""
-    advice = " Classes are 0 and 1; name the columns with labels by --targets if others are none."
-    return f"Every row of '{table.name}' is rejected; row {example.row}, for one: {example.reason}." + advice * (
-        " label " in example.reason
-    )
 
 
 def _spaced_rows(table: RawTable, count: int, total: int) -> Iterator[RawRow]:
@@ -196,7 +206,7 @@ def _judged_parts(
         yield molecules, rejections
 
 
-def _judge(
+def judge_rows(
     part: Iterable[RawRow],
     verdicts: Iterable[str | RejectedMolecule],
     columns: Columns,
