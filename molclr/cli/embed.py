@@ -6,8 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from molclr import config
-from molclr.cli.chemist import TABLE
-from molclr.cli.command import Command, Parser, add_processes, csv_or_parquet, require_free
+from molclr.cli.command import TABLE, Command, Parser, add_processes, csv_or_parquet, require_free
 from molclr.cli.encoders import add_encoder, add_encoder_class
 
 if TYPE_CHECKING:
@@ -24,7 +23,7 @@ def add_embedder(parser: Parser) -> None:
         "--model",
         folder=None,
         to=either,
-        help="fine-tuned networks in place of an encoder: a folder of 'molclr train' or a model.safetensors of 'finetune'",
+        help="fine-tuned networks instead of an encoder: a folder of 'molclr train' or a model.safetensors of 'finetune'",
     )
     add_encoder_class(parser)
     parser.add_argument("--smiles-column", help="column with the SMILES (default: found by its name or its content)")

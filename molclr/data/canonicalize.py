@@ -1,4 +1,4 @@
-"""From a raw table to a molecule table: canonical SMILES and labels, and the rejected rows with their reasons."""
+"""Conversion of a raw table to a molecule table, and to a table of rejected rows with their reasons."""
 
 import csv
 import math
@@ -16,30 +16,31 @@ import pyarrow.parquet as pq
 
 from molclr.chem.smiles import RejectedMolecule, canonicalize_all
 from molclr.data.columns import Columns, Taken, choose_columns
+from molclr.data.forms import RawTable
 from molclr.data.labels import Decimal, is_limit
 from molclr.data.molecules import Rejection
 from molclr.data.repeats import FirstRows
-from molclr.data.tables import RawTable, open_table
+from molclr.data.tables import open_table
 from molclr.errors import MolclrError
 from molclr.files import replacing
 from molclr.parallel import ordered_map
 from molclr.progress import progress, say
 
 ROWS_PER_PART = 4096
-"""Raw rows that a process works on at a time, and that share a row group: less than a second's work."""
+"""Raw rows that a process handles at a time, and that share a row group; less than a second of work."""
 REASONS_TOLD = 3
-"""The most reasons of rejections that are told."""
+"""The largest number of reasons for rejection that are reported."""
 
 
 class RawRow(NamedTuple):
-    """A row of a raw table: its number, counted from 0 below the header, and its fields."""
+    """A row of a raw table: its number, counted from 0 after the header, and its fields."""
 
     number: int
     fields: list[str]
 
 
 class Molecule(NamedTuple):
-    """A row that is accepted."""
+    """An accepted row."""
 
     row: int
     raw_smiles: str
@@ -61,24 +62,26 @@ def canonicalize(
     targets: Sequence[str] | None = None,
     decimal: Decimal | None = None,
 ) -> tuple[int, int]:
-    """Write the molecule table of a raw table, and the rejected rows with their reasons; return how many of each.
+    """Write the molecule table of a raw table, and its rejected rows with their reasons; return the number of each.
 
-    `raw` is a table as `molclr.data.tables.open_table` reads it; "-" is standard input. `output_parquet` has, in the file's
-    order, `row` int64 (number of the raw row), `smiles` (canonical) and a float64 column a target, NaN where the label is
-    missing. `rejected_csv` has `row,smiles,reason`.
+    raw: a table that `molclr.data.tables.open_table` reads; "-" is standard input. output_parquet: has, in the order of the raw
+    table, `row` int64 (number of the raw row), `smiles` (canonical) and one float64 column per target, NaN where the label is
+    missing. rejected_csv: has `row,smiles,reason`.
 
-    `smiles_column`, `targets` and `decimal`, the decimal sign of labels, are found where they are None: see
-    `molclr.data.columns.choose_columns`. `limit` takes that many rows, evenly spaced over the file; `drop_first` rejects the
-    file's first row, which the official reader loses; `labelled` rejects rows without any label, `unique` all but the first
-    occurrence of a molecule. `processes` changes nothing in the files.
+    smiles_column, targets, decimal (the decimal sign of labels): None to find them; see `molclr.data.columns.choose_columns`.
+    limit: use only this number of rows, evenly spaced. drop_first: reject the first row, which the official reader loses.
+    labelled: reject rows without any label. unique: reject all but the first occurrence of a molecule. processes: has no effect
+    on the files.
 
-    Tells on standard error what was taken and rejected. Raises MolclrError, and writes neither file, if the file is no such
-    table, has no rows, or every row is rejected.
+    Reports on standard error what was used and rejected. Raises MolclrError, and writes neither file, if `raw` is not such a
+    table, has no rows, or all its rows are rejected.
     """
     if len({Path(path).resolve() for path in (raw, output_parquet, rejected_csv)}) < 3:
-        raise MolclrError(f"Reading '{raw}' and writing two tables takes three different files; name others.")
+        raise MolclrError(
+            f"'{raw}', '{output_parquet}' and '{rejected_csv}' must be three different files; name others."
+        )
     if limit is not None and limit < 1:
-        raise MolclrError(f"{limit} rows of '{raw}' are asked for; ask for at least one.")
+        raise MolclrError(f"The limit of {limit} rows leaves nothing of '{raw}'; it must be at least 1.")
     with (
         open_table(raw) as table,
         replacing(output_parquet) as table_path,
@@ -108,7 +111,7 @@ def canonicalize(
 
 
 class Tally:
-    """How many rows were accepted, and how many rejected for which reasons."""
+    """Counts of accepted rows, and of rejected rows by reason."""
 
     def __init__(self) -> None:
         self.accepted, self.rejected = 0, 0
@@ -120,7 +123,7 @@ class Tally:
         self.accepted += len(molecules)
         self.rejected += len(rejections)
         for rejection in rejections:
-            kind = re.sub(r"'[^']*'|\d+", "", rejection.reason)  # without what is particular to one row
+            kind = re.sub(r"'[^']*'|\d+", "", rejection.reason)  # without details of the row
             self.kinds[kind] += 1
             self.examples.setdefault(kind, rejection)
 
@@ -128,14 +131,14 @@ class Tally:
         """Raise MolclrError if every row of the table of that name was rejected."""
         if self.accepted == 0:
             example = next(iter(self.examples.values()))
-            advice = " Classes are 0 and 1; name the columns with labels by --targets if others are none."
+            advice = " Classes are 0 and 1; name the columns with labels by --targets if this is not one of them."
             raise MolclrError(
-                f"Every row of '{table}' is rejected; row {example.row}, for one: {example.reason}."
+                f"All rows of '{table}' are rejected, for example row {example.row}: {example.reason}."
                 + advice * (" label " in example.reason)
             )
 
     def summary(self) -> dict[str, Any]:
-        """The numbers for a program: `rows`, `accepted`, `rejected`, and `reasons` with the number and first row of each."""
+        """Return `rows`, `accepted`, `rejected`, and `reasons` with the count and the first row of each, for programs."""
         reasons = [
             {"reason": self.examples[kind].reason, "count": count, "first_row": self.examples[kind].row}
             for kind, count in self.kinds.most_common()
@@ -144,7 +147,7 @@ class Tally:
         return {**rows, "reasons": reasons}
 
     def __str__(self) -> str:
-        """The commonest reasons, each with its number and its first row."""
+        """Describe the most frequent reasons, each with its count and its first row."""
         told = [
             f"{count} ({'such as ' * (count > 1)}row {self.examples[kind].row}: {self.examples[kind].reason})"
             for kind, count in self.kinds.most_common(REASONS_TOLD)
@@ -154,9 +157,9 @@ class Tally:
 
 
 def read_column(raw: str | PathLike[str], column: str) -> list[str]:
-    """The text of a column in every row of a raw table; empty where a row is too short.
+    """Return the text of a column in every row of a raw table; an empty string where a row is too short.
 
-    Raises MolclrError if there is no such table or no such column.
+    Raises MolclrError for a missing or ambiguous column, or another file.
     """
     with open_table(raw) as table:
         if table.columns.count(column) != 1:
@@ -172,7 +175,7 @@ def _schema(columns: Columns) -> pa.Schema:
 
 
 def _spaced_rows(table: RawTable, count: int, total: int) -> Iterator[RawRow]:
-    """`count` of the table's `total` rows, evenly spaced from the first on."""
+    """Yield `count` of the `total` rows of a table, evenly spaced from the first."""
     wanted = (index * total // count for index in range(count))
     next_wanted = next(wanted, None)
     for number, fields in enumerate(table.rows()):
@@ -184,7 +187,7 @@ def _spaced_rows(table: RawTable, count: int, total: int) -> Iterator[RawRow]:
 def _canonical_parts(
     taken: Taken, limit: int | None, processes: int
 ) -> Iterator[tuple[list[RawRow], list[str | RejectedMolecule]]]:
-    """The rows in parts, in order, each with what `canonicalize_all` makes of its SMILES."""
+    """Yield the rows in parts, in order, each with the result of `canonicalize_all` for its SMILES."""
     count = min(limit or taken.rows, taken.rows)
     rows = progress(_spaced_rows(taken.table, count, taken.rows), count, f"canonicalize {taken.table.name}", "row")
     parts, again = tee(iter(lambda: list(islice(rows, ROWS_PER_PART)), []))
@@ -235,7 +238,7 @@ def _raw_smiles(row: RawRow, columns: Columns) -> str:
 
 
 def _read_labels(row: RawRow, columns: Columns) -> list[float]:
-    """The labels as numbers, NaN where missing. Raises RejectedMolecule, also where limits are all there is."""
+    """Return the labels as numbers, NaN where missing. Raises RejectedMolecule for other text, and if there are only limits."""
     fields = row.fields
     if len(fields) != columns.width and (len(fields) < columns.width or any(fields[columns.width :])):
         raise RejectedMolecule(f"{len(fields)} fields where the header has {columns.width}")

@@ -30,7 +30,7 @@ def writing(output: Path, schema: pa.Schema) -> Iterator[Callable[[pa.Table], No
 
 
 def _flat(table: pa.Table) -> pa.Table:
-    """The table with a column for each number of a vector."""
+    """Return the table with a column for each number of a vector."""
     names, columns = [], []
     for field, column in zip(table.schema, table.columns, strict=True):
         if pa.types.is_fixed_size_list(field.type):

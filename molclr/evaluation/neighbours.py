@@ -78,7 +78,7 @@ class Library:
         return cosines, tanimotos
 
     def _hits(self, scores: dict[str, np.ndarray], count: int) -> list[Hit]:
-        """The nearest molecules by each kind of score, float32 (n,)."""
+        """Find the nearest molecules by each of KINDS of scores, float32 (n,)."""
         hits = []
         for kind, values in scores.items():
             places = highest(values, count)
@@ -101,5 +101,5 @@ def tanimoto_of_bits(query: np.ndarray, library: np.ndarray) -> np.ndarray:
 
 
 def _matrix(column: pa.Array) -> np.ndarray:
-    """The vectors of a column as rows, without a copy."""
+    """Return the vectors of a column as rows, without a copy."""
     return column.flatten().to_numpy(zero_copy_only=True).reshape(len(column), -1)

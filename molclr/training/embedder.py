@@ -27,7 +27,7 @@ from molclr.training.model_folder import ENCODER, NETWORK, ModelFolder
 
 @dataclass(frozen=True)
 class Embedder:
-    """One or more networks, whose representations stand in one vector, one after the other.
+    """One or more networks, whose representations are concatenated.
 
     name: as the user knows it. digest: SHA-256 of the files. seen: the features that occurred in pre-training; None if unknown.
     """
@@ -41,12 +41,12 @@ class Embedder:
 
     @property
     def dim(self) -> int:
-        """Numbers of a vector."""
+        """The length of a vector."""
         return sum(network.shape.embedding_dim for network in self.networks)
 
     @property
     def featurize(self) -> Any:
-        """The function that makes the graphs of canonical SMILES, as `embed` needs them."""
+        """The function that makes the graphs for `embed` from canonical SMILES."""
         return partial(featurize_part, explicit_hydrogens=self.explicit_hydrogens)
 
     def embed(self, graphs: dict[str, np.ndarray]) -> np.ndarray:
@@ -66,8 +66,8 @@ def pretrained_embedder(encoder: Path, compute: Compute, encoder_class: str | No
 def finetuned_embedder(model: Path, compute: Compute, encoder_class: str | None = None) -> Embedder:
     """Return the embedder of the networks in a folder of 'molclr train', or of a model.safetensors of 'molclr finetune'.
 
-    Where the folder has no networks but a machine on the representation, its encoder embeds, which training does not change. Says
-    so, and where another model than the network was chosen. Raises MolclrError if the folder has only models on fingerprints.
+    If the folder has no networks, but a model on the representation, the pre-trained encoder of that model is used. Says so, and
+    also if the model that was chosen is not the network. Raises MolclrError if all models of the folder use fingerprints only.
     """
     if not model.is_dir():
         found = load_model(model, encoder_class)
@@ -79,19 +79,17 @@ def finetuned_embedder(model: Path, compute: Compute, encoder_class: str | None 
         loaded = [load_model(path, encoder_class) for path in paths]
         if chosen != NETWORK:
             say(
-                f"the model that was chosen in '{model}' is '{chosen}', which has no network; its fine-tuned networks embed"
+                f"the model that was chosen in '{model}' is '{chosen}', which is not a network; the fine-tuned networks are used"
             )
         networks = [each.predictor.encoder for each in loaded]
         return _embedder(name, paths, networks, loaded[0].explicit_hydrogens, loaded[0].seen, compute)
     if (path := model / ENCODER).is_file():
         network, about = load_encoder(path, encoder_class=encoder_class)
-        say(
-            f"'{model}' has no fine-tuned network; the encoder that its model is based on embeds, as it was pre-trained"
-        )
+        say(f"'{model}' has no fine-tuned network; the pre-trained encoder that its model uses is used")
         return _embedder(name, [path], [network], False, about["seen"], compute)
     raise MolclrError(
-        f"The models in '{model}' ({', '.join(models)}) are based on fingerprints and have no representation; "
-        "use a pre-trained encoder with --encoder, or train with --model network."
+        f"The models in '{model}' ({', '.join(models)}) use fingerprints and have no representation; "
+        "name an encoder with --encoder, or train with --model network."
     )
 
 

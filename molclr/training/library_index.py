@@ -41,14 +41,14 @@ REASONS = {
 
 
 class Compared(NamedTuple):
-    """What molecules are compared by: graphs for the networks, and fingerprints, uint64 (n, WORDS)."""
+    """Inputs of a comparison of molecules: graphs for the networks, and fingerprints, uint64 (n, WORDS)."""
 
     graphs: dict[str, np.ndarray]
     fingerprints: np.ndarray
 
 
 def compared(smiles: list[str], explicit_hydrogens: bool) -> Compared:
-    """Make what molecules, given by their canonical SMILES, are compared by."""
+    """Make the inputs of a comparison of molecules, given by their canonical SMILES."""
     return Compared(featurize_part(smiles, explicit_hydrogens), packed_ecfp4(smiles))
 
 
@@ -126,7 +126,7 @@ def _schema(taken: Taken, embedder: Embedder, made_of: dict[str, Any]) -> pa.Sch
 
 
 def _as_batch(part: Part[Compared], made: Compared, embedder: Embedder, schema: pa.Schema) -> pa.RecordBatch:
-    """The molecules of a part as the index has them."""
+    """Embed the molecules of a part; return their rows of the index."""
     matrices = unit(embedder.embed(made.graphs)), made.fingerprints
     rows, smiles = zip(*((molecule.row, molecule.smiles) for molecule in part.molecules), strict=True)
     columns = [

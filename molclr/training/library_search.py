@@ -9,9 +9,10 @@ from molclr.chem.seen import UnseenFeatures
 from molclr.chem.smiles import RejectedMolecule, canonicalize_all
 from molclr.data.canonicalize import Tally
 from molclr.data.columns import Columns, Taken, choose_columns, naming_column
+from molclr.data.forms import RawTable
 from molclr.data.output import writing
 from molclr.data.parts import Part, read_parts
-from molclr.data.tables import RawTable, free_names, open_table
+from molclr.data.tables import free_names, open_table
 from molclr.errors import MolclrError
 from molclr.evaluation.hits import Found, hits_schema, hits_table
 from molclr.evaluation.neighbours import Library
@@ -57,7 +58,7 @@ def search(
 
 @contextmanager
 def _table_of(queries: str | Path, smiles_column: str | None) -> Iterator[Taken]:
-    """Context in which the queries are a table."""
+    """Yield the queries as a table."""
     if isinstance(queries, Path):
         with open_table(queries) as raw:
             yield choose_columns(raw, smiles_column, [])
