@@ -19,7 +19,7 @@ SCORES = {
     "canonical_smiles": pa.string(),
 }
 """Columns of a table of hits between those of the query and those of the library."""
-NAME, STRUCTURE = 16, 30
+NAME, STRUCTURE = 16, 28
 """The most characters of a name and a SMILES on the terminal."""
 
 
