@@ -73,10 +73,12 @@ def _run(options: argparse.Namespace) -> None:
         print(json.dumps({"library": str(options.library), "molecules": len(library), "queries": told}, indent=2))
     if options.figure:
         draw_hits(drawn, options.figure)
+        if queries > DRAWN:
+            say(f"'{options.figure}' shows the first {DRAWN} of {queries} queries")
     written = ", ".join(f"'{path}'" for path in (options.output, options.figure) if path)
     say(
-        f"{queries} queries in a library of {len(library)} molecules; cosine of h ({embedder.name}) and Tanimoto similarity of "
-        f"ECFP4 (2048 bits){f'; see {written}' if written else ''}"
+        f"{queries} {'query' if queries == 1 else 'queries'} in a library of {len(library)} molecules; cosine of h "
+        f"({embedder.name}) and Tanimoto similarity of ECFP4 (2048 bits){f'; see {written}' if written else ''}"
     )
 
 

@@ -64,14 +64,14 @@ def hits_table(found: Sequence[Found], schema: pa.Schema) -> pa.Table:
 
 def as_dict(found: Found, library_columns: Sequence[str]) -> dict[str, Any]:
     """Return a query and its hits of each kind for a program."""
-    hits = {
-        kind: [
-            {**dict(zip(SCORES, hit, strict=False)), "fields": dict(zip(library_columns, hit.fields, strict=True))}
-            for hit in found.of(kind)
-        ]
-        for kind in KINDS
-    }
+    hits = {kind: [_hit_as_dict(hit, library_columns) for hit in found.of(kind)] for kind in KINDS}
     return {"query": found.query, "canonical_smiles": found.smiles, **hits}
+
+
+def _hit_as_dict(hit: Hit, library_columns: Sequence[str]) -> dict[str, Any]:
+    scores = {"rank": hit.rank, "cosine": round(hit.cosine, 6), "tanimoto": round(hit.tanimoto, 6)}
+    molecule = {"row": hit.row, "canonical_smiles": hit.smiles, "name": hit.name}
+    return scores | molecule | {"fields": dict(zip(library_columns, hit.fields, strict=True))}
 
 
 def lines_of(found: Found) -> Iterator[str]:
