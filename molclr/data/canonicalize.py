@@ -85,7 +85,7 @@ def canonicalize(
             raise MolclrError(f"'{table.name}' has no column with labels; name yours with --targets.")
         schema = _schema(taken.columns)
         with pq.ParquetWriter(table_path, schema, compression="zstd", use_dictionary=False) as molecule_table:
-            judge = partial(_judge, columns=taken.columns, drop_first=drop_first, labelled=labelled)
+            judge = partial(judge_rows, columns=taken.columns, drop_first=drop_first, labelled=labelled)
             seen = FirstRows() if unique else None
             writer = csv.writer(rejected, lineterminator="\n")
             writer.writerow(Rejection._fields)
@@ -96,8 +96,7 @@ def canonicalize(
                     molecule_table.write_table(_as_table(molecules, schema))
                 writer.writerows(rejections)
                 tally.add(molecules, rejections)
-        if tally.accepted == 0:
-            raise MolclrError(_nothing_left(table, next(iter(tally.examples.values()))))
+        tally.require_molecules(table.name)
     if tally.rejected:
         say(str(tally))
     if tally.parts or tally.metals:
@@ -121,14 +120,6 @@ def read_column(raw: str | PathLike[str], column: str) -> list[str]:
 def _schema(columns: Columns) -> pa.Schema:
     targets = [(reader.target, pa.float64()) for reader in columns.targets.values()]
     return pa.schema([("row", pa.int64()), ("smiles", pa.string()), *targets])
-
-
-def _nothing_left(table: RawTable, example: Rejection) -> str:
-    """Return the message for a table whose rows are all rejected."""
-    advice = " Classes are 0 and 1; name the columns with labels by --targets if this is not one of them."
-    return f"All rows of '{table.name}' are rejected, for example row {example.row}: {example.reason}." + advice * (
-        " label " in example.reason
-    )
 
 
 def _spaced_rows(table: RawTable, count: int, total: int) -> Iterator[RawRow]:
@@ -166,7 +157,7 @@ def _judged_parts(
         yield molecules, rejections
 
 
-def _judge(
+def judge_rows(
     part: Iterable[RawRow],
     verdicts: Iterable[str | RejectedMolecule],
     columns: Columns,
