@@ -1,15 +1,16 @@
 """Molecules as Python programs give them: lists, arrays, Series and generators of SMILES strings or RDKit molecules."""
 
 import warnings
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Callable, Iterable, Mapping, Set
 from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
 import numpy as np
 from rdkit import Chem, rdBase
 
+from molclr.chem.salts import canonicalize_desalted
 from molclr.chem.smiles import MAX_ATOMS, RejectedMolecule, canonical_smiles, canonicalize_all
-from molclr.data.canonicalize import Tally
 from molclr.data.molecules import Rejection
+from molclr.data.tally import Tally
 from molclr.errors import MolclrError
 from molclr.progress import progress
 
@@ -46,18 +47,20 @@ def accept(
     on_error: OnError = "raise",
     stacklevel: int = 2,
     outcome: str = "their rows are NaN",
+    desalt: bool = False,
 ) -> Accepted:
     """Canonicalize molecules. on_error: "raise", or "nan" to leave out rejected molecules.
 
     Warns (UserWarning) with the number of molecules that were left out and the commonest reasons. stacklevel: as in
-    `warnings.warn`, counted from the caller. outcome: what happens to rejected molecules. Raises InvalidInput, which names the
-    first rejected molecule and its place, and if `molecules` is not an ordered collection.
+    `warnings.warn`, counted from the caller. outcome: what happens to rejected molecules. desalt: keep only the largest organic
+    part, as 'molclr canonicalize --desalt' does. Raises InvalidInput, which names the first rejected molecule and its place, and
+    if `molecules` is not an ordered collection.
     """
     if on_error not in get_args(OnError):
         raise InvalidInput(f"on_error is '{on_error}'; choose {' or '.join(get_args(OnError))}.")
     given = listed(molecules)
     smiles, places, tally = list[str](), list[int](), Tally("molecule")
-    for place, verdict in enumerate(_verdicts(given)):
+    for place, verdict in enumerate(_verdicts(given, canonicalize_desalted if desalt else canonicalize_all)):
         if not isinstance(verdict, RejectedMolecule):
             smiles.append(verdict)
             places.append(place)
@@ -92,12 +95,14 @@ def listed(molecules: Iterable[Molecule]) -> list[Any]:
         raise InvalidInput(f"{_shown(molecules)} is not a list of molecules; give a list of SMILES.") from None
 
 
-def _verdicts(given: list[Any]) -> list[str | RejectedMolecule]:
+def _verdicts(
+    given: list[Any], canonicalize: Callable[[Iterable[str]], list[str | RejectedMolecule]]
+) -> list[str | RejectedMolecule]:
     """For each molecule its canonical SMILES, or why it is rejected."""
     with rdBase.BlockLogs():
         texts = [_text_of(molecule) for molecule in given]
     smiles = [text for text in texts if isinstance(text, str)]
-    canonical = iter(canonicalize_all(progress(smiles, label="canonicalize", unit="molecule")))
+    canonical = iter(canonicalize(progress(smiles, label="canonicalize", unit="molecule")))
     return [next(canonical) if isinstance(text, str) else text for text in texts]
 
 

@@ -20,7 +20,7 @@ from molclr.progress import called_from_python, say
 from molclr.representation import encoder_file
 from molclr.training.fit import AUTO, Recipe
 from molclr.training.in_memory import TrainedModel, train_in_memory
-from molclr.training.predict import prediction_columns
+from molclr.training.predict_folder import prediction_columns
 
 FROM_SCRATCH = "none"
 STACK = 4
@@ -49,6 +49,7 @@ class Predictor(TakesMolecules):
         split: str = "scaffold",
         split_seed: int = 0,
         refit: bool = True,
+        desalt: bool = False,
         seeds: int = 3,
         epochs: int | None = None,
         patience: int = 20,
@@ -65,6 +66,7 @@ class Predictor(TakesMolecules):
         self.split = split
         self.split_seed = split_seed
         self.refit = refit
+        self.desalt = desalt
         self.seeds = seeds
         self.epochs = epochs
         self.patience = patience
@@ -83,7 +85,7 @@ class Predictor(TakesMolecules):
         name the targets. Warns of molecules that are left out: rejected ones (with on_error="nan") and those without labels.
         Raises MolclrError, which is also a ValueError, for molecules and labels that cannot be used.
         """
-        molecules = accept(X, self.on_error, outcome="they are left out")
+        molecules = accept(X, self.on_error, outcome="they are left out", desalt=self.desalt)
         labels, about = self._encoded(table_of(y, molecules.total))
         labels = labels.iloc[molecules.places]
         labelled = labels.notna().any(axis=1).to_numpy()
@@ -114,6 +116,7 @@ class Predictor(TakesMolecules):
             "split": self.split,
             "split_seed": self.split_seed,
             "refit": self.refit,
+            "desalt": self.desalt,
         }
 
     def _recipe(self) -> Recipe:
@@ -136,7 +139,7 @@ class Predictor(TakesMolecules):
     def _accepted(self, X: Iterable[Molecule]) -> Accepted:
         """Return the molecules to predict; warn of those that have features the encoder never saw."""
         check_is_fitted(self)
-        molecules = accept(X, self.on_error, stacklevel=STACK)
+        molecules = accept(X, self.on_error, stacklevel=STACK, desalt=self.model_.model.about["desalt"])
         if warning := self.model_.model.warning(molecules.smiles):
             warnings.warn(warning, stacklevel=STACK)
         return molecules
@@ -186,6 +189,7 @@ class Predictor(TakesMolecules):
             model=about["models"][0] if len(about["models"]) == 1 else AUTO,
             split=about["split"],
             refit=about.get("refit", False),
+            desalt=about["desalt"],
             seeds=about["networks"],
             settings=about["settings"],
             baselines=about["baselines"],

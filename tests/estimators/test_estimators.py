@@ -176,6 +176,13 @@ def test_rejected_molecules_are_an_error_or_a_warning(freesolv):
         assert classifier.predict(["*", "CCO"]).tolist() == [None, True]
 
 
+def test_salts_are_removed_before_training_and_prediction(freesolv):
+    salts = [f"{text}.Cl" for text in freesolv["smiles"]]
+    desalting = MolCLRRegressor(**SVM, desalt=True).fit(salts, freesolv["freesolv"])
+    plain = MolCLRRegressor(**SVM).fit(freesolv["smiles"], freesolv["freesolv"])
+    np.testing.assert_array_equal(desalting.predict(["CCO.[Na+].[Cl-]"]), plain.predict(["CCO"]))
+
+
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
