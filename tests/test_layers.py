@@ -20,7 +20,7 @@ LAYERS = [
     {"data", "models"},
     {"evaluation"},
     {"training"},
-    {"cli", "representation"},
+    {"cli", "representation", "estimators"},
 ]
 
 
