@@ -10,7 +10,8 @@ from typing import TypeAlias
 
 import numpy as np
 
-from molclr.chem.scaffold import scaffold_split
+from molclr.chem.butina import butina_clusters
+from molclr.chem.scaffold import scaffold_split, scaffolds, split_groups
 from molclr.data.canonicalize import read_column
 from molclr.data.molecules import read_molecules
 from molclr.data.subsets import SUBSETS
@@ -101,8 +102,29 @@ def random_split(smiles: Sequence[str], seed: int) -> Subsets:
     return first, second, third
 
 
+def butina_split(smiles: Sequence[str], seed: int) -> Subsets:
+    """Split so that clusters of similar molecules stay together, the largest in training; `seed` orders those of one size.
+
+    Raises MolclrError like `butina_clusters`.
+    """
+    clusters = butina_clusters(smiles)
+    order = np.random.default_rng(seed).permutation(len(smiles))
+    first, second, third = (np.sort(order[part]) for part in split_groups([clusters[place] for place in order]))
+    return first, second, third
+
+
+GROUPS: dict[str, Callable[[Sequence[str]], list[str]]] = {"scaffold": scaffolds, "butina": butina_clusters}
+"""Name of a scheme -> function from canonical SMILES to groups, one per molecule, which the scheme keeps together."""
+
+
+def groups_of(scheme: str, smiles: Sequence[str]) -> list[str]:
+    """Return the group of each molecule, given by canonical SMILES: that of the scheme, else the molecule itself."""
+    return GROUPS[scheme](smiles) if scheme in GROUPS else list(smiles)
+
+
 SCHEMES: dict[str, Callable[[Sequence[str], int], Subsets]] = {
     "scaffold": lambda smiles, seed: scaffold_split(smiles),  # deterministic
+    "butina": butina_split,
     "random": random_split,
 }
 """Name -> function (canonical SMILES, seed) -> subsets. Schemes keep the rows of a molecule together."""
@@ -112,6 +134,6 @@ def find_scheme(name: str) -> Callable[[Sequence[str], int], Subsets]:
     """Look up a scheme by its name. Raises MolclrError if it is unknown."""
     if name not in SCHEMES:
         raise MolclrError(
-            f"Unknown split scheme '{name}'; choose {' or '.join(SCHEMES)} (or given, for a benchmark in own_benchmarks)."
+            f"Unknown split scheme '{name}'; choose {', '.join(SCHEMES)} (or given, for a benchmark in own_benchmarks)."
         )
     return SCHEMES[name]
