@@ -9,6 +9,7 @@ from snakemake.exceptions import WorkflowError
 
 from molclr.config import SVM, Config, parse_section, pretrained_of
 from molclr.data.catalogue import load_catalogue
+from molclr.definitions import require_named_code
 from molclr.digest import code_digest
 from molclr.errors import MolclrError
 from molclr.evaluation.benchmarks import choose_benchmarks
@@ -29,6 +30,7 @@ catalogue = load_catalogue()
 try:
     settings = parse_section(Config, config, CONFIGURATION)
     benchmarks = choose_benchmarks(settings, CONFIGURATION)
+    require_named_code(settings, CONFIGURATION)
 except MolclrError as error:
     raise WorkflowError(str(error)) from None
 

@@ -38,7 +38,17 @@ Whole = Annotated[int, BeforeValidator(_no_other_number)]
 PositiveInt = Annotated[Whole, Field(ge=1)]
 Seed = Annotated[Whole, Field(ge=0)]
 PositiveFloat = Annotated[float, Field(gt=0)]
-SplitName = Annotated[str, Field(pattern=r"^[a-z_]+(-\d+)?$")]
+
+
+def _is_a_split(name: str) -> str:
+    if not re.fullmatch(r"[a-z_]+(-\d+)?", name):
+        raise ValueError(
+            "input should be the name of a scheme (lower-case letters and _), then - and a seed if it has one"
+        )
+    return name
+
+
+SplitName = Annotated[str, AfterValidator(_is_a_split)]
 """A split scheme, followed by the seed if it has one."""
 
 
@@ -69,6 +79,19 @@ def model_name(encoder: EncoderName, pretrained: bool) -> str:
     """Return the name of a model in tables: GIN for gin, GAT for my_package.gat:GAT; MolCLR_GIN and MolCLR_GAT if pre-trained."""
     network = encoder.rpartition(":")[2] if is_dotted_path(encoder) else encoder.upper()
     return f"{PRETRAINED}{network}" if pretrained else network
+
+
+def class_name_problem(encoder: EncoderName) -> str:
+    """Return why the class at a dotted path cannot name models in tables; empty if it can, and for encoders of this package.
+
+    Names that differ only in case are equal, because they are names of folders.
+    """
+    name = model_name(encoder, False)
+    taken = name.lower() in (other.lower() for other in get_args(ModelName))
+    is_part = name.startswith((PRETRAINED, SVM)) or name.endswith(AND_ECFP)
+    if not is_dotted_path(encoder) or not (taken or is_part):
+        return ""
+    return f"the class {name} has {'the name' if taken else 'part of the name'} of another model in tables; rename your class"
 
 
 SVM, AND_ECFP = "SVM", "_ECFP"
@@ -216,14 +239,16 @@ class EncoderChoice(EncoderShape):
 
     @field_validator("name")
     @classmethod
-    def _is_a_name(cls, name: str | None) -> str | None:
-        if name is not None and not (name.isidentifier() or is_dotted_path(name)):
-            raise ValueError("input should be the path of a class, such as my_package.gat:GAT")
+    def _is_an_encoder(cls, name: str | None) -> str | None:
+        if name is not None and not (re.fullmatch("[a-z0-9_]+", name) or is_dotted_path(name)):
+            raise ValueError("input should be gin, gcn or the path of your own class, such as my_package.gat:GAT")
+        if name and (problem := class_name_problem(name)):
+            raise ValueError(problem)
         return name
 
 
 def _is_a_composition(value: Any) -> Any:
-    """Reject values other than a preset or a list of augmentations. `augmentation_steps` checks the names in the list."""
+    """Reject values other than a preset or a list of augmentations. `require_named_code` checks the names in the list."""
     steps = value if isinstance(value, list) and value else [value]
     is_list = all(
         isinstance(step, dict)
