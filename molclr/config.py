@@ -34,9 +34,11 @@ def _no_other_number(value: Any) -> Any:
     return value
 
 
-Whole = Annotated[int, BeforeValidator(_no_other_number)]
-PositiveInt = Annotated[Whole, Field(ge=1)]
-Seed = Annotated[Whole, Field(ge=0)]
+WHOLE = BeforeValidator(_no_other_number)
+"""It follows limits, which would otherwise be missing in the schema and in docs/configuration.md."""
+PositiveInt = Annotated[int, Field(ge=1), WHOLE]
+Count = Annotated[int, Field(ge=0), WHOLE]
+Seed = Count
 PositiveFloat = Annotated[float, Field(gt=0)]
 
 
@@ -301,7 +303,7 @@ class Pretrain(Compute):
     """Contrastive pre-training (paper, Methods, 'Training details')."""
 
     epochs: PositiveInt = Field(50, description="passes over the corpus")
-    batch_size: Annotated[Whole, Field(ge=2)] = Field(
+    batch_size: Annotated[int, Field(ge=2), WHOLE] = Field(
         512, description="molecules per step, over all devices; there are 2 (B - 1) negatives"
     )
     learning_rate: PositiveFloat = Field(5e-4, description="highest learning rate of Adam")
@@ -310,7 +312,7 @@ class Pretrain(Compute):
         "decoupled",
         description="decoupled: AdamW on the weight matrices; l2: an L2 penalty on all weights; official: l2",
     )
-    warmup_epochs: Whole = Field(10, ge=0, description="epochs of warm-up before the cosine decay")
+    warmup_epochs: Count = Field(10, description="epochs of warm-up before the cosine decay")
     warmup: Literal["linear", "flat"] = Field(
         "linear", description="linear: rise to the highest rate; flat: the highest rate from the start; official: flat"
     )
@@ -338,7 +340,7 @@ class Finetune(Compute):
     """Supervised training on one benchmark, from a pre-trained encoder or from scratch."""
 
     epochs: PositiveInt = Field(100, description="passes over the training molecules")
-    batch_size: Annotated[Whole, Field(ge=2)] = Field(32, description="molecules per step")
+    batch_size: Annotated[int, Field(ge=2), WHOLE] = Field(32, description="molecules per step")
     encoder_learning_rate: PositiveFloat = Field(1e-4, description="learning rate of a pre-trained encoder (Adam)")
     head_learning_rate: PositiveFloat = Field(5e-4, description="learning rate of the head (Adam)")
     new_encoder_rate: Literal["head", "encoder"] = Field(
@@ -349,7 +351,7 @@ class Finetune(Compute):
     dropout: Ratio = Field(0.3, description="dropout in the encoder")
     head_layers: PositiveInt = Field(2, description="hidden layers of the head, with half the dimension of h")
     activation: Literal["softplus", "relu"] = Field("softplus", description="activation in the head")
-    class_outputs: Annotated[Whole, Field(ge=1, le=2)] = Field(
+    class_outputs: Annotated[int, Field(ge=1, le=2), WHOLE] = Field(
         1, description="outputs per classification target: 1, with a sigmoid, or 2, with a softmax; official: 2"
     )
     standardize: Literal["all"] | list[str] = Field(
@@ -377,8 +379,8 @@ class Figures(Section):
 class Run(Section):
     """How jobs run. These keys do not affect results, so they are not in the parameters of rules or in dvc.lock."""
 
-    pretrain_gpus: Whole = Field(0, ge=0, description="GPUs of pre-training, with one process per GPU")
-    finetune_gpus: Whole = Field(0, ge=0, le=1, description="GPUs of a fine-tuning job")
+    pretrain_gpus: Count = Field(0, description="GPUs of pre-training, with one process per GPU")
+    finetune_gpus: Annotated[int, Field(ge=0, le=1), WHOLE] = Field(0, description="GPUs of a fine-tuning job")
     forest_threads: PositiveInt = Field(1, description="CPU threads of a random forest or support vector machine")
     checkpoint_seconds: float = Field(
         300.0, ge=0, description="time between checkpoints of pre-training; 0: after each step"
@@ -417,7 +419,7 @@ class Config(OwnBenchmarks):
     )
     pretrain: Pretrain = Field(default_factory=Pretrain, description="pre-training")
     finetune: Finetune = Field(default_factory=Finetune, description="fine-tuning")
-    search_trials: Annotated[Whole, Field(ge=1, le=192)] | None = Field(
+    search_trials: Annotated[int, Field(ge=1, le=192), WHOLE] | None = Field(
         None, description="trials of a random search for each benchmark and network; null: no search"
     )
     baselines: Baselines = Field(default_factory=Baselines, description="baselines")

@@ -32,10 +32,14 @@ def code_digest(*names: str) -> str:
     names: importable modules ("molclr.training.pretrain", "my_package.gat"), or data files of this package
     ("molclr/data/catalogue.yaml"), of which all bytes count. Raises MolclrError if a module or file does not exist.
     """
-    modules, files = [name for name in names if "/" not in name], [name for name in names if "/" in name]
-    lines = [f"{module} {meaning}" for module, meaning in _closure(modules).items()]
-    lines += [f"{name} {bytes_digest(_bytes_of(PACKAGE.parent / name))}" for name in files]
-    return bytes_digest("\n".join(sorted(lines)).encode())
+    return bytes_digest("\n".join(sorted(code_of(*names).values())).encode())
+
+
+def code_of(*names: str) -> dict[str, str]:
+    """Return the parts of `code_digest`: the name of each module or file -> "NAME DIGEST"."""
+    files = {name: bytes_digest(_bytes_of(PACKAGE.parent / name)) for name in names if "/" in name}
+    digests = _closure(name for name in names if "/" not in name) | files
+    return {name: f"{name} {digests[name]}" for name in sorted(digests)}
 
 
 def modules_behind(*modules: str) -> list[str]:
