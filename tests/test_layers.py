@@ -5,6 +5,7 @@ from molclr.digest import PACKAGE, imported_modules
 LAYERS = [
     {
         "config",
+        "definitions",
         "errors",
         "files",
         "progress",
