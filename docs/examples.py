@@ -36,6 +36,7 @@ def _run(code: str, names: dict[str, Any]) -> str:
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed), warnings.catch_warnings():
         warnings.simplefilter("always", UserWarning)
+        warnings.filterwarnings("ignore", message="Sparse CSR tensor support")  # as molclr does
         warnings.showwarning = lambda message, category, *rest: print(f"{category.__name__}: {message}")
         exec(compile(code, "example", "exec"), names)
     return printed.getvalue()
