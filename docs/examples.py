@@ -23,8 +23,7 @@ def renewed(page: str) -> str:
     names: dict[str, Any] = {}
 
     def renew(example: re.Match[str]) -> str:
-        printed = _run(example[1], names).rstrip("\n") + "\n"
-        printed = printed.lstrip("\n")
+        printed = _run(example[1], names)
         return f"```python\n{example[1]}```\n" + (f"\n```text\n{printed}```\n" if printed else "")
 
     with _folder_with_tables():
