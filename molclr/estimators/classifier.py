@@ -10,15 +10,15 @@ from sklearn.metrics import accuracy_score
 from sklearn.utils import Tags
 
 from molclr.data.inputs import Molecule
+from molclr.estimators.base import MoleculePredictor
 from molclr.estimators.labels import decode_classes, encode_classes, mean_score, table_of
-from molclr.estimators.predictor import Predictor
 from molclr.evaluation.metrics import Task
 
 CLASSES = "classes"
 """Key of model.json: the two classes of each target, as they were given."""
 
 
-class MolCLRClassifier(ClassifierMixin, Predictor):
+class MolCLRClassifier(ClassifierMixin, MoleculePredictor):
     """Predict one of two classes for each target, with the models and parameters of `MolCLRRegressor`.
 
     The classes may be numbers, words or booleans. After `fit`, `classes_` are the sorted classes, or a list of them for several

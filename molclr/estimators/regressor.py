@@ -10,12 +10,12 @@ from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 
 from molclr.data.inputs import Molecule
+from molclr.estimators.base import MoleculePredictor
 from molclr.estimators.labels import encode_values, mean_score, table_of, without_axis
-from molclr.estimators.predictor import Predictor
 from molclr.evaluation.metrics import Task
 
 
-class MolCLRRegressor(RegressorMixin, Predictor):
+class MolCLRRegressor(RegressorMixin, MoleculePredictor):
     """Predict values of molecules with fine-tuned networks, a forest or kernel machines, of which `fit` keeps the best.
 
     encoder: name or file of the encoder to start from, or "none" for a new GIN. model: "auto" to fit all models and keep the best

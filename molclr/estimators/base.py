@@ -28,7 +28,7 @@ STACK = 3
 """Frames from a warning in `_accepted` to the user's call of a method."""
 
 
-class TakesMolecules(BaseEstimator):
+class MoleculeEstimator(BaseEstimator):
     """An estimator whose X is a list of SMILES strings or RDKit molecules."""
 
     def __sklearn_tags__(self) -> Tags:
@@ -37,7 +37,7 @@ class TakesMolecules(BaseEstimator):
         return tags
 
 
-class Predictor(TakesMolecules):
+class MoleculePredictor(MoleculeEstimator):
     """An estimator that is trained like 'molclr train' and predicts like 'molclr predict'."""
 
     task: Task
