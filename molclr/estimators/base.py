@@ -16,7 +16,7 @@ from molclr.data.inputs import Accepted, InvalidInput, Molecule, OnError, accept
 from molclr.errors import MolclrError
 from molclr.estimators.labels import table_of
 from molclr.evaluation.metrics import Task
-from molclr.progress import called_from_python, say
+from molclr.progress import called_from_python
 from molclr.representation import embed_in_parts, encoder_file
 from molclr.training.embedder import finetuned_embedder
 from molclr.training.fit import AUTO, Recipe
@@ -96,9 +96,7 @@ class MoleculePredictor(MoleculeEstimator):
             missing = f"{(~labelled).sum()} of {len(labelled)} molecules have no label"
             warnings.warn(f"{missing}; they are left out", stacklevel=2)
         smiles = [text for text, is_labelled in zip(molecules.smiles, labelled, strict=True) if is_labelled]
-        with called_from_python(self.verbose):
-            self.model_, told = train_in_memory(smiles, labels[labelled], about, **self._options())
-            say(*told)
+        self.model_ = train_in_memory(smiles, labels[labelled], about, self.verbose, **self._options())
         self.targets_ = list(labels.columns)
         self._describe()
         return self
