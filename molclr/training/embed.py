@@ -22,15 +22,21 @@ from molclr.models.encoder import GraphEncoder
 from molclr.training.checkpoint import load_encoder
 from molclr.training.device import prepare
 from molclr.training.graphs import graphs_on
-from molclr.training.inference import infer
+from molclr.training.inference import BATCH, infer
 
 
-def embed(store: GraphStore, encoder: GraphEncoder, molecules: np.ndarray, device: torch.device) -> np.ndarray:
-    """Compute h of the molecules at positions `molecules`, int64 (n,), of the store: float32 (n, embedding_dim)."""
+def embed(
+    store: GraphStore, encoder: GraphEncoder, molecules: np.ndarray, device: torch.device, size: int = BATCH
+) -> np.ndarray:
+    """Compute h of the molecules at positions `molecules`, int64 (n,), of the store: float32 (n, embedding_dim).
+
+    size: molecules in a batch.
+    """
     if not len(molecules):
         return np.empty((0, encoder.shape.embedding_dim), np.float32)
     encoder.to(device).eval()
-    return infer(encoder, graphs_on(device, store, molecules, encoder), np.arange(len(molecules)), label="embed")
+    graphs, places = graphs_on(device, store, molecules, encoder), np.arange(len(molecules))
+    return infer(encoder, graphs, places, label="embed", size=size)
 
 
 def write_embeddings(

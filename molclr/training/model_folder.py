@@ -9,13 +9,14 @@ Nothing in it is executed, and it has no structures of training molecules: only 
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 from rdkit.DataStructs import BulkTanimotoSimilarity, ExplicitBitVect
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
@@ -25,17 +26,17 @@ from molclr import __version__
 from molclr.chem.fingerprints import BITS, ecfp4_counts
 from molclr.chem.seen import warn_of_unseen
 from molclr.config import Compute
-from molclr.data.featurize import featurize_part
-from molclr.data.store import GraphStore
 from molclr.errors import MolclrError
 from molclr.files import replacing
+from molclr.models.predictor import Predictor
 from molclr.training.checkpoint import load_encoder
 from molclr.training.device import prepare
 from molclr.training.embed import embed
 from molclr.training.finetune import load_model
-from molclr.training.fixed import Arrays, Features, log_counts, predict_forest, predict_machine
+from molclr.training.fixed import Arrays, Features, log_counts, predict_machine, predict_trees
 from molclr.training.graphs import graphs_on
 from molclr.training.inference import predict_molecules
+from molclr.training.queries import Queries
 
 FORMAT = 1
 """Version of the layout."""
@@ -44,6 +45,9 @@ NETWORK, FOREST, MACHINE, REPRESENTATION = MODELS = ("network", "rf", "svm", "re
 """The models: an ensemble of networks, a random forest and a support vector machine on ECFP4 counts, and one on h."""
 DOMAIN_QUANTILE = 0.05
 MOLECULES_AT_A_TIME = 10_000
+
+Change = Callable[[np.ndarray], np.ndarray]
+"""Function of the predictions of each network or tree: float64 (networks, n, targets) or (trees, n), of the same shape."""
 
 
 class Predicted(NamedTuple):
@@ -110,53 +114,61 @@ class ModelFolder:
 
         Raises MolclrError if the folder has no such model.
         """
+        parts = []
+        for first in range(0, len(smiles), MOLECULES_AT_A_TIME):
+            part = Queries(smiles[first : first + MOLECULES_AT_A_TIME])
+            parts.append(self.predict_queries(part, name, prepare(compute or Compute())))
+        return Predicted(*map(np.concatenate, zip(*parts, strict=True)))
+
+    def predict_queries(
+        self, queries: Queries, name: str | None, device: torch.device, change: Change = lambda values: values
+    ) -> Predicted:
+        """Predict each row of `queries` as `predict` does, with a function `change` of what each network or tree predicts."""
         name = name or self.about["chosen"]
         if name not in self.about["models"]:
             found = ", ".join(self.about["models"])
             raise MolclrError(f"'{self.folder}' has no model '{name}'; choose one of {found}.")
-        device = prepare(compute or Compute())
-        parts = []
-        for first in range(0, len(smiles), MOLECULES_AT_A_TIME):
-            part = list(smiles[first : first + MOLECULES_AT_A_TIME])
-            parts.append(self._networks(part, device) if name == NETWORK else self._fixed(part, name, device))
-        return Predicted(*map(np.concatenate, zip(*parts, strict=True)))
+        return (
+            self._networks(queries, device, change) if name == NETWORK else self._fixed(queries, name, device, change)
+        )
 
-    def _networks(self, smiles: list[str], device: Any) -> Predicted:
-        store = self._graphs(smiles)
-        places, values = np.arange(len(smiles)), []
-        for seed in range(self.about["networks"]):
-            path = self.folder / f"{NETWORK}-{seed}.safetensors"
-            model = load_model(path, self.encoder_class).predictor.to(device)
-            values.append(predict_molecules(model, graphs_on(device, store, places, model.encoder), places))
-        each = np.stack(values).astype(np.float64)
+    @cached_property
+    def networks(self) -> list[Predictor]:
+        """The networks of the ensemble."""
+        paths = (self.folder / f"{NETWORK}-{seed}.safetensors" for seed in range(self.about["networks"]))
+        return [load_model(path, self.encoder_class).predictor for path in paths]
+
+    def _networks(self, queries: Queries, device: torch.device, change: Change) -> Predicted:
+        places, values = np.arange(len(queries.graphs)), []
+        for model in self.networks:
+            graphs = graphs_on(device, queries.graphs, places, model.to(device).encoder)
+            values.append(predict_molecules(model, graphs, places, queries.batch))
+        each = change(np.stack(values).astype(np.float64))
         spread = each.std(axis=0, ddof=1) if len(each) > 1 else np.full(each.shape[1:], np.nan)
         return Predicted(each.mean(axis=0), spread)
 
-    def _fixed(self, smiles: list[str], name: str, device: Any) -> Predicted:
-        shape = (len(smiles), len(self.targets))
+    def _fixed(self, queries: Queries, name: str, device: torch.device, change: Change) -> Predicted:
+        x, fitted_to = self._features(queries, name, device)
+        shape = (x.shape[0], len(self.targets))
         mean, std = np.empty(shape), np.full(shape, np.nan)
-        x, fitted_to = self._features(smiles, name, device)
         for target in range(shape[1]):
             arrays = arrays_of(self.fixed, f"{name}.{target}.")
             if name == FOREST:
-                mean[:, target], std[:, target] = predict_forest(arrays, x)
+                trees = change(predict_trees(arrays, x))
+                mean[:, target], std[:, target] = trees.mean(axis=0), trees.std(axis=0)
             else:
-                mean[:, target] = predict_machine(arrays, fitted_to, x, self.about["task"])
+                mean[:, target] = change(predict_machine(arrays, fitted_to, x, self.about["task"])[None])[0]
         return Predicted(mean, std)
 
-    def _features(self, smiles: list[str], name: str, device: Any) -> tuple[Features, Features]:
+    def _features(self, queries: Queries, name: str, device: torch.device) -> tuple[Features, Features]:
         """Features of molecules and of the training molecules."""
         if name == REPRESENTATION:
             encoder = load_encoder(self.folder / ENCODER, encoder_class=self.encoder_class)[0]
-            h = embed(self._graphs(smiles), encoder, np.arange(len(smiles)), device)
+            h = embed(queries.graphs, encoder, np.arange(len(queries.graphs)), device, queries.batch)
             return standardized(h, self.fixed["h"]), standardized(self.fixed["h"], self.fixed["h"])
-        counts = ecfp4_counts(smiles)
         if name == FOREST:
-            return counts, counts
-        return log_counts(counts), csr_matrix(self.counts.log1p(), dtype=np.float64)
-
-    def _graphs(self, smiles: list[str]) -> GraphStore:
-        return GraphStore.of(featurize_part(smiles))
+            return queries.counts, queries.counts
+        return log_counts(queries.counts), csr_matrix(self.counts.log1p(), dtype=np.float64)
 
     def similarity(self, smiles: Sequence[str]) -> np.ndarray:
         """Compute the Tanimoto similarity (ECFP4, 2048 bits) to the nearest training molecule: float64 (n,)."""

@@ -17,7 +17,7 @@ from molclr.evaluation.conformal import coverage, half_widths
 from molclr.models.encoders import make_encoder
 from molclr.representation import Encoder
 from molclr.training.checkpoint import copy_weights, save_encoder
-from molclr.training.fixed import fit_forest, fit_machine, log_counts, predict_forest, predict_machine
+from molclr.training.fixed import fit_forest, fit_machine, log_counts, predict_machine, predict_trees
 from molclr.training.model_folder import MODELS, ModelFolder
 
 QUICK = ["--epochs", "2", "--seeds", "2", "--settings", "{threads: 1}", "--baselines", "{trees: 10}"]
@@ -342,7 +342,8 @@ def test_arrays_predict_as_scikit_learn(molecules, task):
     expected = (
         reference.predict_proba(counts[new])[:, 1] if task == "classification" else reference.predict(counts[new])
     )
-    mean, std = predict_forest(fit_forest(counts[known], labels[known], task, 20, 3, 2), counts[new])
+    trees = predict_trees(fit_forest(counts[known], labels[known], task, 20, 3, 2), counts[new])
+    mean, std = trees.mean(axis=0), trees.std(axis=0)
     np.testing.assert_allclose(mean, expected, rtol=1e-5, atol=1e-6)
     assert (std > 0).any()
     arrays = fit_machine(
@@ -362,7 +363,7 @@ def test_arrays_predict_as_scikit_learn(molecules, task):
 @pytest.mark.parametrize("task", ["regression", "classification"])
 def test_equal_labels_are_predicted(molecules, task):
     counts, labels = molecules[0][:30], np.ones(30)
-    assert (predict_forest(fit_forest(counts, labels, task, 5, 0, 1), counts)[0] == 1).all()
+    assert (predict_trees(fit_forest(counts, labels, task, 5, 0, 1), counts) == 1).all()
     x = log_counts(counts)
     machine = fit_machine(x, labels, (x, labels), "rmse" if task == "regression" else "roc_auc", task, [1.0])
     assert (predict_machine(machine, x, x, task) == 1).all()
