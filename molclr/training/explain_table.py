@@ -24,6 +24,7 @@ PAGE, SHEET = ".html", ".svg"
 MOST_DRAWN = 500
 """Molecules in one page or sheet."""
 ON_FINGERPRINTS = (FOREST, MACHINE)
+MASKED = ("replaces it by the mask token of pre-training", "leaves out the substructures that contain it")
 
 
 class Explained(NamedTuple):
@@ -53,7 +54,8 @@ def explain_table(
     is called so, Parquet, with all rows and columns of `table`, in order, the symbols of the atoms, for each target the
     prediction and the contributions with their standard deviations, and the reason of a rejection. Atoms have the order in which
     RDKit reads the SMILES of the row. figure: a page (.html), a drawing (.svg) or a folder of drawings. force: whether such a
-    folder may be replaced. Raises MolclrError if a file is missing or invalid, a model or target unknown, or all rows are rejected.
+    folder may be replaced. Raises MolclrError if a file is missing or invalid, a model or target unknown, or all rows are
+    rejected.
     """
     model = ModelFolder.read(folder, encoder_class)
     name = use or model.about["chosen"]
@@ -62,6 +64,7 @@ def explain_table(
         given = _with_orders(ExtendedTable.read(table, smiles_column, model.about["smiles_column"], processes))
         if warning := model.warning(list(given[0].molecules.values())):
             say(f"warning: {warning}")
+        say(f"'{name}' is explained: masking an atom {MASKED[name in ON_FINGERPRINTS]}")
         found = _explained(model, *given, name, compute)
         if place is not None and figure is not None:
             _draw(place, figure.suffix, _groups(model, chosen, found), f"{table.name}, explained with '{name}'")
