@@ -7,7 +7,7 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from molclr.config import Config, parse_section
+from molclr.config import SVM, Config, parse_section, pretrained_of
 from molclr.data.catalogue import load_catalogue
 from molclr.digest import code_digest
 from molclr.errors import MolclrError

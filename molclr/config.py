@@ -71,6 +71,23 @@ def model_name(encoder: EncoderName, pretrained: bool) -> str:
     return f"{PRETRAINED}{network}" if pretrained else network
 
 
+SVM, AND_ECFP = "SVM", "_ECFP"
+"""Parts of the names of support vector machines: SVM on ECFP4 counts, SVM_MolCLR_GIN on a frozen representation, and
+SVM_MolCLR_GIN_ECFP on both."""
+
+
+def frozen_names(pretrained: str) -> list[str]:
+    """Return the names of the support vector machines on the frozen representation of a pre-trained model."""
+    return [f"{SVM}_{pretrained}", f"{SVM}_{pretrained}{AND_ECFP}"]
+
+
+def pretrained_of(model: str) -> str:
+    """Return the pre-trained model whose encoder a model uses: MolCLR_GIN for itself and SVM_MolCLR_GIN; empty for none."""
+    if model.startswith(f"{SVM}_"):
+        model = model.removeprefix(f"{SVM}_").removesuffix(AND_ECFP)
+    return model if model.startswith(PRETRAINED) else ""
+
+
 class Section(BaseModel):
     """A part of the configuration. It is immutable, and unknown keys are errors.
 
@@ -312,11 +329,11 @@ class Finetune(Compute):
 
 
 class Baselines(Section):
-    """Random forest and support vector machine on ECFP4 counts."""
+    """Random forest and support vector machines, on ECFP4 counts and on a frozen representation."""
 
     trees: PositiveInt = Field(500, description="trees of the random forest")
     svm_training_limit: PositiveInt = Field(
-        20000, description="largest training set of the SVM; larger ones are sampled"
+        10_000, description="largest training set of an SVM; larger ones are sampled"
     )
 
 
@@ -361,7 +378,8 @@ class Config(OwnBenchmarks):
     )
     explicit_hydrogens: bool = Field(False, description="explicit hydrogen atoms in benchmarks; official: true")
     models: Distinct[str] = Field(
-        description="models by the paper's names; MolCLR_GAT and GAT for an encoder.name that ends in GAT"
+        description="models by the paper's names; MolCLR_GAT and GAT for an encoder.name that ends in GAT; SVM_MolCLR_GIN for an "
+        "SVM on the frozen representation of MolCLR_GIN, and SVM_MolCLR_GIN_ECFP on that and ECFP4 counts"
     )
     seeds: Distinct[Seed] = Field(default=[0, 1, 2], description="seeds of all models")
     seeds_of: dict[str, Distinct[Seed]] = Field({}, description="benchmark -> seeds, if they differ from `seeds`")
@@ -392,6 +410,7 @@ class Config(OwnBenchmarks):
     def _has_known_models(self) -> "Config":
         own = self.encoder.name
         known = [*get_args(ModelName), *([model_name(own, True), model_name(own, False)] if own else [])]
+        known += [name for model in known if model.startswith(PRETRAINED) for name in frozen_names(model)]
         for model in self.models:
             if model not in known:
                 raise ValueError(
@@ -401,7 +420,7 @@ class Config(OwnBenchmarks):
 
     def encoder_of(self, model: str) -> EncoderName:
         """Return the encoder of a model: gin for MolCLR_GIN, GIN and gin; my_package.gat:GAT for MolCLR_GAT, GAT and gat."""
-        network, own = model.removeprefix(PRETRAINED).lower(), self.encoder.name
+        network, own = (pretrained_of(model) or model).removeprefix(PRETRAINED).lower(), self.encoder.name
         return own if own and model_name(own, False).lower() == network else network
 
     @model_validator(mode="after")
@@ -409,7 +428,7 @@ class Config(OwnBenchmarks):
         released = self.encoder.released
         wanted = f"MolCLR_{released.removeprefix('official-').upper()}" if released else None
         for model in self.models:
-            if wanted and model.startswith("MolCLR_") and model != wanted:
+            if wanted and pretrained_of(model) not in ("", wanted):
                 raise ValueError(f"the encoder {released} belongs to {wanted}; remove {model} from 'models'")
         if released and self.corpus.exclude:
             raise ValueError(f"{released} is already trained, so 'corpus.exclude' has no effect; remove it")

@@ -9,12 +9,12 @@ from itertools import chain
 from typing import NoReturn
 
 from molclr import __version__
-from molclr.cli import chemist, data, encoders, explain, models, results
+from molclr.cli import data, encoders, explain, models, predict, results, train
 from molclr.cli.command import Command
 from molclr.errors import MolclrError
 
 GROUPS: dict[str, tuple[Command, ...]] = {
-    "your own molecules": (chemist.TRAIN, chemist.PREDICT, explain.EXPLAIN, encoders.EMBED, encoders.NEIGHBOURS),
+    "your own molecules": (train.TRAIN, predict.PREDICT, explain.EXPLAIN, encoders.EMBED, encoders.NEIGHBOURS),
     "encoders and the workflow": (encoders.PRETRAIN, models.FINETUNE, results.SHOW),
     "steps of the workflow, data": (
         data.FETCH,

@@ -10,6 +10,9 @@ from typing import Any, NamedTuple
 from molclr.config import SUFFIXES_OF_SECTIONS, Section, parse_settings
 from molclr.errors import MolclrError
 
+TABLE = "table: CSV, TSV, .smi, Excel, Parquet or SDF, compressed or not; - is standard input"
+"""Help of an argument that is a raw table."""
+
 
 @dataclass(frozen=True)
 class Command:

@@ -5,9 +5,9 @@ import json
 import sys
 
 from molclr import config
-from molclr.cli.chemist import MODELS, TABLE
-from molclr.cli.command import Command, Parser, add_processes, require_free
+from molclr.cli.command import TABLE, Command, Parser, add_processes, require_free
 from molclr.cli.encoders import add_encoder_class
+from molclr.cli.train import MODELS
 
 
 def _explain_arguments(parser: Parser) -> None:
@@ -19,7 +19,7 @@ def _explain_arguments(parser: Parser) -> None:
         folder=None,
         help="molecules with coloured atoms: a page (.html), a drawing (.svg) or a folder of drawings",
     )
-    parser.add_argument("--use", choices=MODELS[1:], help="model in the folder (default: the one that was chosen)")
+    parser.add_argument("--use", choices=MODELS, help="model in the folder (default: the one that was chosen)")
     parser.add_argument("--targets", nargs="+", help="targets to explain (default: all)")
     parser.add_argument("--smiles-column", help="column with the SMILES (default: found by its name or its content)")
     add_processes(parser)

@@ -10,7 +10,8 @@ from typing import TypeAlias
 
 import numpy as np
 
-from molclr.chem.scaffold import scaffold_split
+from molclr.chem.butina import butina_clusters
+from molclr.chem.scaffold import scaffold_split, scaffolds, split_groups
 from molclr.data.canonicalize import read_column
 from molclr.data.molecules import read_molecules
 from molclr.data.subsets import SUBSETS
@@ -26,7 +27,7 @@ def write_split(
 ) -> dict[str, int]:
     """Assign every molecule of a table to train, valid or test (80 : 10 : 10); write the split and return the sizes.
 
-    `output_csv` has row,subset with raw row numbers. scheme: a name in SCHEMES; the scaffold split does not depend on `seed`.
+    `output_csv` has row,subset with raw row numbers. scheme: a name in SCHEMES; only the random split depends on `seed`.
     Raises MolclrError for an unknown scheme, and if a subset would be empty.
     """
     assign = find_scheme(scheme)
@@ -101,8 +102,18 @@ def random_split(smiles: Sequence[str], seed: int) -> Subsets:
     return first, second, third
 
 
+GROUPS: dict[str, Callable[[Sequence[str]], list[str]]] = {"scaffold": scaffolds, "butina": butina_clusters}
+"""Name of a scheme -> function from canonical SMILES to groups, one per molecule, which the scheme keeps together."""
+
+
+def groups_of(scheme: str, smiles: Sequence[str]) -> list[str]:
+    """Return the group of each molecule, given by canonical SMILES: that of the scheme, else the molecule itself."""
+    return GROUPS[scheme](smiles) if scheme in GROUPS else list(smiles)
+
+
 SCHEMES: dict[str, Callable[[Sequence[str], int], Subsets]] = {
     "scaffold": lambda smiles, seed: scaffold_split(smiles),  # deterministic
+    "butina": lambda smiles, seed: split_groups(butina_clusters(smiles)),  # deterministic
     "random": random_split,
 }
 """Name -> function (canonical SMILES, seed) -> subsets. Schemes keep the rows of a molecule together."""
@@ -112,6 +123,6 @@ def find_scheme(name: str) -> Callable[[Sequence[str], int], Subsets]:
     """Look up a scheme by its name. Raises MolclrError if it is unknown."""
     if name not in SCHEMES:
         raise MolclrError(
-            f"Unknown split scheme '{name}'; choose {' or '.join(SCHEMES)} (or given, for a benchmark in own_benchmarks)."
+            f"Unknown split scheme '{name}'; choose {', '.join(SCHEMES)} (or given, for a benchmark in own_benchmarks)."
         )
     return SCHEMES[name]

@@ -15,7 +15,7 @@ from molclr.evaluation.metrics import better, find_metric, metrics_of, score
 from molclr.evaluation.runs import Run
 from molclr.evaluation.statistics import CONFIDENCE, WEIGHTED, score_interval
 from molclr.files import replacing, write_rows
-from molclr.training.model_folder import ModelFolder, Predicted
+from molclr.training.model_folder import ModelFolder, Predicted, number_or_none
 
 MANY_TARGETS = 20
 """Targets beyond which metrics whose resamples are scored one by one have no interval."""
@@ -24,18 +24,20 @@ PREDICTIONS, METRICS = "predictions.csv", "metrics.json"
 
 
 def evaluate(model: ModelFolder, data: LabelledMolecules, run: Run) -> dict[str, Any]:
-    """Predict validation and test molecules with all models, choose one, and write predictions.csv and metrics.json."""
+    """Predict validation and test molecules with all models, choose one, and write predictions.csv; return what was measured.
+
+    Writes the chosen model and the widths of prediction intervals to `model.about`.
+    """
     predicted = {name: _predict_scored(model, data, name) for name in model.about["models"]}
-    widths = {}
-    if run.task == "regression":
-        valid = data.labels[data.subsets["valid"]]
-        widths = {name: half_widths(valid, found["valid"].mean) for name, found in predicted.items()}
+    valid = data.labels[data.subsets["valid"]]
+    widths = {name: half_widths(valid, found["valid"].mean) for name, found in predicted.items()}
+    widths = widths if run.task == "regression" else {}
     scores = {name: _scores(data, run, found, widths.get(name)) for name, found in predicted.items()}
     values = {name: found["validation"][run.metric]["value"] for name, found in scores.items()}
     model.about["chosen"] = choose_model(run.metric, values)
-    model.about["half_widths"] = {name: [_number(width) for width in found] for name, found in widths.items()}
+    model.about["half_widths"] = {name: [number_or_none(width) for width in found] for name, found in widths.items()}
     _write_predictions(model.folder, data, predicted, widths)
-    metrics = {
+    return {
         "task": run.task,
         "metric": run.metric,
         "chosen": model.about["chosen"],
@@ -43,9 +45,31 @@ def evaluate(model: ModelFolder, data: LabelledMolecules, run: Run) -> dict[str,
         "confidence": CONFIDENCE,
         "models": scores,
     }
-    with replacing(model.folder / METRICS) as temporary:
+
+
+def evaluate_refit(model: ModelFolder, data: LabelledMolecules, run: Run, predictions: np.ndarray) -> dict[str, Any]:
+    """Calibrate prediction intervals out of fold, and score these predictions; return what was measured.
+
+    predictions: float64 (n, targets), NaN for a target without. Writes the widths to `model.about`, which then has one model.
+    """
+    name, scored = model.about["chosen"], {}
+    for metric in metrics_of(run.task):
+        scored[metric] = _scored(metric, data.labels, predictions, data.targets, with_interval=True)
+    model.about.update(models=[name], half_widths={}, refit=True)
+    found: dict[str, Any] = {"molecules": len(data.smiles), "out_of_fold": scored}
+    if run.task == "regression":
+        widths = [number_or_none(width) for width in half_widths(data.labels, predictions)]
+        model.about["half_widths"] = {name: widths}
+        found["prediction_interval"] = {
+            target: {"level": LEVEL, "half_width": width} for target, width in zip(data.targets, widths, strict=True)
+        }
+    return found
+
+
+def write_metrics(folder: Path, metrics: dict[str, Any]) -> None:
+    """Write metrics.json."""
+    with replacing(folder / METRICS) as temporary:
         temporary.write_text(json.dumps(metrics, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-    return metrics
 
 
 def _predict_scored(model: ModelFolder, data: LabelledMolecules, name: str) -> dict[str, Predicted]:
@@ -79,7 +103,7 @@ def _scores(
         test = data.labels[data.subsets["test"]]
         covered = coverage(test, predicted["test"].mean, widths)
         found["prediction_interval"] = {
-            target: {"level": LEVEL, "half_width": _number(width), "coverage_of_test": _number(fraction)}
+            target: {"level": LEVEL, "half_width": number_or_none(width), "coverage_of_test": number_or_none(fraction)}
             for target, width, fraction in zip(data.targets, widths, covered, strict=True)
         }
     return found
@@ -90,18 +114,13 @@ def _scored(
 ) -> dict[str, Any]:
     scored = score(metric, labels, predictions, targets)
     found: dict[str, Any] = {
-        "value": _number(scored.value),
+        "value": number_or_none(scored.value),
         "per_target": scored.per_target,
         "undefined": scored.left_out,
     }
     if with_interval and (metric in WEIGHTED or len(targets) <= MANY_TARGETS):
-        found["interval"] = [_number(bound) for bound in score_interval(metric, labels, predictions)]
+        found["interval"] = [number_or_none(bound) for bound in score_interval(metric, labels, predictions)]
     return found
-
-
-def _number(value: float) -> float | None:
-    """Replace numbers that JSON does not have by None."""
-    return float(value) if math.isfinite(value) else None
 
 
 def _write_predictions(

@@ -59,7 +59,7 @@ def explain(
             change[:, is_whole] = values[:, is_whole]
             return change
 
-        mean, std = model.predict_queries(queries, name, device, lost)
+        mean, std = model.predict_queries(queries, model.name_of(name), device, lost)
         rows = np.flatnonzero(is_whole)[1:]
         for ours, our_std in zip(np.split(mean, rows), np.split(std, rows), strict=True):
             found.append(Explanation(ours[0], our_std[0], ours[1:], our_std[1:]))

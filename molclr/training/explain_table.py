@@ -18,13 +18,14 @@ from molclr.evaluation.figures.atoms import LEGEND, Drawing, Group, page, sheet,
 from molclr.files import new_folder, replacing
 from molclr.progress import say
 from molclr.training.explain import Explanation, explain
-from molclr.training.model_folder import FOREST, MACHINE, ModelFolder
+from molclr.training.fixed import FOREST, MACHINE, REPRESENTATION
+from molclr.training.model_folder import NETWORK, ModelFolder
 
 PAGE, SHEET = ".html", ".svg"
 MOST_DRAWN = 500
 """Molecules in one page or sheet."""
-ON_FINGERPRINTS = (FOREST, MACHINE)
-MASKED = ("replaces it by the mask token of pre-training", "leaves out the substructures that contain it")
+ON_GRAPHS, ON_COUNTS = (NETWORK, REPRESENTATION), (FOREST, MACHINE)
+TOKEN, WITHOUT = "replaces it by the mask token of pre-training", "leaves out the substructures that contain it"
 
 
 class Explained(NamedTuple):
@@ -58,13 +59,13 @@ def explain_table(
     rejected.
     """
     model = ModelFolder.read(folder, encoder_class)
-    name = use or model.about["chosen"]
+    name = model.name_of(use)
     chosen = _places(model, targets)
     with _place_of(figure, force) as place:
         given = _with_orders(ExtendedTable.read(table, smiles_column, model.about["smiles_column"], processes))
-        if warning := model.warning(list(given[0].molecules.values())):
+        if warning := model.warning(list(given[0].molecules.values()), name):
             say(f"warning: {warning}")
-        say(f"'{name}' is explained: masking an atom {MASKED[name in ON_FINGERPRINTS]}")
+        say(f"'{name}' is explained: masking an atom {_masking(name)}")
         found = _explained(model, *given, name, compute)
         if place is not None and figure is not None:
             _draw(place, figure.suffix, _groups(model, chosen, found), f"{table.name}, explained with '{name}'")
@@ -78,6 +79,11 @@ def explain_table(
         "output": str(output),
         "figure": figure and str(figure),
     }
+
+
+def _masking(name: str) -> str:
+    """Say what masking an atom is for a model."""
+    return TOKEN if name in ON_GRAPHS else WITHOUT if name in ON_COUNTS else f"{TOKEN}, and {WITHOUT}"
 
 
 def _places(model: ModelFolder, targets: Sequence[str] | None) -> dict[str, int]:

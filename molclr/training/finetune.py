@@ -97,6 +97,39 @@ def starting_encoder(
     return make_encoder(start, shape, settings.dropout), None
 
 
+def begin(
+    data: LabelledMolecules,
+    graphs: Path,
+    run: Run,
+    start: Path | EncoderName,
+    settings: Finetune,
+    shape: EncoderShape,
+    molecules: np.ndarray,
+    encoder_class: str | None = None,
+) -> "tuple[Supervision, dict[str, Any]]":
+    """Make the model with which a run begins, ready to learn from `molecules`, int64; and what its file says of it.
+
+    See `finetune`.
+    """
+    device = prepare(settings)
+    store = open_store_of(graphs, len(data.smiles), data.smiles, np.arange(len(data.smiles)))
+    encoder, seen = starting_encoder(start, run.seed, settings, shape, encoder_class)
+    pretrained = isinstance(start, Path)
+    _check_name(run.model, encoder.name, pretrained)
+    model = new_predictor(encoder, settings, run, data.labels[molecules]).to(device)
+    graphs_here = graphs_on(device, store, np.arange(len(store)), encoder)
+    optimizer = adam(model, settings, pretrained)
+    about = {
+        "encoder": encoder.name,
+        "shape": encoder.shape.model_dump(),
+        "finetune": settings.model_dump(),
+        "run": dataclasses.asdict(run),
+        "explicit_hydrogens": store.explicit_hydrogens,
+        "seen": seen and seen._asdict(),
+    }
+    return Supervision(model, run, graphs_here, data.labels, molecules, settings, optimizer), about
+
+
 @flushing_subnormals()
 def finetune(
     data: LabelledMolecules,
@@ -118,20 +151,14 @@ def finetune(
     `folder`. If the validation score is undefined (one class only), the last epoch is used, which a note says.
     Raises MolclrError for labels or a model name that do not fit the run, and if the loss is not finite.
     """
-    device = prepare(settings)
     check_labels(run.task, data.labels, run.targets)
-    store = open_store_of(graphs, len(data.smiles), data.smiles, np.arange(len(data.smiles)))
     train, valid, test = (data.subsets[name] for name in SUBSETS)
     if len(train) < 2:
         raise MolclrError(
             f"There is {len(train)} training molecule; fine-tuning needs at least 2, and far more to be of use."
         )
-    pretrained = isinstance(start, Path)
-    encoder, seen = starting_encoder(start, run.seed, settings, shape, encoder_class)
-    _check_name(run.model, encoder.name, pretrained)
-    model = new_predictor(encoder, settings, run, data.labels[train]).to(device)
-    graphs_here = graphs_on(device, store, np.arange(len(store)), encoder)
-    learn = Supervision(model, run, graphs_here, data.labels, train, settings, adam(model, settings, pretrained))
+    learn, about = begin(data, graphs, run, start, settings, shape, train, encoder_class)
+    model = learn.model
     best_epoch, best_score, best_weights = 0, math.nan, copy_weights(model)
     history = []
 
@@ -142,7 +169,7 @@ def finetune(
             raise MolclrError(
                 f"The loss or its gradient is not finite in epoch {epoch} of {folder}; lower the learning rates in 'finetune'."
             )
-        predictions = predict_molecules(model, graphs_here, valid)
+        predictions = predict_molecules(model, learn.graphs, valid)
         # Several targets may have different units, so they are scored in the scale of the loss.
         scale = model.scale.cpu().numpy() if len(run.targets) > 1 else 1.0
         scored = score(run.metric, data.labels[valid] / scale, predictions / scale, run.targets)
@@ -155,20 +182,9 @@ def finetune(
 
     model.load_state_dict(best_weights)
     note = _note(scored, math.isnan(best_score))
-    save_weights(
-        folder / "model.safetensors",
-        best_weights,
-        {
-            "encoder": encoder.name,
-            "shape": encoder.shape.model_dump(),
-            "finetune": settings.model_dump(),
-            "run": dataclasses.asdict(run),
-            "explicit_hydrogens": store.explicit_hydrogens,
-            "seen": seen and seen._asdict(),
-        },
-    )
+    save_weights(folder / "model.safetensors", best_weights, about)
     write_rows(folder / "history.csv", history)
-    predictions = predict_molecules(model, graphs_here, test)
+    predictions = predict_molecules(model, learn.graphs, test)
     return write_run(
         folder,
         run,
@@ -186,6 +202,14 @@ def _note(validation: Score, is_undefined: bool) -> str:
     notes = [f"no validation score ({validation.why_undefined}): the last epoch is taken"] if is_undefined else []
     left_out = validation.left_out.items()
     return "; ".join(notes + [f"{target}: {why}, no prediction" for target, why in left_out if why == NOT_PREDICTED])
+
+
+@flushing_subnormals()
+def train_for(epochs: int, learn: "Supervision") -> None:
+    """Train a model for a number of epochs, without validation. Raises MolclrError if the loss is not finite."""
+    for epoch in progress(range(1, epochs + 1), label=f"{learn.run.benchmark}, refit", unit="epoch"):
+        if not math.isfinite(learn.epoch(epoch)):
+            raise MolclrError(f"The loss or its gradient is not finite in epoch {epoch}; lower the learning rates.")
 
 
 class FinetunedModel(NamedTuple):

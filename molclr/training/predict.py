@@ -10,7 +10,9 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from scipy.sparse import csr_matrix
 
+from molclr.chem.fingerprints import ecfp4_counts
 from molclr.chem.seen import warn_of_unseen
 from molclr.config import Compute
 from molclr.data.canonicalize import canonicalize
@@ -23,6 +25,7 @@ from molclr.distributed import tell
 from molclr.errors import MolclrError
 from molclr.files import replacing
 from molclr.training.device import prepare
+from molclr.training.domain import similarity_to
 from molclr.training.finetune import load_model
 from molclr.training.graphs import graphs_on
 from molclr.training.inference import predict_molecules
@@ -107,7 +110,7 @@ def predict_with_folder(
         canonicalize(source, molecules, rejections, smiles_column=smiles_column, targets=[], processes=processes)
         accepted, rejected = read_molecules(molecules), read_rejections(rejections)
     smiles = accepted["smiles"].tolist()
-    if warning := model.warning(smiles):
+    if warning := model.warning(smiles, use):
         tell(f"molclr: warning: {warning}")
     added = prediction_columns(model, smiles, compute, use)
     columns = list(taken.table.columns)
@@ -134,7 +137,7 @@ def prediction_columns(
             width = model.about["half_widths"][name][place]
             width = math.nan if width is None else width
             columns |= {f"{target}_low": mean - width, f"{target}_high": mean + width}
-    similarity = model.similarity(smiles)
+    similarity = similarity_to(model.training.counts, csr_matrix(ecfp4_counts(smiles)))
     outside = similarity < model.about["domain"]["similarity"]
     return columns | {"similarity": similarity, "outside_domain": outside.astype(np.float64)}
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from functools import cached_property
 
 import numpy as np
+from scipy.sparse import csr_matrix, vstack
 
 from molclr.batch import MASK
 from molclr.chem.fingerprints import ecfp4_counts, ecfp4_counts_without_atoms
@@ -32,9 +33,9 @@ class Queries:
         return GraphStore.of(featurize_part(self.smiles))
 
     @cached_property
-    def counts(self) -> np.ndarray:
-        """ECFP4 counts: float32 (rows, BITS)."""
-        return ecfp4_counts(self.smiles)
+    def counts(self) -> csr_matrix:
+        """ECFP4 counts, float32 (rows, BITS)."""
+        return csr_matrix(ecfp4_counts(self.smiles))
 
 
 class MaskedQueries(Queries):
@@ -57,9 +58,9 @@ class MaskedQueries(Queries):
         return GraphStore.of(masked_copies(self.part))
 
     @cached_property
-    def counts(self) -> np.ndarray:
-        """ECFP4 counts without the substructures that contain the masked atom: float32 (rows, BITS)."""
-        return np.concatenate([ecfp4_counts_without_atoms(text) for text in self.smiles])
+    def counts(self) -> csr_matrix:
+        """ECFP4 counts without the substructures that contain the masked atom, float32 (rows, BITS)."""
+        return vstack([csr_matrix(ecfp4_counts_without_atoms(text)) for text in self.smiles], format="csr")
 
 
 def masked_copies(part: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

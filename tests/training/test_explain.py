@@ -194,7 +194,7 @@ def test_every_model_of_a_folder_is_explained(trained, tmp_path, capsys, name):
         assert len(numbers(row["freesolv_atoms"])) == len(row["atoms"].split())
         assert bool(row["freesolv_atoms_std"]) == bool(row["freesolv_std"]) == (name in ("network", "rf"))
     assert any(numbers(row["freesolv_atoms"]).any() for row in found)
-    assert ("the substructures that contain it" in capsys.readouterr().err) == (name in ("rf", "svm"))
+    assert ("the substructures that contain it" in capsys.readouterr().err) == (name in ("rf", "svm", "combined"))
 
 
 def test_a_model_on_fingerprints_loses_the_substructures_of_an_atom(trained):

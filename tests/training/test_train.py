@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from paths import FIXTURES
+from scipy.sparse import csr_matrix
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from sklearn.svm import SVC, SVR
 
@@ -17,7 +18,9 @@ from molclr.evaluation.conformal import coverage, half_widths
 from molclr.models.encoders import make_encoder
 from molclr.representation import Encoder
 from molclr.training.checkpoint import copy_weights, save_encoder
-from molclr.training.fixed import fit_forest, fit_machine, log_counts, predict_machine, predict_trees
+from molclr.training.forest import fit_forest, predict_trees
+from molclr.training.kernels import Features, log_counts
+from molclr.training.machine import fit_machine, predict_machine
 from molclr.training.model_folder import MODELS, ModelFolder
 
 QUICK = ["--epochs", "2", "--seeds", "2", "--settings", "{threads: 1}", "--baselines", "{trees: 10}"]
@@ -222,7 +225,7 @@ def test_an_interruption_leaves_nothing(tmp_path, encoder, monkeypatch):
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("molclr.training.train.finetune", interrupted)
+    monkeypatch.setattr("molclr.training.fit.finetune", interrupted)
     words = ["train", str(FIXTURES / "freesolv.csv"), "--encoder", str(encoder), *QUICK, "--model", "network"]
     assert main([*words, "--output", str(tmp_path / "model")]) == 130
     assert list(tmp_path.iterdir()) == []
@@ -335,7 +338,7 @@ def molecules():
 def test_arrays_predict_as_scikit_learn(molecules, task):
     counts, labels = molecules[0], molecules[1][task]
     known, new = slice(0, 200), slice(200, 300)
-    x = log_counts(counts)
+    x = log_counts(csr_matrix(counts))
     kinds = {"regression": (RandomForestRegressor, 1 / 3, SVR), "classification": (RandomForestClassifier, "sqrt", SVC)}
     forest, fraction, machine = kinds[task]
     reference = forest(20, max_features=fraction, random_state=3).fit(counts[known], labels[known])
@@ -346,10 +349,9 @@ def test_arrays_predict_as_scikit_learn(molecules, task):
     mean, std = trees.mean(axis=0), trees.std(axis=0)
     np.testing.assert_allclose(mean, expected, rtol=1e-5, atol=1e-6)
     assert (std > 0).any()
-    arrays = fit_machine(
-        x[known], labels[known], (x[new], labels[new]), "roc_auc" if task == "classification" else "rmse", task, [10.0]
-    )
-    found = predict_machine(arrays, x[known], x[new], task)
+    features = Features(x)
+    arrays = fit_machine(features[known], labels[known], task, [10.0])
+    found = predict_machine(arrays, features[known][arrays["support"]], features[new], task)
     mean, scale = (0, 1) if task == "classification" else (labels[known].mean(), labels[known].std())
     fitted = machine(C=10.0).fit(x[known], (labels[known] - mean) / scale)
     expected = (
@@ -364,9 +366,9 @@ def test_arrays_predict_as_scikit_learn(molecules, task):
 def test_equal_labels_are_predicted(molecules, task):
     counts, labels = molecules[0][:30], np.ones(30)
     assert (predict_trees(fit_forest(counts, labels, task, 5, 0, 1), counts) == 1).all()
-    x = log_counts(counts)
-    machine = fit_machine(x, labels, (x, labels), "rmse" if task == "regression" else "roc_auc", task, [1.0])
-    assert (predict_machine(machine, x, x, task) == 1).all()
+    features = Features(log_counts(csr_matrix(counts)))
+    machine = fit_machine(features, labels, task, [1.0])
+    assert (predict_machine(machine, features, features, task) == 1).all()
 
 
 def test_a_conformal_interval_covers_what_it_says():

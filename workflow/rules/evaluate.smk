@@ -9,11 +9,13 @@ def runs_of(task, file):
 
 def metrics_of(*tasks):
     """Return the metrics.json of all runs of tasks with bash braces, because a command may have at most 128 KiB."""
-    return " ".join(
-        f"{RESULTS}/runs/{braces(parts_of(name))}/{braces(settings.models)}/seed-{braces(seeds_of(name))}/metrics.json"
-        for name in benchmarks
-        if benchmarks[name].task in tasks
-    )
+    paths = []
+    for name in benchmarks:
+        if benchmarks[name].task in tasks:
+            for seeds in {tuple(seeds_of(name, model)): None for model in settings.models}:
+                models = [model for model in settings.models if tuple(seeds_of(name, model)) == seeds]
+                paths.append(f"{RESULTS}/runs/{braces(parts_of(name))}/{braces(models)}/seed-{braces(seeds)}/metrics.json")
+    return " ".join(paths)
 
 
 def braces(names):

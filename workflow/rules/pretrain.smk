@@ -3,7 +3,8 @@
 
 RESULTS = settings.results
 RELEASED = settings.encoder.released
-STARTS = [name.removeprefix("MolCLR_").lower() for name in settings.models if name.startswith("MolCLR_")]
+STARTS = list(dict.fromkeys(pretrained_of(name).removeprefix("MolCLR_").lower() for name in settings.models))
+STARTS = [name for name in STARTS if name]
 ENCODERS = [] if RELEASED else STARTS  # those that are pre-trained here
 
 
