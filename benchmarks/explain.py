@@ -9,6 +9,7 @@ Tables with SMILES are read as by `molclr train`; the molecules that are chosen 
 
 import argparse
 import csv
+import sys
 from collections import defaultdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,16 +21,14 @@ from rdkit.Chem import Crippen, rdMolDescriptors
 from scipy.stats import spearmanr
 
 from molclr.chem.smiles import read_molecule
-from molclr.config import DEFAULT_ENCODER, Baselines, EncoderShape, Finetune
+from molclr.cli import main as molclr
 from molclr.data.canonicalize import canonicalize
 from molclr.data.molecules import read_molecules
-from molclr.representation import encoder_file
-from molclr.seeds import derive_seed
 from molclr.training.explain import explain
 from molclr.training.model_folder import ModelFolder
-from molclr.training.train import Training, train
 
 TARGET = "log P"
+AGREEMENT = f"{'rank':>6} {'Pearson':>8} {'centred':>8}"
 FEWEST_ATOMS = 6
 """Smaller molecules have no meaningful rank correlation."""
 
@@ -47,19 +46,21 @@ def main() -> None:
     """Train, explain and print."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("tables", nargs="+", type=Path, help="tables with SMILES")
-    parser.add_argument("--molecules", type=int, default=1500, help="(default: 1500)")
-    parser.add_argument("--encoder", default=DEFAULT_ENCODER, help=f"name, file or none (default: {DEFAULT_ENCODER})")
-    parser.add_argument("--epochs", type=int, default=10, help="(default: 10)")
+    parser.add_argument("--molecules", type=int, default=1000, help="(default: 1000)")
+    parser.add_argument("--encoder", default="molclr-gin", help="as for 'molclr train' (default: molclr-gin)")
+    parser.add_argument("--epochs", type=int, default=30, help="(default: 30)")
     parser.add_argument("--seeds", type=int, default=2, help="networks (default: 2)")
     options = parser.parse_args()
 
-    chosen = [known(smiles) for smiles in choose(options.tables, options.molecules)]
-    subsets = np.random.default_rng(0).permutation(np.arange(len(chosen)) * 10 // len(chosen))
-    names = ["test" if part == 0 else "valid" if part == 1 else "train" for part in subsets]
+    molecules = [known(smiles) for smiles in choose(options.tables, options.molecules)]
+    tenths = np.random.default_rng(0).permutation(np.arange(len(molecules)) * 10 // len(molecules))
+    subsets = np.array(["test", "valid", *["train"] * 8])[tenths].tolist()
     with TemporaryDirectory() as work:
-        model = trained(Path(work), chosen, names, options)
-        report(model, [molecule for molecule, name in zip(chosen, names, strict=True) if name == "test"],
-               [molecule for molecule, name in zip(chosen, names, strict=True) if name == "train"])  # fmt: skip
+        model = trained(Path(work), molecules, subsets, options)
+        report(
+            model,
+            *([m for m, name in zip(molecules, subsets, strict=True) if name == one] for one in ("test", "train")),
+        )
 
 
 def choose(tables: list[Path], count: int) -> list[str]:
@@ -91,42 +92,55 @@ def trained(work: Path, molecules: list[Known], subsets: list[str], options: arg
         writer = csv.writer(file)
         writer.writerow(["smiles", TARGET, "subset"])
         writer.writerows((*molecule[:2], name) for molecule, name in zip(molecules, subsets, strict=True))
-    train(
-        Training(
-            table=work / "table.csv",
-            output=work / "model",
-            start="gin" if options.encoder == "none" else encoder_file(options.encoder),
-            encoder=options.encoder,
-            targets=[TARGET],
-            split="subset",
-            seeds=options.seeds,
-            settings=Finetune(epochs=options.epochs),
-            shape=EncoderShape(),
-            baselines=Baselines(),
-        )
-    )
+    words = [
+        "train",
+        str(work / "table.csv"),
+        "--output",
+        str(work / "model"),
+        "--targets",
+        TARGET,
+        "--split",
+        "subset",
+    ]
+    words += ["--encoder", options.encoder, "--epochs", str(options.epochs), "--seeds", str(options.seeds)]
+    if molclr(words):
+        sys.exit(1)
     return ModelFolder.read(work / "model")
 
 
 def report(model: ModelFolder, test: list[Known], training: list[Known]) -> None:
-    """Print a line for each model and comparison."""
-    truth = [molecule.atoms for molecule in test]
-    print(f"{'':16} {'RMSE':>5} {'rank':>6} {'Pearson':>8} {'centred':>8} {'mean':>6} {'sum':>6}")
+    """Print a line for each model and comparison.
+
+    mean: contribution of an atom. sum: of the contributions of a molecule. predicted: mean prediction. r: correlation of the sum
+    with the prediction.
+    """
+    truth, log_p = [molecule.atoms for molecule in test], np.array([molecule.log_p for molecule in test])
+    print(f"{'':16} {'RMSE':>5} {AGREEMENT} {'mean':>6} {'sum':>6} {'predicted':>10} {'r':>5}")
     for name in model.about["models"]:
         found = explain(model, [molecule.smiles for molecule in test], name)
-        errors = [each.mean[0] - molecule.log_p for each, molecule in zip(found, test, strict=True)]
-        atoms = [each.atoms[:, 0] for each in found]
-        sums = np.corrcoef([each.sum() for each in atoms], [each.mean[0] for each in found])[0, 1]
-        rmse = np.sqrt(np.mean(np.square(errors)))
-        print(f"{name:16} {rmse:5.2f} {agreement(truth, atoms)} {np.concatenate(atoms).mean():6.2f} {sums:6.2f}")
-    generator = np.random.default_rng(derive_seed(0, "order"))
+        atoms, mean = [each.atoms[:, 0] for each in found], np.array([each.mean[0] for each in found])
+        error = np.sqrt(np.mean((mean - log_p) ** 2))
+        print(f"{name:16} {error:5.2f} {agreement(truth, atoms)} {additivity(atoms, mean)}")
+    print(f"{'known':16} {'':5} {agreement(truth, truth)} {additivity(truth, log_p)}")
+    print(f"{'mean of element':16} {'':5} {agreement(truth, means_of_elements(test, training))}")
+    generator = np.random.default_rng(0)
     print(f"{'random order':16} {'':5} {agreement(truth, [generator.permutation(each) for each in truth])}")
-    by_element = defaultdict[str, list[float]](list)
+
+
+def means_of_elements(test: list[Known], training: list[Known]) -> list[np.ndarray]:
+    """Return for each atom the mean known contribution of its element in the training molecules."""
+    values = defaultdict[str, list[float]](list)
     for molecule in training:
         for element, value in zip(molecule.elements, molecule.atoms, strict=True):
-            by_element[element].append(value)
-    means = [np.array([np.mean(by_element[element] or [0.0]) for element in molecule.elements]) for molecule in test]
-    print(f"{'element':16} {'':5} {agreement(truth, means)}")
+            values[element].append(value)
+    return [np.array([np.mean(values[element] or [0.0]) for element in molecule.elements]) for molecule in test]
+
+
+def additivity(atoms: list[np.ndarray], prediction: np.ndarray) -> str:
+    """Compare the sums of contributions with the predictions, float64 (n,)."""
+    sums = np.array([each.sum() for each in atoms])
+    mean, r = np.concatenate(atoms).mean(), np.corrcoef(sums, prediction)[0, 1]
+    return f"{mean:6.2f} {sums.mean():6.2f} {prediction.mean():10.2f} {r:5.2f}"
 
 
 def agreement(truth: list[np.ndarray], found: list[np.ndarray]) -> str:
