@@ -38,7 +38,7 @@ def test_the_configurations_are_valid(path):
         ({"models": ["GAT"]}, r"'models' has 'GAT', which is not one of MolCLR_GIN"),
         (
             {"models": ["MolCLR_DMPNN"], "encoder": {"name": "mine.gat:GAT"}},
-            r"'models' has 'MolCLR_DMPNN'.*MolCLR_GAT, GAT; ",
+            r"'models' has 'MolCLR_DMPNN'.*MolCLR_GAT, GAT, ",
         ),
         (
             {"encoder": {"name": "mine/gat.py"}},
@@ -185,6 +185,8 @@ def test_an_encoder_of_ones_own_has_models_in_the_tables():
     )
     assert [settings.encoder_of(name) for name in ("MolCLR_GAT", "GAT", "gat")] == ["mine.gat:GAT"] * 3
     assert [settings.encoder_of(name) for name in ("MolCLR_GIN", "GCN", "gin")] == ["gin", "gcn", "gin"]
+    frozen = [settings.encoder_of(name) for name in ("SVM_MolCLR_GAT", "SVM_MolCLR_GAT_ECFP", "SVM_MolCLR_GIN_ECFP")]
+    assert frozen == ["mine.gat:GAT", "mine.gat:GAT", "gin"]
     assert "name" not in settings.encoder.model_dump(), "a shape is what --shape takes"
 
 

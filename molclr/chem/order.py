@@ -5,11 +5,11 @@ from rdkit import rdBase
 from molclr.chem.smiles import MAX_READINGS, RejectedMolecule, canonical_smiles, read_molecule
 
 
-def canonical_order(smiles: str) -> list[int]:
-    """Return, for each atom of the stable canonical SMILES, its index among the atoms as RDKit reads `smiles`.
+def canonical_order(smiles: str) -> tuple[str, list[int]]:
+    """Return the stable canonical SMILES, as `canonicalize_all` does, and the index of each of its atoms in `smiles`.
 
-    `canonicalize_all` gives the canonical SMILES. Raises RejectedMolecule like it, and if RDKit reads different numbers of atoms
-    from the two.
+    An index is the place of the atom when RDKit reads `smiles`. Raises RejectedMolecule for what `canonicalize_all` rejects, and
+    if RDKit reads different numbers of atoms from the two.
     """
     with rdBase.BlockLogs():
         molecule = read_molecule(smiles)
@@ -17,7 +17,7 @@ def canonical_order(smiles: str) -> list[int]:
         for _ in range(MAX_READINGS):
             canonical = canonical_smiles(molecule)
             if canonical == smiles:
-                return order
+                return canonical, order
             written = molecule.GetPropsAsDict(includePrivate=True, includeComputed=True)["_smilesAtomOutputOrder"]
             order = [order[atom] for atom in written]
             smiles, molecule = canonical, read_molecule(canonical)

@@ -30,14 +30,18 @@ class Seen(NamedTuple):
 
     def lacks(self, smiles: str, explicit_hydrogens: bool = False) -> list[str]:
         """Describe the features of a molecule, given by its canonical SMILES, that do not occur in the corpus."""
-        elements = {(match["bracket"] or match["plain"]).capitalize() for match in _ATOMS.finditer(smiles)}
-        elements |= {"H"} if explicit_hydrogens else set()
+        elements = elements_of(smiles) | ({"H"} if explicit_hydrogens else set())
         return [
             *(f"the element {symbol}" for symbol in sorted(elements.difference(self.elements))),
             *["a charge"] * (self.charges is False and _CHARGE.search(smiles) is not None),
             *["a stereocentre"] * (not self.chirality and "@" in smiles),
             *["a double bond with directions"] * (not self.bond_directions and ("/" in smiles or "\\" in smiles)),
         ]
+
+
+def elements_of(smiles: str) -> set[str]:
+    """Return the symbols of the elements of a molecule's atoms."""
+    return {(match["bracket"] or match["plain"]).capitalize() for match in _ATOMS.finditer(smiles)}
 
 
 def seen_in(smiles: Iterable[str]) -> Seen:

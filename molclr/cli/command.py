@@ -154,9 +154,32 @@ def parquet(text: str) -> Path:
     return Path(text)
 
 
+def table_file(text: str) -> Path:
+    """Return the path of a CSV or Parquet file to write."""
+    if not text.endswith((".csv", ".parquet")):
+        raise argparse.ArgumentTypeError(
+            f"'{text}' will be CSV or Parquet; name it so, as in table.csv or table.parquet"
+        )
+    return Path(text)
+
+
+def add_smiles_column(parser: Parser) -> None:
+    """Add the option for the column with the SMILES, which chemprop calls --smiles-columns."""
+    parser.add_argument(
+        "--smiles-column", "--smiles-columns", help="column with the SMILES (default: found by its name or its content)"
+    )
+
+
 def add_processes(parser: Parser, default: int = 1) -> None:
     """Add the option for the number of processes."""
     parser.add_argument("--processes", type=positive, default=default, help=f"processes (default: {default})")
+
+
+def add_desalt(parser: Parser) -> None:
+    """Add the option that keeps one part of salts and mixtures."""
+    parser.add_argument(
+        "--desalt", action="store_true", help="keep the largest organic part of salts and mixtures, without its charges"
+    )
 
 
 def require_free(output: Path, force: bool) -> None:

@@ -5,15 +5,15 @@ import json
 import sys
 
 from molclr import config
-from molclr.cli.command import TABLE, Command, Parser, add_processes, require_free
+from molclr.cli.command import TABLE, Command, Parser, add_processes, add_smiles_column, require_free, table_file
 from molclr.cli.encoders import add_encoder_class
 from molclr.cli.train import MODELS
 
 
 def _explain_arguments(parser: Parser) -> None:
     parser.reads("table", help=TABLE)
-    parser.reads("--model", folder=True, required=True, help="folder of 'molclr train'")
-    parser.writes("--output", required=True, help="table to write (CSV, or Parquet if it is called .parquet)")
+    parser.reads("--model", folder=True, required=True, help="folder that 'molclr train' made")
+    parser.writes("--output", type=table_file, required=True, help="table to write: .csv or .parquet")
     parser.writes(
         "--figure",
         folder=None,
@@ -21,7 +21,7 @@ def _explain_arguments(parser: Parser) -> None:
     )
     parser.add_argument("--use", choices=MODELS, help="model in the folder (default: the one that was chosen)")
     parser.add_argument("--targets", nargs="+", help="targets to explain (default: all)")
-    parser.add_argument("--smiles-column", help="column with the SMILES (default: found by its name or its content)")
+    add_smiles_column(parser)
     add_processes(parser)
     parser.section("--settings", config.Compute)
     add_encoder_class(parser)

@@ -2,8 +2,6 @@
 
 import csv
 import math
-import re
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import islice, tee
@@ -14,12 +12,14 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from molclr.chem.salts import canonicalize_desalted
 from molclr.chem.smiles import RejectedMolecule, canonicalize_all
 from molclr.data.columns import Columns, Taken, choose_columns
 from molclr.data.labels import Decimal, is_limit
 from molclr.data.molecules import Rejection
 from molclr.data.repeats import FirstRows
 from molclr.data.tables import RawTable, open_table
+from molclr.data.tally import Molecule, Tally
 from molclr.errors import MolclrError
 from molclr.files import replacing
 from molclr.parallel import ordered_map
@@ -27,8 +27,6 @@ from molclr.progress import progress, say
 
 ROWS_PER_PART = 4096
 """Raw rows that a process works on at a time, and that share a row group: less than a second's work."""
-REASONS_TOLD = 3
-"""The most reasons of rejections that are told."""
 
 
 class RawRow(NamedTuple):
@@ -36,15 +34,6 @@ class RawRow(NamedTuple):
 
     number: int
     fields: list[str]
-
-
-class Molecule(NamedTuple):
-    """A row that is accepted."""
-
-    row: int
-    raw_smiles: str
-    smiles: str
-    labels: list[float]
 
 
 def canonicalize(
@@ -60,6 +49,7 @@ def canonicalize(
     smiles_column: str | None = None,
     targets: Sequence[str] | None = None,
     decimal: Decimal | None = None,
+    desalt: bool | None = None,
 ) -> tuple[int, int]:
     """Write the molecule table of a raw table, and the rejected rows with their reasons; return how many of each.
 
@@ -70,7 +60,8 @@ def canonicalize(
     `smiles_column`, `targets` and `decimal`, the decimal sign of labels, are found where they are None: see
     `molclr.data.columns.choose_columns`. `limit` takes that many rows, evenly spaced over the file; `drop_first` rejects the
     file's first row, which the official reader loses; `labelled` rejects rows without any label, `unique` all but the first
-    occurrence of a molecule. `processes` changes nothing in the files.
+    occurrence of a molecule. `desalt` keeps the largest organic part of salts and mixtures; None, too, keeps all, and does not
+    advise it. `processes` changes nothing in the files.
 
     Tells on standard error what was taken and rejected. Raises MolclrError, and writes neither file, if the file is no such
     table, has no rows, or every row is rejected.
@@ -96,7 +87,8 @@ def canonicalize(
             writer = csv.writer(rejected, lineterminator="\n")
             writer.writerow(Rejection._fields)
             tally = Tally()
-            for molecules, rejections in _judged_parts(_canonical_parts(taken, limit, processes), judge, seen):
+            rows = _canonical_parts(taken, limit, processes, canonicalize_desalted if desalt else canonicalize_all)
+            for molecules, rejections in _judged_parts(rows, judge, seen):
                 if molecules:
                     molecule_table.write_table(_as_table(molecules, schema))
                 writer.writerows(rejections)
@@ -105,34 +97,9 @@ def canonicalize(
             raise MolclrError(_nothing_left(table, next(iter(tally.examples.values()))))
     if tally.rejected:
         say(str(tally))
+    if tally.parts or tally.metals:
+        say(tally.salts(desalt))
     return tally.accepted, tally.rejected
-
-
-class Tally:
-    """How many rows were accepted, and how many rejected for which reasons."""
-
-    def __init__(self) -> None:
-        self.accepted, self.rejected = 0, 0
-        self.kinds: Counter[str] = Counter()
-        self.examples: dict[str, Rejection] = {}
-
-    def add(self, molecules: Sequence[Molecule], rejections: Sequence[Rejection]) -> None:
-        """Count more rows."""
-        self.accepted += len(molecules)
-        self.rejected += len(rejections)
-        for rejection in rejections:
-            kind = re.sub(r"'[^']*'|\d+", "", rejection.reason)  # without what is particular to one row
-            self.kinds[kind] += 1
-            self.examples.setdefault(kind, rejection)
-
-    def __str__(self) -> str:
-        """The commonest reasons, each with its number and its first row."""
-        told = [
-            f"{count} ({'such as ' * (count > 1)}row {self.examples[kind].row}: {self.examples[kind].reason})"
-            for kind, count in self.kinds.most_common(REASONS_TOLD)
-        ]
-        told += ["..."] * (len(self.kinds) > REASONS_TOLD)
-        return f"rejected {self.rejected} of {self.accepted + self.rejected} rows: {', '.join(told)}"
 
 
 def read_column(raw: str | PathLike[str], column: str) -> list[str]:
@@ -172,14 +139,14 @@ def _spaced_rows(table: RawTable, count: int, total: int) -> Iterator[RawRow]:
 
 
 def _canonical_parts(
-    taken: Taken, limit: int | None, processes: int
+    taken: Taken, limit: int | None, processes: int, canonical: Callable[[list[str]], list[str | RejectedMolecule]]
 ) -> Iterator[tuple[list[RawRow], list[str | RejectedMolecule]]]:
-    """The rows in parts, in order, each with what `canonicalize_all` makes of its SMILES."""
+    """The rows in parts, in order, each with what `canonical` makes of its SMILES."""
     count = min(limit or taken.rows, taken.rows)
     rows = progress(_spaced_rows(taken.table, count, taken.rows), count, f"canonicalize {taken.table.name}", "row")
     parts, again = tee(iter(lambda: list(islice(rows, ROWS_PER_PART)), []))
     smiles = ([_raw_smiles(row, taken.columns) for row in part] for part in parts)
-    return zip(again, ordered_map(canonicalize_all, smiles, processes), strict=True)
+    return zip(again, ordered_map(canonical, smiles, processes), strict=True)
 
 
 def _judged_parts(

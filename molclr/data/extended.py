@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -33,7 +34,12 @@ class ExtendedTable:
 
     @classmethod
     def read(
-        cls, table: Path, smiles_column: str | None = None, preferred: str | None = None, processes: int = 1
+        cls,
+        table: Path,
+        smiles_column: str | None = None,
+        preferred: str | None = None,
+        processes: int = 1,
+        desalt: bool | None = None,
     ) -> "ExtendedTable":
         """Read a table, and canonicalize its molecules; see `canonicalize`.
 
@@ -47,7 +53,8 @@ class ExtendedTable:
                     smiles_column = preferred
                 taken = choose_columns(raw, smiles_column, [])
                 columns, rows = list(taken.table.columns), list(taken.table.rows())
-            canonicalize(source, molecules, rejections, smiles_column=smiles_column, targets=[], processes=processes)
+            options: dict[str, Any] = {"smiles_column": smiles_column, "targets": [], "processes": processes}
+            canonicalize(source, molecules, rejections, **options, desalt=desalt)
             accepted, rejected = read_molecules(molecules), read_rejections(rejections)
         blank = [""] * len(columns)
         return cls(

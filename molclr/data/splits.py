@@ -27,7 +27,7 @@ def write_split(
 ) -> dict[str, int]:
     """Assign every molecule of a table to train, valid or test (80 : 10 : 10); write the split and return the sizes.
 
-    `output_csv` has row,subset with raw row numbers. scheme: a name in SCHEMES; only the random split depends on `seed`.
+    `output_csv` has row,subset with raw row numbers. scheme: a name in SCHEMES; the scaffold split does not depend on `seed`.
     Raises MolclrError for an unknown scheme, and if a subset would be empty.
     """
     assign = find_scheme(scheme)
@@ -102,6 +102,17 @@ def random_split(smiles: Sequence[str], seed: int) -> Subsets:
     return first, second, third
 
 
+def butina_split(smiles: Sequence[str], seed: int) -> Subsets:
+    """Split so that clusters of similar molecules stay together, the largest in training; `seed` orders those of one size.
+
+    Raises MolclrError like `butina_clusters`.
+    """
+    clusters = butina_clusters(smiles)
+    order = np.random.default_rng(seed).permutation(len(smiles))
+    first, second, third = (np.sort(order[part]) for part in split_groups([clusters[place] for place in order]))
+    return first, second, third
+
+
 GROUPS: dict[str, Callable[[Sequence[str]], list[str]]] = {"scaffold": scaffolds, "butina": butina_clusters}
 """Name of a scheme -> function from canonical SMILES to groups, one per molecule, which the scheme keeps together."""
 
@@ -113,7 +124,7 @@ def groups_of(scheme: str, smiles: Sequence[str]) -> list[str]:
 
 SCHEMES: dict[str, Callable[[Sequence[str], int], Subsets]] = {
     "scaffold": lambda smiles, seed: scaffold_split(smiles),  # deterministic
-    "butina": lambda smiles, seed: split_groups(butina_clusters(smiles)),  # deterministic
+    "butina": butina_split,
     "random": random_split,
 }
 """Name -> function (canonical SMILES, seed) -> subsets. Schemes keep the rows of a molecule together."""

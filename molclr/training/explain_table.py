@@ -1,8 +1,7 @@
 """Explanations of the predictions for the molecules of any table: columns of that table, and drawings."""
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,7 +28,7 @@ TOKEN, WITHOUT = "replaces it by the mask token of pre-training", "leaves out th
 
 
 class Explained(NamedTuple):
-    """A row of the table. atoms: symbols, in the order of the SMILES of the row, as `explanation` is."""
+    """A row of the table. smiles: decides the order of atoms. atoms: their symbols."""
 
     smiles: str
     atoms: list[str]
@@ -52,30 +51,31 @@ def explain_table(
     """Explain the predictions for the molecules of a raw table with the folder of 'molclr train'; return counts and names.
 
     use: one of the models in the folder; None for the chosen one. targets: those to explain; None for all. output: CSV or, if it
-    is called so, Parquet, with all rows and columns of `table`, in order, the symbols of the atoms, for each target the
-    prediction and the contributions with their standard deviations, and the reason of a rejection. Atoms have the order in which
-    RDKit reads the SMILES of the row. figure: a page (.html), a drawing (.svg) or a folder of drawings. force: whether such a
-    folder may be replaced. Raises MolclrError if a file is missing or invalid, a model or target unknown, or all rows are
-    rejected.
+    is called so, Parquet, with all rows and columns of `table`, in order, `explained_smiles`, the symbols of its atoms, for each
+    target the prediction and the contributions of these atoms with their standard deviations, and the reason of a rejection.
+    `explained_smiles` is the SMILES as given, unless another molecule is predicted, such as a part of a salt; atoms have the
+    order in which RDKit reads it. figure: a page (.html), a drawing (.svg) or a folder of drawings. force: whether such a folder
+    may be replaced. Raises MolclrError if a file is missing or invalid, a model or target unknown, or all rows are rejected.
     """
     model = ModelFolder.read(folder, encoder_class)
     name = model.name_of(use)
     chosen = _places(model, targets)
     with _place_of(figure, force) as place:
-        given = _with_orders(ExtendedTable.read(table, smiles_column, model.about["smiles_column"], processes))
-        if warning := model.warning(list(given[0].molecules.values()), name):
+        column, desalt = model.about["smiles_column"], model.about.get("desalt") or None
+        given = ExtendedTable.read(table, smiles_column, column, processes, desalt)
+        if warning := model.warning(list(given.molecules.values()), name):
             say(f"warning: {warning}")
         say(f"'{name}' is explained: masking an atom {_masking(name)}")
-        found = _explained(model, *given, name, compute)
+        found = _explained(model, given, name, compute)
         if place is not None and figure is not None:
             _draw(place, figure.suffix, _groups(model, chosen, found), f"{table.name}, explained with '{name}'")
-        given[0].write(output, _columns(len(given[0].rows), chosen, found))
+        given.write(output, _columns(len(given.rows), chosen, found))
     return {
         "model": name,
         "chosen": model.about["chosen"],
         "targets": list(chosen),
         "explained": len(found),
-        "rejected": len(given[0].reasons),
+        "rejected": len(given.reasons),
         "output": str(output),
         "figure": figure and str(figure),
     }
@@ -107,36 +107,38 @@ def _place_of(figure: Path | None, force: bool) -> AbstractContextManager[Path |
     return new_folder(figure, LEGEND, force)
 
 
-def _with_orders(table: ExtendedTable) -> tuple[ExtendedTable, dict[int, list[int]]]:
-    """Return the table and, for each molecule, its `canonical_order`; molecules without one are rejected."""
-    orders, reasons = dict[int, list[int]](), dict[int, str]()
-    for row in table.molecules:
-        try:
-            orders[row] = canonical_order(table.rows[row][table.smiles])
-        except RejectedMolecule as rejection:
-            reasons[row] = rejection.reason
-    molecules = {row: smiles for row, smiles in table.molecules.items() if row not in reasons}
-    return replace(table, molecules=molecules, reasons=table.reasons | reasons), orders
-
-
-def _explained(
-    model: ModelFolder, table: ExtendedTable, orders: dict[int, list[int]], name: str, compute: Compute
-) -> dict[int, Explained]:
-    """Return row -> explanation, with atoms in the order of its SMILES."""
+def _explained(model: ModelFolder, table: ExtendedTable, name: str, compute: Compute) -> dict[int, Explained]:
+    """Return row -> explanation."""
     found = dict[int, Explained]()
     explanations = explain(model, list(table.molecules.values()), name, compute)
-    for row, explanation in zip(table.molecules, explanations, strict=True):
-        smiles, canonical_place = table.rows[row][table.smiles], np.argsort(orders[row])
-        atoms, atoms_std = explanation.atoms[canonical_place], explanation.atoms_std[canonical_place]
+    for (row, canonical), explanation in zip(table.molecules.items(), explanations, strict=True):
+        smiles, order = _order(table.rows[row][table.smiles], canonical)
+        place = np.argsort(order)
+        atoms, atoms_std = explanation.atoms[place], explanation.atoms_std[place]
         symbols = [atom.GetSymbol() for atom in read_molecule(smiles).GetAtoms()]
         found[row] = Explained(smiles, symbols, explanation._replace(atoms=atoms, atoms_std=atoms_std))
     return found
 
 
+def _order(given: str, canonical: str) -> tuple[str, list[int]]:
+    """Return the SMILES that orders the atoms, and the index in it of each atom of the canonical SMILES.
+
+    It is the SMILES that was given, unless that is another molecule, such as a salt of which a part is predicted.
+    """
+    with suppress(RejectedMolecule):
+        found, order = canonical_order(given)
+        if found == canonical:
+            return given, order
+    return canonical, list(range(read_molecule(canonical).GetNumAtoms()))
+
+
 def _columns(rows: int, targets: dict[str, int], found: dict[int, Explained]) -> dict[str, pa.Array]:
     """Return the columns that the table gains."""
     every = [found.get(row) for row in range(rows)]
-    columns = {"atoms": pa.array([each and each.atoms for each in every], pa.list_(pa.string()))}
+    columns = {
+        "explained_smiles": pa.array([each and each.smiles for each in every], pa.string()),
+        "atoms": pa.array([each and each.atoms for each in every], pa.list_(pa.string())),
+    }
     for target, place in targets.items():
         for ending, part in (("mean", "mean"), ("std", "std"), ("atoms", "atoms"), ("atoms_std", "atoms_std")):
             values = [each and _known(getattr(each.explanation, part)[..., place]) for each in every]

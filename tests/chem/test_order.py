@@ -30,7 +30,8 @@ def test_atoms_and_bonds_are_found_again(smiles, name):
         if isinstance(canonical, RejectedMolecule):
             continue
         given, written = read_molecule(text), read_molecule(canonical)
-        order = canonical_order(text)
+        found, order = canonical_order(text)
+        assert found == canonical
         assert sorted(order) == list(range(given.GetNumAtoms()))
         moved += order != sorted(order)
         if name != "cases/b20_flipflop.csv":  # in which aromaticity, bonds included, changes as SMILES are read again
@@ -55,5 +56,5 @@ def test_any_order_of_a_molecule_leads_to_the_same_atoms():
         given = read_molecule(text)
         match = given.GetSubstructMatch(caffeine)
         rank_of = dict(zip(match, ranks, strict=True))
-        found.add(tuple(rank_of[atom] for atom in canonical_order(text)))
+        found.add(tuple(rank_of[atom] for atom in canonical_order(text)[1]))
     assert len(found) == 1

@@ -104,7 +104,7 @@ def test_a_metric(tmp_path, monkeypatch):
         labels,
         predictions,
     )
-    assert written.test == 0.75 and set(written.also) == {"roc_auc", "pr_auc"}
+    assert written.test == 0.75 and set(written.also) == {"roc_auc", "pr_auc", "accuracy"}
     models = [Predictions(np.arange(4), labels, values) for values in (predictions[None], 1 - predictions[None])]
     found = difference("balanced_accuracy", *models)
     assert found.value == 0.5 and found.low < 0.5 < found.high

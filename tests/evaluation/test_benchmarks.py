@@ -48,7 +48,7 @@ def test_a_corpus_of_ones_own():
             {"own_benchmarks": {"a": {**OWN, "metric": "roc_auc"}}},
             "'own_benchmarks.a.metric': .*is not a metric of regression",
         ),
-        ({"own_benchmarks": {"a": {**OWN, "split": "butina"}}}, "'own_benchmarks.a.split': Unknown split scheme"),
+        ({"own_benchmarks": {"a": {**OWN, "split": "spectral"}}}, "'own_benchmarks.a.split': Unknown split scheme"),
         ({"corpus": {"name": "zonc"}}, "'corpus.name': unknown corpus 'zonc'; choose one of pubchem, zinc"),
         ({"corpus": {"table": TABLE}}, "'corpus.name': another data set is called 'zinc'"),
         ({"corpus": {"name": "mine", "table": "none.smi"}}, "'corpus.table': the file 'none.smi' does not exist"),

@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+import shutil
 from xml.etree import ElementTree
 
 import numpy as np
@@ -142,7 +143,7 @@ def test_contributions_to_a_known_sum_are_exact_and_in_the_order_of_the_input(su
     assert sum(text != canonical for text, canonical in zip(GIVEN, canonicalize_all(GIVEN), strict=True)) >= 5
     for text, row in zip(GIVEN, explained(sums, tmp_path, GIVEN), strict=True):
         mean, atoms = known(text)
-        assert row["smiles"] == text
+        assert row["smiles"] == row["explained_smiles"] == text
         assert row["atoms"].split() == [atom.GetSymbol() for atom in Chem.MolFromSmiles(text).GetAtoms()]
         assert float(row["up_mean"]) == pytest.approx(mean, rel=1e-5)
         assert numbers(row["up_atoms"]) == pytest.approx(atoms, rel=1e-4, abs=1e-5)
@@ -228,6 +229,7 @@ def test_columns_rows_and_reasons_are_kept(sums, tmp_path, capsys):
         "id",
         "smiles",
         "up_mean",
+        "explained_smiles",
         "atoms",
         "_up_mean",
         "up_std",
@@ -246,6 +248,17 @@ def test_columns_rows_and_reasons_are_kept(sums, tmp_path, capsys):
     before = (tmp_path / "out.csv").read_bytes()
     assert main([*words, str(tmp_path / "out.csv")]) == 1
     assert "--force" in capsys.readouterr().err and (tmp_path / "out.csv").read_bytes() == before
+
+
+def test_atoms_are_those_of_the_molecule_that_is_predicted(sums, tmp_path):
+    """Without the counterion, where the model was trained without."""
+    desalting = tmp_path / "model"
+    shutil.copytree(sums, desalting)
+    ModelFolder(desalting, ModelFolder.read(sums).about | {"desalt": True}).write()
+    salt, other = explained(desalting, tmp_path, ["[Na+].[O-]C(=O)CCl", "OCC"])
+    assert (salt["explained_smiles"], other["explained_smiles"]) == ("O=C(O)CCl", "OCC")
+    assert salt["atoms"] == "O C O C Cl"
+    assert numbers(salt["up_atoms"]) == pytest.approx(known("O=C(O)CCl")[1], rel=1e-4)
 
 
 @pytest.mark.parametrize(

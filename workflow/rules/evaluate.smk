@@ -14,7 +14,9 @@ def metrics_of(*tasks):
         if benchmarks[name].task in tasks:
             for seeds in {tuple(seeds_of(name, model)): None for model in settings.models}:
                 models = [model for model in settings.models if tuple(seeds_of(name, model)) == seeds]
-                paths.append(f"{RESULTS}/runs/{braces(parts_of(name))}/{braces(models)}/seed-{braces(seeds)}/metrics.json")
+                paths.append(
+                    f"{RESULTS}/runs/{braces(parts_of(name))}/{braces(models)}/seed-{braces(seeds)}/metrics.json"
+                )
     return " ".join(paths)
 
 
