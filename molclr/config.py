@@ -130,7 +130,9 @@ class OwnBenchmark(Labels):
     """A user-defined benchmark: a table of molecules with labels."""
 
     table: str = Field(description="path of the table: CSV, Excel, SDF, Parquet or .smi, compressed or not")
-    smiles_column: str = Field("smiles", description="column with the SMILES")
+    smiles_column: str | None = Field(
+        None, description="column with the SMILES; null: found by its name or content, as the log says"
+    )
     split_column: str = Field(
         "subset", description="column that has train, valid or test in each row, for `split: given`"
     )
@@ -167,7 +169,9 @@ class Corpus(Section):
     table: str | None = Field(
         None, description="path of your own corpus: CSV, .smi, SDF, Parquet or Excel, compressed or not"
     )
-    smiles_column: str = Field("smiles", description="column with the SMILES in that table")
+    smiles_column: str | None = Field(
+        None, description="column with the SMILES in that table; null: found by its name or content, as the log says"
+    )
     molecules: PositiveInt | None = Field(None, description="number of rows to use, evenly spaced; null: all")
     exclude: Literal["molecules", "scaffolds"] | None = Field(
         None,

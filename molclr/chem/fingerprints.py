@@ -10,6 +10,8 @@ from rdkit.DataStructs import ExplicitBitVect
 from molclr.chem.smiles import read_molecule
 
 BITS = 2048
+WORDS = BITS // 64
+"""64-bit words of a packed fingerprint."""
 
 _ECFP4 = rdFingerprintGenerator.GetMorganGenerator(radius=2, fpSize=BITS)
 _RDKIT = rdFingerprintGenerator.GetRDKitFPGenerator(fpSize=BITS)
@@ -54,3 +56,9 @@ def ecfp4_counts_without_atoms(smiles: str) -> np.ndarray:
         for centre, radius in substructures:
             rows[1:, bit] -= distances[centre] <= radius
     return rows
+
+
+def packed_ecfp4(smiles: Sequence[str]) -> np.ndarray:
+    """Compute ECFP4 fingerprints, packed: uint64 (len(smiles), WORDS). Raises RejectedMolecule like `read_molecule`."""
+    texts = [DataStructs.BitVectToBinaryText(ecfp4(read_molecule(text))) for text in smiles]
+    return np.frombuffer(b"".join(texts), np.uint64).reshape(-1, WORDS)

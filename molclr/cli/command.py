@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import indent
 from typing import Any, NamedTuple
 
 from molclr.config import SUFFIXES_OF_SECTIONS, Section, parse_settings
@@ -18,7 +19,7 @@ TABLE = "table: CSV, TSV, .smi, Excel, Parquet or SDF, compressed or not; - is s
 class Command:
     """A command: `molclr NAME`, where the name may be two words.
 
-    summary: what it does, for the list of commands. example: command lines, for its own help.
+    summary: what it does, for the list of commands. example: command lines for its own help, one a line.
     """
 
     name: str
@@ -32,7 +33,7 @@ class Command:
         parser = Parser(
             prog=f"molclr {self.name}",
             description=f"{self.summary[0].upper()}{self.summary[1:]}.",
-            epilog=f"example:\n  {self.example}",
+            epilog="example:\n" + indent(self.example, "  "),
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         self.arguments(parser)
@@ -154,7 +155,7 @@ def parquet(text: str) -> Path:
     return Path(text)
 
 
-def table_file(text: str) -> Path:
+def csv_or_parquet(text: str) -> Path:
     """Return the path of a CSV or Parquet file to write."""
     if not text.endswith((".csv", ".parquet")):
         raise argparse.ArgumentTypeError(

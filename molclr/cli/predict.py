@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from molclr import config
-from molclr.cli.command import TABLE, Command, Parser, add_processes, add_smiles_column, require_free, table_file
+from molclr.cli.command import TABLE, Command, Parser, add_processes, add_smiles_column, csv_or_parquet, require_free
 from molclr.cli.encoders import add_encoder_class
 from molclr.cli.train import MODELS
 from molclr.errors import MolclrError
@@ -21,7 +21,7 @@ def _predict_arguments(parser: Parser) -> None:
         required=True,
         help="folder that 'molclr train' made, or a folder or model.safetensors of 'molclr finetune'",
     )
-    parser.writes("--output", type=table_file, required=True, help="table to write: .csv or .parquet")
+    parser.writes("--output", type=csv_or_parquet, required=True, help="table to write: .csv or .parquet")
     parser.add_argument("--use", choices=MODELS, help="model in the folder (default: the one that was chosen)")
     add_smiles_column(parser)
     add_processes(parser)

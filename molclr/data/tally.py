@@ -1,19 +1,20 @@
-"""What became of the rows of a raw table, in numbers."""
+"""Counts of the accepted and rejected rows of a raw table."""
 
 import re
 from collections import Counter
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from molclr.chem.salts import has_metal, has_parts
 from molclr.data.molecules import Rejection
+from molclr.errors import MolclrError
 
 REASONS_TOLD = 3
-"""The most reasons of rejections that are told."""
+"""The largest number of reasons for rejection that are reported."""
 
 
 class Molecule(NamedTuple):
-    """A row that is accepted."""
+    """An accepted row."""
 
     row: int
     raw_smiles: str
@@ -22,7 +23,7 @@ class Molecule(NamedTuple):
 
 
 class Tally:
-    """How many rows were accepted, and how many rejected for which reasons."""
+    """Counts of accepted rows, of salts and metals among them, and of rejected rows by reason."""
 
     def __init__(self) -> None:
         self.accepted, self.rejected, self.parts, self.metals = 0, 0, 0, 0
@@ -36,9 +37,28 @@ class Tally:
         self.parts += sum(has_parts(molecule.raw_smiles) for molecule in molecules)
         self.metals += sum(has_metal(molecule.smiles) for molecule in molecules)
         for rejection in rejections:
-            kind = re.sub(r"'[^']*'|\d+", "", rejection.reason)  # without what is particular to one row
+            kind = re.sub(r"'[^']*'|\d+", "", rejection.reason)  # without details of the row
             self.kinds[kind] += 1
             self.examples.setdefault(kind, rejection)
+
+    def require_molecules(self, table: str) -> None:
+        """Raise MolclrError if every row of the table of that name was rejected."""
+        if self.accepted == 0:
+            example = next(iter(self.examples.values()))
+            advice = " Classes are 0 and 1; name the columns with labels by --targets if this is not one of them."
+            raise MolclrError(
+                f"All rows of '{table}' are rejected, for example row {example.row}: {example.reason}."
+                + advice * (" label " in example.reason)
+            )
+
+    def summary(self) -> dict[str, Any]:
+        """Return `rows`, `accepted`, `rejected`, and `reasons` with the count and the first row of each, for programs."""
+        reasons = [
+            {"reason": self.examples[kind].reason, "count": count, "first_row": self.examples[kind].row}
+            for kind, count in self.kinds.most_common()
+        ]
+        rows = {"rows": self.accepted + self.rejected, "accepted": self.accepted, "rejected": self.rejected}
+        return {**rows, "reasons": reasons}
 
     def salts(self, desalt: bool | None) -> str:
         """Say how many molecules have several parts or a metal. desalt: see `canonicalize`."""
@@ -50,7 +70,7 @@ class Tally:
         )
 
     def __str__(self) -> str:
-        """The commonest reasons, each with its number and its first row."""
+        """Describe the most frequent reasons, each with its count and its first row."""
         told = [
             f"{count} ({'such as ' * (count > 1)}row {self.examples[kind].row}: {self.examples[kind].reason})"
             for kind, count in self.kinds.most_common(REASONS_TOLD)

@@ -16,7 +16,6 @@ from molclr.cli import main
 from molclr.config import EncoderShape
 from molclr.evaluation.conformal import coverage, half_widths
 from molclr.models.encoders import make_encoder
-from molclr.representation import Encoder
 from molclr.training.checkpoint import copy_weights, save_encoder
 from molclr.training.forest import fit_forest, predict_trees
 from molclr.training.kernels import Features, log_counts
@@ -303,24 +302,6 @@ def test_without_a_validation_score_no_model_is_praised(tmp_path, capsys):
 def test_a_table_without_labels_is_a_mistake(tmp_path, capsys):
     assert main(["train", str(FIXTURES / "zinc.csv"), "--encoder", "none", "--output", str(tmp_path / "model")]) == 1
     assert "has no column with labels" in capsys.readouterr().err and list(tmp_path.iterdir()) == []
-
-
-def test_a_table_is_embedded_with_its_columns(tmp_path, encoder, capsys):
-    (tmp_path / "new.csv").write_text("id,smiles,mass\nA,OCC,46.1\nB,C*,\nC,CC,30.1\n")
-    words = ["embed", str(tmp_path / "new.csv"), "--encoder", str(encoder), "--output", str(tmp_path / "h.parquet")]
-    assert main(words) == 0 and "row 1: it has an atom without an element" in capsys.readouterr().err
-    table = pq.read_table(tmp_path / "h.parquet")
-    assert table.column_names == ["row", "smiles", "embedding", "id", "_smiles", "mass"]
-    rows = table.to_pylist()
-    assert [(row["row"], row["id"], row["smiles"], row["_smiles"]) for row in rows] == [
-        (0, "A", "CCO", "OCC"),
-        (2, "C", "CC", "CC"),
-    ]
-    expected = Encoder.load(encoder).embed(["CCO", "CC"])
-    np.testing.assert_array_equal([row["embedding"] for row in rows], expected)
-    assert main(words) == 1 and "--force" in capsys.readouterr().err
-    assert main(["neighbours", str(tmp_path / "h.parquet"), "--count", "1", "--output", str(tmp_path / "n.csv")]) == 0
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["h.parquet", "n.csv", "new.csv"]
 
 
 @pytest.fixture(scope="module")

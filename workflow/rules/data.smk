@@ -90,9 +90,9 @@ def audited_options(wildcards, input):
 
 def selection_of(table):
     """Return the options that select rows and columns of a molecule table."""
-    own = OWN.get(RAW[table])
+    column = OWN[RAW[table]].smiles_column if RAW[table] in OWN else "smiles"
     options = ["--limit", LIMITS[table]] if LIMITS[table] else []
-    options += ["--smiles-column", own.smiles_column if own else "smiles"]
+    options += ["--smiles-column", column] if column else []
     if table == WHOLE_CORPUS:
         return [*options, "--unique", "--targets"]
     if settings.drop_first_row:

@@ -67,7 +67,7 @@ def drawn(drawing: Drawing, limit: float) -> str:
     """Draw a molecule with coloured atoms, whose numbers a browser shows under the pointer: an svg element."""
     molecule = read_molecule(drawing.smiles)
     rdDepictor.Compute2DCoords(molecule)
-    drawer = rdMolDraw2D.MolDraw2DSVG(WIDTH, HEIGHT)
+    drawer = rdMolDraw2D.MolDraw2DSVG(WIDTH, HEIGHT, -1, -1, True)  # text, not outlines of letters
     options = drawer.drawOptions()
     options.useBWAtomPalette()
     options.fixedBondLength = BOND
