@@ -2,7 +2,7 @@
 
 import csv
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -36,16 +36,18 @@ class ExtendedTable:
     def read(
         cls,
         table: Path,
+        beside: Path,
         smiles_column: str | None = None,
         preferred: str | None = None,
         processes: int = 1,
         desalt: bool | None = None,
     ) -> "ExtendedTable":
-        """Read a table, and canonicalize its molecules; see `canonicalize`.
+        """Read a table, and canonicalize its molecules in a temporary folder next to `beside`; see `canonicalize`.
 
         preferred: the column of SMILES, if the table has it once and `smiles_column` is None.
         """
-        with TemporaryDirectory(prefix="molclr-") as work:
+        beside.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=beside.parent, prefix=f".{beside.stem}.") as work:
             molecules, rejections = (Path(work, name) for name in ("parquet", "csv"))
             source = kept_table(table, Path(work))
             with open_table(source) as raw:
@@ -65,21 +67,26 @@ class ExtendedTable:
             dict(zip(rejected["row"].tolist(), rejected["reason"], strict=True)),
         )
 
-    def write(self, output: Path, added: dict[str, pa.Array]) -> None:
+    def column(self, values: Iterable[Any], kind: pa.DataType) -> pa.Array:
+        """Make a column of values of the molecules, in order; rejected rows have none, nor has NaN a value."""
+        of_row = dict(zip(self.molecules, values, strict=True))
+        return pa.array(map(of_row.get, range(len(self.rows))), kind, from_pandas=True)
+
+    def write(self, output: Path, added: Mapping[str, pa.Array]) -> None:
         """Write the table with more columns, one value per row, then the reasons of rejections; as Parquet or CSV, by the suffix.
 
         The names of new columns get underscores in front where the table has them. In CSV, numbers have six digits, and lists
         have blanks between their items.
         """
-        reasons = [self.reasons.get(row, "") for row in range(len(self.rows))]
-        added = added | {"reason": pa.array(reasons, pa.string())}
-        names = [*self.columns, *free_names(added, self.columns)]
+        reasons = pa.array([self.reasons.get(row, "") for row in range(len(self.rows))], pa.string())
+        columns = [*added.values(), reasons]
+        names = [*self.columns, *free_names([*added, "reason"], self.columns)]
         with replacing(output) as temporary:
             if output.suffix == ".parquet":
                 given = [pa.array(column, pa.string()) for column in zip(*self.rows, strict=True)]
-                pq.write_table(pa.Table.from_arrays([*given, *added.values()], names=names), temporary)
+                pq.write_table(pa.Table.from_arrays([*given, *columns], names=names), temporary)
                 return
-            texts = ([_text(value) for value in column.to_pylist()] for column in added.values())
+            texts = ([_text(value) for value in column.to_pylist()] for column in columns)
             with temporary.open("w", newline="", encoding="utf-8") as file:
                 writer = csv.writer(file, lineterminator="\n")
                 writer.writerow(names)
@@ -87,9 +94,12 @@ class ExtendedTable:
 
 
 def _text(value: float | str | Sequence[float | str] | None) -> str:
-    """Return a value as it stands in CSV; numbers that are missing or not finite are empty."""
+    """Return a value as it stands in CSV."""
     if value is None or isinstance(value, str):
         return value or ""
-    if isinstance(value, Sequence):
-        return " ".join(map(_text, value))
+    return " ".join(map(_text, value)) if isinstance(value, Sequence) else digits(value)
+
+
+def digits(value: float) -> str:
+    """Write a number with six digits; empty if it is not finite."""
     return f"{value:.6g}" if math.isfinite(value) else ""

@@ -60,16 +60,16 @@ def explain_table(
     model = ModelFolder.read(folder, encoder_class)
     name = model.name_of(use)
     chosen = _places(model, targets)
+    model.require_outside(output, figure)
     with _place_of(figure, force) as place:
-        column, desalt = model.about["smiles_column"], model.about.get("desalt") or None
-        given = ExtendedTable.read(table, smiles_column, column, processes, desalt)
+        given = model.read_table(table, output, smiles_column, processes)
         if warning := model.warning(list(given.molecules.values()), name):
             say(f"warning: {warning}")
         say(f"'{name}' is explained: masking an atom {_masking(name)}")
         found = _explained(model, given, name, compute)
         if place is not None and figure is not None:
             _draw(place, figure.suffix, _groups(model, chosen, found), f"{table.name}, explained with '{name}'")
-        given.write(output, _columns(len(given.rows), chosen, found))
+        given.write(output, _columns(given, chosen, found))
     return {
         "model": name,
         "chosen": model.about["chosen"],
@@ -132,18 +132,17 @@ def _order(given: str, canonical: str) -> tuple[str, list[int]]:
     return canonical, list(range(read_molecule(canonical).GetNumAtoms()))
 
 
-def _columns(rows: int, targets: dict[str, int], found: dict[int, Explained]) -> dict[str, pa.Array]:
+def _columns(table: ExtendedTable, targets: dict[str, int], found: dict[int, Explained]) -> dict[str, pa.Array]:
     """Return the columns that the table gains."""
-    every = [found.get(row) for row in range(rows)]
     columns = {
-        "explained_smiles": pa.array([each and each.smiles for each in every], pa.string()),
-        "atoms": pa.array([each and each.atoms for each in every], pa.list_(pa.string())),
+        "explained_smiles": table.column([each.smiles for each in found.values()], pa.string()),
+        "atoms": table.column([each.atoms for each in found.values()], pa.list_(pa.string())),
     }
     for target, place in targets.items():
-        for ending, part in (("mean", "mean"), ("std", "std"), ("atoms", "atoms"), ("atoms_std", "atoms_std")):
-            values = [each and _known(getattr(each.explanation, part)[..., place]) for each in every]
+        for part in Explanation._fields:
+            values = [_known(getattr(each.explanation, part)[..., place]) for each in found.values()]
             kind = pa.list_(pa.float64()) if part.startswith("atoms") else pa.float64()
-            columns[f"{target}_{ending}"] = pa.array(values, kind)
+            columns[f"{target}_{part}"] = table.column(values, kind)
     return columns
 
 

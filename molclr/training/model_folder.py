@@ -26,6 +26,7 @@ from molclr import __version__
 from molclr.chem.fingerprints import BITS
 from molclr.chem.seen import warn_of_unseen
 from molclr.config import Compute
+from molclr.data.extended import ExtendedTable
 from molclr.errors import MolclrError
 from molclr.files import replacing
 from molclr.models.predictor import Predictor
@@ -169,6 +170,19 @@ class ModelFolder:
         inputs, task = Inputs(queries.counts, h), self.about["task"]
         each = [predict_fixed(name, arrays, self.training, inputs, task, change) for arrays in self.arrays(name)]
         return Predicted(*(np.stack(columns, axis=1) for columns in zip(*each, strict=True)))
+
+    def require_outside(self, *outputs: Path | None) -> None:
+        """Raise MolclrError if an output would be in the folder."""
+        for output in outputs:
+            if output and output.resolve().parent == self.folder.resolve():
+                raise MolclrError(f"The output '{output}' would be in the folder of the model; choose another place.")
+
+    def read_table(
+        self, table: Path, beside: Path, smiles_column: str | None = None, processes: int = 1
+    ) -> ExtendedTable:
+        """Read a table and canonicalize its molecules as in training, in a temporary folder next to `beside`."""
+        known, desalt = self.about["smiles_column"], self.about.get("desalt") or None
+        return ExtendedTable.read(table, beside, smiles_column, known, processes, desalt)
 
     def warning(self, smiles: Sequence[str], name: str | None = None) -> str:
         """Say how many molecules have features that the encoder of a model never saw in pre-training; empty if none."""

@@ -316,6 +316,16 @@ def test_a_page_needs_no_other_file_and_escapes_names(sums, tmp_path, suffix):
         ElementTree.fromstring(text)
 
 
+def test_nothing_is_written_into_the_folder_of_the_model(sums, tmp_path, capsys):
+    (tmp_path / "new.csv").write_text("smiles\nCCO\n")
+    before = sorted(path.name for path in sums.iterdir())
+    words = ["explain", str(tmp_path / "new.csv"), "--model", str(sums), "--output"]
+    for more in ([str(sums / "e.csv")], [str(tmp_path / "e.csv"), "--figure", str(sums / "atoms")]):
+        assert main([*words, *more]) == 1
+        assert "would be in the folder of the model; choose another place." in capsys.readouterr().err
+    assert sorted(path.name for path in sums.iterdir()) == before and not (tmp_path / "e.csv").exists()
+
+
 def test_folders_are_replaced_only_with_force_and_only_if_they_are_drawings(sums, tmp_path, capsys):
     (tmp_path / "new.csv").write_text("smiles\nCCO\n")
     words = [
