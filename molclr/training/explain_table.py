@@ -1,5 +1,6 @@
 """Explanations of the predictions for the molecules of any table: columns of that table, and drawings."""
 
+import json
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
@@ -14,8 +15,10 @@ from molclr.config import Compute
 from molclr.data.extended import ExtendedTable
 from molclr.errors import MolclrError
 from molclr.evaluation.figures.atoms import LEGEND, Drawing, Group, page, sheet, write_files
+from molclr.evaluation.metrics import find_metric
 from molclr.files import new_folder, replacing
 from molclr.progress import say
+from molclr.training.assess import METRICS
 from molclr.training.explain import Explanation, explain
 from molclr.training.fixed import FOREST, MACHINE, REPRESENTATION
 from molclr.training.model_folder import NETWORK, ModelFolder
@@ -65,7 +68,7 @@ def explain_table(
         given = model.read_table(table, output, smiles_column, processes)
         if warning := model.warning(list(given.molecules.values()), name):
             say(f"warning: {warning}")
-        say(f"'{name}' is explained: masking an atom {_masking(name)}")
+        say(f"{_scored(model, name)}: masking an atom {_masking(name)}")
         found = _explained(model, given, name, compute)
         if place is not None and figure is not None:
             _draw(place, figure.suffix, _groups(model, chosen, found), f"{table.name}, explained with '{name}'")
@@ -79,6 +82,19 @@ def explain_table(
         "output": str(output),
         "figure": figure and str(figure),
     }
+
+
+def _scored(model: ModelFolder, name: str) -> str:
+    """Say which model is explained, with its test score and that of the chosen model, if the folder has them."""
+    chosen, scores = model.about["chosen"], {}
+    with suppress(OSError, ValueError, KeyError):
+        metrics = json.loads((model.folder / METRICS).read_text(encoding="utf-8"))
+        label = find_metric(metrics["metric"]).label
+        for each in (name, chosen):
+            value = metrics["models"][each]["test"][metrics["metric"]]["value"]
+            scores[each] = "" if value is None else f" (test {label} {value:.3g})"
+    other = f"; '{chosen}'{scores.get(chosen, '')} was chosen" if name != chosen else ""
+    return f"'{name}'{scores.get(name, '')} is explained{other}"
 
 
 def _masking(name: str) -> str:

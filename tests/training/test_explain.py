@@ -195,7 +195,13 @@ def test_every_model_of_a_folder_is_explained(trained, tmp_path, capsys, name):
         assert len(numbers(row["freesolv_atoms"])) == len(row["atoms"].split())
         assert bool(row["freesolv_atoms_std"]) == bool(row["freesolv_std"]) == (name in ("network", "rf"))
     assert any(numbers(row["freesolv_atoms"]).any() for row in found)
-    assert ("the substructures that contain it" in capsys.readouterr().err) == (name in ("rf", "svm", "combined"))
+    told = capsys.readouterr().err
+    assert ("the substructures that contain it" in told) == (name in ("rf", "svm", "combined"))
+    metrics = json.loads((trained / "metrics.json").read_text())
+    score = {model: f"(test RMSE {metrics['models'][model]['test']['rmse']['value']:.3g})" for model in MODELS}
+    chosen = metrics["chosen"]
+    other = f"; '{chosen}' {score[chosen]} was chosen" if name != chosen else ""
+    assert f"molclr: '{name}' {score[name]} is explained{other}: masking an atom" in told
 
 
 def test_a_model_on_fingerprints_loses_the_substructures_of_an_atom(trained):
