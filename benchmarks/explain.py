@@ -2,7 +2,8 @@
 
 Trains models on Crippen log P, which RDKit computes as a sum over atoms, explains test molecules, and compares what masking an
 atom takes from the prediction with the atom's known contribution (a heavy atom with its hydrogens). Rank correlations are within
-a molecule; Pearson correlations are over the atoms of all molecules, as they are and with the mean of each molecule subtracted.
+a molecule; Pearson correlations are over the atoms of all molecules: as they are, with the mean of each molecule subtracted, and
+over the carbon atoms alone.
 For comparison: known contributions in random order within a molecule, and the mean known contribution of the atom's element.
 Tables with SMILES are read as by `molclr train`; the molecules that are chosen do not depend on their form.
 """
@@ -28,7 +29,7 @@ from molclr.training.explain import explain
 from molclr.training.model_folder import ModelFolder
 
 TARGET = "log P"
-AGREEMENT = f"{'rank':>6} {'Pearson':>8} {'centred':>8}"
+AGREEMENT = f"{'rank':>6} {'Pearson':>8} {'centred':>8} {'carbon':>7}"
 FEWEST_ATOMS = 6
 """Smaller molecules have no meaningful rank correlation."""
 
@@ -120,11 +121,11 @@ def report(model: ModelFolder, test: list[Known], training: list[Known]) -> None
         found = explain(model, [molecule.smiles for molecule in test], name)
         atoms, mean = [each.atoms[:, 0] for each in found], np.array([each.mean[0] for each in found])
         error = np.sqrt(np.mean((mean - log_p) ** 2))
-        print(f"{name:16} {error:5.2f} {agreement(truth, atoms)} {additivity(atoms, mean)}")
-    print(f"{'known':16} {'':5} {agreement(truth, truth)} {additivity(truth, log_p)}")
-    print(f"{'mean of element':16} {'':5} {agreement(truth, means_of_elements(test, training))}")
+        print(f"{name:16} {error:5.2f} {agreement(test, atoms)} {additivity(atoms, mean)}")
+    print(f"{'known':16} {'':5} {agreement(test, truth)} {additivity(truth, log_p)}")
+    print(f"{'mean of element':16} {'':5} {agreement(test, means_of_elements(test, training))}")
     generator = np.random.default_rng(0)
-    print(f"{'random order':16} {'':5} {agreement(truth, [generator.permutation(each) for each in truth])}")
+    print(f"{'random order':16} {'':5} {agreement(test, [generator.permutation(each) for each in truth])}")
 
 
 def means_of_elements(test: list[Known], training: list[Known]) -> list[np.ndarray]:
@@ -143,12 +144,22 @@ def additivity(atoms: list[np.ndarray], prediction: np.ndarray) -> str:
     return f"{mean:6.2f} {sums.mean():6.2f} {prediction.mean():10.2f} {r:5.2f}"
 
 
-def agreement(truth: list[np.ndarray], found: list[np.ndarray]) -> str:
-    """Compute the median rank correlation within molecules, and Pearson correlations over all atoms."""
+def agreement(test: list[Known], found: list[np.ndarray]) -> str:
+    """Compute the median rank correlation within molecules, and Pearson correlations over atoms."""
+    truth = [molecule.atoms for molecule in test]
     ranks = [spearmanr(t, f).statistic for t, f in zip(truth, found, strict=True) if len(t) >= FEWEST_ATOMS]
-    pearson = np.corrcoef(np.concatenate(truth), np.concatenate(found))[0, 1]
-    t, f = (np.concatenate([each - each.mean() for each in atoms]) for atoms in (truth, found))
-    return f"{np.nanmedian(ranks):6.2f} {pearson:8.2f} {np.corrcoef(t, f)[0, 1]:8.2f}"
+    is_carbon = np.concatenate([np.array(molecule.elements) == "C" for molecule in test])
+    every, centred = (
+        [np.concatenate([each - subtract * each.mean() for each in atoms]) for atoms in (truth, found)]
+        for subtract in (0, 1)
+    )
+    carbon = [atoms[is_carbon] for atoms in every]
+    return f"{np.nanmedian(ranks):6.2f} {pearson(*every):>8} {pearson(*centred):>8} {pearson(*carbon):>7}"
+
+
+def pearson(x: np.ndarray, y: np.ndarray) -> str:
+    """Compute Pearson's correlation; - if one is constant."""
+    return f"{np.corrcoef(x, y)[0, 1]:.2f}" if np.ptp(x) and np.ptp(y) else "-"
 
 
 if __name__ == "__main__":
