@@ -157,7 +157,7 @@ def parquet(text: str) -> Path:
 
 def csv_or_parquet(text: str) -> Path:
     """Return the path of a CSV or Parquet file to write."""
-    if not text.endswith((".csv", ".parquet")):
+    if not text.endswith((".csv", ".parquet")) and not Path(text).is_dir():  # What a folder is, is said later.
         raise argparse.ArgumentTypeError(
             f"'{text}' will be CSV or Parquet; name it so, as in table.csv or table.parquet"
         )

@@ -165,7 +165,7 @@ def find_label(label: str) -> Metric:
     for metric in METRICS.values():
         if metric.label == label:
             return metric
-    raise MolclrError(f"Unknown metric '{label}' in a table; write the table again with 'molclr tables'.")
+    raise MolclrError(f"Unknown metric '{label}' in a table; write the table again with 'molclr table'.")
 
 
 NOT_PREDICTED = "no label in the training set"

@@ -27,17 +27,22 @@ from molclr.training.inference import BATCH, infer
 
 
 def embed(
-    store: GraphStore, encoder: GraphEncoder, molecules: np.ndarray, device: torch.device, size: int = BATCH
+    store: GraphStore,
+    encoder: GraphEncoder,
+    molecules: np.ndarray,
+    device: torch.device,
+    silent: bool = False,
+    size: int = BATCH,
 ) -> np.ndarray:
     """Compute h of the molecules at positions `molecules`, int64 (n,), of the store: float32 (n, embedding_dim).
 
-    size: molecules in a batch.
+    silent: show no progress. size: molecules in a batch.
     """
     if not len(molecules):
         return np.empty((0, encoder.shape.embedding_dim), np.float32)
     encoder.to(device).eval()
     graphs, places = graphs_on(device, store, molecules, encoder), np.arange(len(molecules))
-    return infer(encoder, graphs, places, label="embed", size=size)
+    return infer(encoder, graphs, places, label=None if silent else "embed", size=size)
 
 
 def embed_labelled(

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from molclr.chem.seen import Seen
-from molclr.config import EncoderName, EncoderShape, Finetune, ModelName, model_name
+from molclr.config import EncoderName, EncoderShape, Finetune, ModelName, class_name_problem, model_name
 from molclr.data.labelled import LabelledMolecules
 from molclr.data.store import open_store_of
 from molclr.data.subsets import SUBSETS
@@ -45,7 +45,18 @@ SUPERVISED_LOSSES: dict[Loss, Callable[..., Tensor]] = {
     "squared_error": F.mse_loss,
     "absolute_error": F.l1_loss,
 }
-"""The losses that metrics name: functions of outputs and labels, both (n,), and `reduction`."""
+"""The losses that metrics name: functions of outputs and labels, both float (num_graphs, targets), and `reduction="none"`, that
+return one loss per label. Missing labels are 0, and their losses are discarded."""
+
+
+def supervised_loss_of(metric: str) -> Loss:
+    """Return the key in SUPERVISED_LOSSES of a metric's loss. Raises MolclrError if there is no such loss."""
+    loss = find_metric(metric).loss
+    if loss not in SUPERVISED_LOSSES:
+        raise MolclrError(
+            f"The metric '{metric}' names the loss '{loss}', which is not in SUPERVISED_LOSSES of molclr/training/finetune.py."
+        )
+    return loss
 
 
 def new_predictor(encoder: GraphEncoder, settings: Finetune, run: Run, labels: np.ndarray) -> Predictor:
@@ -78,11 +89,15 @@ def standardization(settings: Finetune, run: Run, labels: np.ndarray) -> tuple[l
 def supervised_loss(model: Predictor, h: Tensor, labels: Tensor, loss: Loss) -> Tensor:
     """Average a loss of SUPERVISED_LOSSES over the known labels of representations h; 0 without labels.
 
-    labels: float (num_graphs, targets), NaN where missing.
+    labels: float (num_graphs, targets), NaN where missing. Raises MolclrError if the loss does not return one value per label.
     """
     known = ~labels.isnan()
     standardised = torch.where(known, model.standardised(labels), 0)
     losses = SUPERVISED_LOSSES[loss](model(h), standardised, reduction="none")
+    if losses.shape != labels.shape:
+        raise MolclrError(
+            f"The loss '{loss}' returned {tuple(losses.shape)} for labels {tuple(labels.shape)}; it must return one per label."
+        )
     return torch.where(known, losses, 0).sum() / known.sum().clamp(min=1)
 
 
@@ -241,6 +256,8 @@ def load_model(path: Path, encoder_class: str | None = None) -> FinetunedModel:
 
 def _check_name(model: str, kind: EncoderName, pretrained: bool) -> None:
     """Raise MolclrError if a model has the name that the tables use for another model. Other names are free."""
+    if problem := class_name_problem(kind):
+        raise MolclrError(f"'{kind}': {problem}.")
     expected = model_name(kind, pretrained)
     if model in get_args(ModelName) and model != expected:
         start = "a pre-trained" if pretrained else "a new"
@@ -279,6 +296,7 @@ class Supervision:
     ) -> None:
         """labels: float64 (n, targets) of all `graphs`, NaN where missing. molecules: int64, places of the training molecules."""
         self.model, self.run, self.graphs, self.molecules, self.settings = model, run, graphs, molecules, settings
+        self.loss = supervised_loss_of(run.metric)
         none = np.full((1, labels.shape[1]), np.nan)  # labels of the index -1, which stands for no molecule
         self.labels = torch.tensor(np.concatenate([labels, none]), dtype=torch.float32, device=model.mean.device)
         self.capacity = graphs.capacity(self.batches(epoch) for epoch in range(1, settings.epochs + 1))
@@ -311,4 +329,4 @@ class Supervision:
         labels = self.labels[self.graphs.places(handle)]
         with mixed_precision(self.settings, labels.device):
             h = self.graphs.represent(self.model.encoder, handle, dtype_of(self.settings))
-            return supervised_loss(self.model, h, labels, find_metric(self.run.metric).loss)
+            return supervised_loss(self.model, h, labels, self.loss)

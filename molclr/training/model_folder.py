@@ -166,7 +166,7 @@ class ModelFolder:
         h = None
         if name in WITH_ENCODER:
             encoder = load_encoder(self.folder / ENCODER, encoder_class=self.encoder_class)[0]
-            h = embed(queries.graphs, encoder, np.arange(len(queries.graphs)), device, queries.batch)
+            h = embed(queries.graphs, encoder, np.arange(len(queries.graphs)), device, size=queries.batch)
         inputs, task = Inputs(queries.counts, h), self.about["task"]
         each = [predict_fixed(name, arrays, self.training, inputs, task, change) for arrays in self.arrays(name)]
         return Predicted(*(np.stack(columns, axis=1) for columns in zip(*each, strict=True)))

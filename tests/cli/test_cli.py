@@ -198,12 +198,12 @@ def test_every_file_to_write_is_checked_whatever_its_option_is_called(tmp_path, 
 
 def test_a_file_of_settings_is_not_replaced(tmp_path, capsys):
     settings = str(tmp_path / "settings.yaml")
-    assert main(["predict", "new.csv", "--model", "m.safetensors", "--settings", settings, "--output", settings]) == 1
+    assert main(["pretrain", "corpus.smi", "--settings", settings, "--output", settings]) == 1
     assert "settings.yaml' is given as --output and as --settings" in capsys.readouterr().err
 
 
 def test_a_device_is_not_replaced(capsys):
-    assert main(["predict", "new.csv", "--model", "model.safetensors", "--output", "/dev/null"]) == 1
+    assert main(["featurize", "m.parquet", "--output", "/dev/null"]) == 1
     assert "--output: '/dev/null' is a device, not a file that can be replaced" in capsys.readouterr().err
 
 

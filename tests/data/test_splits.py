@@ -107,6 +107,31 @@ def test_an_unknown_scheme_is_an_error(hiv, tmp_path):
         write_split(hiv, tmp_path / "split.csv", "spectral")
 
 
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [
+        (([0, 1], [2], [4]), "leaves out 1 of 5 molecules, such as CCCC"),
+        (([0, 1, 2], [2, 3], [4, 0]), "repeats 2 of 5 molecules, such as C"),
+        (([0, 1], [2, 3], [4, 5]), "returned the index 5; those of 5 molecules are 0 to 4"),
+        (([0, 1], [2, 3], [-1]), "returned the index -1"),
+        (([0, 1], [2, 3, 4]), "must return three arrays of integers"),
+        ((np.arange(5) < 3, np.arange(5) == 3, np.arange(5) > 3), "must return three arrays of integers"),
+        (([0, 1, 2, 3], [4], []), "leaves test empty"),
+    ],
+)
+def test_a_scheme_that_does_not_assign_each_molecule_once_is_an_error(table_of, tmp_path, monkeypatch, parts, message):
+    monkeypatch.setitem(SCHEMES, "mine", lambda smiles, seed: parts)
+    with pytest.raises(MolclrError, match=message):
+        write_split(table_of(["C", "CC", "CCC", "CCCC", "CCCCC"]), tmp_path / "split.csv", "mine")
+    assert not (tmp_path / "split.csv").exists()
+
+
+def test_a_scheme_that_separates_the_rows_of_a_molecule_is_an_error(table_of, tmp_path, monkeypatch):
+    monkeypatch.setitem(SCHEMES, "mine", lambda smiles, seed: ([0, 1], [2], [3]))
+    with pytest.raises(MolclrError, match="scheme 'mine' is wrong: it puts rows of the molecule CCO into different"):
+        write_split(table_of(["C", "CCO", "OCC", "CC"]), tmp_path / "split.csv", "mine")
+
+
 @pytest.fixture
 def folds(tmp_path):
     """A raw table whose rows say train, valid and test, with a row that is rejected and an empty line."""

@@ -37,7 +37,13 @@ def test_the_two_files(tmp_path):
         "3,FDA_APPROVED,,0.5\n3,CT_TOX,0,0.333333343\n"
         "11,FDA_APPROVED,0,0.300000012\n11,CT_TOX,0,0.200000003\n"
     )
-    assert json.loads((tmp_path / "metrics.json").read_text()) == {
+    written = json.loads((tmp_path / "metrics.json").read_text())
+    assert written.pop("also")["pr_auc"] == {
+        "test": 1.0,
+        "per_target": {"FDA_APPROVED": 1.0},
+        "left_out": {"CT_TOX": "one class in the test set"},
+    }
+    assert written == {
         "benchmark": "clintox",
         "model": "RF",
         "seed": 2,
@@ -50,14 +56,6 @@ def test_the_two_files(tmp_path):
         "per_target": {"FDA_APPROVED": 1.0},
         "left_out": {"CT_TOX": "one class in the test set"},
         "note": "20 trees",
-        "also": {
-            "pr_auc": {
-                "test": 1.0,
-                "per_target": {"FDA_APPROVED": 1.0},
-                "left_out": {"CT_TOX": "one class in the test set"},
-            },
-            "accuracy": {"test": 1.0, "per_target": {"FDA_APPROVED": 1.0, "CT_TOX": 1.0}, "left_out": {}},
-        },
     }
 
 

@@ -274,6 +274,39 @@ def test_a_target_that_only_test_molecules_have_is_not_predicted(tmp_path, capsy
     assert len(ModelFolder.read(tmp_path / "model").fixed["svm.0.support"]) <= 50
 
 
+def test_salts_are_treated_as_in_training(tmp_path, capsys):
+    given = rows_of(FIXTURES / "freesolv.csv")
+    lines = [f"{row['smiles']}.Cl,{row['freesolv']}\n" for row in given[:40]]
+    (tmp_path / "mine.csv").write_text("smiles,y\n" + "".join(lines) + "[Na+].CC(=O)[O-],-3\n")
+    words = ["train", str(tmp_path / "mine.csv"), "--split", "butina", "--encoder", "none", "--model", "svm"]
+    assert main([*words, "--output", str(tmp_path / "salts")]) == 0
+    told = "41 of 41 molecules have several parts (salts, mixtures)"
+    assert f"{told}; --desalt keeps the largest organic part of each; 1 have a metal" in capsys.readouterr().err
+    assert main([*words, "--desalt", "--output", str(tmp_path / "model")]) == 0
+    assert f"{told}, of which the largest organic one is kept; 0 have a metal" in capsys.readouterr().err
+    (tmp_path / "new.csv").write_text(f"smiles\n{given[0]['smiles']}\n{given[0]['smiles']}.Cl\n")
+    bare, salt = predicted_by(tmp_path / "model", tmp_path / "new.csv", tmp_path / "out.csv")
+    assert bare["y_mean"] == salt["y_mean"]
+    bare, salt = predicted_by(tmp_path / "salts", tmp_path / "new.csv", tmp_path / "salts.csv")
+    assert bare["y_mean"] != salt["y_mean"]
+
+
+def test_predict_says_what_it_did_as_json(trained, tmp_path, capsys):
+    (tmp_path / "new.csv").write_text("smiles\nCCO\nC*\nO=S(=O)(c1nn[nH]n1)N1CC2(COC2)C1C#CBr\n")
+    words = ["predict", str(tmp_path / "new.csv"), "--model", str(trained / "freesolv"), "--json", "--use", "rf"]
+    assert main([*words, "--output", str(tmp_path / "out.csv")]) == 0
+    assert json.loads(capsys.readouterr().out) == {
+        "model": "rf",
+        "molecules": 2,
+        "rejected": 1,
+        "outside_domain": 1,
+        "output": str(tmp_path / "out.csv"),
+    }
+    with pytest.raises(SystemExit, match="2"):
+        main([*words, "--output", str(tmp_path / "out.xlsx")])
+    assert "name it so, as in table.csv or table.parquet" in capsys.readouterr().err
+
+
 def test_too_few_molecules(tmp_path, capsys):
     lines = (FIXTURES / "freesolv.csv").read_text().splitlines()
     words = ["--encoder", "none", "--output", str(tmp_path / "model")]

@@ -89,16 +89,18 @@ def test_nothing_is_done_twice(finished):
 
 
 def test_changed_code_runs_its_jobs_again(as_finished):
-    """And nothing else: what follows from it. A docstring decides nothing."""
+    """And nothing else: what follows from it. Snakemake names the module. A docstring decides nothing."""
 
     def edited(name, before, after):
         path = as_finished / name
         text = path.read_text()
         assert before in text
         path.write_text(text.replace(before, after, 1))
-        jobs = planned(as_finished)
+        output = snakemake(as_finished, "--dry-run", "all")
         path.write_text(text)
-        return jobs
+        module = name.removesuffix(".py").replace("/", ".") if name.endswith(".py") else name
+        assert not jobs_of(output) or re.search(rf"reason: .* now: '{module} \w+' ", output), output
+        return jobs_of(output)
 
     assert edited("README.md", "# MolCLR", "# Edited") == {}
     assert edited("molclr/models/nt_xent.py", '"""', '"""Edited. ') == {}

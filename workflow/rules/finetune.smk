@@ -86,7 +86,7 @@ rule finetune:
         mem_mb=2000,
         runtime=24 * 60,
     params:
-        code=code_digest("molclr.training.finetune"),
+        **code_of("molclr.training.finetune"),
         own_code=lambda wildcards: own_code(settings.encoder_of(wildcards.network)),
         task=task_of,
         start=start_of,
@@ -114,7 +114,7 @@ use rule finetune as trial with:
     benchmark:
         f"logs/{RESULTS}/runs/{{benchmark}}/{{network}}/search/trial-{{trial}}.tsv"
     params:
-        code=code_digest("molclr.training.finetune", "molclr.training.search"),
+        **code_of("molclr.training.finetune", "molclr.training.search"),
         own_code=lambda wildcards: own_code(settings.encoder_of(wildcards.network)),
         task=task_of,
         start=start_of,
@@ -141,7 +141,7 @@ rule choose:
         mem_mb=1000,
         runtime=60,
     params:
-        code=code_digest("molclr.training.search"),
+        **code_of("molclr.training.search"),
         folders=lambda wildcards, input: [os.path.dirname(path) for path in input.metrics],
     shell:
         "molclr choose {params.folders:q} --chosen {output.chosen:q} --trials {output.trials:q} 2> {log:q}"
@@ -164,7 +164,7 @@ rule baseline:
         mem_mb=4000,
         runtime=24 * 60,
     params:
-        code=code_digest("molclr.training.baselines"),
+        **code_of("molclr.training.baselines"),
         task=task_of,
         model="{baseline}",
         settings=settings.baselines.model_dump_json(),
@@ -190,7 +190,7 @@ use rule baseline as frozen with:
     benchmark:
         f"logs/{RESULTS}/runs/{{benchmark}}/SVM_{{network}}{{ecfp}}/seed-{{seed}}.tsv"
     params:
-        code=code_digest("molclr.training.baselines", "molclr.training.embed"),
+        **code_of("molclr.training.baselines", "molclr.training.embed"),
         own_code=lambda wildcards: own_code(settings.encoder_of(wildcards.network)),
         task=task_of,
         model="SVM_{network}{ecfp}",

@@ -39,7 +39,7 @@ if RELEASED:
             mem_mb=2000,
             runtime=60,
         params:
-            code=code_digest("molclr.training.official"),
+            **code_of("molclr.training.official"),
         shell:
             "molclr import-official {input.checkpoint:q} --output {output.encoder:q} 2> {log:q}"
 
@@ -65,7 +65,7 @@ else:
             mem_mb=4000 * PROCESSES,
             runtime=7 * 24 * 60,
         params:
-            code=code_digest("molclr.training.pretrain"),
+            **code_of("molclr.training.pretrain"),
             own_code=lambda wildcards: own_code(settings.encoder_of(wildcards.encoder), *settings.pretrain.functions()),
             encoder=lambda wildcards: settings.encoder_of(wildcards.encoder),
             shape=settings.encoder.model_dump_json(),
@@ -92,7 +92,7 @@ rule embed:
         mem_mb=2000,
         runtime=60,
     params:
-        code=code_digest("molclr.training.embed"),
+        **code_of("molclr.training.embed"),
         own_code=lambda wildcards: own_code(settings.encoder_of(wildcards.encoder)),
         compute=settings.pretrain.model_dump_json(include={"device", "threads", "precision"}),
         limit=settings.figures.molecules,
