@@ -21,6 +21,7 @@ from molclr.training.forest import fit_forest, predict_trees
 from molclr.training.kernels import Features, log_counts
 from molclr.training.machine import fit_machine, predict_machine
 from molclr.training.model_folder import MODELS, ModelFolder
+from molclr.training.predict_folder import prediction_columns
 
 QUICK = ["--epochs", "2", "--seeds", "2", "--settings", "{threads: 1}", "--baselines", "{trees: 10}"]
 
@@ -289,6 +290,20 @@ def test_salts_are_treated_as_in_training(tmp_path, capsys):
     assert bare["y_mean"] == salt["y_mean"]
     bare, salt = predicted_by(tmp_path / "salts", tmp_path / "new.csv", tmp_path / "salts.csv")
     assert bare["y_mean"] != salt["y_mean"]
+
+
+def test_a_model_that_is_not_there(trained, tmp_path, capsys):
+    words = ["predict", str(FIXTURES / "bbbp.csv"), "--output", str(tmp_path / "out.csv"), "--model"]
+    assert main([*words, str(tmp_path / "nowhere")]) == 1
+    assert f"There is no model '{tmp_path / 'nowhere'}'; name the folder" in capsys.readouterr().err
+    assert main([*words, str(trained / "bbbp"), "--use", "representation", "--processes", "2"]) == 0
+    assert main([*words, str(trained / "two"), "--use", "svm", "--force"]) == 1
+    assert "has no model 'svm'; choose one of rf" in capsys.readouterr().err
+
+
+def test_no_molecules_are_no_predictions(trained):
+    columns = prediction_columns(ModelFolder.read(trained / "two"), [])
+    assert {len(column) for column in columns.values()} == {0} and "doubled_high" in columns
 
 
 def test_predict_says_what_it_did_as_json(trained, tmp_path, capsys):
