@@ -86,7 +86,7 @@ def print_encoder(name: EncoderName, store: GraphStore, rounds: int, without_tor
 
 
 def print_embedding(name: EncoderName, molecules: Path, graphs: Path, threads: int) -> None:
-    """Print molecules per second of `molclr embed`, from a molecule table and its graph store to a table of embeddings."""
+    """Print molecules per second of `molclr embed-store`, from a molecule table and its graph store to a table of embeddings."""
     count, encoder = min(8 * BATCH, len(GraphStore(graphs))), make_encoder(name, SHAPE)
     with tempfile.TemporaryDirectory(prefix="molclr-") as folder:
         file = Path(folder, "encoder.safetensors")

@@ -124,7 +124,7 @@ def _baseline(options: argparse.Namespace) -> None:
 
 BASELINE = Command(
     "baseline",
-    "train a random forest or support vector machine on ECFP4 counts, or on the representation of an encoder",
+    "train a random forest or support vector machine on ECFP4 counts or a representation",
     "molclr baseline mine.parquet --split mine.split.csv --benchmark mine --model RF --seed 0 \\\n"
     "      --task regression --metric rmse --output mine-rf",
     _baseline_arguments,

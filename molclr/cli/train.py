@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from molclr import config
-from molclr.cli.command import TABLE, Command, Parser, natural, positive
+from molclr.cli.command import TABLE, Command, Parser, add_desalt, add_smiles_column, natural, positive
 from molclr.cli.encoders import NAMES, add_encoder_class
 
 FROM_SCRATCH = "none"
@@ -21,19 +21,25 @@ def _train_arguments(parser: Parser) -> None:
     )
     parser.add_argument(
         "--task",
+        "--task-type",
         choices=["classification", "regression"],
         help="kind of labels (default: by the labels, 0 and 1 or not)",
     )
-    parser.add_argument("--targets", nargs="+", help="columns with labels (default: all of numbers or classes)")
-    parser.add_argument("--smiles-column", help="column with the SMILES (default: found by its name or its content)")
+    parser.add_argument(
+        "--targets", "--target-columns", nargs="+", help="columns with labels (default: all of numbers or classes)"
+    )
+    add_smiles_column(parser)
     parser.add_argument("--decimal", choices=[",", "."], help="decimal sign of labels (default: found)")
+    add_desalt(parser)
     parser.add_argument(
         "--split",
         default="scaffold",
         metavar="SCHEME",
         help="scaffold (default), random, butina (clusters by ECFP4), or a column of the table with train, valid and test",
     )
-    parser.add_argument("--split-seed", type=natural, default=0, help="seed of a random split (default: 0)")
+    parser.add_argument(
+        "--split-seed", "--data-seed", type=natural, default=0, help="seed of a random or butina split (default: 0)"
+    )
     parser.add_argument(
         "--refit", action="store_true", help="fit the chosen model again, to all molecules, once its score is known"
     )
@@ -47,7 +53,9 @@ def _train_arguments(parser: Parser) -> None:
     parser.add_argument(
         "--model", choices=("auto", *MODELS), default="auto", help="model to fit; auto: all, of which the best is kept"
     )
-    parser.add_argument("--seeds", type=positive, default=3, help="networks in the ensemble (default: 3)")
+    parser.add_argument(
+        "--seeds", "--ensemble-size", type=positive, default=3, help="networks in the ensemble (default: 3)"
+    )
     parser.add_argument("--epochs", type=positive, help="most epochs of a network (default: 100)")
     parser.add_argument(
         "--patience",
@@ -88,6 +96,7 @@ def _train(options: argparse.Namespace) -> None:
         targets=options.targets,
         smiles_column=options.smiles_column,
         decimal=options.decimal,
+        desalt=options.desalt,
         split=options.split,
         split_seed=options.split_seed,
         refit=options.refit,

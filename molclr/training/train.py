@@ -97,7 +97,7 @@ def _prepared(asked: Training, folder: Path, graphs: Path) -> tuple[LabelledMole
     table = kept_table(asked.table, graphs.parent)
     molecules = graphs.with_name("molecules.parquet")
     columns: dict[str, Any] = {"smiles_column": asked.smiles_column, "targets": asked.targets, "decimal": asked.decimal}
-    canonicalize(table, molecules, folder / REJECTED, labelled=True, **columns)
+    canonicalize(table, molecules, folder / REJECTED, labelled=True, desalt=asked.desalt, **columns)
     with open_table(table) as raw:
         taken = choose_columns(raw, **columns)
     _split(asked, molecules, table, folder / SPLIT)
@@ -152,6 +152,7 @@ def _about(asked: Training, run: Run, smiles_column: str) -> dict[str, Any]:
         "metric": run.metric,
         "table": asked.table.name,
         "smiles_column": smiles_column,
+        "desalt": asked.desalt,
         "split": asked.split,
         "encoder": asked.encoder,
         "settings": recipe.settings.model_dump(),

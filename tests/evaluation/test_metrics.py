@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 from sklearn.metrics import (
+    accuracy_score,
     average_precision_score,
     mean_absolute_error,
     r2_score,
@@ -25,6 +26,7 @@ MISSING = np.nan
 REFERENCES = {
     "roc_auc": roc_auc_score,
     "pr_auc": average_precision_score,
+    "accuracy": lambda labels, predictions: accuracy_score(labels, predictions >= 0.5),
     "rmse": root_mean_squared_error,
     "mae": mean_absolute_error,
     "r2": r2_score,

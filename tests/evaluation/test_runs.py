@@ -19,7 +19,10 @@ PREDICTIONS = np.array([[0.8, 0.1], [0.5, 1 / 3], [0.3, 0.2]])
 
 @pytest.mark.parametrize(
     ("task", "metric", "suitable"),
-    [("classification", "rmse", "roc_auc or pr_auc"), ("regression", "roc_auc", "rmse or mae or r2 or spearman")],
+    [
+        ("classification", "rmse", "roc_auc or pr_auc or accuracy"),
+        ("regression", "roc_auc", "rmse or mae or r2 or spearman"),
+    ],
 )
 def test_a_metric_suits_its_task(task, metric, suitable):
     with pytest.raises(MolclrError, match=f"{metric} is not a metric of {task}; choose {suitable}"):

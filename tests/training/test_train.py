@@ -16,7 +16,6 @@ from molclr.cli import main
 from molclr.config import EncoderShape
 from molclr.evaluation.conformal import coverage, half_widths
 from molclr.models.encoders import make_encoder
-from molclr.representation import Encoder
 from molclr.training.checkpoint import copy_weights, save_encoder
 from molclr.training.forest import fit_forest, predict_forest
 from molclr.training.kernels import Features, log_counts
@@ -275,6 +274,39 @@ def test_a_target_that_only_test_molecules_have_is_not_predicted(tmp_path, capsy
     assert len(ModelFolder.read(tmp_path / "model").fixed["svm.0.support"]) <= 50
 
 
+def test_salts_are_treated_as_in_training(tmp_path, capsys):
+    given = rows_of(FIXTURES / "freesolv.csv")
+    lines = [f"{row['smiles']}.Cl,{row['freesolv']}\n" for row in given[:40]]
+    (tmp_path / "mine.csv").write_text("smiles,y\n" + "".join(lines) + "[Na+].CC(=O)[O-],-3\n")
+    words = ["train", str(tmp_path / "mine.csv"), "--split", "butina", "--encoder", "none", "--model", "svm"]
+    assert main([*words, "--output", str(tmp_path / "salts")]) == 0
+    told = "41 of 41 molecules have several parts (salts, mixtures)"
+    assert f"{told}; --desalt keeps the largest organic part of each; 1 have a metal" in capsys.readouterr().err
+    assert main([*words, "--desalt", "--output", str(tmp_path / "model")]) == 0
+    assert f"{told}, of which the largest organic one is kept; 0 have a metal" in capsys.readouterr().err
+    (tmp_path / "new.csv").write_text(f"smiles\n{given[0]['smiles']}\n{given[0]['smiles']}.Cl\n")
+    bare, salt = predicted_by(tmp_path / "model", tmp_path / "new.csv", tmp_path / "out.csv")
+    assert bare["y_mean"] == salt["y_mean"]
+    bare, salt = predicted_by(tmp_path / "salts", tmp_path / "new.csv", tmp_path / "salts.csv")
+    assert bare["y_mean"] != salt["y_mean"]
+
+
+def test_predict_says_what_it_did_as_json(trained, tmp_path, capsys):
+    (tmp_path / "new.csv").write_text("smiles\nCCO\nC*\nO=S(=O)(c1nn[nH]n1)N1CC2(COC2)C1C#CBr\n")
+    words = ["predict", str(tmp_path / "new.csv"), "--model", str(trained / "freesolv"), "--json", "--use", "rf"]
+    assert main([*words, "--output", str(tmp_path / "out.csv")]) == 0
+    assert json.loads(capsys.readouterr().out) == {
+        "model": "rf",
+        "molecules": 2,
+        "rejected": 1,
+        "outside_domain": 1,
+        "output": str(tmp_path / "out.csv"),
+    }
+    with pytest.raises(SystemExit, match="2"):
+        main([*words, "--output", str(tmp_path / "out.xlsx")])
+    assert "name it so, as in table.csv or table.parquet" in capsys.readouterr().err
+
+
 def test_too_few_molecules(tmp_path, capsys):
     lines = (FIXTURES / "freesolv.csv").read_text().splitlines()
     words = ["--encoder", "none", "--output", str(tmp_path / "model")]
@@ -303,24 +335,6 @@ def test_without_a_validation_score_no_model_is_praised(tmp_path, capsys):
 def test_a_table_without_labels_is_a_mistake(tmp_path, capsys):
     assert main(["train", str(FIXTURES / "zinc.csv"), "--encoder", "none", "--output", str(tmp_path / "model")]) == 1
     assert "has no column with labels" in capsys.readouterr().err and list(tmp_path.iterdir()) == []
-
-
-def test_a_table_is_embedded_with_its_columns(tmp_path, encoder, capsys):
-    (tmp_path / "new.csv").write_text("id,smiles,mass\nA,OCC,46.1\nB,C*,\nC,CC,30.1\n")
-    words = ["embed", str(tmp_path / "new.csv"), "--encoder", str(encoder), "--output", str(tmp_path / "h.parquet")]
-    assert main(words) == 0 and "row 1: it has an atom without an element" in capsys.readouterr().err
-    table = pq.read_table(tmp_path / "h.parquet")
-    assert table.column_names == ["row", "smiles", "embedding", "id", "_smiles", "mass"]
-    rows = table.to_pylist()
-    assert [(row["row"], row["id"], row["smiles"], row["_smiles"]) for row in rows] == [
-        (0, "A", "CCO", "OCC"),
-        (2, "C", "CC", "CC"),
-    ]
-    expected = Encoder.load(encoder).embed(["CCO", "CC"])
-    np.testing.assert_array_equal([row["embedding"] for row in rows], expected)
-    assert main(words) == 1 and "--force" in capsys.readouterr().err
-    assert main(["neighbours", str(tmp_path / "h.parquet"), "--count", "1", "--output", str(tmp_path / "n.csv")]) == 0
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["h.parquet", "n.csv", "new.csv"]
 
 
 @pytest.fixture(scope="module")

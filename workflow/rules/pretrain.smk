@@ -98,7 +98,7 @@ rule embed:
         limit=settings.figures.molecules,
         encoder_class=lambda wildcards: encoder_class(wildcards.encoder),
     shell:
-        "molclr embed {input.molecules:q} --graphs {input.graphs:q} --encoder {input.encoder:q} {params.encoder_class:q}"
+        "molclr embed-store {input.molecules:q} --graphs {input.graphs:q} --encoder {input.encoder:q} {params.encoder_class:q}"
         " --held-out --limit {params.limit} --settings {params.compute:q} --output {output.embeddings:q} 2> {log:q}"
 
 
