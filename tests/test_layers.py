@@ -21,7 +21,7 @@ LAYERS = [
     {"data", "models"},
     {"evaluation"},
     {"training"},
-    {"cli", "representation"},
+    {"cli", "representation", "estimators"},
 ]
 
 

@@ -23,9 +23,10 @@ class Molecule(NamedTuple):
 
 
 class Tally:
-    """Counts of accepted rows, of salts and metals among them, and of rejected rows by reason."""
+    """Counts of accepted rows, of salts and metals among them, and of rejected rows by reason. noun: what a row is called."""
 
-    def __init__(self) -> None:
+    def __init__(self, noun: str = "row") -> None:
+        self.noun = noun
         self.accepted, self.rejected, self.parts, self.metals = 0, 0, 0, 0
         self.kinds: Counter[str] = Counter()
         self.examples: dict[str, Rejection] = {}
@@ -72,8 +73,8 @@ class Tally:
     def __str__(self) -> str:
         """Describe the most frequent reasons, each with its count and its first row."""
         told = [
-            f"{count} ({'such as ' * (count > 1)}row {self.examples[kind].row}: {self.examples[kind].reason})"
+            f"{count} ({'such as ' * (count > 1)}{self.noun} {self.examples[kind].row}: {self.examples[kind].reason})"
             for kind, count in self.kinds.most_common(REASONS_TOLD)
         ]
         told += ["..."] * (len(self.kinds) > REASONS_TOLD)
-        return f"rejected {self.rejected} of {self.accepted + self.rejected} rows: {', '.join(told)}"
+        return f"rejected {self.rejected} of {self.accepted + self.rejected} {self.noun}s: {', '.join(told)}"

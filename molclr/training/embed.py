@@ -26,12 +26,18 @@ from molclr.training.graphs import graphs_on
 from molclr.training.inference import infer
 
 
-def embed(store: GraphStore, encoder: GraphEncoder, molecules: np.ndarray, device: torch.device) -> np.ndarray:
-    """Compute h of the molecules at positions `molecules`, int64 (n,), of the store: float32 (n, embedding_dim)."""
+def embed(
+    store: GraphStore, encoder: GraphEncoder, molecules: np.ndarray, device: torch.device, silent: bool = False
+) -> np.ndarray:
+    """Compute h of the molecules at positions `molecules`, int64 (n,), of the store: float32 (n, embedding_dim).
+
+    silent: show no progress.
+    """
     if not len(molecules):
         return np.empty((0, encoder.shape.embedding_dim), np.float32)
     encoder.to(device).eval()
-    return infer(encoder, graphs_on(device, store, molecules, encoder), np.arange(len(molecules)), label="embed")
+    label = None if silent else "embed"
+    return infer(encoder, graphs_on(device, store, molecules, encoder), np.arange(len(molecules)), label=label)
 
 
 def embed_labelled(
