@@ -3,10 +3,20 @@
 import argparse
 import json
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from molclr import config
-from molclr.cli.command import TABLE, Command, Parser, add_processes, csv_or_parquet, require_free
+from molclr.cli.command import (
+    TABLE,
+    Command,
+    Parser,
+    add_desalt,
+    add_processes,
+    add_smiles_column,
+    csv_or_parquet,
+    require_free,
+)
 from molclr.cli.encoders import add_encoder, add_encoder_class
 
 if TYPE_CHECKING:
@@ -26,7 +36,8 @@ def add_embedder(parser: Parser) -> None:
         help="fine-tuned networks instead of an encoder: a folder of 'molclr train' or a model.safetensors of 'finetune'",
     )
     add_encoder_class(parser)
-    parser.add_argument("--smiles-column", help="column with the SMILES (default: found by its name or its content)")
+    add_smiles_column(parser)
+    add_desalt(parser)
     add_processes(parser)
     parser.section("--settings", config.Compute)
 
@@ -36,9 +47,12 @@ def embedder_of(options: argparse.Namespace) -> "Embedder":
     from molclr.representation import encoder_file
     from molclr.training.embedder import finetuned_embedder, pretrained_embedder
 
+    how = options.settings, options.encoder_class
     if options.model is not None:
-        return finetuned_embedder(options.model, options.settings, options.encoder_class)
-    return pretrained_embedder(encoder_file(options.encoder), options.settings, options.encoder_class)
+        embedder = finetuned_embedder(options.model, *how)
+    else:
+        embedder = pretrained_embedder(encoder_file(options.encoder), *how)
+    return replace(embedder, desalt=embedder.desalt or options.desalt)
 
 
 def _arguments(parser: Parser) -> None:

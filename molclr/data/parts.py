@@ -8,6 +8,7 @@ from functools import partial
 from itertools import count, islice, tee
 from typing import Generic, NamedTuple, TypeVar
 
+from molclr.chem.salts import canonicalize_desalted
 from molclr.chem.smiles import canonicalize_all
 from molclr.data.canonicalize import ROWS_PER_PART, Molecule, RawRow, judge_rows
 from molclr.data.columns import Columns, Taken
@@ -38,26 +39,28 @@ class Part(NamedTuple, Generic[Made]):
 
 
 def read_parts(
-    taken: Taken, work: Callable[[list[str]], Made], processes: int = 1, label: str = ""
+    taken: Taken, work: Callable[[list[str]], Made], processes: int = 1, label: str = "", desalt: bool = False
 ) -> Iterator[Part[Made]]:
     """Yield the rows of a table in parts, in order, with `work(canonical SMILES)` of the accepted molecules of each.
 
-    work: is pickled for more than one process. label: label of the progress display; none if it is empty.
+    work: is pickled for more than one process. label: label of the progress display; none if it is empty. desalt:
+    keep only the largest organic part of salts and mixtures.
     """
     width = taken.columns.width
     rows = map(RawRow, count(), taken.table.rows())
     shown = progress(rows, taken.rows, label, "row", silent=not label)
     parts, again = tee(iter(lambda: list(islice(shown, ROWS_PER_PART)), []))
-    judged = ordered_map(partial(_judged, columns=taken.columns, work=work), parts, processes)
+    judged = ordered_map(partial(_judged, columns=taken.columns, work=work, desalt=desalt), parts, processes)
     for part, (molecules, rejections, made) in zip(again, judged, strict=True):
         fields = [(row.fields + [""] * width)[:width] for row in part]
         yield Part(part[0].number, fields, molecules, rejections, made)
 
 
 def _judged(
-    rows: list[RawRow], columns: Columns, work: Callable[[list[str]], Made]
+    rows: list[RawRow], columns: Columns, work: Callable[[list[str]], Made], desalt: bool
 ) -> tuple[list[Molecule], list[Rejection], Made | None]:
     """Separate the rows into molecules and rejections, and do the work for the molecules."""
     smiles = [row.fields[columns.smiles] if columns.smiles < len(row.fields) else "" for row in rows]
-    molecules, rejections = judge_rows(rows, canonicalize_all(smiles), columns, drop_first=False, labelled=False)
+    verdicts = (canonicalize_desalted if desalt else canonicalize_all)(smiles)
+    molecules, rejections = judge_rows(rows, verdicts, columns, drop_first=False, labelled=False)
     return molecules, rejections, work([molecule.smiles for molecule in molecules]) if molecules else None

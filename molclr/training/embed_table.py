@@ -42,7 +42,7 @@ def embed_table(
         schema = _schema(taken.table.columns, embedder, on_error)
         tally, unseen = Tally(), UnseenFeatures(embedder.seen, embedder.explicit_hydrogens)
         with writing(output, schema) as write:
-            for part in read_parts(taken, embedder.featurize, processes, f"embed {raw.name}"):
+            for part in read_parts(taken, embedder.featurize, processes, f"embed {raw.name}", embedder.desalt):
                 if part.rejections and on_error == "raise":
                     first = part.rejections[0]
                     raise MolclrError(
@@ -53,7 +53,7 @@ def embed_table(
                 tally.add(part.molecules, part.rejections)
                 unseen.add([molecule.smiles for molecule in part.molecules])
             tally.require_molecules(raw.name)
-    tell_counts(tally, unseen)
+    tell_counts(tally, unseen, embedder.desalt)
     return {**tally.summary(), "encoder": embedder.name, "dimensions": embedder.dim, "output": str(output)}
 
 
@@ -88,9 +88,11 @@ def _as_table(part: Part[dict[str, np.ndarray]], embedder: Embedder, schema: pa.
     return table if has_reasons else table.filter(pa.array(~is_missing))
 
 
-def tell_counts(tally: Tally, unseen: UnseenFeatures) -> None:
-    """Tell the user why rows were rejected, and how many molecules have features that the encoder never saw."""
+def tell_counts(tally: Tally, unseen: UnseenFeatures, desalt: bool) -> None:
+    """Tell the user why rows were rejected, and how many molecules are salts or have features that the encoder never saw."""
     if tally.rejected:
         say(str(tally))
+    if tally.parts or tally.metals:
+        say(tally.salts(desalt))
     if str(unseen):
         say(f"warning: {unseen}")

@@ -22,7 +22,7 @@ from molclr.training.device import prepare
 from molclr.training.finetune import load_model
 from molclr.training.graphs import graphs_on
 from molclr.training.inference import infer
-from molclr.training.model_folder import ENCODER, NETWORK, ModelFolder
+from molclr.training.model_folder import ENCODER, NETWORK, ModelFolder, network_file
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,8 @@ class Embedder:
     explicit_hydrogens: bool
     seen: Seen | None
     device: torch.device
+    desalt: bool = False
+    """Whether only the largest organic part of salts and mixtures is embedded."""
 
     @property
     def dim(self) -> int:
@@ -64,33 +66,42 @@ def pretrained_embedder(encoder: Path, compute: Compute, encoder_class: str | No
 
 
 def finetuned_embedder(model: Path, compute: Compute, encoder_class: str | None = None) -> Embedder:
-    """Return the embedder of the networks in a folder of 'molclr train', or of a model.safetensors of 'molclr finetune'.
+    """Return the embedder of the networks in a folder of 'molclr train', or of a model of 'molclr finetune', file or folder.
 
-    If the folder has no networks, but a model on the representation, the pre-trained encoder of that model is used. Says so, and
-    also if the model that was chosen is not the network. Raises MolclrError if all models of the folder use fingerprints only.
+    Salts are treated as in training. If a folder has no networks, but a model on the representation, the pre-trained encoder of
+    that model is used. Says so, and also if the model that was chosen is not the network. Raises MolclrError if all models of the
+    folder use fingerprints only.
     """
-    if not model.is_dir():
-        found = load_model(model, encoder_class)
-        return _embedder(model.stem, [model], [found.predictor.encoder], found.explicit_hydrogens, found.seen, compute)
+    of_finetune = model / "model.safetensors" if model.is_dir() else model
+    if of_finetune.is_file() or not model.is_dir():
+        found = load_model(of_finetune, encoder_class)
+        networks = [found.predictor.encoder]
+        return _embedder(model.stem, [of_finetune], networks, found.explicit_hydrogens, found.seen, compute)
     folder = ModelFolder.read(model, encoder_class)
-    models, chosen, name = folder.about["models"], folder.about["chosen"], model.resolve().name
+    models, name, desalt = folder.about["models"], model.resolve().name, bool(folder.about.get("desalt"))
     if NETWORK in models:
-        paths = [model / f"{NETWORK}-{seed}.safetensors" for seed in range(folder.about["networks"])]
+        _tell_choice(folder)
+        paths = [network_file(model, seed) for seed in range(folder.about["networks"])]
         loaded = [load_model(path, encoder_class) for path in paths]
-        if chosen != NETWORK:
-            say(
-                f"the model that was chosen in '{model}' is '{chosen}', which is not a network; the fine-tuned networks are used"
-            )
         networks = [each.predictor.encoder for each in loaded]
-        return _embedder(name, paths, networks, loaded[0].explicit_hydrogens, loaded[0].seen, compute)
+        return _embedder(name, paths, networks, loaded[0].explicit_hydrogens, loaded[0].seen, compute, desalt)
     if (path := model / ENCODER).is_file():
         network, about = load_encoder(path, encoder_class=encoder_class)
-        say(f"'{model}' has no fine-tuned network; the pre-trained encoder that its model uses is used")
-        return _embedder(name, [path], [network], False, about["seen"], compute)
+        say(f"'{model}' has no fine-tuned network; the pre-trained encoder of its model is used")
+        return _embedder(name, [path], [network], False, about["seen"], compute, desalt)
     raise MolclrError(
         f"The models in '{model}' ({', '.join(models)}) use fingerprints and have no representation; "
         "name an encoder with --encoder, or train with --model network."
     )
+
+
+def _tell_choice(folder: ModelFolder) -> None:
+    """Say that another model than the network was chosen, if it was."""
+    chosen = folder.about["chosen"]
+    if chosen != NETWORK:
+        say(
+            f"'{folder.folder}': the model that was chosen is '{chosen}'; the fine-tuned networks are used all the same"
+        )
 
 
 def _embedder(
@@ -100,7 +111,9 @@ def _embedder(
     explicit_hydrogens: bool,
     seen: Seen | None,
     compute: Compute,
+    desalt: bool = False,
 ) -> Embedder:
     device = prepare(compute)
     digest = hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
-    return Embedder(name, digest, [network.to(device).eval() for network in networks], explicit_hydrogens, seen, device)
+    networks = [network.to(device).eval() for network in networks]
+    return Embedder(name, digest, networks, explicit_hydrogens, seen, device, desalt)

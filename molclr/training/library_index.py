@@ -36,6 +36,7 @@ REASONS = {
     "library": "the library has changed",
     "networks": "it was made with another encoder or model",
     "smiles_column": "it was made with another --smiles-column",
+    "desalt": "it was made with another choice of --desalt",
 }
 """Why an index is stale where such an entry differs."""
 
@@ -72,6 +73,7 @@ def open_library(
         "library": sha256_of(library),
         "networks": embedder.digest,
         "smiles_column": smiles_column,
+        "desalt": embedder.desalt,
         "rdkit": rdBase.rdkitVersion,
     }
     if why := _why_made(place, wanted):
@@ -108,13 +110,13 @@ def _write_index(library: Path, place: Path, embedder: Embedder, made_of: dict[s
         schema = _schema(taken, embedder, made_of)
         tally, unseen = Tally(), UnseenFeatures(embedder.seen, embedder.explicit_hydrogens)
         with pa.ipc.new_file(str(temporary), schema) as file:
-            for part in read_parts(taken, work, processes, f"index {raw.name}"):
+            for part in read_parts(taken, work, processes, f"index {raw.name}", embedder.desalt):
                 tally.add(part.molecules, part.rejections)
                 unseen.add([molecule.smiles for molecule in part.molecules])
                 if part.made is not None:
                     file.write_batch(_as_batch(part, part.made, embedder, schema))
         tally.require_molecules(raw.name)
-    tell_counts(tally, unseen)
+    tell_counts(tally, unseen, embedder.desalt)
 
 
 def _schema(taken: Taken, embedder: Embedder, made_of: dict[str, Any]) -> pa.Schema:

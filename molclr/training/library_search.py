@@ -45,7 +45,8 @@ def search(
         schema = hits_schema(columns, library.columns)
         names = naming_column(taken.table, taken.columns.smiles)
         with writing(output, schema) if output else nullcontext() as write:
-            for part in read_parts(taken, work, processes, "search" if isinstance(queries, Path) else ""):
+            label = "search" if isinstance(queries, Path) else ""
+            for part in read_parts(taken, work, processes, label, embedder.desalt):
                 tally.add(part.molecules, part.rejections)
                 unseen.add([molecule.smiles for molecule in part.molecules])
                 found = _found(part, library, embedder, count, columns, names)
@@ -53,7 +54,7 @@ def search(
                     write(hits_table(found, schema))
                 yield from found
             tally.require_molecules(taken.table.name)
-    tell_counts(tally, unseen)
+    tell_counts(tally, unseen, embedder.desalt)
 
 
 @contextmanager

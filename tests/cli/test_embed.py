@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 import sys
 
 import numpy as np
@@ -104,6 +105,16 @@ def test_standard_input(embed, tmp_path, monkeypatch):
     assert [*pd.read_parquet(tmp_path / "h.parquet")["name"]] == ["ethanol", "ethane"]
 
 
+def test_salts_are_told_and_removed_on_demand(embed, tmp_path, capsys):
+    (tmp_path / "salts.csv").write_text("smiles\nCC(=O)[O-].[Na+]\nCC(=O)O\n")
+    assert embed(tmp_path / "salts.csv") == embed(tmp_path / "salts.csv", "desalted.parquet", "--desalt") == 0
+    assert capsys.readouterr().err.count("1 of 2 molecules have several parts (salts, mixtures)") == 2
+    for name, smiles in (("h", "CC(=O)[O-].[Na+]"), ("desalted", "CC(=O)O")):
+        table = pd.read_parquet(tmp_path / f"{name}.parquet")
+        assert table["canonical_smiles"].tolist() == [smiles, "CC(=O)O"]
+        assert np.array_equal(*table["embedding"]) == (name == "desalted")
+
+
 def test_names_of_columns_that_are_ours(embed, tmp_path):
     (tmp_path / "mine.csv").write_text("smiles,reason,embedding,reason\nCCO,a,b,c\n")
     assert embed(tmp_path / "mine.csv") == 0
@@ -144,6 +155,14 @@ def test_the_fine_tuned_networks_of_a_model(embed, model_folder, encoder, tmp_pa
     np.testing.assert_array_equal(np.stack(table["embedding"]), np.concatenate(expected, axis=1))
     assert not np.allclose(expected[0], Encoder.load(encoder).embed(table["smiles"].tolist()))
     assert "(48 numbers each)" in capsys.readouterr().err
+    other = tmp_path / "other"
+    shutil.copytree(folder, other)
+    about = json.loads((other / "model.json").read_text())
+    (other / "model.json").write_text(json.dumps(about | {"chosen": "rf", "models": ["network", "rf"], "desalt": True}))
+    (tmp_path / "salt.csv").write_text("smiles\nCCO.Cl\n")
+    assert embed(tmp_path / "salt.csv", "salt.parquet", "--model", other) == 0
+    assert "the model that was chosen is 'rf'; the fine-tuned networks are used" in capsys.readouterr().err
+    assert [*pd.read_parquet(tmp_path / "salt.parquet")["canonical_smiles"]] == ["CCO"]
 
 
 def test_a_model_without_networks(embed, model_folder, encoder, tmp_path, capsys):

@@ -17,7 +17,7 @@ def commands():
     options = ["--configfile", "config/test.yaml", "--config", *settings, "results=results/own"]
     result = subprocess.run([*command, *options], cwd=REPOSITORY, text=True, capture_output=True)
     assert result.returncode == 0, result.stdout + result.stderr
-    return re.findall(r"(molclr \w+ .*)$", result.stdout, re.MULTILINE)
+    return re.findall(r"(molclr [a-z-]+ .*)$", result.stdout, re.MULTILINE)
 
 
 def test_it_is_pretrained_as_its_class_in_a_folder_of_its_name(commands):

@@ -15,8 +15,8 @@ COLUMNS = 5
 """Hits in a line, after the query."""
 WIDTH, HEIGHT, TEXT = 210, 150, 50
 """Width and height of a drawn molecule, and the height of the two lines of text below it, pixels."""
-BOND, SYMBOL = 24, 11
-"""Length of a bond where the molecule fits, and the size of a symbol, pixels."""
+BOND, SYMBOLS = 24, (6, 11)
+"""Length of a bond where the molecule fits, and the smallest and largest size of a symbol, pixels."""
 LETTERS = 28
 """The most characters of a name, which fit below a molecule."""
 
@@ -57,7 +57,7 @@ def _panel(smiles: str, name: str, text: str, weight: str = "normal") -> str:
     options = canvas.drawOptions()
     options.clearBackground = False
     options.fixedBondLength = BOND
-    options.fixedFontSize = SYMBOL
+    options.minFontSize, options.maxFontSize = SYMBOLS
     options.useAvalonAtomPalette()  # the default yellow of sulphur is too pale on white
     rdMolDraw2D.PrepareAndDrawMolecule(canvas, read_molecule(smiles))
     canvas.FinishDrawing()
