@@ -250,7 +250,7 @@ def load_model(path: Path, encoder_class: str | None = None) -> FinetunedModel:
     run = Run(**about["run"])
     encoder = stored_encoder(about, path, 0.0, encoder_class)
     model = new_predictor(encoder, Finetune(**about["finetune"]), run, np.zeros((1, len(run.targets))))
-    load_state(model, weights, path)
+    load_state(model, weights, path, about, encoder_class)
     return FinetunedModel(model, run, about["explicit_hydrogens"], read_seen(about))
 
 

@@ -82,7 +82,9 @@ def test_from_python(pretrained):
     encoder = molclr.Encoder.load(pretrained, encoder_class=GAT)
     assert repr(encoder) == "<GAT of 2 x 16, h of 24 numbers>"
     assert encoder.embed(["CCO"]).shape == (1, 24)
-    with pytest.raises(MolclrError, match="do not fit the network"):
+    with pytest.raises(
+        MolclrError, match=f"are those of the class {GAT}, but the class given is molclr\\.models\\.encoder:GIN"
+    ):
         molclr.Encoder.load(pretrained, encoder_class="molclr.models.encoder:GIN")
 
 
