@@ -137,8 +137,8 @@ def load_state(
     except RuntimeError as error:
         if encoder_class not in (None, about["encoder"]):
             raise MolclrError(
-                f"The weights in '{path}' are those of the class {about['encoder']}, but the class given is {encoder_class}, which "
-                "they do not fit."
+                f"The weights in '{path}' are those of the class {about['encoder']}, but the class given is {encoder_class}, "
+                "which they do not fit."
             ) from None
         reason = str(error).splitlines()[-1].strip()
         raise MolclrError(f"The weights in '{path}' do not fit the network that it describes ({reason}).") from None

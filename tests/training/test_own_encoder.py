@@ -48,7 +48,7 @@ def finetune(benchmark_files, tmp_path):
 def test_it_is_pretrained_and_embeds(pretrained, corpus, tmp_path, capsys):
     _, about = load_weights(pretrained)
     assert (about["encoder"], about["shape"]) == (GAT, SHAPE.model_dump())
-    embed = ["embed", str(corpus[0]), "--graphs", str(corpus[1]), "--encoder", str(pretrained), "--output"]
+    embed = ["embed-store", str(corpus[0]), "--graphs", str(corpus[1]), "--encoder", str(pretrained), "--output"]
     output = str(tmp_path / "h.parquet")
     assert main([*embed, output]) == 1
     assert f"encoder of the class {GAT}" in (told := capsys.readouterr().err) and f"--encoder-class {GAT}" in told
