@@ -142,7 +142,7 @@ class MoleculePredictor(MoleculeEstimator):
     def _accepted(self, X: Iterable[Molecule]) -> Accepted:
         """Return the molecules to predict; warn of those that have features the encoder never saw."""
         check_is_fitted(self)
-        molecules = accept(X, self.on_error, stacklevel=STACK, desalt=self.model_.model.about["desalt"])
+        molecules = accept(X, self.on_error, stacklevel=STACK, desalt=self.model_.model.about.get("desalt", False))
         if warning := self.model_.model.warning(molecules.smiles):
             warnings.warn(warning, stacklevel=STACK)
         return molecules
@@ -208,7 +208,7 @@ class MoleculePredictor(MoleculeEstimator):
             model=about["models"][0] if len(about["models"]) == 1 else AUTO,
             split=about["split"],
             refit=about.get("refit", False),
-            desalt=about["desalt"],
+            desalt=about.get("desalt", False),
             seeds=about["networks"],
             settings=about["settings"],
             baselines=about["baselines"],

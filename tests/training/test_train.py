@@ -17,7 +17,7 @@ from molclr.config import EncoderShape
 from molclr.evaluation.conformal import coverage, half_widths
 from molclr.models.encoders import make_encoder
 from molclr.training.checkpoint import copy_weights, save_encoder
-from molclr.training.forest import fit_forest, predict_forest
+from molclr.training.forest import fit_forest, predict_trees
 from molclr.training.kernels import Features, log_counts
 from molclr.training.machine import fit_machine, predict_machine
 from molclr.training.model_folder import MODELS, ModelFolder
@@ -374,7 +374,8 @@ def test_arrays_predict_as_scikit_learn(molecules, task):
     expected = (
         reference.predict_proba(counts[new])[:, 1] if task == "classification" else reference.predict(counts[new])
     )
-    mean, std = predict_forest(fit_forest(counts[known], labels[known], task, 20, 3, 2), counts[new])
+    trees = predict_trees(fit_forest(counts[known], labels[known], task, 20, 3, 2), counts[new])
+    mean, std = trees.mean(axis=0), trees.std(axis=0)
     np.testing.assert_allclose(mean, expected, rtol=1e-5, atol=1e-6)
     assert (std > 0).any()
     features = Features(x)
@@ -393,7 +394,7 @@ def test_arrays_predict_as_scikit_learn(molecules, task):
 @pytest.mark.parametrize("task", ["regression", "classification"])
 def test_equal_labels_are_predicted(molecules, task):
     counts, labels = molecules[0][:30], np.ones(30)
-    assert (predict_forest(fit_forest(counts, labels, task, 5, 0, 1), counts)[0] == 1).all()
+    assert (predict_trees(fit_forest(counts, labels, task, 5, 0, 1), counts) == 1).all()
     features = Features(log_counts(csr_matrix(counts)))
     machine = fit_machine(features, labels, task, [1.0])
     assert (predict_machine(machine, features, features, task) == 1).all()
