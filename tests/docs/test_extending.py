@@ -180,7 +180,9 @@ def test_a_benchmark_is_planned(own, package):
     assert "data/splits/permeability.given.csv" in plan.stdout
     (own / "my_package/losses.py").unlink()
     plan = subprocess.run([*command, *options], cwd=own, text=True, capture_output=True)
-    assert "own/config.yaml: 'pretrain.loss': There is no Python module 'my_package.losses'" in plan.stdout + plan.stderr
+    assert (
+        "own/config.yaml: 'pretrain.loss': There is no Python module 'my_package.losses'" in plan.stdout + plan.stderr
+    )
 
 
 @pytest.mark.slow
