@@ -75,7 +75,8 @@ def train_in_memory(
         try:
             say(*summary(train(Training(table, output, smiles_column=SMILES, targets=targets, **options))))
         except MolclrError as error:  # The user has never seen the table.
-            raise InvalidInput(str(error).replace(f"'{table}'", "the training data")) from None
+            text = str(error).replace(f"'{table}'", "the training data")
+            raise InvalidInput(text[:1].upper() + text[1:]) from None
         trained = TrainedModel.read(output, options["recipe"].encoder_class)
     trained.model.about.update(about)
     trained.model.write()
