@@ -8,26 +8,21 @@ from molclr.cli.command import Command, Parser, positive
 
 
 def _table_arguments(parser: Parser) -> None:
-    parser.reads("metrics", nargs="*", help="metrics.json of the runs")
-    parser.add_argument("--task", choices=["classification", "regression"], required=True, help="which runs to take")
-    for form in ("csv", "scores", "json", "markdown", "latex", "html"):
-        everything = "table of all metrics to write (CSV); the others show the primary one"
-        parser.writes(f"--{form}", required=True, help=everything if form == "scores" else "table to write")
+    parser.reads("metrics", nargs="*", help="metrics.json of the runs, predictions.csv beside it")
+    parser.writes("--output", folder=True, required=True, help="folder of the tables to write")
     parser.section("--settings", config.OwnBenchmarks)
 
 
 def _table(options: argparse.Namespace) -> None:
     from molclr.evaluation.tables import write_tables
 
-    files = (options.csv, options.scores, options.json, options.markdown, options.latex, options.html)
-    write_tables(options.metrics, options.task, options.settings.own_benchmarks, *files)
+    write_tables(options.metrics, options.settings.own_benchmarks, options.output)
 
 
 TABLE = Command(
     "table",
-    "write mean and standard deviation over the seeds, with the paper's values",
-    "molclr table mine*/metrics.json --task regression --csv t.csv --scores s.csv --json t.json \\\n"
-    "      --markdown t.md --latex t.tex --html t.html",
+    "write mean and standard deviation over the seeds, differences between models and the paper's values",
+    "molclr table mine*/metrics.json --output tables",
     _table_arguments,
     _table,
 )
@@ -156,8 +151,7 @@ def _show_arguments(parser: Parser) -> None:
 def _show(options: argparse.Namespace) -> None:
     from molclr.evaluation.tables import terminal_summary
 
-    tables = [options.results / "tables" / f"{task}.md" for task in ("classification", "regression")]
-    print(terminal_summary(tables, sorted(options.results.glob("figures/*.png"))))
+    print(terminal_summary(options.results / "tables", sorted(options.results.glob("figures/*.png"))))
 
 
 SHOW = Command(

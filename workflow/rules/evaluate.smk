@@ -23,11 +23,10 @@ def braces(names):
 
 
 TABLES = expand(
-    f"{RESULTS}/tables/{{task}}.{{format}}",
+    f"{RESULTS}/tables/{{task}}{{form}}",
     task=["classification", "regression"],
-    format=["csv", "json", "md", "tex", "html"],
+    form=[".csv", ".json", ".md", ".tex", ".html", "_scores.csv"],
 )
-TABLES += expand(f"{RESULTS}/tables/{{task}}_scores.csv", task=["classification", "regression"])
 TABLES += [f"{RESULTS}/tables/predictions.csv.gz", f"{RESULTS}/tables/datasets.csv"]
 if ENCODERS:
     TABLES.append(f"{RESULTS}/tables/leakage.csv")
@@ -37,59 +36,53 @@ if ENCODERS:
 FIGURES = expand(f"{RESULTS}/figures/{{name}}.{{format}}", name=FIGURE_NAMES, format=["png", "svg"])
 
 
-wildcard_constraints:
-    task="classification|regression",
+def all_runs(file):
+    """List a file of all runs."""
+    return [path for task in ("classification", "regression") for path in runs_of(task, file)]
+
+
+def tables_of(task):
+    """Return the tables of a task as outputs, by name; those of the report have a caption and labels."""
+    path, shown = f"{RESULTS}/tables/{task}", {"category": "Tables", "caption": "../report/tables.rst"}
+    scores = {"category": "Tables", "caption": "../report/scores.rst"}
+    return {
+        f"{task}_csv": report(f"{path}.csv", labels={"table": task, "format": "CSV"}, **shown),
+        f"{task}_html": report(f"{path}.html", labels={"table": task, "format": "page"}, **shown),
+        f"{task}_scores": report(
+            f"{path}_scores.csv", labels={"table": f"{task}, all metrics", "format": "CSV"}, **scores
+        ),
+        **{f"{task}_{form}": f"{path}.{form}" for form in ("json", "md", "tex")},
+    }
 
 
 rule table:
-    """Tabulate mean and standard deviation over seeds with the paper's values, one row per benchmark and model."""
+    """Tabulate mean and standard deviation over seeds, differences between models and the paper's values."""
     input:
-        metrics=lambda wildcards: runs_of(wildcards.task, "metrics.json"),
-        predictions=lambda wildcards: runs_of(wildcards.task, "predictions.csv"),
+        metrics=all_runs("metrics.json"),
+        predictions=all_runs("predictions.csv"),
     output:
-        csv=report(
-            f"{RESULTS}/tables/{{task}}.csv",
-            caption="../report/tables.rst",
-            category="Tables",
-            labels={"table": "{task}", "format": "CSV"},
-        ),
-        html=report(
-            f"{RESULTS}/tables/{{task}}.html",
-            caption="../report/tables.rst",
-            category="Tables",
-            labels={"table": "{task}", "format": "page"},
-        ),
-        scores=report(
-            f"{RESULTS}/tables/{{task}}_scores.csv",
-            caption="../report/scores.rst",
-            category="Tables",
-            labels={"table": "{task}, all metrics", "format": "CSV"},
-        ),
-        json=f"{RESULTS}/tables/{{task}}.json",
-        markdown=f"{RESULTS}/tables/{{task}}.md",
-        latex=f"{RESULTS}/tables/{{task}}.tex",
+        **tables_of("classification"),
+        **tables_of("regression"),
     log:
-        f"logs/{RESULTS}/tables/{{task}}.log",
+        f"logs/{RESULTS}/tables/tables.log",
     benchmark:
-        f"logs/{RESULTS}/tables/{{task}}.tsv"
+        f"logs/{RESULTS}/tables/tables.tsv"
     resources:
         mem_mb=1000,
         runtime=60,
     params:
         code=code_digest("molclr.evaluation.tables", "molclr/evaluation/published.csv", "molclr/data/catalogue.yaml"),
-        metrics=lambda wildcards: metrics_of(wildcards.task),
+        metrics=lambda wildcards: metrics_of("classification", "regression"),
         own=settings.model_dump_json(include={"own_benchmarks"}),
     shell:
-        "molclr table --task {wildcards.task} --csv {output.csv:q} --scores {output.scores:q} --json {output.json:q}"
-        " --settings {params.own:q} --markdown {output.markdown:q} --latex {output.latex:q} --html {output.html:q}"
-        " {params.metrics} 2> {log:q}"
+        'molclr table {params.metrics} --output "$(dirname {output.regression_csv:q})" --settings {params.own:q} 2> {log:q}'
 
 
 rule predictions:
     """Collect all test predictions of all runs."""
     input:
-        metrics=[path for task in ("classification", "regression") for path in runs_of(task, "metrics.json")],
-        predictions=[path for task in ("classification", "regression") for path in runs_of(task, "predictions.csv")],
+        metrics=all_runs("metrics.json"),
+        predictions=all_runs("predictions.csv"),
     output:
         table=f"{RESULTS}/tables/predictions.csv.gz",
     log:
