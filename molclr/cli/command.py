@@ -65,8 +65,8 @@ class Parser(argparse.ArgumentParser):
         """Add an argument that names files, folders, or either (None), to read."""
         self._add_path(flags, False, folder, to or self, details)
 
-    def writes(self, *flags: str, folder: bool = False, to: Any = None, **details: Any) -> None:
-        """Add an argument that names a file, or a folder, to write."""
+    def writes(self, *flags: str, folder: bool | None = False, to: Any = None, **details: Any) -> None:
+        """Add an argument that names a file, a folder, or either (None), to write."""
         self._add_path(flags, True, folder, to or self, details)
 
     def section(self, option: str, section: type[Section], default: str | None = "{}") -> None:

@@ -151,6 +151,7 @@ def test_a_wrong_file_is_one_sentence_and_nothing_is_written(tmp_path, capsys, a
         ["audit", "--benchmark", "bbbp", "b.parquet", "FILE", "b.split.csv", "--output", "FILE"],
         ["predict", "new.csv", "--model", "FILE", "--output", "FILE"],
         ["predictions", "a/metrics.json", "FILE", "--output", "FILE"],
+        ["explain", "FILE", "--model", "model", "--output", "e.csv", "--figure", "FILE"],
         ["embed", "FILE", "--output", "FILE"],
         ["search", "CCO", "--library", "FILE", "--output", "FILE"],
     ],

@@ -218,7 +218,7 @@ def test_a_benchmark_by_its_commands(own):
             assert main([command, f"{name}.parquet", *run_options, *options, "--folder", folder]) == 0
             metrics_files.append(f"{folder}/metrics.json")
     assert main(["table", *metrics_files, "--settings", "settings.yaml", "--output", str(own)]) == 0
-    assert main(["figure", "benchmarks", "classification.csv", "regression.csv", "--png=f.png", "--svg=f.svg"]) == 0
+    assert main(["figure", "benchmarks", "classification.csv", "regression.csv", "--output=f"]) == 0
 
     with (own / "regression.csv").open() as file:
         rows = [(row["benchmark"], row["model"], row["metric"], row["unit"]) for row in csv.DictReader(file)]
