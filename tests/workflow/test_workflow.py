@@ -22,6 +22,7 @@ from molclr.data.catalogue import load_catalogue
 pytestmark = [pytest.mark.workflow, pytest.mark.network]
 OUTPUTS = {
     "tables/predictions.csv.gz",
+    "tables/configuration.yaml",
     *(f"tables/{name}.csv" for name in ("datasets", "leakage", "leakage_molecules")),
     *(f"tables/{task}_scores.csv" for task in ("classification", "regression")),
     *(
@@ -31,8 +32,8 @@ OUTPUTS = {
     ),
     *(
         f"figures/{name}.{form}"
-        for name in ("benchmarks", "pretraining", "tsne_gin", "retrieval_gin")
-        for form in ("png", "svg")
+        for name in ("benchmarks", "pretraining", "finetuning", "tsne_gin", "retrieval_gin")
+        for form in ("png", "svg", "pdf", "txt")
     ),
 }
 
