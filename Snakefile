@@ -8,7 +8,7 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from molclr.config import Config, parse_section
+from molclr.config import Config, model_name, parse_section
 from molclr.data.catalogue import load_catalogue
 from molclr.digest import code_digest
 from molclr.errors import MolclrError
