@@ -1,5 +1,6 @@
 # MolCLR from raw SMILES to the paper's tables and figures.
 # Needs a configuration (config/config.yaml, a link to params.yaml, unless --configfile names another); makes everything below data/ and results/.
+import json
 import math
 import os
 import sys
@@ -7,7 +8,7 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from molclr.config import SVM, Config, parse_section, pretrained_of
+from molclr.config import SVM, Config, model_name, parse_section, pretrained_of
 from molclr.data.catalogue import load_catalogue
 from molclr.definitions import require_named_code
 from molclr.digest import code_of
@@ -72,6 +73,7 @@ localrules:
     table,
     figure_benchmarks,
     figure_pretraining,
+    figure_finetuning,
     figure_retrieval,
 
 

@@ -13,6 +13,16 @@ OWN = {"table": "own/solubility.csv", "task": "regression", "metric": "rmse", "t
 
 
 @pytest.mark.parametrize("path", sorted((REPOSITORY / "config").glob("*.yaml")), ids=lambda path: path.name)
+def test_the_keys_that_decide_are_a_configuration(path):
+    """Without defaults and without how jobs run."""
+    settings = parse_section(Config, yaml.safe_load(path.read_text()), path.name)
+    decisive = settings.decisive()
+    assert parse_section(Config, decisive, "decisive").decisive() == decisive
+    assert not {"results", "mirror", "run", "figures"} & set(decisive)
+    assert settings.finetune == parse_section(Config, decisive, "decisive").finetune
+
+
+@pytest.mark.parametrize("path", sorted((REPOSITORY / "config").glob("*.yaml")), ids=lambda path: path.name)
 def test_the_configurations_are_valid(path):
     settings = parse_section(Config, yaml.safe_load(path.read_text()), path.name)
     for name in settings.benchmarks:
@@ -143,7 +153,7 @@ def test_a_released_encoder_by_name():
     configuration = parse_section(
         Config, SMALL | {"models": ["GCN", "MolCLR_GCN"], "encoder": "official-gcn"}, "run.yaml"
     )
-    assert configuration.encoder.released == "official-gcn"
+    assert configuration.encoder.released == configuration.decisive()["encoder"] == "official-gcn"
     shape = EncoderShape(layers=5, hidden_dim=300, embedding_dim=512, gcn_normalization=False)
     assert configuration.encoder.model_dump_json() == shape.model_dump_json()
     with pytest.raises(
@@ -201,6 +211,7 @@ def test_an_encoder_of_ones_own_has_models_in_the_tables():
     frozen = [settings.encoder_of(name) for name in ("SVM_MolCLR_GAT", "SVM_MolCLR_GAT_ECFP", "SVM_MolCLR_GIN_ECFP")]
     assert frozen == ["mine.gat:GAT", "mine.gat:GAT", "gin"]
     assert "name" not in settings.encoder.model_dump(), "a shape is what --shape takes"
+    assert settings.decisive()["encoder"] == {"name": "mine.gat:GAT", "layers": 2}
     short = parse_section(Config, SMALL | {"encoder": {"name": "gat"}, "models": ["MolCLR_GAT", "GAT"]}, "run.yaml")
     assert short.encoder_of("MolCLR_GAT") == short.encoder_of("gat") == "gat", "a new key of ENCODERS"
 

@@ -8,26 +8,21 @@ from molclr.cli.command import Command, Parser, positive
 
 
 def _table_arguments(parser: Parser) -> None:
-    parser.reads("metrics", nargs="*", help="metrics.json of the runs")
-    parser.add_argument("--task", choices=["classification", "regression"], required=True, help="which runs to take")
-    for form in ("csv", "scores", "json", "markdown", "latex", "html"):
-        everything = "table of all metrics to write (CSV); the others show the primary one"
-        parser.writes(f"--{form}", required=True, help=everything if form == "scores" else "table to write")
-    parser.section("--settings", config.OwnBenchmarks)
+    parser.reads("metrics", nargs="*", help="metrics.json of the runs, predictions.csv beside it")
+    parser.writes("--output", folder=True, required=True, help="folder of the tables to write")
+    parser.section("--settings", config.Config, default=None)
 
 
 def _table(options: argparse.Namespace) -> None:
     from molclr.evaluation.tables import write_tables
 
-    files = (options.csv, options.scores, options.json, options.markdown, options.latex, options.html)
-    write_tables(options.metrics, options.task, options.settings.own_benchmarks, *files)
+    write_tables(options.metrics, options.output, options.settings)
 
 
 TABLE = Command(
     "table",
-    "write mean and standard deviation over the seeds, with the paper's values",
-    "molclr table mine*/metrics.json --task regression --csv t.csv --scores s.csv --json t.json \\\n"
-    "      --markdown t.md --latex t.tex --html t.html",
+    "write means over the seeds, differences between models and the paper's values",
+    "molclr table mine*/metrics.json --output tables",
     _table_arguments,
     _table,
 )
@@ -53,27 +48,28 @@ PREDICTIONS = Command(
 )
 
 
-def _add_images(parser: Parser) -> None:
-    parser.writes("--png", required=True, help="raster image to write")
-    parser.writes("--svg", required=True, help="vector image to write")
+def _add_output(parser: Parser) -> None:
+    parser.writes(
+        "--output", required=True, help="figure to write, without suffix: .png, .svg, .pdf and the caption, .txt"
+    )
 
 
 def _benchmarks_arguments(parser: Parser) -> None:
     parser.reads("classification", help="classification.csv of 'molclr table'")
     parser.reads("regression", help="regression.csv of 'molclr table'")
-    _add_images(parser)
+    _add_output(parser)
 
 
 def _benchmarks(options: argparse.Namespace) -> None:
     from molclr.evaluation.figures.benchmarks import benchmark_bars
 
-    benchmark_bars(options.classification, options.regression, options.png, options.svg)
+    benchmark_bars(options.classification, options.regression, options.output)
 
 
 FIGURE_BENCHMARKS = Command(
     "figure benchmarks",
     "draw the scores of all models on all benchmarks, and the paper's",
-    "molclr figure benchmarks classification.csv regression.csv --png benchmarks.png --svg benchmarks.svg",
+    "molclr figure benchmarks classification.csv regression.csv --output benchmarks",
     _benchmarks_arguments,
     _benchmarks,
 )
@@ -81,27 +77,50 @@ FIGURE_BENCHMARKS = Command(
 
 def _pretraining_arguments(parser: Parser) -> None:
     parser.reads("histories", nargs="+", help="history.csv of pre-trainings")
-    _add_images(parser)
+    _add_output(parser)
+    parser.add_argument("--names", nargs="+", help="models in the legend (default: from the folders of the histories)")
 
 
 def _pretraining(options: argparse.Namespace) -> None:
     from molclr.evaluation.figures.pretraining import pretraining_curves
 
-    pretraining_curves(options.histories, options.png, options.svg)
+    pretraining_curves(options.histories, options.output, options.names)
 
 
 FIGURE_PRETRAINING = Command(
     "figure pretraining",
     "draw loss, contrastive accuracy and learning rate over the epochs of pre-training",
-    "molclr figure pretraining encoder/history.csv --png pretraining.png --svg pretraining.svg",
+    "molclr figure pretraining encoder/history.csv --output pretraining",
     _pretraining_arguments,
     _pretraining,
 )
 
 
+def _finetuning_arguments(parser: Parser) -> None:
+    parser.reads("metrics", nargs="+", help="metrics.json of the runs of networks, history.csv beside it")
+    _add_output(parser)
+    parser.section("--settings", config.OwnBenchmarks)
+
+
+def _finetuning(options: argparse.Namespace) -> None:
+    from molclr.evaluation.figures.finetuning import finetuning_curves
+
+    finetuning_curves(options.metrics, options.settings.own_benchmarks, options.output)
+
+
+FIGURE_FINETUNING = Command(
+    "figure finetuning",
+    "draw training loss and validation score over the epochs of every run",
+    "molclr figure finetuning mine*/metrics.json --output finetuning",
+    _finetuning_arguments,
+    _finetuning,
+)
+
+
 def _tsne_arguments(parser: Parser) -> None:
     parser.reads("embeddings", help="table of embeddings (Parquet)")
-    _add_images(parser)
+    _add_output(parser)
+    parser.add_argument("--name", help="name of the encoder in the title (default: that of the file)")
     parser.add_argument(
         "--property",
         choices=["molecular_weight", "logp", "tpsa", "rings"],
@@ -113,13 +132,13 @@ def _tsne_arguments(parser: Parser) -> None:
 def _tsne(options: argparse.Namespace) -> None:
     from molclr.evaluation.figures.tsne import tsne
 
-    tsne(options.embeddings, options.png, options.svg, options.property)
+    tsne(options.embeddings, options.output, options.property, name=options.name)
 
 
 FIGURE_TSNE = Command(
     "figure tsne",
     "draw the representation in two dimensions by t-SNE, coloured by a property",
-    "molclr figure tsne mine.h.parquet --property tpsa --png tsne.png --svg tsne.svg",
+    "molclr figure tsne mine.h.parquet --property tpsa --output tsne",
     _tsne_arguments,
     _tsne,
 )
@@ -127,7 +146,8 @@ FIGURE_TSNE = Command(
 
 def _retrieval_arguments(parser: Parser) -> None:
     parser.reads("embeddings", help="table of embeddings (Parquet)")
-    _add_images(parser)
+    _add_output(parser)
+    parser.add_argument("--name", help="name of the encoder in the title (default: that of the file)")
     parser.add_argument("--neighbours", type=positive, default=8, help="how many neighbours (default: 8)")
     parser.add_argument("--query", type=int, help="raw row number of the query (default: the first molecule)")
 
@@ -135,13 +155,13 @@ def _retrieval_arguments(parser: Parser) -> None:
 def _retrieval(options: argparse.Namespace) -> None:
     from molclr.evaluation.figures.retrieval import retrieval
 
-    retrieval(options.embeddings, options.png, options.svg, options.neighbours, options.query)
+    retrieval(options.embeddings, options.output, options.neighbours, options.query, options.name)
 
 
 FIGURE_RETRIEVAL = Command(
     "figure retrieval",
     "draw a molecule and its nearest neighbours in the representation",
-    "molclr figure retrieval mine.h.parquet --query 12 --png retrieval.png --svg retrieval.svg",
+    "molclr figure retrieval mine.h.parquet --query 12 --output retrieval",
     _retrieval_arguments,
     _retrieval,
 )
@@ -156,8 +176,7 @@ def _show_arguments(parser: Parser) -> None:
 def _show(options: argparse.Namespace) -> None:
     from molclr.evaluation.tables import terminal_summary
 
-    tables = [options.results / "tables" / f"{task}.md" for task in ("classification", "regression")]
-    print(terminal_summary(tables, sorted(options.results.glob("figures/*.png"))))
+    print(terminal_summary(options.results / "tables", sorted(options.results.glob("figures/*.png"))))
 
 
 SHOW = Command(

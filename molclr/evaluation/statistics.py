@@ -1,27 +1,19 @@
-"""Differences between pre-trained models and the same networks from scratch, with confidence intervals."""
+"""Differences between the scores of two models, with confidence intervals and p-values."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
-import pandas as pd
 from scipy.stats import t as student_t
 
-from molclr.config import PRETRAINED
-from molclr.errors import MolclrError
 from molclr.evaluation.metrics import find_metric, why_undefined
 from molclr.evaluation.resampled import WEIGHTED
-from molclr.evaluation.runs import RunMetrics, read_run
 from molclr.seeds import derive_seed
 
-
-def scratch_of(model: str) -> str:
-    """Return the name of the same network from scratch, such as GIN for MolCLR_GIN; empty if the model is not pre-trained."""
-    return model.removeprefix(PRETRAINED) if model.startswith(PRETRAINED) else ""
+Key = TypeVar("Key")
 
 
 RESAMPLES = 2000
@@ -34,14 +26,16 @@ Verdict = Literal["better", "worse", "not significant", "one seed"]
 
 @dataclass(frozen=True)
 class Difference:
-    """The score of the pre-trained model minus that of the model from scratch, in the metric's unit; ROC-AUC from 0 to 1."""
+    """The score of a model minus that of another one, in the metric's unit; ROC-AUC from 0 to 1."""
 
     value: float
     low: float
     high: float
     """Bounds of the confidence interval of the expected difference, at the level CONFIDENCE."""
+    p: float
+    """Two-sided p-value; NaN if a model has one seed."""
     verdict: Verdict
-    """Whether 0 is outside the interval, and on which side; "one seed" if a model has one seed, which allows no verdict."""
+    """Whether the difference is significant (p < 1 - CONFIDENCE), and in which direction; "one seed" allows no verdict."""
 
 
 @dataclass(frozen=True)
@@ -56,86 +50,70 @@ class Predictions:
     values: np.ndarray
 
 
-def differences(runs: Mapping[Path, RunMetrics]) -> dict[tuple[str, str], Difference]:
-    """Compare each pre-trained model with the same network from scratch, by the primary metric of the benchmark.
+@dataclass(frozen=True)
+class Sample:
+    """The scores of a model on a benchmark.
 
-    runs: folder -> metrics. Returns (benchmark, pre-trained model) -> difference for the pairs of which both models are among the
-    runs. A pair is left out if one of its models has no score, or if there is only one test molecule, which gives no interval.
-    Raises MolclrError if the models of a pair have different test molecules.
+    rows, labels: as in Predictions. observed: float64 (seeds,). resampled: float64 (RESAMPLES,), means over the seeds.
     """
-    folders: dict[tuple[str, str], list[Path]] = {}
-    for folder, run in runs.items():
-        folders.setdefault((run.benchmark, run.model), []).append(folder)
-    metrics = {run.benchmark: run.metric for run in runs.values()}
-    found = {}
-    for (benchmark, model), own in folders.items():
-        others = folders.get((benchmark, scratch_of(model)))
-        if others:
-            pretrained, scratch = (read_predictions(group, runs) for group in (own, others))
-            if not np.array_equal(pretrained.rows, scratch.rows) or not np.array_equal(
-                pretrained.labels, scratch.labels, equal_nan=True
-            ):
-                raise MolclrError(
-                    f"{model} and {scratch_of(model)} were tested on different molecules of {benchmark}, so they cannot be "
-                    "compared; run both on the same split."
-                )
-            scored = all(any(runs[folder].test is not None for folder in group) for group in (own, others))
-            if scored and len(pretrained.rows) > 1:
-                gain = difference(metrics[benchmark], pretrained, scratch)
-                if not math.isnan(gain.value):
-                    found[benchmark, model] = gain
-    return found
+
+    rows: np.ndarray
+    labels: np.ndarray
+    observed: np.ndarray
+    resampled: np.ndarray
+    deterministic: bool = False
+    """Whether nothing in the model is random, so that one seed is enough."""
 
 
-def read_predictions(folders: Iterable[Path], runs: Mapping[Path, RunMetrics]) -> Predictions:
-    """Read the predictions.csv of all seeds of a model; a seed has one folder, or one folder per target."""
-    folders = list(folders)
-    every = pd.concat([read_run(folder).assign(seed=runs[folder].seed) for folder in folders])
-    labels = every.drop_duplicates(["row", "target"]).pivot(index="row", columns="target", values="label")
-    values = np.stack(
-        [
-            of_seed.pivot(index="row", columns="target", values="prediction").reindex_like(labels).to_numpy()
-            for _, of_seed in every.groupby("seed")
-        ]
-    )
-    if np.isnan(values[:, labels.notna().to_numpy()]).any():
-        raise MolclrError(
-            f"'{folders[-1].parent}': the seeds have predictions for different molecules or targets; run them again."
-        )
-    return Predictions(labels.index.to_numpy(), labels.to_numpy(), values)
+def sample(metric: str, model: Predictions, deterministic: bool = False) -> Sample:
+    """Score a model on its test molecules and on resamples of them, which are the same for all models of a benchmark."""
+    generator = np.random.default_rng(derive_seed(0, "bootstrap"))
+    count = len(model.rows)
+    resampled = [scores(metric, model, weights).mean(axis=0) for weights in _resamples(count, generator)]
+    observed = scores(metric, model, np.ones((1, count)))[:, 0]
+    return Sample(model.rows, model.labels, observed, np.concatenate(resampled), deterministic)
 
 
-def difference(metric: str, pretrained: Predictions, scratch: Predictions) -> Difference:
-    """Compute the difference between two models with the same test molecules, and its confidence interval.
+def difference(metric: str, first: Sample, second: Sample) -> Difference:
+    """Compute the difference between two models with the same test molecules, with its confidence interval and p-value.
 
     Its variance has two parts. The part of the test molecules is estimated by a bootstrap: each resample draws molecules, the
     same for both models, and leaves out targets whose score is undefined, such as ROC-AUC of one class. The part of the seeds is
     the sample variance of each model's scores over its seeds, divided by their number; seeds of different models are independent
     even if they have the same number. (A bootstrap over three seeds would underestimate this variance by a third.) The interval
     is Student's t with the degrees of freedom of Welch (1947) and Satterthwaite (1946). It is conservative, because errors of
-    single molecules that change with the seed contribute to both parts. If a model has one seed, the second part is unknown and
-    the interval is too narrow for a verdict.
+    single molecules that change with the seed contribute to both parts. If a model that is not deterministic has one seed, the
+    second part is unknown and the interval is too narrow for a verdict. All numbers are NaN if a model has no score.
     """
-    models = (pretrained, scratch)
-    count = len(pretrained.rows)
-    observed = [scores(metric, model, np.ones((1, count)))[:, 0] for model in models]
+    observed = (first.observed, second.observed)
     value = float(observed[0].mean() - observed[1].mean())
     if math.isnan(value):
-        return Difference(value, value, value, "not significant")
-    generator = np.random.default_rng(derive_seed(0, "bootstrap"))
-    resampled = [
-        np.subtract(*(scores(metric, model, weights).mean(axis=0) for model in models))
-        for weights in _resamples(count, generator)
-    ]
-    parts = [(float(np.nanvar(np.concatenate(resampled), ddof=1)), count - 1)]
+        return Difference(value, value, value, value, "not significant")
+    parts = [(float(np.nanvar(first.resampled - second.resampled, ddof=1)), len(first.rows) - 1)]
     parts += [(float(each.var(ddof=1)) / len(each), len(each) - 1) for each in observed if len(each) > 1]
     variance = sum(part for part, _ in parts)
-    margin = 0.0
+    margin, p = 0.0, float(value == 0)
     if variance > 0:
-        freedom = variance**2 / sum(part**2 / degrees for part, degrees in parts)
-        margin = float(student_t.ppf((1 + CONFIDENCE) / 2, freedom)) * math.sqrt(variance)
+        distribution = student_t(variance**2 / sum(part**2 / degrees for part, degrees in parts))
+        margin = float(distribution.ppf((1 + CONFIDENCE) / 2)) * math.sqrt(variance)
+        p = float(2 * distribution.sf(abs(value) / math.sqrt(variance)))
     low, high = value - margin, value + margin
-    return Difference(value, low, high, "one seed" if min(map(len, observed)) == 1 else _verdict(metric, low, high))
+    if any(len(each.observed) == 1 and not each.deterministic for each in (first, second)):
+        return Difference(value, low, high, math.nan, "one seed")
+    return Difference(value, low, high, p, _verdict(metric, low, high))
+
+
+def adjusted(differences: Mapping[Key, Difference]) -> dict[Key, Difference]:
+    """Adjust p-values and verdicts for the number of differences by Holm's method (1979); those of one seed stay as they are.
+
+    The intervals are not adjusted.
+    """
+    tested = {key: each for key, each in differences.items() if not math.isnan(each.p)}
+    found, highest = dict(differences), 0.0
+    for place, (key, each) in enumerate(sorted(tested.items(), key=lambda item: item[1].p)):
+        highest = max(highest, min(1.0, (len(tested) - place) * each.p))
+        found[key] = replace(each, p=highest, verdict=each.verdict if highest < 1 - CONFIDENCE else "not significant")
+    return found
 
 
 def score_interval(metric: str, labels: np.ndarray, predictions: np.ndarray) -> tuple[float, float]:

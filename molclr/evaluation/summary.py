@@ -1,4 +1,4 @@
-"""Summaries of runs: mean and standard deviation over seeds, difference to training from scratch, and the paper's values."""
+"""Summaries of runs: mean and standard deviation over seeds, comparisons between models, and the paper's values."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -10,51 +10,56 @@ import pandas as pd
 
 from molclr.config import Labels
 from molclr.errors import MolclrError
+from molclr.evaluation.comparisons import COLUMNS as COMPARED
+from molclr.evaluation.comparisons import NUMBERS as COMPARED_NUMBERS
+from molclr.evaluation.comparisons import Key, Samples, compare, mean_validation
 from molclr.evaluation.metrics import Metric, find_metric
 from molclr.evaluation.published import published
 from molclr.evaluation.runs import FurtherScore, RunMetrics
-from molclr.evaluation.statistics import Difference
 
 COLUMNS = [
-    *("benchmark", "model", "metric", "unit", "mean", "std", "seeds", "test_molecules", "left_out_targets", "note"),
-    *("minus_scratch", "minus_scratch_low", "minus_scratch_high", "minus_scratch_verdict"),
+    *("benchmark", "model", "metric", "unit", "mean", "std", "seeds", "deterministic", "seed_scores"),
+    *("validation", "test_molecules"),
+    *("left_out_targets", "note", *COMPARED),
     *("paper_mean", "paper_std", "paper_check", "paper_note", "label"),
 ]
 """Columns of the table of primary metrics."""
 
+NUMBERS = ["mean", "std", "seeds", "validation", *COMPARED_NUMBERS]
+"""Those that are numbers; the others are text."""
+
 SCORE_COLUMNS = ["benchmark", "model", "metric", "primary", "unit", "mean", "std", "seeds", "left_out_targets"]
 """Columns of the table of all metrics."""
 
-Groups = dict[tuple[str, str], list[RunMetrics]]
+Groups = dict[Key, list[RunMetrics]]
 """(benchmark, model) -> runs, one per seed."""
 
 
 def summarise(
     runs: Sequence[RunMetrics],
     benchmarks: Mapping[str, Labels],
-    from_scratch: Mapping[tuple[str, str], Difference],
+    samples: Samples,
 ) -> pd.DataFrame:
     """Summarise the primary metric: one row per benchmark and model with COLUMNS, in the paper's order.
 
     `mean` and `std` (sample standard deviation; NaN for one seed) are those of the `seeds` runs that have a score, ROC-AUC in %.
-    `minus_scratch` and its bounds and verdict are the difference in `from_scratch`, (benchmark, pre-trained model) -> difference.
-    The paper's values are text as printed, empty if the paper has no value or another metric.
+    `deterministic` is "yes" if nothing in the model is random, so that one seed is enough. `seed_scores` lists the scores of the
+    seeds. `validation` is the mean validation score, as in metrics.json. COMPARED are comparisons between models, computed from
+    the `samples` of all of them. The paper's values are text as printed, empty if the paper has no value or another metric.
     """
     printed = {(row.method, row.benchmark): row for row in published().itertuples()}
-    rows = []
-    for (key, model), group in _groups(runs).items():
+    rows, groups = [], _groups(runs)
+    compared = compare(groups, samples)
+    for (key, model), group in groups.items():
         primary = find_metric(group[0].metric)
         row = _names(key, model, benchmarks) | _statistics(primary, key, benchmarks, [_primary(run) for run in group])
         row["test_molecules"] = distinct(str(run.test_molecules) for run in group)
         row["left_out_targets"] = distinct(target for run in group for target in run.left_out)
         row["note"] = distinct(run.note for run in group if run.note)
-        gain = from_scratch.get((key, model))
-        row |= {
-            "minus_scratch": primary.factor * gain.value if gain else np.nan,
-            "minus_scratch_low": primary.factor * gain.low if gain else np.nan,
-            "minus_scratch_high": primary.factor * gain.high if gain else np.nan,
-            "minus_scratch_verdict": gain.verdict if gain else "",
-        }
+        row["deterministic"] = "yes" if all(run.deterministic for run in group) else ""
+        row["seed_scores"] = "; ".join(f"{primary.factor * run.test:.6f}" for run in group if run.test is not None)
+        row["validation"] = mean_validation(group)
+        row |= compared[key, model].columns(primary.factor)
         beside = printed.get((model, row["benchmark"]))
         beside = beside if beside and beside.metric.removesuffix(" %") == primary.label else None
         row |= {f"paper_{field}": getattr(beside, field, "") for field in ("mean", "std", "check", "note")}
@@ -146,11 +151,11 @@ def _joined(runs: list[RunMetrics]) -> RunMetrics:
         raise MolclrError(
             f"Seed {first.seed} of {first.model} on {first.benchmark} is given twice; give each run once."
         )
-    primary = _merged([_primary(run) for run in runs])
+    primary, validation = _merged([_primary(run) for run in runs]), mean_validation(runs)
     return replace(
         first,
         best_epoch=None,
-        validation=None,
+        validation=None if np.isnan(validation) else validation,
         test=primary.test,
         test_molecules=max(run.test_molecules for run in runs),
         per_target=primary.per_target,

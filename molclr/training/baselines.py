@@ -62,10 +62,19 @@ def baseline(
     if np.isnan(validation.value):
         notes.append(f"no validation score ({validation.why_undefined})")
     known, limit = (~np.isnan(data.labels[train])).sum(axis=0), settings.svm_training_limit
-    if name != FOREST and (samples := int((known > limit).sum())):
+    samples = int((known > limit).sum()) if name != FOREST else 0
+    if samples:
         notes.append(f"trained on a sample of {limit} molecules for {samples} of {len(run.targets)} targets")
-    labels, values, note = data.labels[test], predictions[test], "; ".join(notes)
-    return write_run(folder, run, data.rows[test], labels, values, validation=validation.value, note=note)
+    return write_run(
+        folder,
+        run,
+        data.rows[test],
+        data.labels[test],
+        predictions[test],
+        validation=validation.value,
+        note="; ".join(notes),
+        deterministic=name != FOREST and not samples,
+    )
 
 
 def _remark(labels: np.ndarray) -> str:

@@ -56,6 +56,7 @@ def test_the_two_files(tmp_path):
         "per_target": {"FDA_APPROVED": 1.0},
         "left_out": {"CT_TOX": "one class in the test set"},
         "note": "20 trees",
+        "deterministic": False,
     }
 
 

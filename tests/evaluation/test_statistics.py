@@ -1,22 +1,25 @@
-"""The difference between a pre-trained model and the same from scratch, and its interval."""
+"""The difference between two models, its interval and its p-value."""
 
 import dataclasses
 
 import numpy as np
 import pytest
 
-from molclr.errors import MolclrError
 from molclr.evaluation import statistics
 from molclr.evaluation.metrics import METRICS, roc_auc, score
 from molclr.evaluation.resampled import WEIGHTED, weighted_roc_auc
-from molclr.evaluation.runs import Run, write_run
 from molclr.evaluation.statistics import (
+    Difference,
     Predictions,
-    difference,
-    differences,
+    adjusted,
     one_by_one,
+    sample,
     scores,
 )
+
+
+def difference(metric, first, second):
+    return statistics.difference(metric, sample(metric, first), sample(metric, second))
 
 
 @pytest.fixture
@@ -107,7 +110,7 @@ def test_the_same_predictions_do_not_differ(generator):
     model = models(generator, (1.0,))[0]
     model = dataclasses.replace(model, values=model.values[[0, 0]])
     same = difference("mae", model, model)
-    assert (same.value, same.low, same.high, same.verdict) == (0, 0, 0, "not significant")
+    assert dataclasses.astuple(same) == (0, 0, 0, 1, "not significant")
 
 
 def test_the_interval_has_the_expected_width(generator):
@@ -125,7 +128,15 @@ def test_one_seed_gives_no_verdict(generator):
     assert difference("mae", exact, vague).verdict == "better"
     for pair in ((one, vague), (vague, one)):
         found = difference("mae", *pair)
-        assert found.verdict == "one seed" and not found.low < 0 < found.high
+        assert found.verdict == "one seed" and not found.low < 0 < found.high and np.isnan(found.p)
+
+
+def test_one_seed_of_a_deterministic_model_is_enough(generator):
+    exact, vague = models(generator, (0.3, 1.0), seeds=2)
+    one = sample("mae", dataclasses.replace(exact, values=exact.values[:1]), deterministic=True)
+    assert statistics.difference("mae", one, sample("mae", vague)).verdict == "better"
+    vague = sample("mae", dataclasses.replace(vague, values=vague.values[:1]))
+    assert statistics.difference("mae", one, vague).verdict == "one seed"
 
 
 def test_seeds_widen_the_interval(generator):
@@ -157,65 +168,24 @@ def test_results_are_deterministic(generator):
     assert difference("rmse", *pair) == difference("rmse", *pair)
 
 
-def write(folder, model, seed, values, labels, targets=("a",), rows=None):
-    run = Run("freesolv", model, seed, "regression", "rmse", list(targets))
-    rows = np.arange(len(labels)) if rows is None else rows
-    return {folder: write_run(folder, run, rows, labels, values)}
+def test_the_p_value_is_below_five_percent_where_the_interval_leaves_out_0(generator):
+    found = [difference("rmse", *models(generator, (1.0, noise), count=100)) for noise in (1.05, 1.2, 1.25, 1.3, 1.5)]
+    below = [each.p < 0.05 for each in found]
+    assert below == [each.high < 0 for each in found] and len(set(below)) == 2
+    assert found[0].p > 0.2 and found[-1].p < 0.001
 
 
-def test_files_of_several_seeds_and_of_one_model_per_target(generator, tmp_path, monkeypatch):
-    monkeypatch.setattr(statistics, "RESAMPLES", 200)
-    labels = generator.normal(size=(40, 2))
-    runs = {}
-    for seed in (0, 1):
-        runs |= write(tmp_path / f"p{seed}", "MolCLR_GIN", seed, labels + 0.1, labels, ("a", "b"))
-        runs |= write(tmp_path / f"s{seed}a", "GIN", seed, labels[:, :1] + 1.0, labels[:, :1], ("a",))
-        runs |= write(tmp_path / f"s{seed}b", "GIN", seed, labels[:, 1:] + 1.0, labels[:, 1:], ("b",))
-        runs |= write(tmp_path / f"g{seed}", "MolCLR_GCN", seed, labels, labels, ("a", "b"))
-    found = differences(runs)
-    assert list(found) == [("freesolv", "MolCLR_GIN")], "there is no GCN to compare with"
-    assert found["freesolv", "MolCLR_GIN"].value == pytest.approx(-0.9, abs=1e-6)
-    assert found["freesolv", "MolCLR_GIN"].verdict == "better"
+def of_p(*values):
+    return {
+        key: Difference(1, 0, 2, p, "one seed" if np.isnan(p) else "better" if p < 0.05 else "not significant")
+        for key, p in enumerate(values)
+    }
 
 
-def test_models_that_cannot_be_compared_have_no_difference(tmp_path):
-    """One test molecule; one class; of two targets, a model each, one that cannot be scored does not matter."""
-    value = np.array([[0.5]])
-    runs = {}
-    for seed in (0, 1):
-        for model in ("MolCLR_GIN", "GIN"):
-            runs |= write(tmp_path / f"{model}{seed}", model, seed, value + seed, value)
-    assert differences(runs) == {}
-
-    def classes(target, labels):
-        found = {}
-        for model in ("MolCLR_GIN", "GIN"):
-            run = Run("muv", model, 0, "classification", "roc_auc", [target])
-            folder = tmp_path / f"{target}-{model}"
-            labels_of = np.array(labels, float)[:, None]
-            found[folder] = write_run(folder, run, np.arange(4), labels_of, np.linspace(0, 1, 4)[:, None])
-        return found
-
-    negative, both = classes("a", [0, 0, 0, 0]), classes("b", [0, 1, 0, 1])
-    assert differences(negative) == {}
-    assert differences(negative | both)["muv", "MolCLR_GIN"].value == 0
-
-
-def test_seeds_with_different_predictions_are_an_error(generator, tmp_path):
-    labels = generator.normal(size=(10, 2))
-    runs = write(tmp_path / "GIN/seed-0", "GIN", 0, labels, labels, ("a", "b"))
-    runs |= write(tmp_path / "GIN/seed-1", "GIN", 1, labels[:, :1], labels[:, :1], ("a",))
-    runs |= write(tmp_path / "p", "MolCLR_GIN", 0, labels, labels, ("a", "b"))
-    with pytest.raises(MolclrError, match="GIN': the seeds have predictions for different molecules or targets"):
-        differences(runs)
-
-
-def test_other_test_molecules_are_an_error(generator, tmp_path):
-    labels = generator.normal(size=(10, 1))
-    runs = write(tmp_path / "p", "MolCLR_GIN", 0, labels, labels)
-    other = write(tmp_path / "s", "GIN", 0, labels, labels, rows=np.arange(1, 11))
-    with pytest.raises(MolclrError, match="MolCLR_GIN and GIN were tested on different molecules of freesolv"):
-        differences(runs | other)
-    (tmp_path / "s" / "predictions.csv").unlink()
-    with pytest.raises(MolclrError, match=r"predictions\.csv' does not exist"):
-        differences(runs | other)
+def test_p_values_are_adjusted_by_holms_method():
+    """The example: 0.01 x 4, 0.02 x 3, 0.03 x 2, which is below the one before, 0.04 x 1 likewise; one seed does not count."""
+    found = adjusted(of_p(0.04, 0.01, 0.03, 0.02, np.nan))
+    assert [each.p for each in found.values()] == pytest.approx([0.06, 0.04, 0.06, 0.06, np.nan], nan_ok=True)
+    verdicts = [each.verdict for each in found.values()]
+    assert verdicts == ["not significant", "better", "not significant", "not significant", "one seed"]
+    assert [each.p for each in adjusted(of_p(0.6, 0.7)).values()] == [1, 1], "no more than 1"

@@ -143,7 +143,8 @@ def test_the_svm_takes_a_sample_of_a_large_training_set(labelled, tmp_path):
     limited = Baselines(svm_training_limit=100)
     for folder, seed in (("first", 0), ("again", 0), ("other", 1)):
         metrics = baseline(data, tmp_path / folder, classification("SVM", data.targets, seed), limited)
-        assert metrics.note == "trained on a sample of 100 molecules for 1 of 1 targets"
+        assert metrics.note == "trained on a sample of 100 molecules for 1 of 1 targets" and not metrics.deterministic
+    assert baseline(data, tmp_path / "whole", classification("SVM", data.targets), Baselines()).deterministic
     first, again, other = (read_predictions(tmp_path / folder) for folder in ("first", "again", "other"))
     assert first == again
     assert first != other

@@ -22,6 +22,7 @@ from molclr.data.catalogue import load_catalogue
 pytestmark = [pytest.mark.workflow, pytest.mark.network]
 OUTPUTS = {
     "tables/predictions.csv.gz",
+    "tables/configuration.yaml",
     *(f"tables/{name}.csv" for name in ("datasets", "leakage", "leakage_molecules")),
     *(f"tables/{task}_scores.csv" for task in ("classification", "regression")),
     *(
@@ -31,8 +32,8 @@ OUTPUTS = {
     ),
     *(
         f"figures/{name}.{form}"
-        for name in ("benchmarks", "pretraining", "tsne_gin", "retrieval_gin")
-        for form in ("png", "svg")
+        for name in ("benchmarks", "pretraining", "finetuning", "tsne_gin", "retrieval_gin")
+        for form in ("png", "svg", "pdf", "txt")
     ),
 }
 
@@ -99,7 +100,7 @@ def test_changed_code_runs_its_jobs_again(as_finished):
         output = snakemake(as_finished, "--dry-run", "all")
         path.write_text(text)
         module = name.removesuffix(".py").replace("/", ".") if name.endswith(".py") else name
-        assert not jobs_of(output) or re.search(rf"reason: .* now: '{module} \w+' ", output), output
+        assert not jobs_of(output) or re.search(rf"reason: .* now: .*'{module} \w+'", output), output
         return jobs_of(output)
 
     assert edited("README.md", "# MolCLR", "# Edited") == {}

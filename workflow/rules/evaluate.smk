@@ -7,16 +7,13 @@ def runs_of(task, file):
     return [f"{run}/{file}" for run, name in RUNS.items() if benchmarks[name].task == task]
 
 
-def metrics_of(*tasks):
-    """Return the metrics.json of all runs of tasks with bash braces, because a command may have at most 128 KiB."""
+def metrics_of(models):
+    """Return the metrics.json of all runs of models with bash braces, because a command may have at most 128 KiB."""
     paths = []
     for name in benchmarks:
-        if benchmarks[name].task in tasks:
-            for seeds in {tuple(seeds_of(name, model)): None for model in settings.models}:
-                models = [model for model in settings.models if tuple(seeds_of(name, model)) == seeds]
-                paths.append(
-                    f"{RESULTS}/runs/{braces(parts_of(name))}/{braces(models)}/seed-{braces(seeds)}/metrics.json"
-                )
+        for seeds in {tuple(seeds_of(name, model)): None for model in models}:
+            same = [model for model in models if tuple(seeds_of(name, model)) == seeds]
+            paths.append(f"{RESULTS}/runs/{braces(parts_of(name))}/{braces(same)}/seed-{braces(seeds)}/metrics.json")
     return " ".join(paths)
 
 
@@ -27,73 +24,70 @@ def braces(names):
 
 
 TABLES = expand(
-    f"{RESULTS}/tables/{{task}}.{{format}}",
+    f"{RESULTS}/tables/{{task}}{{form}}",
     task=["classification", "regression"],
-    format=["csv", "json", "md", "tex", "html"],
+    form=[".csv", ".json", ".md", ".tex", ".html", "_scores.csv"],
 )
-TABLES += expand(f"{RESULTS}/tables/{{task}}_scores.csv", task=["classification", "regression"])
-TABLES += [f"{RESULTS}/tables/predictions.csv.gz", f"{RESULTS}/tables/datasets.csv"]
+TABLES += [f"{RESULTS}/tables/{name}" for name in ("configuration.yaml", "predictions.csv.gz", "datasets.csv")]
 if ENCODERS:
     TABLES.append(f"{RESULTS}/tables/leakage.csv")
 FIGURE_NAMES = ["benchmarks"]
 if ENCODERS:
     FIGURE_NAMES += ["pretraining", *expand("{kind}_{encoder}", kind=["tsne", "retrieval"], encoder=ENCODERS)]
-FIGURES = expand(f"{RESULTS}/figures/{{name}}.{{format}}", name=FIGURE_NAMES, format=["png", "svg"])
+if NETWORKS:
+    FIGURE_NAMES.append("finetuning")
+FIGURES = expand(f"{RESULTS}/figures/{{name}}.{{form}}", name=FIGURE_NAMES, form=["png", "svg", "pdf", "txt"])
 
 
-wildcard_constraints:
-    task="classification|regression",
+def all_runs(file):
+    """List a file of all runs."""
+    return [path for task in ("classification", "regression") for path in runs_of(task, file)]
+
+
+def tables_of(task):
+    """Return the tables of a task as outputs, by name; those of the report have a caption and labels."""
+    path, shown = f"{RESULTS}/tables/{task}", {"category": "Tables", "caption": "../report/tables.rst"}
+    scores = {"category": "Tables", "caption": "../report/scores.rst"}
+    return {
+        f"{task}_csv": report(f"{path}.csv", labels={"table": task, "format": "CSV"}, **shown),
+        f"{task}_html": report(f"{path}.html", labels={"table": task, "format": "page"}, **shown),
+        f"{task}_scores": report(
+            f"{path}_scores.csv", labels={"table": f"{task}, all metrics", "format": "CSV"}, **scores
+        ),
+        **{f"{task}_{form}": f"{path}.{form}" for form in ("json", "md", "tex")},
+    }
 
 
 rule table:
-    """Tabulate mean and standard deviation over seeds with the paper's values, one row per benchmark and model."""
+    """Tabulate mean and standard deviation over seeds, differences between models and the paper's values."""
     input:
-        metrics=lambda wildcards: runs_of(wildcards.task, "metrics.json"),
-        predictions=lambda wildcards: runs_of(wildcards.task, "predictions.csv"),
+        metrics=all_runs("metrics.json"),
+        predictions=all_runs("predictions.csv"),
     output:
-        csv=report(
-            f"{RESULTS}/tables/{{task}}.csv",
-            caption="../report/tables.rst",
-            category="Tables",
-            labels={"table": "{task}", "format": "CSV"},
-        ),
-        html=report(
-            f"{RESULTS}/tables/{{task}}.html",
-            caption="../report/tables.rst",
-            category="Tables",
-            labels={"table": "{task}", "format": "page"},
-        ),
-        scores=report(
-            f"{RESULTS}/tables/{{task}}_scores.csv",
-            caption="../report/scores.rst",
-            category="Tables",
-            labels={"table": "{task}, all metrics", "format": "CSV"},
-        ),
-        json=f"{RESULTS}/tables/{{task}}.json",
-        markdown=f"{RESULTS}/tables/{{task}}.md",
-        latex=f"{RESULTS}/tables/{{task}}.tex",
+        **tables_of("classification"),
+        **tables_of("regression"),
+        configuration=f"{RESULTS}/tables/configuration.yaml",
     log:
-        f"logs/{RESULTS}/tables/{{task}}.log",
+        f"logs/{RESULTS}/tables/tables.log",
     benchmark:
-        f"logs/{RESULTS}/tables/{{task}}.tsv"
+        f"logs/{RESULTS}/tables/tables.tsv"
     resources:
         mem_mb=1000,
         runtime=60,
     params:
         **code_of("molclr.evaluation.tables", "molclr/evaluation/published.csv", "molclr/data/catalogue.yaml"),
-        metrics=lambda wildcards: metrics_of(wildcards.task),
-        own=settings.model_dump_json(include={"own_benchmarks"}),
+        metrics=lambda wildcards: metrics_of(settings.models),
+        settings=json.dumps(settings.decisive()),
     shell:
-        "molclr table --task {wildcards.task} --csv {output.csv:q} --scores {output.scores:q} --json {output.json:q}"
-        " --settings {params.own:q} --markdown {output.markdown:q} --latex {output.latex:q} --html {output.html:q}"
-        " {params.metrics} 2> {log:q}"
+        'molclr table {params.metrics} --output "$(dirname {output.configuration:q})" --settings {params.settings:q}'
+        " 2> {log:q}"
 
 
 rule predictions:
     """Collect all test predictions of all runs."""
     input:
-        metrics=[path for task in ("classification", "regression") for path in runs_of(task, "metrics.json")],
-        predictions=[path for task in ("classification", "regression") for path in runs_of(task, "predictions.csv")],
+        metrics=all_runs("metrics.json"),
+        predictions=all_runs("predictions.csv"),
     output:
         table=f"{RESULTS}/tables/predictions.csv.gz",
     log:
@@ -105,7 +99,7 @@ rule predictions:
         runtime=60,
     params:
         **code_of("molclr.evaluation.predictions"),
-        metrics=lambda wildcards: metrics_of("classification", "regression"),
+        metrics=lambda wildcards: metrics_of(settings.models),
     shell:
         "molclr predictions {params.metrics} --output {output.table:q} 2> {log:q}"
 
@@ -166,13 +160,25 @@ rule leakage:
 
 
 def figure(name, labels):
-    """Return the two images of a figure as outputs for the report."""
+    """Return the files of a figure as outputs, of which the report shows two."""
     caption = f"../report/{name.split('_')[0]}.rst"
     path = f"{RESULTS}/figures/{name}"
     return {
         "png": report(f"{path}.png", caption=caption, category="Figures", labels=labels | {"format": "PNG"}),
         "svg": report(f"{path}.svg", caption=caption, category="Figures", labels=labels | {"format": "SVG"}),
+        "pdf": f"{path}.pdf",
+        "caption": f"{path}.txt",
     }
+
+
+def encoder_name(wildcards):
+    """Return the name of an encoder in tables and figures."""
+    return model_name(settings.encoder_of(wildcards.encoder), pretrained=False)
+
+
+def stem_of(wildcards, output):
+    """Return the path of a figure without suffix."""
+    return output.png.removesuffix(".png")
 
 
 rule figure_benchmarks:
@@ -191,9 +197,9 @@ rule figure_benchmarks:
         runtime=60,
     params:
         **code_of("molclr.evaluation.figures.benchmarks"),
+        figure=stem_of,
     shell:
-        "molclr figure benchmarks {input.classification:q} {input.regression:q}"
-        " --png {output.png:q} --svg {output.svg:q} 2> {log:q}"
+        "molclr figure benchmarks {input.classification:q} {input.regression:q} --output {params.figure:q} 2> {log:q}"
 
 
 rule figure_pretraining:
@@ -211,8 +217,33 @@ rule figure_pretraining:
         runtime=60,
     params:
         **code_of("molclr.evaluation.figures.pretraining"),
+        figure=stem_of,
+        names=[model_name(settings.encoder_of(name), pretrained=True) for name in ENCODERS],
     shell:
-        "molclr figure pretraining {input.histories:q} --png {output.png:q} --svg {output.svg:q} 2> {log:q}"
+        "molclr figure pretraining {input.histories:q} --names {params.names:q} --output {params.figure:q} 2> {log:q}"
+
+
+rule figure_finetuning:
+    """Draw training loss and validation score of every network over the epochs."""
+    input:
+        metrics=[path for path in all_runs("metrics.json") if path.split("/")[-3] in NETWORKS],
+        histories=[path for path in all_runs("history.csv") if path.split("/")[-3] in NETWORKS],
+    output:
+        **figure("finetuning", {"figure": "fine-tuning"}),
+    log:
+        f"logs/{RESULTS}/figures/finetuning.log",
+    benchmark:
+        f"logs/{RESULTS}/figures/finetuning.tsv"
+    resources:
+        mem_mb=1000,
+        runtime=60,
+    params:
+        **code_of("molclr.evaluation.figures.finetuning", "molclr/data/catalogue.yaml"),
+        metrics=lambda wildcards: metrics_of(NETWORKS),
+        own=settings.model_dump_json(include={"own_benchmarks"}),
+        figure=stem_of,
+    shell:
+        "molclr figure finetuning {params.metrics} --settings {params.own:q} --output {params.figure:q} 2> {log:q}"
 
 
 rule figure_tsne:
@@ -231,9 +262,11 @@ rule figure_tsne:
     params:
         **code_of("molclr.evaluation.figures.tsne"),
         property=settings.figures.property,
+        figure=stem_of,
+        name=encoder_name,
     shell:
-        "molclr figure tsne {input.embeddings:q} --property {params.property}"
-        " --png {output.png:q} --svg {output.svg:q} 2> {log:q}"
+        "molclr figure tsne {input.embeddings:q} --name {params.name} --property {params.property}"
+        " --output {params.figure:q} 2> {log:q}"
 
 
 rule figure_retrieval:
@@ -252,9 +285,11 @@ rule figure_retrieval:
     params:
         **code_of("molclr.evaluation.figures.retrieval"),
         neighbours=settings.figures.neighbours,
+        figure=stem_of,
+        name=encoder_name,
     shell:
-        "molclr figure retrieval {input.embeddings:q} --neighbours {params.neighbours}"
-        " --png {output.png:q} --svg {output.svg:q} 2> {log:q}"
+        "molclr figure retrieval {input.embeddings:q} --name {params.name} --neighbours {params.neighbours}"
+        " --output {params.figure:q} 2> {log:q}"
 
 
 rule all_results:

@@ -8,31 +8,42 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from molclr.config import model_name
 from molclr.errors import MolclrError
-from molclr.evaluation.figures.style import COLOURS, INK, AnyPath, read_csv, save, styled
+from molclr.evaluation.figures.style import INK, WIDTH, AnyPath, colour_of, read_csv, save, styled
 
 MOST_MARKERS = 25
 """Largest number of epochs for which each is marked by a dot."""
 
+CAPTION = (
+    "Contrastive pre-training by epoch: the contrastive loss on training molecules (dashed) and on held-out molecules (solid); "
+    "the contrastive accuracy, which is how often the most similar view is the other view of the same held-out molecule; and the "
+    "learning rate. Loss and accuracy depend on the number of molecules in a batch, so compare them only between runs with the "
+    "same batch size. One run for each encoder."
+)
+
 
 @styled
-def pretraining_curves(histories: Sequence[Path], png: AnyPath, svg: AnyPath) -> None:
-    """Draw history.csv files, each in a folder with the name of its encoder.
+def pretraining_curves(histories: Sequence[Path], output: AnyPath, names: Sequence[str] | None = None) -> None:
+    """Draw history.csv files.
 
-    Raises MolclrError for another file and for a history without epochs.
+    names: models in the legend, one for each file; None for those of the encoders after which the folders are called. Raises
+    MolclrError for another file, for a history without epochs, and if there are more or fewer names than files.
     """
-    figure = Figure(figsize=(8, 2.7))
+    names = names or [model_name(path.parent.name, pretrained=True) for path in histories]
+    if len(names) != len(histories):
+        raise MolclrError(f"There are {len(names)} names for {len(histories)} histories; give one for each.")
+    figure = Figure(figsize=(WIDTH, 2.4))
     losses, accuracy, rate = figure.subplots(1, 3)
     handles = []
-    for place, path in enumerate(histories):
-        label = f"MolCLR_{path.parent.name.upper()}"
+    for place, (path, label) in enumerate(zip(histories, names, strict=True)):
         history = read_csv(path, ["epoch", "train_loss", "validation_loss", "contrastive_accuracy", "learning_rate"])
         if history.empty:
             raise MolclrError(f"'{path}' has no epochs to draw; pre-train first.")
         epoch = history["epoch"]
         markers = "o" if len(history) <= MOST_MARKERS else ""
         look: dict[str, Any] = {
-            "color": COLOURS.get(label, "0.6"),
+            "color": colour_of(label),
             "linewidth": 1.4,
             "marker": markers,
             "markersize": 3,
@@ -41,12 +52,10 @@ def pretraining_curves(histories: Sequence[Path], png: AnyPath, svg: AnyPath) ->
         losses.plot(epoch, history["validation_loss"], **look)
         accuracy.plot(epoch, 100 * history["contrastive_accuracy"], **look)
         # Encoders often have the same schedule, so later lines are narrower and all stay visible.
-        rate.plot(
-            epoch, history["learning_rate"], color=COLOURS.get(label, "0.6"), linewidth=1.4 * (len(histories) - place)
-        )
-        handles.append(Line2D([], [], color=COLOURS.get(label, "0.6"), label=label))
+        rate.plot(epoch, history["learning_rate"], color=colour_of(label), linewidth=1.4 * (len(histories) - place))
+        handles.append(Line2D([], [], color=colour_of(label), label=label))
     losses.set_ylabel("Contrastive loss")
-    accuracy.set_ylabel("Contrastive accuracy (%)")
+    accuracy.set_ylabel("Contrastive accuracy,\nheld-out molecules (%)")
     rate.set_ylabel("Learning rate")
     rate.ticklabel_format(axis="y", style="sci", scilimits=(0, 0), useMathText=True)
     for axes in (losses, accuracy, rate):
@@ -54,8 +63,8 @@ def pretraining_curves(histories: Sequence[Path], png: AnyPath, svg: AnyPath) ->
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
         axes.spines[["top", "right"]].set_visible(False)
     for axes in (accuracy, rate):
-        axes.set_ylim(bottom=0)
-    handles.append(Line2D([], [], color=INK, linestyle="--", label="training"))
-    handles.append(Line2D([], [], color=INK, linestyle="-", label="validation"))
+        axes.set_ylim(0, 1.05 * axes.dataLim.ymax or 1)
+    handles.append(Line2D([], [], color=INK, linestyle="--", label="training molecules"))
+    handles.append(Line2D([], [], color=INK, linestyle="-", label="held-out molecules"))
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
-    save(figure, png, svg)
+    save(figure, output, CAPTION)
