@@ -1,9 +1,29 @@
-"""Running commands in copies of the repository."""
+"""Running commands in copies of the repository.
 
+Snakemake and DVC run in forks of a process that has imported them once; what they run themselves starts as always.
+"""
+
+import multiprocessing
 import os
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
+
+PROGRAMS = {"snakemake": "snakemake.cli", "dvc": "dvc.cli"}
+"""Program -> module whose `main` takes the arguments."""
+SERVER = multiprocessing.get_context("forkserver")
+SERVER.set_forkserver_preload([*PROGRAMS.values(), "snakemake.dag", "dvc.repo", "pydantic", "yaml"])
+
+
+class Finished(NamedTuple):
+    """A command that has ended."""
+
+    returncode: int
+    stdout: str
+    """What it printed, errors too."""
 
 
 def environment():
@@ -14,13 +34,45 @@ def environment():
     return inherited | {"PATH": path, "GIT_CONFIG_GLOBAL": os.devnull} | who
 
 
+def finish(folder, program, *arguments, env=None):
+    """Run a command in `folder`, whatever comes of it."""
+    env = environment() if env is None else env
+    if program not in PROGRAMS:
+        output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+        result = subprocess.run([program, *arguments], cwd=folder, env=env, text=True, **output)
+        return Finished(result.returncode, result.stdout)
+    with TemporaryDirectory() as place:
+        output = Path(place) / "output"
+        process = SERVER.Process(target=_work, args=(program, list(map(str, arguments)), str(folder), env, str(output)))
+        process.start()
+        process.join()
+        return Finished(process.exitcode, output.read_text())
+
+
+def _work(program, arguments, folder, env, output):
+    """In a fork: run `python -m PROGRAM` as it would run in `folder`."""
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(env)
+    with open(output, "w") as file:
+        os.dup2(file.fileno(), sys.stdout.fileno())
+        os.dup2(file.fileno(), sys.stderr.fileno())
+    sys.path.insert(0, folder)
+    sys.argv = [program, *arguments]
+    sys.exit(import_module(PROGRAMS[program]).main(arguments))
+
+
 def run(folder, *command, fails=False):
     """Run a command in `folder`; return what it prints."""
-    result = subprocess.run(
-        command, cwd=folder, env=environment(), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    )
+    result = finish(folder, *command)
     assert (result.returncode != 0) == fails, result.stdout
     return result.stdout
+
+
+def replace_in(path, before, after):
+    text = path.read_text()
+    assert before in text
+    path.write_text(text.replace(before, after, 1))
 
 
 def commit(folder):

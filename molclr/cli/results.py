@@ -1,4 +1,4 @@
-"""Commands that make tables and figures of what training has left."""
+"""Commands that make tables and figures from the files of training."""
 
 import argparse
 from pathlib import Path
@@ -9,9 +9,11 @@ from molclr.cli.command import Command, Parser, positive
 
 def _table_arguments(parser: Parser) -> None:
     parser.reads("metrics", nargs="*", help="metrics.json of the runs")
-    parser.add_argument("--task", choices=["classification", "regression"], required=True, help="which runs to take")
+    parser.add_argument(
+        "--task", choices=["classification", "regression"], required=True, help="kind of the runs to tabulate"
+    )
     for form in ("csv", "scores", "json", "markdown", "latex", "html"):
-        everything = "table of all metrics to write (CSV); the others show the primary one"
+        everything = "table of all metrics to write (CSV); the other tables have the primary one"
         parser.writes(f"--{form}", required=True, help=everything if form == "scores" else "table to write")
     parser.section("--settings", config.OwnBenchmarks)
 
@@ -25,7 +27,7 @@ def _table(options: argparse.Namespace) -> None:
 
 TABLE = Command(
     "table",
-    "write mean and standard deviation over the seeds, with the paper's values",
+    "tabulate mean and standard deviation over seeds, with the paper's values",
     "molclr table mine*/metrics.json --task regression --csv t.csv --scores s.csv --json t.json \\\n"
     "      --markdown t.md --latex t.tex --html t.html",
     _table_arguments,
@@ -34,7 +36,7 @@ TABLE = Command(
 
 
 def _predictions_arguments(parser: Parser) -> None:
-    parser.reads("metrics", nargs="*", help="metrics.json of the runs, predictions.csv beside it")
+    parser.reads("metrics", nargs="*", help="metrics.json of the runs, in the folders of their predictions.csv")
     parser.writes("--output", required=True, help="table to write (gzipped CSV)")
 
 
@@ -46,7 +48,7 @@ def _predictions(options: argparse.Namespace) -> None:
 
 PREDICTIONS = Command(
     "predictions",
-    "collect what all runs predict for their test molecules in one table",
+    "collect the test predictions of all runs in one table",
     "molclr predictions mine*/metrics.json --output predictions.csv.gz",
     _predictions_arguments,
     _predictions,
@@ -72,7 +74,7 @@ def _benchmarks(options: argparse.Namespace) -> None:
 
 FIGURE_BENCHMARKS = Command(
     "figure benchmarks",
-    "draw the scores of all models on all benchmarks, and the paper's",
+    "draw the scores of all models on all benchmarks, with the paper's values",
     "molclr figure benchmarks classification.csv regression.csv --png benchmarks.png --svg benchmarks.svg",
     _benchmarks_arguments,
     _benchmarks,
@@ -80,7 +82,7 @@ FIGURE_BENCHMARKS = Command(
 
 
 def _pretraining_arguments(parser: Parser) -> None:
-    parser.reads("histories", nargs="+", help="history.csv of pre-trainings")
+    parser.reads("histories", nargs="+", help="history.csv of each pre-training")
     _add_images(parser)
 
 
@@ -106,7 +108,7 @@ def _tsne_arguments(parser: Parser) -> None:
         "--property",
         choices=["molecular_weight", "logp", "tpsa", "rings"],
         default="logp",
-        help="what the colours show (default: logp)",
+        help="property shown by colour (default: logp)",
     )
 
 
@@ -118,7 +120,7 @@ def _tsne(options: argparse.Namespace) -> None:
 
 FIGURE_TSNE = Command(
     "figure tsne",
-    "draw the representation in two dimensions by t-SNE, coloured by a property",
+    "draw a t-SNE of the representation, coloured by a property",
     "molclr figure tsne mine.h.parquet --property tpsa --png tsne.png --svg tsne.svg",
     _tsne_arguments,
     _tsne,
@@ -128,7 +130,7 @@ FIGURE_TSNE = Command(
 def _retrieval_arguments(parser: Parser) -> None:
     parser.reads("embeddings", help="table of embeddings (Parquet)")
     _add_images(parser)
-    parser.add_argument("--neighbours", type=positive, default=8, help="how many neighbours (default: 8)")
+    parser.add_argument("--neighbours", type=positive, default=8, help="number of neighbours (default: 8)")
     parser.add_argument("--query", type=int, help="raw row number of the query (default: the first molecule)")
 
 
@@ -162,7 +164,7 @@ def _show(options: argparse.Namespace) -> None:
 
 SHOW = Command(
     "show",
-    "print the tables of a run of the workflow, and where its figures are",
+    "print the tables of a run of the workflow and the paths of its figures",
     "molclr show results",
     _show_arguments,
     _show,
