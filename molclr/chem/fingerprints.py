@@ -10,6 +10,8 @@ from rdkit.DataStructs import ExplicitBitVect
 from molclr.chem.smiles import read_molecule
 
 BITS = 2048
+WORDS = BITS // 64
+"""64-bit words of a packed fingerprint."""
 
 _ECFP4 = rdFingerprintGenerator.GetMorganGenerator(radius=2, fpSize=BITS)
 _RDKIT = rdFingerprintGenerator.GetRDKitFPGenerator(fpSize=BITS)
@@ -36,3 +38,9 @@ def ecfp4_counts(smiles: Sequence[str]) -> np.ndarray:
     for row, text in zip(counts, smiles, strict=True):
         row[:] = _ECFP4.GetCountFingerprintAsNumPy(read_molecule(text))
     return counts
+
+
+def packed_ecfp4(smiles: Sequence[str]) -> np.ndarray:
+    """Compute ECFP4 fingerprints, packed: uint64 (len(smiles), WORDS). Raises RejectedMolecule like `read_molecule`."""
+    texts = [DataStructs.BitVectToBinaryText(ecfp4(read_molecule(text))) for text in smiles]
+    return np.frombuffer(b"".join(texts), np.uint64).reshape(-1, WORDS)

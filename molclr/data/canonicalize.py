@@ -2,8 +2,6 @@
 
 import csv
 import math
-import re
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import islice, tee
@@ -14,6 +12,7 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from molclr.chem.salts import canonicalize_desalted
 from molclr.chem.smiles import RejectedMolecule, canonicalize_all
 from molclr.data.columns import Columns, Taken, choose_columns
 from molclr.data.forms import RawTable
@@ -21,6 +20,7 @@ from molclr.data.labels import Decimal, is_limit
 from molclr.data.molecules import Rejection
 from molclr.data.repeats import FirstRows
 from molclr.data.tables import open_table
+from molclr.data.tally import Molecule, Tally
 from molclr.errors import MolclrError
 from molclr.files import replacing
 from molclr.parallel import ordered_map
@@ -28,8 +28,6 @@ from molclr.progress import progress, say
 
 ROWS_PER_PART = 4096
 """Raw rows that a process handles at a time, and that share a row group; less than a second of work."""
-REASONS_TOLD = 3
-"""The largest number of reasons for rejection that are reported."""
 
 
 class RawRow(NamedTuple):
@@ -37,15 +35,6 @@ class RawRow(NamedTuple):
 
     number: int
     fields: list[str]
-
-
-class Molecule(NamedTuple):
-    """An accepted row."""
-
-    row: int
-    raw_smiles: str
-    smiles: str
-    labels: list[float]
 
 
 def canonicalize(
@@ -61,6 +50,7 @@ def canonicalize(
     smiles_column: str | None = None,
     targets: Sequence[str] | None = None,
     decimal: Decimal | None = None,
+    desalt: bool | None = None,
 ) -> tuple[int, int]:
     """Write the molecule table of a raw table, and its rejected rows with their reasons; return the number of each.
 
@@ -70,8 +60,9 @@ def canonicalize(
 
     smiles_column, targets, decimal (the decimal sign of labels): None to find them; see `molclr.data.columns.choose_columns`.
     limit: use only this number of rows, evenly spaced. drop_first: reject the first row, which the official reader loses.
-    labelled: reject rows without any label. unique: reject all but the first occurrence of a molecule. processes: has no effect
-    on the files.
+    labelled: reject rows without any label. unique: reject all but the first occurrence of a molecule. desalt: keep only the
+    largest organic part of salts and mixtures; False keeps all parts and advises it, None keeps all parts. processes: has no
+    effect on the files.
 
     Reports on standard error what was used and rejected. Raises MolclrError, and writes neither file, if `raw` is not such a
     table, has no rows, or all its rows are rejected.
@@ -94,48 +85,23 @@ def canonicalize(
             raise MolclrError(f"'{table.name}' has no column with labels; name yours with --targets.")
         schema = _schema(taken.columns)
         with pq.ParquetWriter(table_path, schema, compression="zstd", use_dictionary=False) as molecule_table:
-            judge = partial(_judge, columns=taken.columns, drop_first=drop_first, labelled=labelled)
+            judge = partial(judge_rows, columns=taken.columns, drop_first=drop_first, labelled=labelled)
             seen = FirstRows() if unique else None
             writer = csv.writer(rejected, lineterminator="\n")
             writer.writerow(Rejection._fields)
             tally = Tally()
-            for molecules, rejections in _judged_parts(_canonical_parts(taken, limit, processes), judge, seen):
+            rows = _canonical_parts(taken, limit, processes, canonicalize_desalted if desalt else canonicalize_all)
+            for molecules, rejections in _judged_parts(rows, judge, seen):
                 if molecules:
                     molecule_table.write_table(_as_table(molecules, schema))
                 writer.writerows(rejections)
                 tally.add(molecules, rejections)
-        if tally.accepted == 0:
-            raise MolclrError(_nothing_left(table, next(iter(tally.examples.values()))))
+        tally.require_molecules(table.name)
     if tally.rejected:
         say(str(tally))
+    if tally.parts or tally.metals:
+        say(tally.salts(desalt))
     return tally.accepted, tally.rejected
-
-
-class Tally:
-    """Counts of accepted rows, and of rejected rows by reason."""
-
-    def __init__(self) -> None:
-        self.accepted, self.rejected = 0, 0
-        self.kinds: Counter[str] = Counter()
-        self.examples: dict[str, Rejection] = {}
-
-    def add(self, molecules: Sequence[Molecule], rejections: Sequence[Rejection]) -> None:
-        """Count more rows."""
-        self.accepted += len(molecules)
-        self.rejected += len(rejections)
-        for rejection in rejections:
-            kind = re.sub(r"'[^']*'|\d+", "", rejection.reason)  # without details of the row
-            self.kinds[kind] += 1
-            self.examples.setdefault(kind, rejection)
-
-    def __str__(self) -> str:
-        """Describe the most frequent reasons, each with its count and its first row."""
-        told = [
-            f"{count} ({'such as ' * (count > 1)}row {self.examples[kind].row}: {self.examples[kind].reason})"
-            for kind, count in self.kinds.most_common(REASONS_TOLD)
-        ]
-        told += ["..."] * (len(self.kinds) > REASONS_TOLD)
-        return f"rejected {self.rejected} of {self.accepted + self.rejected} rows: {', '.join(told)}"
 
 
 def read_column(raw: str | PathLike[str], column: str) -> list[str]:
@@ -156,14 +122,6 @@ def _schema(columns: Columns) -> pa.Schema:
     return pa.schema([("row", pa.int64()), ("smiles", pa.string()), *targets])
 
 
-def _nothing_left(table: RawTable, example: Rejection) -> str:
-    """Return the message for a table whose rows are all rejected."""
-    advice = " Classes are 0 and 1; name the columns with labels by --targets if this is not one of them."
-    return f"All rows of '{table.name}' are rejected, for example row {example.row}: {example.reason}." + advice * (
-        " label " in example.reason
-    )
-
-
 def _spaced_rows(table: RawTable, count: int, total: int) -> Iterator[RawRow]:
     """Yield `count` of the `total` rows of a table, evenly spaced from the first."""
     wanted = (index * total // count for index in range(count))
@@ -175,14 +133,14 @@ def _spaced_rows(table: RawTable, count: int, total: int) -> Iterator[RawRow]:
 
 
 def _canonical_parts(
-    taken: Taken, limit: int | None, processes: int
+    taken: Taken, limit: int | None, processes: int, canonical: Callable[[list[str]], list[str | RejectedMolecule]]
 ) -> Iterator[tuple[list[RawRow], list[str | RejectedMolecule]]]:
-    """Yield the rows in parts, in order, each with the result of `canonicalize_all` for its SMILES."""
+    """Yield the rows in parts, in order, each with the result of `canonical` for its SMILES."""
     count = min(limit or taken.rows, taken.rows)
     rows = progress(_spaced_rows(taken.table, count, taken.rows), count, f"canonicalize {taken.table.name}", "row")
     parts, again = tee(iter(lambda: list(islice(rows, ROWS_PER_PART)), []))
     smiles = ([_raw_smiles(row, taken.columns) for row in part] for part in parts)
-    return zip(again, ordered_map(canonicalize_all, smiles, processes), strict=True)
+    return zip(again, ordered_map(canonical, smiles, processes), strict=True)
 
 
 def _judged_parts(
@@ -199,7 +157,7 @@ def _judged_parts(
         yield molecules, rejections
 
 
-def _judge(
+def judge_rows(
     part: Iterable[RawRow],
     verdicts: Iterable[str | RejectedMolecule],
     columns: Columns,

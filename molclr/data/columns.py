@@ -18,6 +18,8 @@ POSSIBLE_NAMES = ("structure", "mol", "molecule", "compound", "drug", "ligand")
 """Names that a column of SMILES may have; its content decides."""
 NAMES_OF_NAMES = {"name", "names", "title"}
 """Names of a column with the names of molecules, which may be numbers."""
+UNNAMED = "Unnamed: "
+"""Prefix of the names that pandas gives to columns without a name."""
 MOSTLY = 0.5
 """The fraction of the first rows that must be SMILES if the content decides."""
 TARGETS_TOLD = 10
@@ -71,6 +73,20 @@ def choose_columns(
     ignored |= dict.fromkeys(left, "not named")
     told = list(_told(table, smiles, rows, taken.values(), ignored))
     return Taken(table, columns, rows, told if targets != [] else told[:1])
+
+
+def naming_column(table: RawTable, smiles: int) -> int | None:
+    """Return the position of the column with the names of molecules: the first one with text or what looks like an identifier.
+
+    smiles: the position of the SMILES, which are not names. None if there is no such column.
+    """
+    sample = table.sample()
+    for place, name in enumerate(table.columns):
+        survey = Survey(name)
+        survey.add([row[place] if place < len(row) else "" for row in sample])
+        if place != smiles and name and not name.startswith(UNNAMED) and _why_ignored(survey):
+            return place
+    return None
 
 
 def _find(table: RawTable, name: str, option: str) -> int:
@@ -143,7 +159,7 @@ def _read_through(table: RawTable, surveys: dict[int, Survey]) -> int:
 
 def _why_ignored(survey: Survey) -> str:
     """Return why a column is not a target unless it is named; an empty string if it is one."""
-    if not survey.name or survey.name.startswith("Unnamed: "):
+    if not survey.name or survey.name.startswith(UNNAMED):
         return "it has no name"
     if survey.is_text:
         return "text"

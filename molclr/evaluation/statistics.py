@@ -1,7 +1,7 @@
 """Differences between pre-trained models and the same networks from scratch, with confidence intervals."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,6 +14,7 @@ from scipy.stats import t as student_t
 from molclr.config import PRETRAINED
 from molclr.errors import MolclrError
 from molclr.evaluation.metrics import find_metric, why_undefined
+from molclr.evaluation.resampled import WEIGHTED
 from molclr.evaluation.runs import RunMetrics, read_run
 from molclr.seeds import derive_seed
 
@@ -195,45 +196,6 @@ def one_by_one(metric: str, truth: np.ndarray, guess: np.ndarray, weights: np.nd
         if not why_undefined(chosen, labels, predictions):
             found[resample] = chosen.function(labels, predictions)
     return found
-
-
-def weighted_rmse(truth: np.ndarray, guess: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Compute the RMSE of (n,) labels and predictions with `weights`, float64 (resamples, n): float64 (resamples,)."""
-    return np.sqrt(weights @ np.square(guess - truth) / weights.sum(axis=1))
-
-
-def weighted_mae(truth: np.ndarray, guess: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Compute the MAE of (n,) labels and predictions with `weights`, float64 (resamples, n): float64 (resamples,)."""
-    return weights @ np.abs(guess - truth) / weights.sum(axis=1)
-
-
-def weighted_roc_auc(truth: np.ndarray, guess: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Compute ROC-AUC with `weights`, float64 (resamples, n), of the molecules: float64 (resamples,).
-
-    truth: (n,) 0 or 1; guess: (n,). Ties count one half. The molecules are sorted once for all resamples.
-    """
-    levels, place = np.unique(guess, return_inverse=True)
-    positives, negatives = (_sum_at(weights[:, truth == c], place[truth == c], len(levels)) for c in (1, 0))
-    below = negatives.cumsum(axis=1) - negatives / 2
-    return (positives * below).sum(axis=1) / (positives.sum(axis=1) * negatives.sum(axis=1))
-
-
-def _sum_at(weights: np.ndarray, place: np.ndarray, places: int) -> np.ndarray:
-    """Sum the columns of `weights` that have the same place: float64 (resamples, places)."""
-    total = np.zeros((len(weights), places))
-    order = np.argsort(place, kind="stable")
-    present, first = np.unique(place[order], return_index=True)
-    if len(present):
-        total[:, present] = np.add.reduceat(weights[:, order], first, axis=1)
-    return total
-
-
-WEIGHTED: dict[str, Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]] = {
-    "roc_auc": weighted_roc_auc,
-    "rmse": weighted_rmse,
-    "mae": weighted_mae,
-}
-"""Faster implementations of some metrics for all resamples at once, with the same values as `one_by_one`."""
 
 
 def _verdict(metric: str, low: float, high: float) -> Verdict:

@@ -8,15 +8,14 @@ import pytest
 from molclr.errors import MolclrError
 from molclr.evaluation import statistics
 from molclr.evaluation.metrics import METRICS, roc_auc, score
+from molclr.evaluation.resampled import WEIGHTED, weighted_roc_auc
 from molclr.evaluation.runs import Run, write_run
 from molclr.evaluation.statistics import (
-    WEIGHTED,
     Predictions,
     difference,
     differences,
     one_by_one,
     scores,
-    weighted_roc_auc,
 )
 
 

@@ -165,6 +165,16 @@ def test_errors_have_their_unit_and_the_papers_digits(tables):
     assert "1 to 2 seeds" in markdown and cells(markdown, "seeds") == ["2", "1"]
 
 
+def test_a_machine_runs_once_where_nothing_in_it_is_random(tables):
+    """Its one run competes with means over seeds, and does not count as a table with fewer seeds."""
+    runs = [run("bbbp", "RF", seed, 0.7) for seed in range(3)]
+    machines = [run("bbbp", "SVM", 0, 0.6), run("bbbp", "SVM_MolCLR_GIN_ECFP", 0, 0.8)]
+    rows, markdown, _ = tables([*runs, *machines])
+    assert [(row["model"], row["seeds"]) for row in rows] == [("RF", "3"), ("SVM", "1"), ("SVM_MolCLR_GIN_ECFP", "1")]
+    assert cells(markdown, "SVM_MolCLR_GIN_ECFP") == ["**80.0**"] and "over 3 seeds" in markdown
+    assert "SVM_MolCLR_GIN: one on the frozen representation of the encoder with which MolCLR_GIN begins" in markdown
+
+
 def test_without_a_run_there_is_no_summary(tmp_path):
     with pytest.raises(MolclrError, match=r"none\.md' does not exist; run 'make all' first"):
         terminal_summary([tmp_path / "none.md"], [])

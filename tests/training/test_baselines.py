@@ -153,6 +153,26 @@ def test_a_third_class(labelled, tmp_path):
         baseline(data, tmp_path, classification("SVM", data.targets), QUICK)
 
 
+def test_machines_on_a_representation(labelled, tmp_path):
+    """A representation that tells the labels is used, alone and with counts, and the standard names say which."""
+    data = labelled("freesolv")
+    h = np.random.default_rng(0).normal(size=(len(data.smiles), 8)).astype(np.float32)
+    h[:, 0] = 2 * data.labels[:, 0] + 1
+    scores = {}
+    for model in ("SVM", "SVM_MolCLR_GIN", "SVM_MolCLR_GIN_ECFP"):
+        metrics = baseline(
+            data, tmp_path / model, regression(model, data.targets), QUICK, h=None if model == "SVM" else h
+        )
+        assert metrics == read_metrics(tmp_path / model / "metrics.json") and metrics.model == model
+        scores[model] = metrics.test
+    assert scores["SVM_MolCLR_GIN"] < scores["SVM"] and scores["SVM_MolCLR_GIN_ECFP"] < scores["SVM"]
+    again = baseline(data, tmp_path / "again", regression("SVM_MolCLR_GIN", data.targets, seed=1), QUICK, h=h)
+    assert again.test == scores["SVM_MolCLR_GIN"], "nothing in it is random"
+    for model in ("SVM_MolCLR_GIN", "SVM_GIN", "SVM_"):
+        with pytest.raises(MolclrError, match=f"Unknown baseline '{model}'"):
+            baseline(data, tmp_path, regression(model, data.targets), QUICK)
+
+
 def test_another_model(labelled, tmp_path):
     data = labelled("bbbp")
     with pytest.raises(MolclrError, match="Unknown baseline 'GIN'; choose RF or SVM"):

@@ -89,6 +89,7 @@ def test_every_job_but_the_smallest_is_one_of_slurm(submitted):
         ),
         "rule_finetune_wildcards_freesolv_GCN_0",
         "rule_baseline_wildcards_freesolv_RF_0",
+        *(f"rule_frozen_wildcards_{benchmark}_MolCLR_GIN__ECFP_0" for benchmark in ("bbbp", "freesolv")),
         "rule_embed_wildcards_gin",
         "rule_figure_tsne_wildcards_gin",
         "rule_audit",

@@ -9,11 +9,15 @@ def runs_of(task, file):
 
 def metrics_of(*tasks):
     """Return the metrics.json of all runs of tasks with bash braces, because a command may have at most 128 KiB."""
-    return " ".join(
-        f"{RESULTS}/runs/{braces(parts_of(name))}/{braces(settings.models)}/seed-{braces(seeds_of(name))}/metrics.json"
-        for name in benchmarks
-        if benchmarks[name].task in tasks
-    )
+    paths = []
+    for name in benchmarks:
+        if benchmarks[name].task in tasks:
+            for seeds in {tuple(seeds_of(name, model)): None for model in settings.models}:
+                models = [model for model in settings.models if tuple(seeds_of(name, model)) == seeds]
+                paths.append(
+                    f"{RESULTS}/runs/{braces(parts_of(name))}/{braces(models)}/seed-{braces(seeds)}/metrics.json"
+                )
+    return " ".join(paths)
 
 
 def braces(names):
@@ -76,7 +80,7 @@ rule table:
         mem_mb=1000,
         runtime=60,
     params:
-        code=code_digest("molclr.evaluation.tables", "molclr/evaluation/published.csv", "molclr/data/catalogue.yaml"),
+        **code_of("molclr.evaluation.tables", "molclr/evaluation/published.csv", "molclr/data/catalogue.yaml"),
         metrics=lambda wildcards: metrics_of(wildcards.task),
         own=settings.model_dump_json(include={"own_benchmarks"}),
     shell:
@@ -100,7 +104,7 @@ rule predictions:
         mem_mb=2000,
         runtime=60,
     params:
-        code=code_digest("molclr.evaluation.predictions"),
+        **code_of("molclr.evaluation.predictions"),
         metrics=lambda wildcards: metrics_of("classification", "regression"),
     shell:
         "molclr predictions {params.metrics} --output {output.table:q} 2> {log:q}"
@@ -126,7 +130,7 @@ rule audit:
         mem_mb=2000,
         runtime=60,
     params:
-        code=code_digest("molclr.data.audit"),
+        **code_of("molclr.data.audit"),
         benchmarks=audited_options,
     shell:
         "molclr audit {params.benchmarks:q} --output {output.csv:q} --processes {threads} 2> {log:q}"
@@ -154,7 +158,7 @@ rule leakage:
         mem_mb=2000,
         runtime=240,
     params:
-        code=code_digest("molclr.data.leakage"),
+        **code_of("molclr.data.leakage"),
         benchmarks=audited_options,
     shell:
         "molclr leakage {params.benchmarks:q} --corpus {input.corpus:q} --output {output.csv:q}"
@@ -186,7 +190,7 @@ rule figure_benchmarks:
         mem_mb=1000,
         runtime=60,
     params:
-        code=code_digest("molclr.evaluation.figures.benchmarks"),
+        **code_of("molclr.evaluation.figures.benchmarks"),
     shell:
         "molclr figure benchmarks {input.classification:q} {input.regression:q}"
         " --png {output.png:q} --svg {output.svg:q} 2> {log:q}"
@@ -206,7 +210,7 @@ rule figure_pretraining:
         mem_mb=1000,
         runtime=60,
     params:
-        code=code_digest("molclr.evaluation.figures.pretraining"),
+        **code_of("molclr.evaluation.figures.pretraining"),
     shell:
         "molclr figure pretraining {input.histories:q} --png {output.png:q} --svg {output.svg:q} 2> {log:q}"
 
@@ -225,7 +229,7 @@ rule figure_tsne:
         mem_mb=2000,
         runtime=60,
     params:
-        code=code_digest("molclr.evaluation.figures.tsne"),
+        **code_of("molclr.evaluation.figures.tsne"),
         property=settings.figures.property,
     shell:
         "molclr figure tsne {input.embeddings:q} --property {params.property}"
@@ -246,7 +250,7 @@ rule figure_retrieval:
         mem_mb=1000,
         runtime=60,
     params:
-        code=code_digest("molclr.evaluation.figures.retrieval"),
+        **code_of("molclr.evaluation.figures.retrieval"),
         neighbours=settings.figures.neighbours,
     shell:
         "molclr figure retrieval {input.embeddings:q} --neighbours {params.neighbours}"
