@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 FIRST = ("test_slurm.py", "test_benchmarks.py", "test_stages.py")
-"""Files of the longest tests of the workflow, in the order in which they begin."""
+"""Files of long tests that begin first. The first makes the run that others share; the next ones do not need it meanwhile."""
 MOLECULES = [
     "C",  # one atom
     "[Na+].[Cl-]",  # a salt without bonds
@@ -54,7 +54,7 @@ def pytest_collection_modifyitems(items):
 
 
 def _place(item):
-    """Before others: the file that needs the finished run and waits most, what others can do meanwhile, then by markers."""
+    """Return the sort key of a test: the files of FIRST, then other tests of the workflow, then slow tests, then the rest."""
     file = item.path.name if item.get_closest_marker("workflow") else ""
     first = FIRST.index(file) if file in FIRST else len(FIRST)
     return first, item.get_closest_marker("workflow") is None, item.get_closest_marker("slow") is None

