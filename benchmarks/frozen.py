@@ -1,10 +1,10 @@
 """Benchmark scores of frozen representations: `python benchmarks/frozen.py [ENCODER ...] --benchmarks bbbp bace`.
 
-Fits support vector machines per target: on each standardized representation h (Gaussian kernel), on the logarithms of ECFP4
-counts (Gaussian kernel), and on both (mean of a Gaussian kernel on h and a Tanimoto kernel on counts), as `molclr train`
-does. The penalty C is selected on the validation molecules, which are not in training. The result is deterministic. Prints
-validation and test scores with a 95 % bootstrap interval over the test molecules. Needs the files of the benchmarks
-(`snakemake all_data`); splits are those of the catalogue.
+Fits support vector machines per target, as `molclr train` does: on the logarithms of ECFP4 counts (Gaussian kernel), on each
+standardized representation h (Gaussian kernel), and on both (mean of a Gaussian kernel on h and a Tanimoto kernel on counts); for
+comparison also with the Tanimoto kernel alone. The penalty C is selected on the validation molecules, which are not in training.
+The result is deterministic. Prints validation and test scores with a 95 % bootstrap interval over the test molecules. Needs the
+files of the benchmarks (`snakemake all_data`); splits are those of the catalogue.
 """
 
 import argparse
@@ -15,13 +15,13 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 from molclr.chem.fingerprints import ecfp4_counts
-from molclr.config import Baselines
 from molclr.data.catalogue import Benchmark, load_catalogue
 from molclr.data.labelled import LabelledMolecules, read_labelled
 from molclr.evaluation.metrics import score
 from molclr.evaluation.statistics import score_interval
 from molclr.representation import Encoder
-from molclr.training.fixed import COMBINED, MACHINE, REPRESENTATION, Inputs, Selection, fit_fixed, predict_fixed
+from molclr.training.kernels import Features, log_counts, standardized, tanimoto_of_counts
+from molclr.training.machine import fit_machine, predict_machine
 
 COSTS = (0.1, 1.0, 10.0, 100.0)
 """Candidates for C, which is selected on the validation molecules."""
@@ -45,14 +45,27 @@ def main() -> None:
         benchmark = load_catalogue().benchmarks[name]
         data = read(options.data, name, benchmark.split)
         counts = csr_matrix(ecfp4_counts(data.smiles))
-        rows = [(ECFP, MACHINE, Inputs(counts))]
+        rows = {ECFP: Features(log_counts(counts)), f"{ECFP}, Tanimoto": Tanimoto(counts, counts)}
         for who, encoder in encoders.items():
-            inputs = Inputs(counts, encoder.embed(data.smiles))
-            rows += [(who, REPRESENTATION, inputs), (f"{who} and {ECFP}", COMBINED, inputs)]
-        for features, kind, inputs in rows:
-            valid, test, (low, high) = probe(kind, inputs, data, benchmark)
-            line = f"{name:10} {benchmark.metric:8} {features:{width}} {valid:>10.3f} {test:>8.3f}"
+            h = encoder.embed(data.smiles)
+            x = standardized(h, h[data.subsets["train"]])
+            rows |= {who: Features(x), f"{who} and {ECFP}": Features(x, counts)}
+        for who, features in rows.items():
+            valid, test, (low, high) = probe(features, data, benchmark)
+            line = f"{name:10} {benchmark.metric:8} {who:{width}} {valid:>10.3f} {test:>8.3f}"
             print(f"{line}   {low:.3f} to {high:.3f}", flush=True)
+
+
+class Tanimoto(Features):
+    """Counts that are compared by the Tanimoto kernel alone."""
+
+    def __getitem__(self, molecules: np.ndarray | slice) -> "Tanimoto":
+        counts = self.counts[molecules]
+        return Tanimoto(counts, counts)
+
+    def kernel(self, others: Features, gamma: float) -> np.ndarray:
+        """Compare all molecules with all others: float64 (n, number of others)."""
+        return tanimoto_of_counts(self.counts, others.counts)
 
 
 def read(folder: Path, name: str, scheme: str) -> LabelledMolecules:
@@ -62,16 +75,16 @@ def read(folder: Path, name: str, scheme: str) -> LabelledMolecules:
 
 
 def probe(
-    kind: str, inputs: Inputs, data: LabelledMolecules, benchmark: Benchmark
+    features: Features, data: LabelledMolecules, benchmark: Benchmark
 ) -> tuple[float, float, tuple[float, float]]:
-    """Compute the validation and test scores, and the interval of the latter. inputs: those of all molecules."""
+    """Compute the validation and test scores, and the interval of the latter. features: those of all molecules."""
     train, valid, test = (data.subsets[name] for name in ("train", "valid", "test"))
-    training, predictions = inputs[train], np.zeros_like(data.labels)
+    predictions = np.zeros_like(data.labels)
     for target, labels in enumerate(data.labels.T):
-        selection = Selection(inputs[valid], labels[valid], benchmark.metric)
-        given = labels[train], benchmark.task, Baselines(), 0, 1, selection, COSTS
-        fitted = fit_fixed(kind, training, *given)
-        predictions[:, target], _ = predict_fixed(kind, fitted, training, inputs, benchmark.task)
+        known = train[~np.isnan(labels[train])]
+        given = features[known], labels[known], benchmark.task, COSTS
+        machine = fit_machine(*given, (features[valid], labels[valid]), benchmark.metric)
+        predictions[:, target] = predict_machine(machine, features[known[machine["support"]]], features, benchmark.task)
     values = [score(benchmark.metric, data.labels[rows], predictions[rows], data.targets) for rows in (valid, test)]
     interval = score_interval(benchmark.metric, data.labels[test], predictions[test])
     return values[0].value, values[1].value, interval

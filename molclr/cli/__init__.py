@@ -9,12 +9,12 @@ from itertools import chain
 from typing import NoReturn
 
 from molclr import __version__
-from molclr.cli import data, embed, encoders, models, predict, results, search, train
+from molclr.cli import data, embed, encoders, explain, models, predict, results, search, train
 from molclr.cli.command import Command
 from molclr.errors import MolclrError
 
 GROUPS: dict[str, tuple[Command, ...]] = {
-    "your own molecules": (train.TRAIN, predict.PREDICT, embed.EMBED, search.SEARCH),
+    "your own molecules": (train.TRAIN, predict.PREDICT, explain.EXPLAIN, embed.EMBED, search.SEARCH),
     "encoders and the workflow": (encoders.PRETRAIN, models.FINETUNE, results.SHOW),
     "steps of the workflow, data": (
         data.FETCH,

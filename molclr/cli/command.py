@@ -65,8 +65,8 @@ class Parser(argparse.ArgumentParser):
         """Add an argument that names files to read; folders if `folder` is true, either if it is None."""
         self._add_path(flags, False, folder, to or self, details)
 
-    def writes(self, *flags: str, folder: bool = False, to: Any = None, **details: Any) -> None:
-        """Add an argument that names a file to write; a folder if `folder` is true."""
+    def writes(self, *flags: str, folder: bool | None = False, to: Any = None, **details: Any) -> None:
+        """Add an argument that names a file to write; a folder if `folder` is true, either if it is None."""
         self._add_path(flags, True, folder, to or self, details)
 
     def section(self, option: str, section: type[Section]) -> None:

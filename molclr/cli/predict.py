@@ -33,6 +33,8 @@ def _predict_arguments(parser: Parser) -> None:
 
 def _predict(options: argparse.Namespace) -> None:
     require_free(options.output, options.force)
+    if not options.model.exists():
+        raise MolclrError(f"There is no model '{options.model}'; name the folder that 'molclr train' made.")
     of_finetune = options.model / "model.safetensors"
     if options.model.is_dir() and not of_finetune.is_file():
         done = _with_folder(options)

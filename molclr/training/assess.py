@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from molclr.config import Compute
+from molclr.data.extended import digits
 from molclr.data.labelled import LabelledMolecules
 from molclr.evaluation.conformal import LEVEL, coverage, half_widths
 from molclr.evaluation.metrics import better, find_metric, metrics_of, score
@@ -16,7 +17,6 @@ from molclr.evaluation.runs import Run
 from molclr.evaluation.statistics import CONFIDENCE, score_interval
 from molclr.files import replacing, write_rows
 from molclr.training.model_folder import ModelFolder, Predicted, number_or_none
-from molclr.training.predict_folder import digits
 
 SCORED = ("valid", "test")
 PREDICTIONS, METRICS = "predictions.csv", "metrics.json"

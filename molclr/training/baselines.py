@@ -47,29 +47,33 @@ def baseline(
     train, valid, test = (data.subsets[subset] for subset in SUBSETS)
     inputs = Inputs(csr_matrix(ecfp4_counts(data.smiles)), h)
     training, scored = inputs[train], np.concatenate([valid, test])
-    predictions, notes, samples = np.zeros(data.labels.shape), [], 0
+    predictions, remarks = np.full(data.labels.shape, np.nan), []
     for index, target in enumerate(progress(run.targets, label=f"{run.model} on {run.benchmark}", unit="target")):
         labels = data.labels[:, index]
-        known = labels[train][~np.isnan(labels[train])]
-        if not len(known):
-            predictions[:, index] = np.nan
-            notes.append(f"{target}: {NOT_PREDICTED}, no prediction")
+        remarks.append(_remark(labels[train]))
+        if np.isnan(labels[train]).all():
             continue
-        if known.min() == known.max():
-            notes.append(f"{target}: one label in the training set, constant prediction")
-        samples += name != FOREST and len(known) > settings.svm_training_limit
         seed = derive_seed(run.seed, run.model, target) % 2**32  # scikit-learn takes 32 bits
         selection = Selection(inputs[valid], labels[valid], run.metric)
         fitted = fit_fixed(name, training, labels[train], run.task, settings, seed, threads, selection)
         predictions[scored, index], _ = predict_fixed(name, fitted, training, inputs[scored], run.task)
     validation = score(run.metric, data.labels[valid], predictions[valid], run.targets)
+    notes = [f"{target}: {remark}" for target, remark in zip(run.targets, remarks, strict=True) if remark]
     if np.isnan(validation.value):
         notes.append(f"no validation score ({validation.why_undefined})")
-    if samples:
-        limit, targets = settings.svm_training_limit, len(run.targets)
-        notes.append(f"trained on a sample of {limit} molecules for {samples} of {targets} targets")
+    known, limit = (~np.isnan(data.labels[train])).sum(axis=0), settings.svm_training_limit
+    if name != FOREST and (samples := int((known > limit).sum())):
+        notes.append(f"trained on a sample of {limit} molecules for {samples} of {len(run.targets)} targets")
     labels, values, note = data.labels[test], predictions[test], "; ".join(notes)
     return write_run(folder, run, data.rows[test], labels, values, validation=validation.value, note=note)
+
+
+def _remark(labels: np.ndarray) -> str:
+    """Say why nothing can be learned from training labels, (n,), NaN where missing; empty if something can."""
+    known = labels[~np.isnan(labels)]
+    if not len(known):
+        return f"{NOT_PREDICTED}, no prediction"
+    return "one label in the training set, constant prediction" if known.min() == known.max() else ""
 
 
 def _kind(model: str, h: np.ndarray | None) -> str:

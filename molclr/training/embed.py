@@ -23,21 +23,26 @@ from molclr.models.encoder import GraphEncoder
 from molclr.training.checkpoint import load_encoder
 from molclr.training.device import prepare
 from molclr.training.graphs import graphs_on
-from molclr.training.inference import infer
+from molclr.training.inference import BATCH, infer
 
 
 def embed(
-    store: GraphStore, encoder: GraphEncoder, molecules: np.ndarray, device: torch.device, silent: bool = False
+    store: GraphStore,
+    encoder: GraphEncoder,
+    molecules: np.ndarray,
+    device: torch.device,
+    silent: bool = False,
+    size: int = BATCH,
 ) -> np.ndarray:
     """Compute h of the molecules at positions `molecules`, int64 (n,), of the store: float32 (n, embedding_dim).
 
-    silent: show no progress.
+    silent: show no progress. size: molecules in a batch.
     """
     if not len(molecules):
         return np.empty((0, encoder.shape.embedding_dim), np.float32)
     encoder.to(device).eval()
-    label = None if silent else "embed"
-    return infer(encoder, graphs_on(device, store, molecules, encoder), np.arange(len(molecules)), label=label)
+    graphs, places = graphs_on(device, store, molecules, encoder), np.arange(len(molecules))
+    return infer(encoder, graphs, places, label=None if silent else "embed", size=size)
 
 
 def embed_labelled(

@@ -60,6 +60,10 @@ def fit_models(
 
     inputs: what models on fixed features know of all molecules. graphs: the graph store of all molecules.
     """
+    limit, known = recipe.baselines.svm_training_limit, ~np.isnan(data.labels[data.subsets["train"]])
+    machines = [name for name in recipe.models if name not in (NETWORK, FOREST)]
+    if machines and (most := int(known.sum(axis=0).max())) > limit:
+        say(f"{', '.join(machines)}: fitted to a random sample of {limit} of {most} labelled training molecules")
     fitted = {name: fit_targets(recipe, name, inputs, data, run) for name in recipe.models if name != NETWORK}
     write_models(recipe, folder, inputs[data.subsets["train"]], fitted)
     return fit_networks(recipe, data, run, graphs, folder) if NETWORK in recipe.models else []
@@ -96,9 +100,6 @@ def fit_targets(
         cost = costs[place : place + 1] if costs else None
         task, settings = run.task, recipe.baselines
         found.append(fit_fixed(name, training, labels[train], task, settings, seed, threads, selection, cost))
-    limit = recipe.baselines.svm_training_limit
-    if name != FOREST and len(train) > limit:
-        say(f"{name}: a kernel grows with the square of the molecules, so it is fitted to a random sample of {limit}")
     return found
 
 

@@ -1,6 +1,6 @@
 """Models on fixed features: a random forest on ECFP4 counts, support vector machines on counts and representations."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -9,7 +9,7 @@ from scipy.sparse import csr_matrix
 
 from molclr.config import Baselines
 from molclr.evaluation.metrics import Task
-from molclr.training.forest import Arrays, fit_forest, predict_forest
+from molclr.training.forest import Arrays, fit_forest, predict_trees
 from molclr.training.kernels import Features, log_counts, standardized
 from molclr.training.machine import fit_machine, predict_machine
 
@@ -20,6 +20,14 @@ COUNT_COSTS = (1.0, 10.0)
 """Candidates for the penalty C of a machine on ECFP4 counts; nothing else is tuned."""
 H_COSTS = (1.0, 10.0, 0.1, 100.0)
 """Candidates for the penalty C of machines that know a representation."""
+
+Change = Callable[[np.ndarray], np.ndarray]
+"""Function of the predictions of each member of an ensemble: float64 (members, n) or (members, n, targets), of the same shape."""
+
+
+def unchanged(values: np.ndarray) -> np.ndarray:
+    """Return predictions as they are."""
+    return values
 
 
 @dataclass(frozen=True)
@@ -82,11 +90,15 @@ def fit_fixed(
 
 
 def predict_fixed(
-    name: str, fitted: Arrays, training: Inputs, inputs: Inputs, task: Task
+    name: str, fitted: Arrays, training: Inputs, inputs: Inputs, task: Task, change: Change = unchanged
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Predict molecules: mean and standard deviation over the trees, NaN for a machine; float64 (n,) each."""
+    """Predict molecules: mean and standard deviation over the trees, NaN for a machine; float64 (n,) each.
+
+    change: function of what the trees, or the machine, predict.
+    """
     if name == FOREST:
-        return predict_forest(fitted, inputs.counts.toarray())
+        trees = change(predict_trees(fitted, inputs.counts.toarray()))
+        return trees.mean(axis=0), trees.std(axis=0)
     vectors = training[fitted["support"]].features(name, training)
-    mean = predict_machine(fitted, vectors, inputs.features(name, training), task)
+    (mean,) = change(predict_machine(fitted, vectors, inputs.features(name, training), task)[None])
     return mean, np.full(len(mean), np.nan)

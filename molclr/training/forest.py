@@ -61,8 +61,8 @@ def _nodes(trees: Sequence[tuple[np.ndarray, ...]]) -> Arrays:
     }
 
 
-def predict_forest(forest: Arrays, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Compute mean and standard deviation of the trees' predictions: float64 (n,) each. x: float32 (n, features)."""
+def predict_trees(forest: Arrays, x: np.ndarray) -> np.ndarray:
+    """Compute the prediction of each tree: float64 (trees, n). x: float32 (n, features)."""
     rows = np.arange(len(x))
     values = np.empty((len(forest["roots"]), len(x)))
     for tree, root in enumerate(forest["roots"]):
@@ -71,4 +71,4 @@ def predict_forest(forest: Arrays, x: np.ndarray) -> tuple[np.ndarray, np.ndarra
             goes_left = x[rows, forest["feature"][node]] <= forest["threshold"][node]
             node = np.where(inner, np.where(goes_left, forest["left"][node], forest["right"][node]), node)
         values[tree] = forest["value"][node]
-    return values.mean(axis=0), values.std(axis=0)
+    return values

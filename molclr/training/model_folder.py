@@ -17,26 +17,28 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 from scipy.sparse import csr_matrix
 
 from molclr import __version__
-from molclr.chem.fingerprints import BITS, ecfp4_counts
+from molclr.chem.fingerprints import BITS
 from molclr.chem.seen import warn_of_unseen
 from molclr.config import Compute
-from molclr.data.featurize import featurize_part
-from molclr.data.store import GraphStore
+from molclr.data.extended import ExtendedTable
 from molclr.errors import MolclrError
 from molclr.files import replacing
+from molclr.models.predictor import Predictor
 from molclr.training.checkpoint import load_encoder
 from molclr.training.device import prepare
 from molclr.training.embed import embed
 from molclr.training.finetune import load_model
-from molclr.training.fixed import FIXED_MODELS, WITH_ENCODER, Inputs, predict_fixed
+from molclr.training.fixed import FIXED_MODELS, WITH_ENCODER, Change, Inputs, predict_fixed, unchanged
 from molclr.training.forest import Arrays
 from molclr.training.graphs import graphs_on
 from molclr.training.inference import predict_molecules
+from molclr.training.queries import Queries
 
 FORMAT = 1
 """Version of the layout."""
@@ -134,31 +136,53 @@ class ModelFolder:
         device = prepare(compute or Compute())
         parts = [Predicted(nothing, nothing)]
         for first in range(0, len(smiles), MOLECULES_AT_A_TIME):
-            part = list(smiles[first : first + MOLECULES_AT_A_TIME])
-            parts.append(self._networks(part, device) if name == NETWORK else self._fixed(part, name, device))
+            parts.append(self.predict_queries(Queries(smiles[first : first + MOLECULES_AT_A_TIME]), name, device))
         return Predicted(*map(np.concatenate, zip(*parts, strict=True)))
 
-    def _networks(self, smiles: list[str], device: Any) -> Predicted:
-        store = self._graphs(smiles)
-        places, values = np.arange(len(smiles)), []
-        for seed in range(self.about["networks"]):
-            model = load_model(network_file(self.folder, seed), self.encoder_class).predictor.to(device)
-            values.append(predict_molecules(model, graphs_on(device, store, places, model.encoder), places))
-        each = np.stack(values).astype(np.float64)
+    def predict_queries(
+        self, queries: Queries, name: str, device: torch.device, change: Change = unchanged
+    ) -> Predicted:
+        """Predict each row of `queries`. change: function of what each network or tree predicts, of all rows."""
+        if name == NETWORK:
+            return self._networks(queries, device, change)
+        return self._fixed(queries, name, device, change)
+
+    @cached_property
+    def networks(self) -> list[Predictor]:
+        """The networks of the ensemble."""
+        paths = (network_file(self.folder, seed) for seed in range(self.about["networks"]))
+        return [load_model(path, self.encoder_class).predictor for path in paths]
+
+    def _networks(self, queries: Queries, device: torch.device, change: Change) -> Predicted:
+        places, values = np.arange(len(queries.graphs)), []
+        for model in self.networks:
+            graphs = graphs_on(device, queries.graphs, places, model.to(device).encoder)
+            values.append(predict_molecules(model, graphs, places, queries.batch))
+        each = change(np.stack(values).astype(np.float64))
         spread = each.std(axis=0, ddof=1) if len(each) > 1 else np.full(each.shape[1:], np.nan)
         return Predicted(each.mean(axis=0), spread)
 
-    def _fixed(self, smiles: list[str], name: str, device: Any) -> Predicted:
+    def _fixed(self, queries: Queries, name: str, device: torch.device, change: Change) -> Predicted:
         h = None
         if name in WITH_ENCODER:
             encoder = load_encoder(self.folder / ENCODER, encoder_class=self.encoder_class)[0]
-            h = embed(self._graphs(smiles), encoder, np.arange(len(smiles)), device)
-        inputs, task = Inputs(csr_matrix(ecfp4_counts(smiles)), h), self.about["task"]
-        each = [predict_fixed(name, arrays, self.training, inputs, task) for arrays in self.arrays(name)]
+            h = embed(queries.graphs, encoder, np.arange(len(queries.graphs)), device, size=queries.batch)
+        inputs, task = Inputs(queries.counts, h), self.about["task"]
+        each = [predict_fixed(name, arrays, self.training, inputs, task, change) for arrays in self.arrays(name)]
         return Predicted(*(np.stack(columns, axis=1) for columns in zip(*each, strict=True)))
 
-    def _graphs(self, smiles: list[str]) -> GraphStore:
-        return GraphStore.of(featurize_part(smiles))
+    def require_outside(self, *outputs: Path | None) -> None:
+        """Raise MolclrError if an output would be in the folder."""
+        for output in outputs:
+            if output and output.resolve().parent == self.folder.resolve():
+                raise MolclrError(f"The output '{output}' would be in the folder of the model; choose another place.")
+
+    def read_table(
+        self, table: Path, beside: Path, smiles_column: str | None = None, processes: int = 1
+    ) -> ExtendedTable:
+        """Read a table and canonicalize its molecules as in training, in a temporary folder next to `beside`."""
+        known, desalt = self.about["smiles_column"], self.about.get("desalt") or None
+        return ExtendedTable.read(table, beside, smiles_column, known, processes, desalt)
 
     def warning(self, smiles: Sequence[str], name: str | None = None) -> str:
         """Say how many molecules have features that the encoder of a model never saw in pre-training; empty if none."""

@@ -14,6 +14,7 @@ from sklearn.model_selection import GroupKFold
 
 from molclr.data.labelled import LabelledMolecules
 from molclr.data.splits import groups_of
+from molclr.errors import MolclrError
 from molclr.evaluation.runs import Run
 from molclr.progress import say
 from molclr.training.checkpoint import copy_weights, save_weights
@@ -50,6 +51,8 @@ def refit(
 def _folds(data: LabelledMolecules, scheme: str) -> Iterator[LabelledMolecules]:
     """Yield the molecules with each fold as the test set and the others as the training set."""
     groups = groups_of(scheme, data.smiles)
+    if len(set(groups)) < 2:
+        raise MolclrError("There is only one molecule to refit to; give more, or leave out --refit.")
     splitter = GroupKFold(min(FOLDS, len(set(groups))))
     for rest, fold in splitter.split(data.labels, groups=groups):
         yield replace(data, subsets={"train": rest, "valid": NOTHING, "test": fold})

@@ -165,6 +165,7 @@ def test_a_wrong_file_is_one_sentence_and_nothing_is_written(tmp_path, capsys, a
         ["join", "a.safetensors", "FILE", "--output", "FILE"],
         ["audit", "--benchmark", "bbbp", "b.parquet", "FILE", "b.split.csv", "--output", "FILE"],
         ["predict", "new.csv", "--model", "FILE", "--output", "FILE"],
+        ["explain", "FILE", "--model", "model", "--output", "e.csv", "--figure", "FILE"],
         ["embed", "FILE", "--output", "FILE"],
         ["search", "CCO", "--library", "FILE", "--output", "FILE"],
         ["figure", "pretraining", "a.csv", "FILE", "--png", "a.png", "--svg", "FILE"],

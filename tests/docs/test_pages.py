@@ -12,7 +12,11 @@ from paths import FIXTURES, REPOSITORY
 
 from molclr.cli import main
 
-FILES = {"new.csv": FIXTURES / "cases" / "c13_new.csv", "library.csv": FIXTURES / "bbbp.csv"}
+FILES = {
+    "new.csv": FIXTURES / "cases" / "c13_new.csv",
+    "library.csv": FIXTURES / "bbbp.csv",
+    "freesolv.csv": FIXTURES / "freesolv.csv",
+}
 NUMBER = re.compile(r"-?\d+\.\d+")
 
 
@@ -30,7 +34,7 @@ def run(language, code, names):
     return printed.getvalue()
 
 
-@pytest.mark.parametrize("page", ["embed.md", "search.md"])
+@pytest.mark.parametrize("page", ["embed.md", "search.md", "explain.md"])
 def test_the_examples_of_a_page_print_what_it_shows(page, tmp_path, monkeypatch):
     """Numbers are compared to two units of the last but one digit, because machines round differently."""
     for name, source in FILES.items():

@@ -17,10 +17,11 @@ from molclr.config import EncoderShape
 from molclr.evaluation.conformal import coverage, half_widths
 from molclr.models.encoders import make_encoder
 from molclr.training.checkpoint import copy_weights, save_encoder
-from molclr.training.forest import fit_forest, predict_forest
+from molclr.training.forest import fit_forest, predict_trees
 from molclr.training.kernels import Features, log_counts
 from molclr.training.machine import fit_machine, predict_machine
 from molclr.training.model_folder import MODELS, ModelFolder
+from molclr.training.predict_folder import prediction_columns
 
 QUICK = ["--epochs", "2", "--seeds", "2", "--settings", "{threads: 1}", "--baselines", "{trees: 10}"]
 
@@ -291,6 +292,20 @@ def test_salts_are_treated_as_in_training(tmp_path, capsys):
     assert bare["y_mean"] != salt["y_mean"]
 
 
+def test_a_model_that_is_not_there(trained, tmp_path, capsys):
+    words = ["predict", str(FIXTURES / "bbbp.csv"), "--output", str(tmp_path / "out.csv"), "--model"]
+    assert main([*words, str(tmp_path / "nowhere")]) == 1
+    assert f"There is no model '{tmp_path / 'nowhere'}'; name the folder" in capsys.readouterr().err
+    assert main([*words, str(trained / "bbbp"), "--use", "representation", "--processes", "2"]) == 0
+    assert main([*words, str(trained / "two"), "--use", "svm", "--force"]) == 1
+    assert "has no model 'svm'; choose one of rf" in capsys.readouterr().err
+
+
+def test_no_molecules_are_no_predictions(trained):
+    columns = prediction_columns(ModelFolder.read(trained / "two"), [])
+    assert {len(column) for column in columns.values()} == {0} and "doubled_high" in columns
+
+
 def test_predict_says_what_it_did_as_json(trained, tmp_path, capsys):
     (tmp_path / "new.csv").write_text("smiles\nCCO\nC*\nO=S(=O)(c1nn[nH]n1)N1CC2(COC2)C1C#CBr\n")
     words = ["predict", str(tmp_path / "new.csv"), "--model", str(trained / "freesolv"), "--json", "--use", "rf"]
@@ -359,7 +374,8 @@ def test_arrays_predict_as_scikit_learn(molecules, task):
     expected = (
         reference.predict_proba(counts[new])[:, 1] if task == "classification" else reference.predict(counts[new])
     )
-    mean, std = predict_forest(fit_forest(counts[known], labels[known], task, 20, 3, 2), counts[new])
+    trees = predict_trees(fit_forest(counts[known], labels[known], task, 20, 3, 2), counts[new])
+    mean, std = trees.mean(axis=0), trees.std(axis=0)
     np.testing.assert_allclose(mean, expected, rtol=1e-5, atol=1e-6)
     assert (std > 0).any()
     features = Features(x)
@@ -378,7 +394,7 @@ def test_arrays_predict_as_scikit_learn(molecules, task):
 @pytest.mark.parametrize("task", ["regression", "classification"])
 def test_equal_labels_are_predicted(molecules, task):
     counts, labels = molecules[0][:30], np.ones(30)
-    assert (predict_forest(fit_forest(counts, labels, task, 5, 0, 1), counts)[0] == 1).all()
+    assert (predict_trees(fit_forest(counts, labels, task, 5, 0, 1), counts) == 1).all()
     features = Features(log_counts(csr_matrix(counts)))
     machine = fit_machine(features, labels, task, [1.0])
     assert (predict_machine(machine, features, features, task) == 1).all()
