@@ -172,8 +172,8 @@ def test_a_benchmark_is_planned(own, package):
     package("A loss of pre-training")
     values = configuration("A benchmark") | configuration("A corpus") | configuration("A loss of pre-training")
     (own / "own/config.yaml").write_text(yaml.safe_dump(values | {"seeds": [0]}))
-    command = ["snakemake", "--snakefile", REPOSITORY / "Snakefile", "--directory", own, "--dry-run", "--cores", "1"]
-    options = ["--configfile", "own/config.yaml", "all"]
+    command = ["snakemake", "--snakefile", REPOSITORY / "Snakefile", "--directory", own]
+    options = ["--configfile", "own/config.yaml", "--dry-run", "--cores", "1", "all"]
     plan = workflow_runs.run(own, *command, *options)
     jobs = dict(re.findall(r"^(\w+) +(\d+)$", plan, re.MULTILINE))
     assert (jobs["fetch"], jobs["canonicalize"], jobs["split"], jobs["finetune"]) == ("1", "4", "3", "6")
