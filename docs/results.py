@@ -58,7 +58,9 @@ def _over_baselines(default: pd.DataFrame) -> list[str]:
         return []
     verdicts = default["minus_baseline_verdict"].dropna()
     counts = " and ".join(f"significantly {side} in {(verdicts == side).sum()}" for side in ("better", "worse"))
-    return [f"- There, a pre-trained model is {counts} of {len(verdicts)} comparisons with the best baseline."]
+    return [
+        f"- There, a model with a pre-trained encoder is {counts} of {len(verdicts)} comparisons with the best baseline."
+    ]
 
 
 def _better(differences: pd.DataFrame) -> int:
