@@ -50,6 +50,8 @@ _has_atom_map = re.compile(r":\d+\]").search
 
 _NOTHING = {"nan", "na", "n/a", "#n/a", "none", "null", "-", "?"}
 """Words for a missing SMILES."""
+UNREADABLE = "unreadable structure"
+"""What readers of structure files write in place of the SMILES of a record that RDKit cannot read."""
 
 _NO_ELEMENT = Chem.MolFromSmarts("[#0]")
 _OTHER_BOND = Chem.MolFromSmarts("[*]~;!-;!=;!#;!:[*]")
@@ -195,6 +197,8 @@ def _parser_complaint(smiles: str) -> str:
     """Return why RDKit returned no molecule: its message about the chemistry; for syntax errors, it only writes a log."""
     if not smiles.strip():
         return "it has no atoms"
+    if smiles == UNREADABLE:
+        return "its structure cannot be read"
     if foreign := _other_notation(smiles.strip()):
         return foreign
     unsanitized = Chem.MolFromSmiles(smiles, sanitize=False)
