@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from molclr.chem.smiles import is_smiles
 from molclr.data.forms import RawTable
-from molclr.data.labels import Decimal, LabelReader, Survey
+from molclr.data.labels import REMEDY, Decimal, LabelReader, Survey, is_comma_number
 from molclr.data.molecules import OWN_COLUMNS
 from molclr.errors import MolclrError
 
@@ -61,6 +61,8 @@ def choose_columns(
         candidates = [place for place in range(len(table.columns)) if place != smiles]
     else:
         candidates = [_find(table, name, "--targets") for name in targets]
+        if smiles in candidates:
+            raise MolclrError(f"'{table.columns[smiles]}' has the SMILES of '{table.name}'; leave it out of --targets.")
     surveys = {place: Survey(table.columns[place], decimal) for place in candidates}
     rows = _read_through(table, surveys)
     if rows == 0:
@@ -68,6 +70,7 @@ def choose_columns(
     ignored = {place: why for place in candidates if targets is None and (why := _why_ignored(surveys[place]))}
     taken = {place: surveys[place] for place in candidates if place not in ignored}
     _check_targets(table, taken.values())
+    _check_points(table, taken.values())
     columns = Columns(len(table.columns), smiles, {place: survey.reader() for place, survey in taken.items()})
     left = [place for place in range(len(table.columns)) if place not in (smiles, *candidates)]
     ignored |= dict.fromkeys(left, "not named")
@@ -161,6 +164,8 @@ def _why_ignored(survey: Survey) -> str:
     """Return why a column is not a target unless it is named; an empty string if it is one."""
     if not survey.name or survey.name.startswith(UNNAMED):
         return "it has no name"
+    if survey.is_grouped:
+        return f"it seems to have numbers with thousands separators ({REMEDY})"
     if survey.is_text:
         return "text"
     if survey.name.lower() in NAMES_OF_NAMES:
@@ -182,6 +187,16 @@ def _check_targets(table: RawTable, surveys: Iterable[Survey]) -> None:
         if survey.is_empty:
             only = "nothing but limits such as >10" if survey.kinds["limit"] else "no label in any row"
             raise MolclrError(f"The target '{survey.name}' of '{table.name}' has {only}; leave it out with --targets.")
+
+
+def _check_points(table: RawTable, surveys: Iterable[Survey]) -> None:
+    """Raise MolclrError for points that may separate thousands, in a table with commas that may be decimal."""
+    found = next((survey for survey in surveys if survey.may_be_grouped), None)
+    if found and (found.kinds["comma"] or any(is_comma_number(text) for row in table.sample() for text in row)):
+        raise MolclrError(
+            f"'{found.grouped}' in the column '{found.name}' may have a decimal point or a point between thousands, because "
+            f"'{table.name}' also has numbers with a comma; choose with --decimal , or --decimal ."
+        )
 
 
 def _told(table: RawTable, smiles: int, rows: int, targets: Iterable[Survey], ignored: dict[int, str]) -> Iterator[str]:

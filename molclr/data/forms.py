@@ -5,6 +5,7 @@ import io
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from decimal import Decimal
 from itertools import islice
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from rdkit import Chem, rdBase
 
 from molclr.chem.smiles import UNREADABLE, is_smiles
 from molclr.data.encodings import Open, damage_told, encoding_of
+from molclr.data.labels import Number
 from molclr.errors import MolclrError
 
 SAMPLE_ROWS = 100
@@ -125,6 +127,8 @@ def _parquet(opened: Open, name: str, inner: Path, beginning: bytes, notes: list
 
 def _as_text(value: object) -> str:
     """Return a value of a typed table as text, as in a CSV file."""
+    if isinstance(value, int | float | Decimal):
+        return Number(value)
     return "" if value is None else str(value)
 
 

@@ -203,6 +203,58 @@ def test_the_user_says_what_a_comma_means(take, decimal, value):
     assert take("t.csv", "smiles;k\nC;1,234\nCC;2\n", decimal=decimal)[0]["k"].tolist() == [value, 2]
 
 
+@pytest.mark.parametrize(
+    ("decimal", "text", "value"),
+    [
+        (",", "1.770", 1770),
+        (",", "-1.234.567,5", -1234567.5),
+        (",", "0,770", 0.77),
+        (".", "1.770", 1.77),
+        (".", "1,234,567.5", 1234567.5),
+        (".", "0.770", 0.77),
+    ],
+)
+def test_the_decimal_sign_also_tells_the_thousands_separator(take, decimal, text, value):
+    assert take("t.csv", f"smiles;k\nC;{text}\nCC;2\n", decimal=decimal)[0]["k"].tolist() == [value, 2]
+
+
+@pytest.mark.parametrize(("decimal", "text"), [(",", "0.770"), (",", "1.5"), (".", "0,770"), (",", "1,234.5")])
+def test_a_number_with_the_other_decimal_sign_is_rejected(take, decimal, text):
+    table, rejected, _ = take("t.csv", f"smiles;k\nC;{text}\nCC;2\n", decimal=decimal, targets=["k"])
+    assert table["k"].tolist() == [2] and f"'{text}'" in rejected["reason"][0]
+
+
+@pytest.mark.parametrize("options", [{}, {"targets": ["Ki"]}])
+def test_points_that_may_separate_thousands_are_not_guessed_next_to_commas(take, options):
+    text = "smiles;logS;Ki\nC;-0,77;1.770\nCC;-1,5;10.150\n"
+    with pytest.raises(
+        MolclrError, match=r"'10.150' in the column 'Ki' may have a decimal point or .* choose with --dec"
+    ):
+        take("t.csv", text, **options)
+    assert take("t.csv", text, decimal=",")[0]["Ki"].tolist() == [1770, 10150]
+    assert take("t.csv", text.replace("10.150", "0.150"))[0]["Ki"].tolist() == [1.77, 0.15]
+
+
+def test_a_stored_number_has_a_decimal_point_whatever_the_decimal_sign(take):
+    content = io.BytesIO()
+    pd.DataFrame({"smiles": ["C", "CC"], "a": [1.234, 0.5], "b": ["1,5", "1.234"]}).to_parquet(content)
+    table = take("t.parquet", content.getvalue(), decimal=",")[0]
+    np.testing.assert_array_equal(table[["a", "b"]], [[1.234, 1.5], [0.5, 1234]])
+
+
+@pytest.mark.parametrize("text", ["1,770.00", "1.770,0", "1'770", "1 770,5"])
+def test_numbers_with_thousands_separators_are_told(take, text):
+    table = f"smiles;k;y\nC;{text};0.5\nCC;{text};2\n"
+    assert "ignored, it seems to have numbers with thousands separators" in take("t.csv", table)[2]
+    with pytest.raises(MolclrError, match=r"seems to have thousands separators; write it without, .* --decimal\.$"):
+        take("t.csv", table, targets=["k"])
+
+
+def test_the_smiles_are_no_target(take):
+    with pytest.raises(MolclrError, match=r"'smiles' has the SMILES of .*; leave it out of --targets"):
+        take("t.csv", TABLE, targets=["smiles"])
+
+
 def test_a_table_without_a_header(take):
     table, _, told = take("t.csv", TABLE.split("\n", 1)[1])
     assert table.columns.tolist() == ["row", "smiles", "column 2"] and len(table) == 3
