@@ -11,6 +11,7 @@ from molclr.data.forms import RawTable
 from molclr.data.labels import REMEDY, Decimal, LabelReader, Survey, is_comma_number
 from molclr.data.molecules import OWN_COLUMNS
 from molclr.errors import MolclrError
+from molclr.progress import say
 
 SMILES_NAMES = ("smiles", "canonicalsmiles", "isomericsmiles", "cansmiles", "isosmiles", "rdkitsmiles")
 """Names of a column of SMILES, in lower case and without other characters than letters, in order of preference."""
@@ -123,6 +124,19 @@ def _find_smiles(table: RawTable) -> int | None:
             f"'{table.name}' has no column of SMILES; its columns are: {found}. Name yours with --smiles-column."
         )
     return None if is_smiles(table.columns[best]) else best
+
+
+def tell_other_smiles(table: RawTable, chosen: str) -> None:
+    """Warn if another column than `chosen`, in which a model expects the SMILES, would have been taken for them."""
+    try:
+        place = _find_smiles(table)
+    except MolclrError:
+        return
+    if place is not None and table.columns[place] != chosen:
+        say(
+            f"warning: the model was trained on '{chosen}', so the SMILES are read from it, and not from "
+            f"'{table.columns[place]}'; --smiles-column chooses"
+        )
 
 
 def _only(table: RawTable, places: Sequence[int]) -> int:

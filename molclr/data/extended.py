@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from molclr.data.canonicalize import canonicalize
-from molclr.data.columns import choose_columns
+from molclr.data.columns import choose_columns, tell_other_smiles
 from molclr.data.molecules import read_molecules, read_rejections
 from molclr.data.tables import free_names, kept_table, open_table
 from molclr.files import replacing
@@ -53,6 +53,7 @@ class ExtendedTable:
             with open_table(source) as raw:
                 if smiles_column is None and preferred is not None and raw.columns.count(preferred) == 1:
                     smiles_column = preferred
+                    tell_other_smiles(raw, preferred)
                 taken = choose_columns(raw, smiles_column, [])
                 columns, rows = list(taken.table.columns), list(taken.table.rows())
             options: dict[str, Any] = {"smiles_column": smiles_column, "targets": [], "processes": processes}

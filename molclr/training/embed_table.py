@@ -1,5 +1,6 @@
 """Representations of the molecules of any table, with the columns of that table."""
 
+import re
 from pathlib import Path
 from typing import Any, Literal
 
@@ -33,8 +34,8 @@ def embed_table(
 
     output: Parquet if it is called so, otherwise CSV, with the columns of the table as text, in order, `canonical_smiles`,
     `embedding` (in CSV one column per number) and, with on_error="keep", `reason`. A column of ours gets an underscore in front
-    where the table has one of that name. Raises MolclrError, and writes nothing, if the file is no table of molecules, every row
-    is rejected, or, with on_error="raise", one is.
+    where the table has one of that name, or, for vectors, one called like `embedding_0`. Raises MolclrError, and writes nothing,
+    if the file is no table of molecules, every row is rejected, or, with on_error="raise", one is.
     """
     with open_table(table) as raw:
         taken = choose_columns(raw, smiles_column, [])
@@ -62,7 +63,9 @@ def _schema(columns: list[str], embedder: Embedder, on_error: OnError) -> pa.Sch
     if on_error == "keep":
         kinds["reason"] = pa.string()
     given = [pa.string()] * len(columns)
-    names = free_names([*columns, *kinds], [])
+    names = free_names(columns, [])
+    vectors = [re.sub(r"_\d+$", "", name) for name in names if name.lstrip("_").startswith("embedding_")]
+    names += free_names(kinds, [*names, *vectors])  # In CSV, a vector has the columns embedding_0, embedding_1, ...
     made_by = {ENCODER_KEY: embedder.digest + " with hydrogens" * embedder.explicit_hydrogens}
     return pa.schema(list(zip(names, [*given, *kinds.values()], strict=True)), made_by)
 

@@ -54,6 +54,14 @@ def test_a_csv_file_has_a_column_per_number(embed, tmp_path):
     assert np.isnan(numbers[~kept]).all() and [*rows["compound_id"]] == [*table["compound_id"]]
 
 
+def test_a_table_that_was_embedded_before_is_embedded_again(embed, tmp_path):
+    (tmp_path / "ids.csv").write_text("smiles,embedding_0,_embedding_7\nCCO,1.5,2\n")
+    assert embed(tmp_path / "ids.csv", "h.csv") == 0
+    header = (tmp_path / "h.csv").read_text().splitlines()[0].replace('"', "").split(",")
+    given = ["smiles", "embedding_0", "_embedding_7", "canonical_smiles"]
+    assert header == [*given, *(f"__embedding_{place}" for place in range(24)), "reason"]
+
+
 def test_rejected_rows_are_dropped_or_an_error(embed, tmp_path, capsys):
     assert embed(NEW, "h.parquet", "--on-error", "drop", "--json") == 0
     summary = json.loads(capsys.readouterr().out)

@@ -19,6 +19,7 @@ from rdkit import Chem
 
 from molclr.data.canonicalize import canonicalize, read_column
 from molclr.data.columns import choose_columns
+from molclr.data.extended import ExtendedTable
 from molclr.data.molecules import read_molecules, read_rejections
 from molclr.data.tables import open_table
 from molclr.errors import MolclrError
@@ -397,3 +398,15 @@ def test_the_documentation_shows_what_is_told(take, monkeypatch, name):
 def test_the_minus_sign_of_word_processors(take):
     table, _, told = take("t.csv", "smiles,y\nC,\u22120.5\nCC,1.5\n")
     assert table["y"].tolist() == [-0.5, 1.5] and "from -0.5 to 1.5" in told
+
+
+@pytest.mark.parametrize(
+    ("header", "warns"), {"another": ("Structure,SMILES", True), "none": ("Structure,note", False)}.values()
+)
+def test_a_model_tells_that_another_column_also_has_smiles(tmp_path, capfd, header, warns):
+    (tmp_path / "t.csv").write_text(f"{header}\nCO,CCCO\n")
+    table = ExtendedTable.read(tmp_path / "t.csv", tmp_path / "out.csv", preferred="Structure")
+    assert table.molecules == {0: "CO"}
+    assert (
+        "trained on 'Structure', so the SMILES are read from it, and not from 'SMILES'" in capfd.readouterr().err
+    ) == warns
