@@ -88,7 +88,7 @@ def _split_arguments(parser: Parser) -> None:
         "--given", to=how, metavar="CSV", help="the raw table, if one of its columns contains the split (--column)"
     )
     parser.add_argument("--column", default="subset", help="that column, with train, valid or test (default: subset)")
-    parser.add_argument("--seed", type=natural, default=0, help="seed of a random scheme (default: 0)")
+    parser.add_argument("--seed", type=natural, default=0, help="seed of a random choice (default: 0)")
     parser.writes("--output", required=True, help="CSV table row,subset to write")
 
 
@@ -96,7 +96,7 @@ def _split(options: argparse.Namespace) -> None:
     from molclr.data.splits import write_given_split, write_split
 
     if options.given:
-        write_given_split(options.molecules, options.output, options.given, options.column)
+        write_given_split(options.molecules, options.output, options.given, options.column, options.seed)
     else:
         write_split(options.molecules, options.output, options.scheme, options.seed)
 

@@ -115,7 +115,7 @@ def _split(asked: Training, molecules: Path, table: Path, output: Path) -> None:
         if asked.split in SCHEMES:
             sizes = write_split(molecules, output, asked.split, asked.split_seed)
         else:
-            sizes = write_given_split(molecules, output, table, asked.split)
+            sizes = write_given_split(molecules, output, table, asked.split, asked.split_seed)
     except MolclrError as error:  # The user has never seen the molecule table.
         raise MolclrError(str(error).replace(str(molecules), str(asked.table))) from None
     say(f"split: {asked.split}, " + ", ".join(f"{size} {subset}" for subset, size in sizes.items()))
