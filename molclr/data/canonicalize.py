@@ -51,6 +51,7 @@ def canonicalize(
     targets: Sequence[str] | None = None,
     decimal: Decimal | None = None,
     desalt: bool | None = None,
+    name: str | None = None,
 ) -> tuple[int, int]:
     """Write the molecule table of a raw table, and its rejected rows with their reasons; return the number of each.
 
@@ -62,7 +63,7 @@ def canonicalize(
     limit: use only this number of rows, evenly spaced. drop_first: reject the first row, which the official reader loses.
     labelled: reject rows without any label. unique: reject all but the first occurrence of a molecule. desalt: keep only the
     largest organic part of salts and mixtures; False keeps all parts and advises it, None keeps all parts. processes: has no
-    effect on the files.
+    effect on the files. name: what `raw` is called in messages; None for its path.
 
     Reports on standard error what was used and rejected. Raises MolclrError, and writes neither file, if `raw` is not such a
     table, has no rows, or all its rows are rejected.
@@ -74,7 +75,7 @@ def canonicalize(
     if limit is not None and limit < 1:
         raise MolclrError(f"The limit of {limit} rows leaves nothing of '{raw}'; it must be at least 1.")
     with (
-        open_table(raw) as table,
+        open_table(raw, name) as table,
         replacing(output_parquet) as table_path,
         replacing(rejected_csv) as rejected_path,
         rejected_path.open("w", newline="", encoding="utf-8") as rejected,

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from molclr.data.canonicalize import canonicalize
 from molclr.data.columns import choose_columns, tell_other_smiles
 from molclr.data.molecules import read_molecules, read_rejections
-from molclr.data.tables import free_names, kept_table, open_table
+from molclr.data.tables import free_names, kept_table, name_of, open_table
 from molclr.files import replacing
 
 
@@ -50,14 +50,14 @@ class ExtendedTable:
         with TemporaryDirectory(dir=beside.parent, prefix=f".{beside.stem}.") as work:
             molecules, rejections = (Path(work, name) for name in ("parquet", "csv"))
             source = kept_table(table, Path(work))
-            with open_table(source) as raw:
+            with open_table(source, name_of(table)) as raw:
                 if smiles_column is None and preferred is not None and raw.columns.count(preferred) == 1:
                     smiles_column = preferred
                     tell_other_smiles(raw, preferred)
                 taken = choose_columns(raw, smiles_column, [])
                 columns, rows = list(taken.table.columns), list(taken.table.rows())
             options: dict[str, Any] = {"smiles_column": smiles_column, "targets": [], "processes": processes}
-            canonicalize(source, molecules, rejections, **options, desalt=desalt)
+            canonicalize(source, molecules, rejections, **options, desalt=desalt, name=name_of(table))
             accepted, rejected = read_molecules(molecules), read_rejections(rejections)
         blank = [""] * len(columns)
         return cls(

@@ -20,18 +20,18 @@ STANDARD_INPUT = "-"
 
 
 @contextmanager
-def open_table(path: str | PathLike[str]) -> Iterator[RawTable]:
+def open_table(path: str | PathLike[str], name: str | None = None) -> Iterator[RawTable]:
     """Open a table: text with commas, semicolons, tabs or bars, lines of SMILES, Parquet, Excel or SDF, compressed or not.
 
-    A source that can be read only once, such as a pipe or "-" (standard input), is copied to a temporary file. Raises
-    MolclrError if the file is not such a table.
+    name: what the table is called in messages; None for its path. A source that can be read only once, such as a pipe or "-"
+    (standard input), is copied to a temporary file. Raises MolclrError if the file is not such a table.
     """
-    path, name = Path(path), str(path)
+    path, name = Path(path), name_of(path) if name is None else name
     if _can_be_read_once(path):
         with NamedTemporaryFile(prefix="molclr-") as copy:
             _copy(path, copy)
             copy.flush()
-            yield _table(Path(copy.name), "standard input" if name == STANDARD_INPUT else name)
+            yield _table(Path(copy.name), name)
         return
     if not path.exists():
         raise MolclrError(f"There is no file '{path}'.")
@@ -40,8 +40,16 @@ def open_table(path: str | PathLike[str]) -> Iterator[RawTable]:
     yield _table(path, name)
 
 
+def name_of(path: str | PathLike[str]) -> str:
+    """Return what a table is called in messages."""
+    return "standard input" if str(path) == STANDARD_INPUT else str(path)
+
+
 def kept_table(table: Path, work: Path) -> Path:
-    """Return the path of a table that can be read several times: `table` itself, or a copy of a pipe in the folder `work`."""
+    """Return the path of a table that can be read several times: `table` itself, or a copy of a pipe in the folder `work`.
+
+    Open it by the `name_of` the table, because the user knows nothing of the copy.
+    """
     if not _can_be_read_once(table):
         return table
     with (work / "table").open("wb") as copy:

@@ -19,7 +19,7 @@ from molclr.data.featurize import featurize
 from molclr.data.labelled import LabelledMolecules, read_labelled
 from molclr.data.labels import Decimal
 from molclr.data.splits import SCHEMES, write_given_split, write_split
-from molclr.data.tables import kept_table, open_table
+from molclr.data.tables import kept_table, name_of, open_table
 from molclr.errors import MolclrError
 from molclr.evaluation.metrics import Task, check_labels
 from molclr.evaluation.runs import Run
@@ -97,8 +97,10 @@ def _prepared(asked: Training, folder: Path, graphs: Path) -> tuple[LabelledMole
     table = kept_table(asked.table, graphs.parent)
     molecules = graphs.with_name("molecules.parquet")
     columns: dict[str, Any] = {"smiles_column": asked.smiles_column, "targets": asked.targets, "decimal": asked.decimal}
-    canonicalize(table, molecules, folder / REJECTED, labelled=True, desalt=asked.desalt, **columns)
-    with open_table(table) as raw:
+    canonicalize(
+        table, molecules, folder / REJECTED, labelled=True, desalt=asked.desalt, name=name_of(asked.table), **columns
+    )
+    with open_table(table, name_of(asked.table)) as raw:
         taken = choose_columns(raw, **columns)
     _split(asked, molecules, table, folder / SPLIT)
     featurize(molecules, graphs)
@@ -117,7 +119,9 @@ def _split(asked: Training, molecules: Path, table: Path, output: Path) -> None:
         else:
             sizes = write_given_split(molecules, output, table, asked.split, asked.split_seed)
     except MolclrError as error:  # The user has never seen the molecule table.
-        raise MolclrError(str(error).replace(str(molecules), str(asked.table))) from None
+        raise MolclrError(
+            str(error).replace(str(molecules), name_of(asked.table)).replace(str(table), name_of(asked.table))
+        ) from None
     say(f"split: {asked.split}, " + ", ".join(f"{size} {subset}" for subset, size in sizes.items()))
 
 

@@ -345,6 +345,15 @@ def test_a_pipe_is_read_once(take, tmp_path):
     assert table["smiles"].tolist() == ["CCO", "CCCO"] and "pipe: 3 rows" in told
 
 
+def test_a_pipe_that_a_command_reads_twice_keeps_its_name(tmp_path, capfd):
+    os.mkfifo(tmp_path / "pipe")
+    writer = Thread(target=lambda: (tmp_path / "pipe").write_text(TABLE))
+    writer.start()
+    ExtendedTable.read(tmp_path / "pipe", tmp_path / "out.csv")
+    writer.join()
+    assert capfd.readouterr().err == f"molclr: {tmp_path / 'pipe'}: 3 rows, SMILES in 'smiles'\n"
+
+
 @pytest.mark.parametrize("name", ["-", "/dev/stdin"])
 def test_standard_input(tmp_path, name):
     command = [sys.executable, "-m", "molclr.cli", "canonicalize", name, "--molecules", str(tmp_path / "m.parquet")]
