@@ -88,7 +88,8 @@ def naming_column(table: RawTable, smiles: int) -> int | None:
     for place, name in enumerate(table.columns):
         survey = Survey(name)
         survey.add([row[place] if place < len(row) else "" for row in sample])
-        if place != smiles and name and not name.startswith(UNNAMED) and _why_ignored(survey):
+        is_naming = bool(_why_ignored(survey)) and not survey.is_constant
+        if place != smiles and name and not name.startswith(UNNAMED) and is_naming:
             return place
     return None
 
@@ -184,6 +185,8 @@ def _why_ignored(survey: Survey) -> str:
         return "text"
     if survey.name.lower() in NAMES_OF_NAMES:
         return "names of molecules"
+    if survey.is_constant:
+        return "all its labels are equal"
     return "it looks like an index or identifier" if survey.is_index else ""
 
 
@@ -231,4 +234,4 @@ def _told(table: RawTable, smiles: int, rows: int, targets: Iterable[Survey], ig
         reasons.setdefault(why, []).append(f"'{table.columns[place]}'")
     for why, names in reasons.items():
         shown = ", ".join(names[:TARGETS_TOLD]) + ", ..." * (len(names) > TARGETS_TOLD)
-        yield f"ignored, {why}: {shown}" + "; name it with --targets to predict it" * ("looks" in why)
+        yield f"ignored, {why}: {shown}" + "; name it with --targets to predict it" * ("looks" in why or "equal" in why)

@@ -201,6 +201,13 @@ class Survey:
         return self.decimal is None and bool(self.grouped) and not self.has_points
 
     @property
+    def is_constant(self) -> bool:
+        """Whether it has several labels, which are all equal."""
+        if self.words:
+            return len(self.words) == 1 < self.kinds["word"] == self.labels
+        return self.low == self.high and self.labels > 1
+
+    @property
     def is_index(self) -> bool:
         """Whether it looks like an index or identifier: whole numbers that have such a name, only ascend, or are very large."""
         named = _names_identifiers(self.name.lower()) or self.name.endswith(("ID", "Id"))
@@ -233,4 +240,4 @@ class Survey:
             what += f", {limits} limits such as >10 taken as missing"
         if text := self.kinds["text"] + self.kinds["grouped"] + self.kinds["beyond"]:
             what += f", {text} that cannot be read"
-        return what + ("; all labels are equal" if self.low == self.high and self.labels > 1 else "")
+        return what + "; all labels are equal" * self.is_constant

@@ -13,11 +13,13 @@ from typing import Any
 import numpy as np
 from scipy.sparse import csr_matrix
 
+from molclr.data.audit import conflicting_labels
 from molclr.data.canonicalize import canonicalize
 from molclr.data.columns import choose_columns
 from molclr.data.featurize import featurize
 from molclr.data.labelled import LabelledMolecules, read_labelled
 from molclr.data.labels import Decimal
+from molclr.data.molecules import read_molecules
 from molclr.data.splits import SCHEMES, write_given_split, write_split
 from molclr.data.tables import kept_table, name_of, open_table
 from molclr.errors import MolclrError
@@ -102,6 +104,11 @@ def _prepared(asked: Training, folder: Path, graphs: Path) -> tuple[LabelledMole
     )
     with open_table(table, name_of(asked.table)) as raw:
         taken = choose_columns(raw, **columns)
+    if conflicts := conflicting_labels(read_molecules(molecules)):
+        say(
+            f"warning: {conflicts} molecules have conflicting labels: they are in several rows, with different labels of a "
+            "target; all of these rows are used"
+        )
     _split(asked, molecules, table, folder / SPLIT)
     featurize(molecules, graphs)
     data = _trainable(read_labelled(molecules, folder / SPLIT))

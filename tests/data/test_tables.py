@@ -63,12 +63,12 @@ EXPECTED = {
     "b08_name_after.csv": ({"logS": 40}, {5: "text after the SMILES ('ethanol')"}, ""),
     "b09_reaction.csv": ({"logS": 40}, {5: "a reaction"}, ""),
     "b10_inchi.csv": ({"logS": 40}, {5: "an InChI"}, ""),
-    "b14_spellings.csv": ({"logS": 10}, {}, ""),
-    "b20_flipflop.csv": ({"logS": 3}, {}, ""),
+    "b14_spellings.csv": ({}, {}, "ignored, all its labels are equal: 'logS'"),
+    "b20_flipflop.csv": ({}, {}, "ignored, all its labels are equal: 'logS'"),
     "base_cls.csv": ({"active": 60}, {}, "60 labels from 0 to 1, 0 missing"),
     "base_reg.csv": ALL,
     "c01b_three.csv": ({"logS": 3}, {}, ""),
-    "c03_one_class.csv": ({"active": 60}, {}, "all labels are equal"),
+    "c03_one_class.csv": ({}, {}, "ignored, all its labels are equal: 'active'; name it with"),
     "c13_new.csv": ({}, {1: "cannot parse", 2: "no atoms", 4: "without an element"}, "ignored, text: 'compound_id', 'vendor'"),
 }  # fmt: skip
 ERRORS = {
@@ -302,6 +302,10 @@ def test_limits_are_missing_labels(take):
         "registry numbers": ([7654321, 1234567, 7654321] * 5, False),
         "classes": ([0, 1] * 8, True),
         "values that ascend": (np.linspace(0, 1, 20), True),
+        "a constant": ([2020] * 12, False),
+        "a constant with missing values": (["", "1.5", "1.5", ""], False),
+        "a class that is the same in all rows": (["yes"] * 3, False),
+        "a counter": ([0, 1, 2, 3, 4] * 3, True),
         "an index that pandas made floats of": ([float(row) for row in range(20)], False),
     }.values(),
 )

@@ -260,6 +260,16 @@ def test_a_column_may_say_the_split(tmp_path):
     assert all(row["subset"] == subsets[int(row["row"]) % 4] for row in split)
 
 
+def test_conflicting_labels_are_counted(tmp_path, capsys):
+    given = rows_of(FIXTURES / "freesolv.csv")[:40]
+    lines = [f"{row['smiles']},{row['freesolv']}\n" for row in given]
+    again = [f"{row['smiles']},{float(row['freesolv']) + 3 * (place < 5)}\n" for place, row in enumerate(given[:9])]
+    (tmp_path / "mine.csv").write_text("smiles,y\n" + "".join(lines + again))
+    words = ["train", str(tmp_path / "mine.csv"), "--split", "random", "--encoder", "none", "--model", "svm"]
+    assert main([*words, "--output", str(tmp_path / "model")]) == 0
+    assert "warning: 5 molecules have conflicting labels: " in capsys.readouterr().err
+
+
 def test_a_target_that_only_test_molecules_have_is_not_predicted(tmp_path, capsys):
     given = rows_of(FIXTURES / "freesolv.csv")
     subsets = ["test", "valid", "train", "train"]
