@@ -17,7 +17,7 @@ SMILES_NAMES = ("smiles", "canonicalsmiles", "isomericsmiles", "cansmiles", "iso
 """Names of a column of SMILES, in lower case and without other characters than letters, in order of preference."""
 POSSIBLE_NAMES = ("structure", "mol", "molecule", "compound", "drug", "ligand")
 """Names that a column of SMILES may have; its content decides."""
-NAMES_OF_NAMES = {"name", "names", "title"}
+NAMES_OF_NAMES = {"name", "_name", "names", "title"}
 """Names of a column with the names of molecules, which may be numbers."""
 UNNAMED = "Unnamed: "
 """Prefix of the names that pandas gives to columns without a name."""

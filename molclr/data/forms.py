@@ -145,7 +145,9 @@ def _structures(opened: Open, name: str, inner: Path, beginning: bytes, notes: l
             yield [smiles, record.partition("\n")[0].strip(), *(found.get(name, "") for name in properties)]
 
     notes.append("structures (SDF) with their properties")
-    return RawTable(name, ["smiles", "name", *(column.strip() for column in properties)], read, notes)
+    columns = [column.strip() for column in properties]
+    added = ["_" * (column in columns) + column for column in ("smiles", "name")]
+    return RawTable(name, [*added, *columns], read, notes)
 
 
 def _sdf_records(opened: Open) -> Iterator[str]:

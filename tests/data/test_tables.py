@@ -280,6 +280,13 @@ def test_titles_and_properties_of_an_sdf_do_not_depend_on_the_structure(tmp_path
         assert [row[1:] for row in table.rows()] == [["MY-0", "7", "two\nlines"], ["MY-1", "", "last"]]
 
 
+def test_properties_of_an_sdf_that_are_called_like_added_columns(take):
+    text = sdf().decode().replace("\n     RDKit", "7\n     RDKit").replace("<logS>", "<name>")
+    table, _, told = take("t.sdf", text.replace("$$$$", "> <smiles>\nN\n\n$$$$"), smiles_column="_smiles")
+    assert table["smiles"].tolist() == ["CCO", "CCCO", "CCN"]
+    assert "ignored, names of molecules: '_name', 'name'" in told
+
+
 def test_a_wide_field(take):
     table, _, told = take("t.csv", f"smiles,y,picture\nC,1,{'A' * 200_000}\nCC,2,B\n")
     assert table["y"].tolist() == [1, 2] and "ignored, text: 'picture'" in told
