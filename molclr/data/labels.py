@@ -27,7 +27,7 @@ LARGEST = 3.4028234e38
 """The largest number in single precision, the precision of the models."""
 REGISTRY_NUMBER = 1_000_000
 """A column of whole numbers that are all at least this large is taken for identifiers, such as those of PubChem."""
-REMEDY = "write it without, or choose the decimal sign with --decimal"
+REMEDY = "remove them, or choose the decimal sign with --decimal"
 """What to do about thousands separators."""
 ROWS_FOR_AN_INDEX = 10
 """A column of strictly ascending whole numbers is taken for an index if it has at least this many rows."""
@@ -235,6 +235,10 @@ class Survey:
         else:
             what = f"{self.labels} labels" + f" from {self.low:g} to {self.high:g}" * (self.low <= self.high)
             what += " with decimal commas" * (found.decimal == "," and self.kinds["comma"] > 0)
+        if self.may_be_grouped:
+            what += (
+                f" (points as in {self.grouped} are read as decimal; --decimal , reads them as thousands separators)"
+            )
         what += f", {self.kinds['missing']} missing"
         if limits := self.kinds["limit"]:
             what += f", {limits} limits such as >10 taken as missing"

@@ -233,7 +233,12 @@ def test_points_that_may_separate_thousands_are_not_guessed_next_to_commas(take,
     ):
         take("t.csv", text, **options)
     assert take("t.csv", text, decimal=",")[0]["Ki"].tolist() == [1770, 10150]
-    assert take("t.csv", text.replace("10.150", "0.150"))[0]["Ki"].tolist() == [1.77, 0.15]
+    table, _, told = take("t.csv", text.replace("10.150", "0.150"))
+    assert table["Ki"].tolist() == [1.77, 0.15] and "thousands" not in told
+    table, _, told = take("t.csv", text.replace(",", "."))
+    assert (
+        table["Ki"].tolist() == [1.77, 10.15] and "points as in 10.150 are read as decimal; --decimal , reads" in told
+    )
 
 
 def test_a_stored_number_has_a_decimal_point_whatever_the_decimal_sign(take):
@@ -247,7 +252,7 @@ def test_a_stored_number_has_a_decimal_point_whatever_the_decimal_sign(take):
 def test_numbers_with_thousands_separators_are_told(take, text):
     table = f"smiles;k;y\nC;{text};0.5\nCC;{text};2\n"
     assert "ignored, it seems to have numbers with thousands separators" in take("t.csv", table)[2]
-    with pytest.raises(MolclrError, match=r"seems to have thousands separators; write it without, .* --decimal\.$"):
+    with pytest.raises(MolclrError, match=r"seems to have thousands separators; remove them, .* --decimal\.$"):
         take("t.csv", table, targets=["k"])
 
 
