@@ -34,6 +34,7 @@ GROUPS: dict[str, tuple[Command, ...]] = {
         results.FIGURE_PRETRAINING,
         results.FIGURE_TSNE,
         results.FIGURE_RETRIEVAL,
+        results.REPORT,
     ),
 }
 """The commands, as `molclr --help` lists them."""

@@ -4,7 +4,8 @@ import argparse
 from pathlib import Path
 
 from molclr import config
-from molclr.cli.command import Command, Parser, positive
+from molclr.cli.command import Command, Parser, add_processes, positive
+from molclr.cli.data import add_benchmarks
 
 
 def _table_arguments(parser: Parser) -> None:
@@ -160,4 +161,33 @@ SHOW = Command(
     "molclr show results",
     _show_arguments,
     _show,
+)
+
+
+def _report_arguments(parser: Parser) -> None:
+    parser.reads("results", folder=True, help="folder of results of the workflow")
+    parser.writes("--output", required=True, help="page to write (HTML)")
+    parser.section("--settings", config.Config)
+    add_benchmarks(parser, required=False)
+    parser.reads("--corpus-rejected", help="rejected rows of the corpus (CSV)")
+    parser.reads("--logs", folder=True, help="folder with Snakemake's records of the jobs")
+    add_processes(parser)
+
+
+def _report(options: argparse.Namespace) -> None:
+    from molclr.data.audit import BenchmarkFiles
+    from molclr.evaluation.report.page import write_run_page
+    from molclr.evaluation.report.results import Results
+
+    files = [BenchmarkFiles(*paths) for paths in options.benchmarks or []]
+    results = Results(options.results, options.settings, files, options.corpus_rejected, options.logs)
+    write_run_page(results, options.output, options.processes)
+
+
+REPORT = Command(
+    "report",
+    "write the page of a run: verdict, results, every benchmark, the representation, the data, how it was made",
+    "molclr report results --settings params.yaml --output report.html",
+    _report_arguments,
+    _report,
 )

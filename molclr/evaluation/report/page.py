@@ -1,0 +1,124 @@
+"""The page of a run: one HTML file that needs no network."""
+
+import datetime
+from importlib.resources import files
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import plotly.offline
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from molclr import __version__
+from molclr.config import PRETRAINED
+from molclr.evaluation.report.benchmark import benchmark_part
+from molclr.evaluation.report.charts import Chart, Trace, chart, line_of
+from molclr.evaluation.report.data import data_part
+from molclr.evaluation.report.making import making_of
+from molclr.evaluation.report.overview import limits, result_rows, title_of, what_was_done
+from molclr.evaluation.report.representation import representation_part
+from molclr.evaluation.report.results import Results
+from molclr.evaluation.report.structures import Structures
+from molclr.evaluation.statistics import CONFIDENCE
+from molclr.evaluation.verdict import verdict
+from molclr.evaluation.wide import MINUS
+from molclr.files import replacing
+from molclr.progress import say
+
+MOST_BYTES = 15_000_000
+"""A larger page is slow to open, which is said."""
+COLUMNS = [
+    *(("Benchmark", ""), ("Model", ""), ("Test score", "number"), ("Seeds", "number")),
+    *(("Minus scratch", "number"), ("Minus best baseline", "number"), ("Paper", "number paper")),
+]
+"""Headings of the table of results, and classes of their cells."""
+
+
+def write_run_page(results: Results, output: str | PathLike[str], processes: int = 1) -> None:
+    """Write the page of a run of the workflow."""
+    structures = Structures()
+    sections = {"verdict": "Verdict", "results": "Results", "benchmarks": "Benchmarks"}
+    encoders = [
+        representation_part(path, results.folder / "figures" / f"tsne_{path.stem}.csv", structures)
+        for path in sorted(results.folder.glob("embeddings/*.parquet"))
+    ]
+    histories = sorted(results.folder.glob("pretrain/*/history.csv"))
+    if encoders or histories:
+        sections["representation"] = "Representation"
+    content = {
+        "title": title_of(results),
+        "sections": sections | {"data": "Data", "making": "How it was made"},
+        "verdict": verdict(results.table),
+        "done": what_was_done(results),
+        "limits": limits(results),
+        "confidence": f"{CONFIDENCE:.0%}",
+        "columns": COLUMNS,
+        "rows": result_rows(results.table),
+        "benchmarks": [benchmark_part(one, structures) for one in results.benchmarks],
+        "encoders": encoders,
+        "pretraining": pretraining_curves(histories) if histories else None,
+        "data": data_part(results, structures),
+        "making": making_of(results.settings, _seeds(results), results.logs),
+    }
+    write_page(output, "run.html", content, structures, processes)
+
+
+def _seeds(results: Results) -> str:
+    settings = results.settings
+    of_all = ", ".join(map(str, settings.seeds))
+    others = [f"{name}: {', '.join(map(str, seeds))}" for name, seeds in settings.seeds_of.items()]
+    return "; ".join([of_all, *others, f"pre-training: {settings.pretrain.seed}"])
+
+
+def pretraining_curves(histories: list[Path]) -> Chart:
+    """Draw losses and contrastive accuracy over the epochs, from history.csv files in folders named after their encoders."""
+    traces: list[Trace] = []
+    shown = {
+        "validation loss": "validation_loss",
+        "training loss": "train_loss",
+        "contrastive accuracy": "contrastive_accuracy",
+        "learning rate": "learning_rate",
+    }
+    for name, column in shown.items():
+        for path in histories:
+            history = pd.read_csv(path)
+            model = f"{PRETRAINED}{path.parent.name.upper()}"
+            curve = {"x": history["epoch"], "y": history[column], "name": model, "line": line_of(model)}
+            traces.append({**curve, "mode": "lines+markers", "meta": {"Show": name}})
+    note = "Accuracy: how often the most similar view is the other view of the same held-out molecule."
+    return chart("Pre-training", note, traces, {"title": "epoch"}, {"title": ""})
+
+
+def write_page(
+    output: str | PathLike[str], template: str, content: dict[str, Any], structures: Structures, processes: int = 1
+) -> None:
+    """Render a template with `content`, the drawings of `structures` and the scripts to an HTML file."""
+    environment = Environment(
+        loader=PackageLoader("molclr.evaluation.report"), autoescape=True, undefined=StrictUndefined
+    )
+    environment.filters["shown"] = shown
+    folder = files("molclr.evaluation.report") / "templates"
+    charts: list[Chart] = []
+    page = environment.get_template(template).render(
+        content,
+        charts=charts,
+        version=__version__,
+        date=datetime.date.today().isoformat(),
+        structures=structures.packed(processes),
+        style=Markup((folder / "style.css").read_text(encoding="utf-8")),
+        script=Markup((folder / "script.js").read_text(encoding="utf-8")),
+        plotly=Markup(plotly.offline.get_plotlyjs()),
+    )
+    if len(page.encode()) > MOST_BYTES:
+        say(f"warning: '{output}' has {len(page.encode()) / 1e6:.0f} MB, so browsers open it slowly")
+    with replacing(output) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+
+
+def shown(value: object) -> str:
+    """Format a cell of a table."""
+    if isinstance(value, float):
+        return "" if pd.isna(value) else f"{value:,.4g}".replace("-", MINUS)
+    return f"{value:,}" if isinstance(value, int) else str(value)
