@@ -70,6 +70,7 @@ localrules:
     table,
     figure_benchmarks,
     figure_pretraining,
+    figure_finetuning,
     figure_retrieval,
 
 

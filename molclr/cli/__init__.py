@@ -32,6 +32,7 @@ GROUPS: dict[str, tuple[Command, ...]] = {
         results.PREDICTIONS,
         results.FIGURE_BENCHMARKS,
         results.FIGURE_PRETRAINING,
+        results.FIGURE_FINETUNING,
         results.FIGURE_TSNE,
         results.FIGURE_RETRIEVAL,
         results.REPORT,

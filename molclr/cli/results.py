@@ -22,7 +22,7 @@ def _table(options: argparse.Namespace) -> None:
 
 TABLE = Command(
     "table",
-    "write mean and standard deviation over the seeds, differences between models and the paper's values",
+    "write means over the seeds, differences between models and the paper's values",
     "molclr table mine*/metrics.json --output tables",
     _table_arguments,
     _table,
@@ -49,27 +49,28 @@ PREDICTIONS = Command(
 )
 
 
-def _add_images(parser: Parser) -> None:
-    parser.writes("--png", required=True, help="raster image to write")
-    parser.writes("--svg", required=True, help="vector image to write")
+def _add_output(parser: Parser) -> None:
+    parser.writes(
+        "--output", required=True, help="figure to write, without suffix: .png, .svg, .pdf and the caption, .txt"
+    )
 
 
 def _benchmarks_arguments(parser: Parser) -> None:
     parser.reads("classification", help="classification.csv of 'molclr table'")
     parser.reads("regression", help="regression.csv of 'molclr table'")
-    _add_images(parser)
+    _add_output(parser)
 
 
 def _benchmarks(options: argparse.Namespace) -> None:
     from molclr.evaluation.figures.benchmarks import benchmark_bars
 
-    benchmark_bars(options.classification, options.regression, options.png, options.svg)
+    benchmark_bars(options.classification, options.regression, options.output)
 
 
 FIGURE_BENCHMARKS = Command(
     "figure benchmarks",
     "draw the scores of all models on all benchmarks, and the paper's",
-    "molclr figure benchmarks classification.csv regression.csv --png benchmarks.png --svg benchmarks.svg",
+    "molclr figure benchmarks classification.csv regression.csv --output benchmarks",
     _benchmarks_arguments,
     _benchmarks,
 )
@@ -77,27 +78,48 @@ FIGURE_BENCHMARKS = Command(
 
 def _pretraining_arguments(parser: Parser) -> None:
     parser.reads("histories", nargs="+", help="history.csv of pre-trainings")
-    _add_images(parser)
+    _add_output(parser)
 
 
 def _pretraining(options: argparse.Namespace) -> None:
     from molclr.evaluation.figures.pretraining import pretraining_curves
 
-    pretraining_curves(options.histories, options.png, options.svg)
+    pretraining_curves(options.histories, options.output)
 
 
 FIGURE_PRETRAINING = Command(
     "figure pretraining",
     "draw loss, contrastive accuracy and learning rate over the epochs of pre-training",
-    "molclr figure pretraining encoder/history.csv --png pretraining.png --svg pretraining.svg",
+    "molclr figure pretraining encoder/history.csv --output pretraining",
     _pretraining_arguments,
     _pretraining,
 )
 
 
+def _finetuning_arguments(parser: Parser) -> None:
+    parser.reads("metrics", nargs="+", help="metrics.json of the runs of networks, history.csv beside it")
+    _add_output(parser)
+    parser.section("--settings", config.OwnBenchmarks)
+
+
+def _finetuning(options: argparse.Namespace) -> None:
+    from molclr.evaluation.figures.finetuning import finetuning_curves
+
+    finetuning_curves(options.metrics, options.settings.own_benchmarks, options.output)
+
+
+FIGURE_FINETUNING = Command(
+    "figure finetuning",
+    "draw training loss and validation score over the epochs of every run",
+    "molclr figure finetuning mine*/metrics.json --output finetuning",
+    _finetuning_arguments,
+    _finetuning,
+)
+
+
 def _tsne_arguments(parser: Parser) -> None:
     parser.reads("embeddings", help="table of embeddings (Parquet)")
-    _add_images(parser)
+    _add_output(parser)
     parser.add_argument(
         "--property",
         choices=["molecular_weight", "logp", "tpsa", "rings"],
@@ -109,13 +131,13 @@ def _tsne_arguments(parser: Parser) -> None:
 def _tsne(options: argparse.Namespace) -> None:
     from molclr.evaluation.figures.tsne import tsne
 
-    tsne(options.embeddings, options.png, options.svg, options.property)
+    tsne(options.embeddings, options.output, options.property)
 
 
 FIGURE_TSNE = Command(
     "figure tsne",
     "draw the representation in two dimensions by t-SNE, coloured by a property",
-    "molclr figure tsne mine.h.parquet --property tpsa --png tsne.png --svg tsne.svg",
+    "molclr figure tsne mine.h.parquet --property tpsa --output tsne",
     _tsne_arguments,
     _tsne,
 )
@@ -123,7 +145,7 @@ FIGURE_TSNE = Command(
 
 def _retrieval_arguments(parser: Parser) -> None:
     parser.reads("embeddings", help="table of embeddings (Parquet)")
-    _add_images(parser)
+    _add_output(parser)
     parser.add_argument("--neighbours", type=positive, default=8, help="how many neighbours (default: 8)")
     parser.add_argument("--query", type=int, help="raw row number of the query (default: the first molecule)")
 
@@ -131,13 +153,13 @@ def _retrieval_arguments(parser: Parser) -> None:
 def _retrieval(options: argparse.Namespace) -> None:
     from molclr.evaluation.figures.retrieval import retrieval
 
-    retrieval(options.embeddings, options.png, options.svg, options.neighbours, options.query)
+    retrieval(options.embeddings, options.output, options.neighbours, options.query)
 
 
 FIGURE_RETRIEVAL = Command(
     "figure retrieval",
     "draw a molecule and its nearest neighbours in the representation",
-    "molclr figure retrieval mine.h.parquet --query 12 --png retrieval.png --svg retrieval.svg",
+    "molclr figure retrieval mine.h.parquet --query 12 --output retrieval",
     _retrieval_arguments,
     _retrieval,
 )

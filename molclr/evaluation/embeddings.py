@@ -14,6 +14,9 @@ from molclr.errors import MolclrError
 ENCODER_KEY = b"molclr_encoder"
 """Metadata key of a table of embeddings: SHA-256 of the encoder's file, and whether hydrogens were explicit."""
 
+HELD_OUT_KEY = b"molclr_held_out"
+"""Metadata key of a table whose molecules were all held out from the pre-training of the encoder."""
+
 CELLS = 1 << 25
 """Number of cosines that are held in memory."""
 
@@ -29,6 +32,8 @@ class Embeddings:
     """float32 (n, embedding_dim)."""
     encoder: str = ""
     """The value of ENCODER_KEY; empty if the table has none."""
+    held_out: bool = False
+    """Whether pre-training of the encoder held out all of the molecules."""
 
 
 def read_embeddings(path: str | PathLike[str], at_least: int) -> Embeddings:
@@ -44,9 +49,10 @@ def read_embeddings(path: str | PathLike[str], at_least: int) -> Embeddings:
         )
     if len(table) < at_least:
         raise MolclrError(f"'{path}' has {len(table)} molecules, but at least {at_least} are needed; embed more.")
-    encoder = (table.schema.metadata or {}).get(ENCODER_KEY, b"").decode()
+    metadata = table.schema.metadata or {}
+    encoder, held_out = metadata.get(ENCODER_KEY, b"").decode(), HELD_OUT_KEY in metadata
     values = vectors.flatten().to_numpy().reshape(len(table), -1)
-    return Embeddings(table["row"].to_numpy(), table["smiles"].to_pylist(), values, encoder)
+    return Embeddings(table["row"].to_numpy(), table["smiles"].to_pylist(), values, encoder, held_out)
 
 
 def _are_vectors(column: pa.Array) -> bool:

@@ -16,7 +16,7 @@ from molclr.data.molecules import OWN_COLUMNS, open_molecules
 from molclr.data.store import GraphStore, open_store_of
 from molclr.distributed import tell
 from molclr.errors import MolclrError
-from molclr.evaluation.embeddings import ENCODER_KEY
+from molclr.evaluation.embeddings import ENCODER_KEY, HELD_OUT_KEY
 from molclr.files import replacing
 from molclr.models.encoder import GraphEncoder
 from molclr.training.checkpoint import load_encoder
@@ -72,6 +72,8 @@ def write_embeddings(
     vectors = pa.FixedSizeListArray.from_arrays(pa.array(h.ravel()), h.shape[1])
     hydrogens = " with hydrogens" if store.explicit_hydrogens else ""
     made_by = {ENCODER_KEY: hashlib.sha256(encoder.read_bytes()).hexdigest() + hydrogens}
+    if held_out:
+        made_by[HELD_OUT_KEY] = "yes"
     with replacing(output) as temporary:
         pq.write_table(chosen.append_column("embedding", vectors).replace_schema_metadata(made_by), temporary)
 

@@ -8,6 +8,7 @@ import pytest
 from paths import FIXTURES, REPOSITORY
 
 from molclr.cli import COMMANDS, GROUPS, main
+from molclr.evaluation.summary import COLUMNS
 
 HEAVY = {"torch", "torch_geometric", "rdkit", "pandas", "sklearn", "matplotlib", "pyarrow", "snakemake", "dvc"}
 
@@ -54,7 +55,7 @@ def test_without_a_command_it_prints_the_help_and_fails(capsys):
 def test_figure_alone_lists_the_figures(capsys):
     assert main(["figure"]) == 2 and main(["figure", "--help"]) == 0
     listed = re.findall(r"^  (\S+) (\S+)", capsys.readouterr().out, re.MULTILINE)
-    assert listed == 2 * [("figure", kind) for kind in ("benchmarks", "pretraining", "tsne", "retrieval")]
+    assert listed == 2 * [("figure", kind) for kind in ("benchmarks", "pretraining", "finetuning", "tsne", "retrieval")]
 
 
 @pytest.mark.parametrize(
@@ -77,7 +78,7 @@ def test_a_reader_that_has_enough_gets_no_complaint(tmp_path, words):
     """As with `molclr show | head`: the other end of the pipe is closed."""
     (tmp_path / "results" / "tables").mkdir(parents=True)
     for task in ("classification", "regression"):
-        (tmp_path / "results" / "tables" / f"{task}.md").write_text("| a | b |\n" * 10_000)
+        (tmp_path / "results" / "tables" / f"{task}.csv").write_text(f"{','.join(COLUMNS)}\n")
     reader = subprocess.Popen(["true"], stdin=subprocess.PIPE)
     reader.wait()
     command = [sys.executable, "-m", "molclr.cli", *words]
@@ -114,28 +115,12 @@ def test_a_mistake_in_the_settings_names_the_key(tmp_path, capsys):
         ["pretrain", "FILE", "--encoder", "gin", "--output", "OUT"],
         ["embed", "FILE", "--graphs", "FILE", "--encoder", "FILE", "--output", "OUT"],
         ["predict", "FILE", "--model", "FILE", "--output", "OUT"],
-        ["figure", "tsne", "FILE", "--png", "OUT", "--svg", "OUT"],
-        ["figure", "retrieval", "FILE", "--png", "OUT", "--svg", "OUT"],
-        ["figure", "pretraining", "FILE", "--png", "OUT", "--svg", "OUT"],
-        ["figure", "benchmarks", "FILE", "FILE", "--png", "OUT", "--svg", "OUT"],
-        [
-            "table",
-            "FILE",
-            "--task",
-            "regression",
-            "--csv",
-            "OUT",
-            "--scores",
-            "OUT",
-            "--json",
-            "OUT",
-            "--markdown",
-            "OUT",
-            "--latex",
-            "OUT",
-            "--html",
-            "OUT",
-        ],
+        ["figure", "tsne", "FILE", "--output", "OUT"],
+        ["figure", "retrieval", "FILE", "--output", "OUT"],
+        ["figure", "pretraining", "FILE", "--output", "OUT"],
+        ["figure", "benchmarks", "FILE", "FILE", "--output", "OUT"],
+        ["table", "FILE", "--output", "OUT"],
+        ["figure", "finetuning", "FILE", "--output", "OUT"],
         ["canonicalize", "FILE", "--molecules", "OUT", "--rejected", "OUT"],
     ],
     ids=lambda arguments: "-".join(arguments[:2]),
@@ -163,7 +148,7 @@ def test_a_wrong_file_is_one_sentence_and_nothing_is_written(tmp_path, capsys, a
         ["audit", "--benchmark", "bbbp", "b.parquet", "FILE", "b.split.csv", "--output", "FILE"],
         ["predict", "new.csv", "--model", "FILE", "--output", "FILE"],
         ["neighbours", "h.parquet", "--library", "FILE", "--output", "FILE"],
-        ["figure", "pretraining", "a.csv", "FILE", "--png", "a.png", "--svg", "FILE"],
+        ["predictions", "a/metrics.json", "FILE", "--output", "FILE"],
     ],
     ids=lambda arguments: arguments[0],
 )
@@ -184,11 +169,13 @@ def test_a_folder_in_place_of_a_file(capsys, folder):
 
 
 def test_every_file_to_write_is_checked_whatever_its_option_is_called(tmp_path, capsys):
-    images = ["--png", str(tmp_path / "t.png"), "--svg", str(tmp_path)]
-    assert main(["figure", "tsne", "h.parquet", *images]) == 1
-    assert capsys.readouterr().err == f"molclr: error: --svg: '{tmp_path}' is a folder; name a file.\n"
-    assert main(["figure", "tsne", "h.parquet", *images[:3], images[1]]) == 1
-    assert capsys.readouterr().err.endswith("t.png' is given as --png and as --svg; name another file.\n")
+    files = ["--molecules", str(tmp_path / "m.parquet"), "--rejected", str(tmp_path)]
+    assert main(["canonicalize", "raw.csv", *files]) == 1
+    assert capsys.readouterr().err == f"molclr: error: --rejected: '{tmp_path}' is a folder; name a file.\n"
+    assert main(["canonicalize", "raw.csv", *files[:3], files[1]]) == 1
+    assert capsys.readouterr().err.endswith(
+        "m.parquet' is given as --molecules and as --rejected; name another file.\n"
+    )
 
 
 def test_a_file_of_settings_is_not_replaced(tmp_path, capsys):

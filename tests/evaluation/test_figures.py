@@ -1,5 +1,7 @@
 """The figures: valid files, equal bytes, and the right things in the right places."""
 
+import dataclasses
+import json
 import os
 import subprocess
 import sys
@@ -12,10 +14,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from molclr.chem.smiles import read_molecule
 from molclr.errors import MolclrError
-from molclr.evaluation.embeddings import Embeddings
-from molclr.evaluation.figures import benchmarks, retrieval, tsne
+from molclr.evaluation.embeddings import HELD_OUT_KEY, Embeddings
+from molclr.evaluation.figures import benchmarks, finetuning, retrieval, style, tsne
 from molclr.evaluation.figures.pretraining import pretraining_curves
+from molclr.evaluation.metrics import METRICS
+from molclr.evaluation.runs import RunMetrics
 from molclr.evaluation.summary import COLUMNS
 
 # Three families: alcohols, substituted benzenes, purines.
@@ -26,9 +31,16 @@ SMILES = [
 ]
 
 
+@pytest.fixture(autouse=True)
+def few_dots(request, monkeypatch):
+    """Draw fewer dots than a publication needs, which is faster."""
+    if "slow" not in request.node.keywords:
+        monkeypatch.setattr(style, "DOTS_PER_INCH", 100)
+
+
 @pytest.fixture
-def paths(tmp_path):
-    return tmp_path / "figures" / "figure.png", tmp_path / "figures" / "figure.svg"
+def output(tmp_path):
+    return tmp_path / "figures" / "figure"
 
 
 @pytest.fixture
@@ -67,6 +79,20 @@ def result_tables(folder, classification=(), regression=()):
     return paths
 
 
+def legend_of(figure):
+    return [text.get_text() for text in figure.legends[0].get_texts()]
+
+
+def finetuned(folder, benchmark, model, metric, best_epoch=3):
+    """The metrics.json of a run whose best epoch is the third, next to a history of four epochs."""
+    folder.mkdir(parents=True)
+    values = {"epoch": [1, 2, 3, 4], "train_loss": [0.7, 0.5, 0.4, 0.3], "validation": [0.5, 0.6, 0.8, 0.7]}
+    pd.DataFrame(values).to_csv(folder / "history.csv", index=False)
+    run = RunMetrics(benchmark, model, 0, METRICS[metric].task, metric, best_epoch, 0.8, 0.7, 10, {}, {}, "")
+    (folder / "metrics.json").write_text(json.dumps(dataclasses.asdict(run)))
+    return folder / "metrics.json"
+
+
 CLASSIFICATION = [
     ("BBBP", "RF", "ROC-AUC", "%", 71.0, 1.0, 71.4, 0.0, "unverified"),
     ("BBBP", "MolCLR_GIN", "ROC-AUC", "%", 40.0, 2.0, 73.6, 0.5, "verified"),
@@ -75,17 +101,22 @@ CLASSIFICATION = [
 REGRESSION = [("FreeSolv", "MolCLR_GIN", "RMSE", "kcal/mol", 2.5, 0.1, 2.2, 0.2, "verified")]
 
 
-def assert_drawn(png, svg):
-    """Both files can be read, show something, and are large enough to read and small enough to send."""
+def assert_drawn(output, dots=100):
+    """All files can be read, show something, have their caption, and are large enough to read and small enough to send."""
+    png, svg, pdf, caption = (output.with_name(f"{output.name}.{form}") for form in ("png", "svg", "pdf", "txt"))
     pixels = matplotlib.image.imread(png)
     height, width = pixels.shape[:2]
-    assert 500 <= width <= 3000 and 300 <= height <= 3000
+    assert 2.3 <= width / dots <= 7.3 and 1.6 <= height / dots <= 10, "inches; no wider than two columns of a journal"
     assert pixels[..., :3].std() > 0.02
+    for edge in (pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]):
+        assert edge[:, :3].min() > 0.9, "nothing is cut at an edge"
     root = ET.parse(svg).getroot()
     assert root.tag == "{http://www.w3.org/2000/svg}svg"
-    assert len(root.findall(".//{http://www.w3.org/2000/svg}path")) > 20
-    assert svg.stat().st_size < 2_000_000
-    assert not [path for path in png.parent.iterdir() if path not in (png, svg)]
+    assert len(root.findall(".//{http://www.w3.org/2000/svg}text")) > 5, "text is text, which can be edited"
+    assert pdf.read_bytes().startswith(b"%PDF-") and b"CreationDate" not in pdf.read_bytes()
+    assert max(svg.stat().st_size, pdf.stat().st_size) < 2_000_000
+    assert len(caption.read_text()) > 100
+    assert not [path for path in png.parent.iterdir() if path not in (png, svg, pdf, caption)]
 
 
 @pytest.fixture
@@ -95,28 +126,28 @@ def figure_of(monkeypatch):
     def watch(module):
         saved = []
         original = module.save
-        monkeypatch.setattr(module, "save", lambda figure, png, svg: (saved.append(figure), original(figure, png, svg)))
+        monkeypatch.setattr(module, "save", lambda figure, *rest: (saved.append(figure), original(figure, *rest)))
         return saved
 
     return watch
 
 
-def test_pretraining_curves(tmp_path, paths):
+def test_pretraining_curves(tmp_path, output):
     histories = [history(tmp_path / "gin" / "history.csv"), history(tmp_path / "gcn" / "history.csv", epochs=1)]
-    pretraining_curves(histories, *paths)
-    assert_drawn(*paths)
+    pretraining_curves(histories, output)
+    assert_drawn(output)
 
 
-def test_a_history_without_epochs_is_an_error(tmp_path, paths):
+def test_a_history_without_epochs_is_an_error(tmp_path, output):
     with pytest.raises(MolclrError, match="has no epochs"):
-        pretraining_curves([history(tmp_path / "gin" / "history.csv", epochs=0)], *paths)
-    assert not paths[0].exists()
+        pretraining_curves([history(tmp_path / "gin" / "history.csv", epochs=0)], output)
+    assert not output.parent.exists()
 
 
-def test_benchmark_bars_show_the_tables_values(tmp_path, paths, figure_of):
+def test_benchmark_bars_show_the_tables_values(tmp_path, output, figure_of):
     saved = figure_of(benchmarks)
-    benchmarks.benchmark_bars(*result_tables(tmp_path, CLASSIFICATION, REGRESSION), *paths)
-    assert_drawn(*paths)
+    benchmarks.benchmark_bars(*result_tables(tmp_path, CLASSIFICATION, REGRESSION), output)
+    assert_drawn(output)
     panels = {axes.get_title(): axes for axes in saved[0].axes if axes.get_title()}
     assert list(panels) == ["BBBP", "BACE", "FreeSolv"]
 
@@ -127,55 +158,121 @@ def test_benchmark_bars_show_the_tables_values(tmp_path, paths, figure_of):
     assert panels["BBBP"].get_ylim()[0] > panels["BBBP"].get_ylim()[1], "the first row stands on top"
     assert panels["FreeSolv"].patches[1].get_width() == pytest.approx(2.5)
     assert np.isnan(panels["FreeSolv"].patches[0].get_width()), "no run, no bar"
-    assert panels["FreeSolv"].get_xlabel() == "RMSE (kcal/mol)\nlower is better"
+    assert panels["FreeSolv"].get_xlabel() == "RMSE (kcal/mol), lower is better"
 
 
-def test_the_papers_value_is_drawn_only_where_it_is_confirmed(tmp_path, paths, figure_of):
+def test_the_papers_value_is_drawn_only_where_it_is_confirmed(tmp_path, output, figure_of):
     saved = figure_of(benchmarks)
-    benchmarks.benchmark_bars(*result_tables(tmp_path, CLASSIFICATION, REGRESSION), *paths)
+    benchmarks.benchmark_bars(*result_tables(tmp_path, CLASSIFICATION, REGRESSION), output)
     axes = saved[0].axes[0]
     diamonds = [line for line in axes.lines if line.get_marker() == "D"]
     drawn = [value for line in diamonds for value in line.get_xdata() if not np.isnan(value)]
     assert drawn == [73.6], "RF's 71.4 is not confirmed"
-    assert [text.get_text() for text in saved[0].legends[0].get_texts()] == ["this run", "paper, confirmed values only"]
+    assert legend_of(saved[0]) == ["mean", "standard deviation", "paper, confirmed values"]
 
 
 @pytest.mark.parametrize("kept", ["classification", "regression"])
-def test_benchmark_bars_of_one_task(tmp_path, paths, kept):
+def test_benchmark_bars_of_one_task(tmp_path, output, kept):
     rows = {"classification": CLASSIFICATION, "regression": REGRESSION}
-    benchmarks.benchmark_bars(*result_tables(tmp_path, **{kept: rows[kept]}), *paths)
-    assert_drawn(*paths)
+    benchmarks.benchmark_bars(*result_tables(tmp_path, **{kept: rows[kept]}), output)
+    assert_drawn(output)
 
 
-def test_bars_of_a_model_and_benchmark_that_the_paper_does_not_have(tmp_path, paths, figure_of):
+def test_bars_of_a_model_and_benchmark_that_the_paper_does_not_have(tmp_path, output, figure_of):
     own = [
         ("Own assay", "Chemprop", "MAE", None, 2.5, None, None, None, None),
         ("Other assay", "Chemprop", "R²", None, -0.2, None, None, None, None),
     ]
     saved = figure_of(benchmarks)
-    benchmarks.benchmark_bars(*result_tables(tmp_path, regression=own), *paths)
-    assert_drawn(*paths)
-    assert saved[0].legends == [], "nothing of the paper's to explain"
+    benchmarks.benchmark_bars(*result_tables(tmp_path, regression=own), output)
+    assert_drawn(output)
+    assert legend_of(saved[0]) == ["mean"], "nothing of the paper's to explain"
     low, high = saved[0].axes[1].get_xlim()
     assert low <= -0.2 and high == 1, "below the range of the bar's start, up to the best"
 
 
-def test_empty_tables_are_an_error(tmp_path, paths):
+def test_seeds_counts_and_significance_are_in_the_figure(tmp_path, output, figure_of):
+    classification, regression = result_tables(tmp_path, CLASSIFICATION)
+    table = pd.read_csv(classification).astype(object)
+    table.loc[1, ["seed_scores", "seeds", "test_molecules"]] = ["39.0; 41.0", 2, 204]
+    table.loc[1, ["minus_scratch_verdict", "minus_baseline_verdict"]] = ["better", "not significant"]
+    table.to_csv(classification, index=False)
+    saved = figure_of(benchmarks)
+    benchmarks.benchmark_bars(classification, regression, output)
+    assert_drawn(output)
+    axes = saved[0].axes[0]
+    seeds = next(line for line in axes.lines if line.get_marker() == "o")
+    assert list(seeds.get_xdata()) == [39.0, 41.0]
+    texts = {text.get_text(): text.get_position() for text in axes.texts}
+    assert "204 test molecules, 2 seeds" in texts
+    assert texts[benchmarks.SYMBOLS["better"]][1] == texts[benchmarks.SYMBOLS["not significant"]][1] == 1
+    assert {"seed", "significantly better", "no significant difference"} < set(legend_of(saved[0]))
+    assert "Symbols" in (output.parent / "figure.txt").read_text()
+
+
+def test_finetuning_curves(tmp_path, output, figure_of):
+    saved = figure_of(finetuning)
+    runs = [("bbbp", "GIN", "roc_auc"), ("bbbp", "MolCLR_GIN", "roc_auc"), ("freesolv", "GIN", "rmse")]
+    files = [finetuned(tmp_path / "-".join(run), *run) for run in runs]
+    finetuning.finetuning_curves(files, {}, output)
+    assert_drawn(output)
+    loss, other, score, _ = saved[0].axes
+    assert [axes.get_title() for axes in (loss, other)] == ["BBBP", "FreeSolv"]
+    assert len(loss.lines) == 2 and len(other.lines) == 1
+    best = [line for line in score.lines if line.get_marker() == "o"]
+    assert [(*line.get_xdata(), *line.get_ydata()) for line in best] == [(3, 80.0)] * 2
+    assert score.get_ylabel() == "Validation ROC-AUC (%)"
+    assert legend_of(saved[0]) == ["GIN", "MolCLR_GIN", "best epoch"]
+
+
+def test_many_benchmarks_have_several_lines_of_panels(tmp_path, output, figure_of):
+    saved = figure_of(finetuning)
+    finetuning.finetuning_curves([finetuned(tmp_path / f"{n}", f"b{n}", "GIN", "mae") for n in range(5)], {}, output)
+    shown = [axes for axes in saved[0].axes if axes.axison]
+    assert len(shown) == 10 and all(axes.lines for axes in shown)
+
+
+def test_a_run_without_history_is_an_error(tmp_path, output):
+    file = finetuned(tmp_path / "run", "bbbp", "GIN", "roc_auc")
+    (tmp_path / "run" / "history.csv").unlink()
+    with pytest.raises(MolclrError, match=r"history\.csv' does not exist"):
+        finetuning.finetuning_curves([file], {}, output)
+
+
+def test_empty_tables_are_an_error(tmp_path, output):
     with pytest.raises(MolclrError, match="contain no benchmarks to draw"):
-        benchmarks.benchmark_bars(*result_tables(tmp_path), *paths)
+        benchmarks.benchmark_bars(*result_tables(tmp_path), output)
 
 
-@pytest.mark.parametrize("property", tsne.PROPERTIES)
-def test_tsne(embeddings, paths, property):
-    tsne.tsne(embeddings, *paths, seed=0, property=property)
-    assert_drawn(*paths)
+def test_tsne(embeddings, output):
+    tsne.tsne(embeddings, output, seed=0, property="logp")
+    assert_drawn(output)
 
 
-def test_tsne_colours_are_the_property(embeddings, paths, figure_of):
+def test_properties_of_ethanol():
+    values = {name: chosen.of(read_molecule("CCO")) for name, chosen in tsne.PROPERTIES.items()}
+    assert values == pytest.approx({"molecular_weight": 46.07, "logp": -0.001, "tpsa": 20.23, "rings": 0}, abs=0.01)
+
+
+def test_tsne_colours_are_the_property(embeddings, output, figure_of):
     saved = figure_of(tsne)
-    tsne.tsne(embeddings, *paths, seed=0, property="rings")
+    tsne.tsne(embeddings, output, seed=0, property="rings")
     rings = [0] * 5 + [1] * 5 + [2] * 4 + [0]
     assert saved[0].axes[0].collections[0].get_array().tolist() == rings
+
+
+@pytest.mark.parametrize("held_out", [True, False])
+def test_the_map_fills_its_frame_and_says_what_was_held_out(embeddings, output, figure_of, held_out):
+    if held_out:
+        pq.write_table(pq.read_table(embeddings).replace_schema_metadata({HELD_OUT_KEY: "yes"}), embeddings)
+    saved = figure_of(tsne)
+    tsne.tsne(embeddings, output, seed=0, property="logp")
+    axes = saved[0].axes[0]
+    places = axes.collections[0].get_offsets()
+    for extent, limits in zip(np.ptp(places, axis=0), (axes.get_xlim(), axes.get_ylim()), strict=True):
+        assert extent > 0.9 * (limits[1] - limits[0])
+    said = axes.get_title() + (output.parent / "figure.txt").read_text()
+    assert said.count("15 held-out molecules") == 2 * held_out and said.count("15 molecules") == 2 * (not held_out)
 
 
 def test_tsne_keeps_families_together():
@@ -186,15 +283,15 @@ def test_tsne_keeps_families_together():
     assert (distances.argmin(axis=1) // 20 == np.arange(60) // 20).all()
 
 
-def test_too_few_molecules_for_a_map(embeddings, paths):
+def test_too_few_molecules_for_a_map(embeddings, output):
     pq.write_table(pq.read_table(embeddings).slice(0, 3), embeddings)
     with pytest.raises(MolclrError, match="has 3 molecules, but at least 4"):
-        tsne.tsne(embeddings, *paths, seed=0, property="logp")
+        tsne.tsne(embeddings, output, seed=0, property="logp")
 
 
-def test_an_unknown_property_is_an_error(embeddings, paths):
+def test_an_unknown_property_is_an_error(embeddings, output):
     with pytest.raises(MolclrError, match="Unknown property 'colour'"):
-        tsne.tsne(embeddings, *paths, seed=0, property="colour")
+        tsne.tsne(embeddings, output, seed=0, property="colour")
 
 
 def test_nearest_neighbours_by_cosine_not_by_length():
@@ -211,56 +308,60 @@ def test_similarities_to_the_query():
     assert (benzene.ecfp4, benzene.rdkit) == (0, 0)
 
 
-def test_retrieval_draws_the_querys_family(embeddings, paths, monkeypatch):
+def test_retrieval_draws_the_querys_family(embeddings, output, monkeypatch):
     drawn, draw = [], retrieval._draw
     monkeypatch.setattr(retrieval, "_draw", lambda axes, *molecule: (drawn.append(molecule[0]), draw(axes, *molecule)))
-    retrieval.retrieval(embeddings, *paths, neighbours=4, query=106)
-    assert_drawn(*paths)
+    retrieval.retrieval(embeddings, output, neighbours=4, query=106)
+    assert_drawn(output)
     assert drawn[0] == "CCc1ccccc1"
     assert set(drawn[1:]) == set(SMILES[5:10]) - {"CCc1ccccc1"}
 
 
-def test_retrieval_tells_each_similarity_and_the_mean_of_the_others(embeddings, paths, figure_of):
+def test_retrieval_tells_each_similarity_and_the_mean_of_the_others(embeddings, output, figure_of):
     saved = figure_of(retrieval)
-    retrieval.retrieval(embeddings, *paths, neighbours=8)
+    retrieval.retrieval(embeddings, output, neighbours=8)
     query, *neighbours = [axes.get_xlabel() for axes in saved[0].axes]
     assert len(neighbours) == 8 and all("ECFP4" in text and "RDKit" in text for text in neighbours)
-    assert "mean of all 14 others" in query
+    assert "mean of 14 others" in query
 
 
-def test_more_neighbours_than_molecules(embeddings, paths):
-    retrieval.retrieval(embeddings, *paths, neighbours=99)
-    assert_drawn(*paths)
+def test_more_neighbours_than_molecules(embeddings, output):
+    retrieval.retrieval(embeddings, output, neighbours=99)
+    assert_drawn(output)
 
 
-def test_a_query_that_is_not_there_is_an_error(embeddings, paths):
+def test_a_query_that_is_not_there_is_an_error(embeddings, output):
     with pytest.raises(MolclrError, match="Row 5 is not among the 15"):
-        retrieval.retrieval(embeddings, *paths, neighbours=2, query=5)
+        retrieval.retrieval(embeddings, output, neighbours=2, query=5)
 
 
 @pytest.mark.slow
 def test_figures_are_the_same_to_the_byte(tmp_path, embeddings):
     histories = [history(tmp_path / "gin" / "history.csv")]
     results = result_tables(tmp_path, CLASSIFICATION, REGRESSION)
+    runs = [finetuned(tmp_path / "run", "bbbp", "GIN", "roc_auc")]
 
     def draw(folder):
-        files = {name: (folder / f"{name}.png", folder / f"{name}.svg") for name in ("curves", "bars", "map", "panel")}
-        pretraining_curves(histories, *files["curves"])
-        benchmarks.benchmark_bars(*results, *files["bars"])
-        tsne.tsne(embeddings, *files["map"], seed=0, property="logp")
-        retrieval.retrieval(embeddings, *files["panel"], neighbours=2)
-        return [path.read_bytes() for pair in files.values() for path in pair]
+        pretraining_curves(histories, folder / "curves")
+        finetuning.finetuning_curves(runs, {}, folder / "finetuning")
+        benchmarks.benchmark_bars(*results, folder / "bars")
+        tsne.tsne(embeddings, folder / "map", seed=0, property="logp")
+        retrieval.retrieval(embeddings, folder / "panel", neighbours=2)
+        files = {path.name: path.read_bytes() for path in folder.iterdir()}
+        assert len(files) == 5 * 4
+        assert matplotlib.image.imread(folder / "curves.png").shape[1] == 300 * style.WIDTH
+        return files
 
     assert draw(tmp_path / "one") == draw(tmp_path / "two")
 
 
 @pytest.mark.slow
-def test_figures_need_no_home_and_no_display(tmp_path, paths):
+def test_figures_need_no_home_and_no_display(tmp_path, output):
     code = (
         "from pathlib import Path\nfrom molclr.evaluation.figures.pretraining import pretraining_curves\n"
-        f"pretraining_curves([Path({str(history(tmp_path / 'gin' / 'history.csv'))!r})], {str(paths[0])!r}, {str(paths[1])!r})"
+        f"pretraining_curves([Path({str(history(tmp_path / 'gin' / 'history.csv'))!r})], {str(output)!r})"
     )
     homeless = {name: os.environ[name] for name in ("PATH", "TMPDIR") if name in os.environ}
     homeless |= {"HOME": os.devnull, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     subprocess.run([sys.executable, "-c", code], env=homeless, check=True, capture_output=True)
-    assert_drawn(*paths)
+    assert_drawn(output, style.DOTS_PER_INCH)

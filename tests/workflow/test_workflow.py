@@ -31,8 +31,8 @@ OUTPUTS = {
     ),
     *(
         f"figures/{name}.{form}"
-        for name in ("benchmarks", "pretraining", "tsne_gin", "retrieval_gin")
-        for form in ("png", "svg")
+        for name in ("benchmarks", "pretraining", "finetuning", "tsne_gin", "retrieval_gin")
+        for form in ("png", "svg", "pdf", "txt")
     ),
 }
 

@@ -7,12 +7,11 @@ def runs_of(task, file):
     return [f"{run}/{file}" for run, name in RUNS.items() if benchmarks[name].task == task]
 
 
-def metrics_of(*tasks):
-    """Return the metrics.json of all runs of tasks with bash braces, because a command may have at most 128 KiB."""
+def metrics_of(models):
+    """Return the metrics.json of all runs of models with bash braces, because a command may have at most 128 KiB."""
     return " ".join(
-        f"{RESULTS}/runs/{braces(parts_of(name))}/{braces(settings.models)}/seed-{braces(seeds_of(name))}/metrics.json"
+        f"{RESULTS}/runs/{braces(parts_of(name))}/{braces(models)}/seed-{braces(seeds_of(name))}/metrics.json"
         for name in benchmarks
-        if benchmarks[name].task in tasks
     )
 
 
@@ -33,7 +32,9 @@ if ENCODERS:
 FIGURE_NAMES = ["benchmarks"]
 if ENCODERS:
     FIGURE_NAMES += ["pretraining", *expand("{kind}_{encoder}", kind=["tsne", "retrieval"], encoder=ENCODERS)]
-FIGURES = expand(f"{RESULTS}/figures/{{name}}.{{format}}", name=FIGURE_NAMES, format=["png", "svg"])
+if NETWORKS:
+    FIGURE_NAMES.append("finetuning")
+FIGURES = expand(f"{RESULTS}/figures/{{name}}.{{form}}", name=FIGURE_NAMES, form=["png", "svg", "pdf", "txt"])
 
 
 def all_runs(file):
@@ -72,7 +73,7 @@ rule table:
         runtime=60,
     params:
         code=code_digest("molclr.evaluation.tables", "molclr/evaluation/published.csv", "molclr/data/catalogue.yaml"),
-        metrics=lambda wildcards: metrics_of("classification", "regression"),
+        metrics=lambda wildcards: metrics_of(settings.models),
         own=settings.model_dump_json(include={"own_benchmarks"}),
     shell:
         'molclr table {params.metrics} --output "$(dirname {output.regression_csv:q})" --settings {params.own:q} 2> {log:q}'
@@ -94,7 +95,7 @@ rule predictions:
         runtime=60,
     params:
         code=code_digest("molclr.evaluation.predictions"),
-        metrics=lambda wildcards: metrics_of("classification", "regression"),
+        metrics=lambda wildcards: metrics_of(settings.models),
     shell:
         "molclr predictions {params.metrics} --output {output.table:q} 2> {log:q}"
 
@@ -155,13 +156,20 @@ rule leakage:
 
 
 def figure(name, labels):
-    """Return the two images of a figure as outputs for the report."""
+    """Return the files of a figure as outputs, of which the report shows two."""
     caption = f"../report/{name.split('_')[0]}.rst"
     path = f"{RESULTS}/figures/{name}"
     return {
         "png": report(f"{path}.png", caption=caption, category="Figures", labels=labels | {"format": "PNG"}),
         "svg": report(f"{path}.svg", caption=caption, category="Figures", labels=labels | {"format": "SVG"}),
+        "pdf": f"{path}.pdf",
+        "caption": f"{path}.txt",
     }
+
+
+def stem_of(wildcards, output):
+    """Return the path of a figure without suffix."""
+    return output.png.removesuffix(".png")
 
 
 rule figure_benchmarks:
@@ -180,9 +188,9 @@ rule figure_benchmarks:
         runtime=60,
     params:
         code=code_digest("molclr.evaluation.figures.benchmarks"),
+        figure=stem_of,
     shell:
-        "molclr figure benchmarks {input.classification:q} {input.regression:q}"
-        " --png {output.png:q} --svg {output.svg:q} 2> {log:q}"
+        "molclr figure benchmarks {input.classification:q} {input.regression:q} --output {params.figure:q} 2> {log:q}"
 
 
 rule figure_pretraining:
@@ -200,8 +208,32 @@ rule figure_pretraining:
         runtime=60,
     params:
         code=code_digest("molclr.evaluation.figures.pretraining"),
+        figure=stem_of,
     shell:
-        "molclr figure pretraining {input.histories:q} --png {output.png:q} --svg {output.svg:q} 2> {log:q}"
+        "molclr figure pretraining {input.histories:q} --output {params.figure:q} 2> {log:q}"
+
+
+rule figure_finetuning:
+    """Draw training loss and validation score of every network over the epochs."""
+    input:
+        metrics=[path for path in all_runs("metrics.json") if path.split("/")[-3] in NETWORKS],
+        histories=[path for path in all_runs("history.csv") if path.split("/")[-3] in NETWORKS],
+    output:
+        **figure("finetuning", {"figure": "fine-tuning"}),
+    log:
+        f"logs/{RESULTS}/figures/finetuning.log",
+    benchmark:
+        f"logs/{RESULTS}/figures/finetuning.tsv"
+    resources:
+        mem_mb=1000,
+        runtime=60,
+    params:
+        code=code_digest("molclr.evaluation.figures.finetuning", "molclr/data/catalogue.yaml"),
+        metrics=lambda wildcards: metrics_of(NETWORKS),
+        own=settings.model_dump_json(include={"own_benchmarks"}),
+        figure=stem_of,
+    shell:
+        "molclr figure finetuning {params.metrics} --settings {params.own:q} --output {params.figure:q} 2> {log:q}"
 
 
 rule figure_tsne:
@@ -220,9 +252,9 @@ rule figure_tsne:
     params:
         code=code_digest("molclr.evaluation.figures.tsne"),
         property=settings.figures.property,
+        figure=stem_of,
     shell:
-        "molclr figure tsne {input.embeddings:q} --property {params.property}"
-        " --png {output.png:q} --svg {output.svg:q} 2> {log:q}"
+        "molclr figure tsne {input.embeddings:q} --property {params.property} --output {params.figure:q} 2> {log:q}"
 
 
 rule figure_retrieval:
@@ -241,9 +273,10 @@ rule figure_retrieval:
     params:
         code=code_digest("molclr.evaluation.figures.retrieval"),
         neighbours=settings.figures.neighbours,
+        figure=stem_of,
     shell:
         "molclr figure retrieval {input.embeddings:q} --neighbours {params.neighbours}"
-        " --png {output.png:q} --svg {output.svg:q} 2> {log:q}"
+        " --output {params.figure:q} 2> {log:q}"
 
 
 rule all_results:

@@ -4,37 +4,68 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from molclr.errors import MolclrError
-from molclr.evaluation.figures.style import COLOURS, INK, AnyPath, read_csv, save, styled
+from molclr.evaluation.figures.style import INK, WIDTH, AnyPath, colour_of, order_of, read_csv, save, styled
 from molclr.evaluation.metrics import find_label
+from molclr.evaluation.summary import COLUMNS
 
-MOST_COLUMNS = 4
+MOST_COLUMNS = 3
+SYMBOLS = {"better": "\N{BLACK UP-POINTING TRIANGLE}", "worse": "\N{BLACK DOWN-POINTING TRIANGLE}"}
+SYMBOLS |= {"not significant": "\N{WHITE CIRCLE}", "one seed": "?"}
+"""Verdict of a comparison -> symbol to the right of a panel."""
+COMPARISONS = ("scratch", "baseline")
+
+_MEANING = {
+    "better": "significantly better",
+    "worse": "significantly worse",
+    "not significant": "no significant difference",
+}
+_MEANING |= {"one seed": "one seed, not tested"}
+_CAPTION = (
+    "Test scores. Bars: mean over seeds; whiskers: standard deviation over seeds; circles: seeds. {paper}{marks}Bars of ROC-AUC "
+    "begin at 50 %, which is chance. Seeds show the variation of training on one split, not that of the choice of molecules."
+)
+_PAPER = (
+    "Diamonds: the paper's value with its standard deviation, where they are confirmed; values that nobody could confirm are not "
+    "drawn. "
+)
+_MARKS = (
+    "Symbols to the right of a panel compare pre-trained models with the same network from scratch (column s) and with the "
+    "baseline that has the best validation score (column b): significantly better or worse (p < 0.05, adjusted for the number "
+    "of comparisons by Holm's method) or not. "
+)
 
 
 @styled
-def benchmark_bars(classification_csv: AnyPath, regression_csv: AnyPath, png: AnyPath, svg: AnyPath) -> None:
-    """Draw the mean ± standard deviation of each benchmark and model of two result tables, and the paper's confirmed values.
+def benchmark_bars(classification_csv: AnyPath, regression_csv: AnyPath, output: AnyPath) -> None:
+    """Draw mean, standard deviation and seeds of each benchmark and model of two result tables, and the paper's confirmed values.
 
-    Raises MolclrError if both tables are empty.
+    Symbols say which differences to the network from scratch and to the best baseline are significant. Raises MolclrError if both
+    tables are empty.
     """
-    tables = [read_csv(path, ["benchmark", "model", "mean", "std"]) for path in (classification_csv, regression_csv)]
+    tables = [
+        read_csv(path, ["benchmark", "model", "mean", "std"]).reindex(columns=COLUMNS)
+        for path in (classification_csv, regression_csv)
+    ]
     panels = [[panel for _, panel in table.groupby("benchmark", sort=False)] for table in tables]
     if not any(panels):
         raise MolclrError(
             f"'{classification_csv}' and '{regression_csv}' contain no benchmarks to draw; run a benchmark first."
         )
-    models = list(dict.fromkeys(pd.concat([table["model"] for table in tables])))
-    models.sort(key=lambda model: list(COLOURS).index(model) if model in COLOURS else -1)
+    models = order_of(pd.concat([table["model"] for table in tables]))
 
     columns = min(MOST_COLUMNS, max(map(len, panels)))
     # Classification and regression have separate lines of panels.
     lines = [kind[start : start + columns] for kind in panels for start in range(0, len(kind), columns)]
-    figure = Figure(figsize=(1.4 + 2.3 * columns, 0.6 + (1.0 + 0.27 * len(models)) * len(lines)))
+    # The legend has the width of two panels.
+    width = max(4.2, 1.2 + (WIDTH - 1.2) / MOST_COLUMNS * columns)
+    figure = Figure(figsize=(width, 0.7 + (0.9 + 0.21 * len(models)) * len(lines)))
     grid = figure.subplots(len(lines), columns, squeeze=False, sharey=True)
     for line, row in zip(lines, grid, strict=True):
         for panel, axes in zip(line, row, strict=False):
@@ -42,37 +73,120 @@ def benchmark_bars(classification_csv: AnyPath, regression_csv: AnyPath, png: An
         for axes in row[len(line) :]:
             axes.set_axis_off()
 
-    if any(_confirmed(table)["paper_mean"].notna().any() for table in tables):
-        marker: dict[str, Any] = {"color": INK, "marker": "D", "markersize": 4, "linestyle": "none"}
-        handles = [Patch(color="0.7", label="this run"), Line2D([], [], **marker, label="paper, confirmed values only")]
-        figure.legend(handles=handles, loc="outside lower center", ncols=2)
-    save(figure, png, svg)
+    rows = pd.concat([table for table in tables if len(table)])
+    has_paper = bool(_confirmed(rows)["paper_mean"].notna().any())
+    verdicts = {verdict for name in COMPARISONS for verdict in rows[f"minus_{name}_verdict"].dropna()}
+    keys = [*_handles(rows, has_paper), *_symbols(verdicts)]
+    compared = "s, b: compared with the network from scratch, with the best baseline" if verdicts else None
+    figure.legend(handles=keys, title=compared, title_fontsize=7.5, loc="outside lower center", ncols=min(3, len(keys)))
+    caption = _CAPTION.format(paper=_PAPER if has_paper else "", marks=_MARKS if verdicts else "")
+    save(figure, output, caption)
 
 
 def _draw(axes: Axes, panel: pd.DataFrame) -> None:
     """Draw our bars and the paper's markers of one benchmark. panel: one row per model, NaN where a model has no run."""
     places = np.arange(len(panel))
-    ours, papers = places - 0.13, places + 0.27
+    ours, papers = places - 0.1, places + 0.3
     known = panel.dropna(subset="metric").iloc[0]
     metric = find_label(known["metric"])
     base, highest = metric.factor * metric.chance, metric.factor * metric.range[1]
-    colours = [COLOURS.get(model, "0.6") for model in panel.index]
-    axes.barh(ours, panel["mean"] - base, left=base, height=0.5, color=colours)
-    axes.errorbar(panel["mean"], ours, xerr=panel["std"], fmt="none", ecolor=INK, elinewidth=1, capsize=2)
-    whisker: dict[str, Any] = {"ecolor": "0.5", "elinewidth": 0.8, "color": INK, "markersize": 4}
+    axes.barh(ours, panel["mean"] - base, left=base, height=0.55, color=[colour_of(model) for model in panel.index])
+    spread = panel["std"].where(panel["std"] > 0)
+    axes.errorbar(
+        panel["mean"], ours - 0.14, xerr=spread, fmt="none", ecolor=INK, elinewidth=0.9, capsize=2, capthick=0.9
+    )
+    seeds = [
+        (score, place)
+        for place, scores in zip(ours + 0.1, map(_seeds, panel["seed_scores"]), strict=True)
+        for score in scores
+    ]
+    axes.plot(*(zip(*seeds, strict=True) if seeds else ((), ())), **_SEED)
     paper = _confirmed(panel)
-    axes.errorbar(paper["paper_mean"], papers, xerr=paper["paper_std"], fmt="D", **whisker)
+    axes.errorbar(paper["paper_mean"], papers, xerr=paper["paper_std"], fmt="D", **_DIAMOND)
+    _mark(axes, panel, places)
 
-    lows = panel["mean"] - panel["std"].fillna(0)
+    lows = [*(panel["mean"] - panel["std"].fillna(0)), *(score for score, _ in seeds)]
     highs = [*(panel["mean"] + panel["std"].fillna(0)), *(paper["paper_mean"] + paper["paper_std"].fillna(0))]
+    highs += [score for score, _ in seeds]
     axes.set_xlim(np.nanmin([base, *lows]), highest if np.isfinite(highest) else 1.05 * np.nanmax(highs))
     unit = f" ({known['unit']})" if isinstance(known["unit"], str) else ""
-    axes.set_title(known["benchmark"])
-    axes.set_xlabel(f"{known['metric']}{unit}\n{'higher' if metric.higher_is_better else 'lower'} is better")
+    axes.set_title(known["benchmark"], pad=15)
+    place: dict[str, Any] = {
+        "xy": (0.5, 1),
+        "xycoords": "axes fraction",
+        "xytext": (0, 5),
+        "textcoords": "offset points",
+    }
+    axes.annotate(_counts(panel), **place, ha="center", fontsize=7)
+    axes.set_xlabel(f"{known['metric']}{unit}, {'higher' if metric.higher_is_better else 'lower'} is better")
     axes.set_yticks(places, panel.index)
     axes.set_ylim(len(panel) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0)
     axes.spines[["top", "right"]].set_visible(False)
+
+
+_SEED: dict[str, Any] = {"linestyle": "none", "marker": "o", "markersize": 3, "markerfacecolor": "white"}
+_SEED |= {"markeredgecolor": INK, "markeredgewidth": 0.6}
+_DIAMOND: dict[str, Any] = {"ecolor": "0.5", "elinewidth": 0.8, "color": INK, "markersize": 3.5}
+
+
+def _mark(axes: Axes, panel: pd.DataFrame, places: np.ndarray) -> None:
+    """Write the symbols of the comparisons to the right of a panel, one column for each of COMPARISONS."""
+    for column, name in enumerate(COMPARISONS):
+        verdicts = panel[f"minus_{name}_verdict"]
+        if verdicts.notna().any():
+            look: dict[str, Any] = {
+                "transform": axes.get_yaxis_transform(),
+                "ha": "center",
+                "va": "center",
+                "fontsize": 7,
+            }
+            across = 1.04 + 0.08 * column
+            axes.text(across, -0.75, name[0], **look, style="italic")
+            for place, verdict in zip(places, verdicts, strict=True):
+                axes.text(across, place, SYMBOLS.get(verdict, ""), **look)
+
+
+def _seeds(text: Any) -> list[float]:
+    """Return the scores in a cell of the column `seed_scores`, which is a number for one seed."""
+    return [] if pd.isna(text) else [float(score) for score in str(text).split(";")]
+
+
+def _counts(panel: pd.DataFrame) -> str:
+    """Return the numbers of test molecules and seeds of a benchmark; empty if the table does not have them."""
+    shown = []
+    for name, noun in (("test_molecules", "test molecule"), ("seeds", "seed")):
+        values = sorted({int(float(value)) for cell in panel[name].dropna() for value in str(cell).split(";")})
+        if values:
+            few, many = f"{values[0]:,}", f"{values[-1]:,}"
+            shown.append(f"{few if few == many else f'{few} to {many}'} {noun}{'' if values[-1] == 1 else 's'}")
+    return ", ".join(shown)
+
+
+def _handles(rows: pd.DataFrame, has_paper: bool) -> list[Artist]:
+    """Make the keys of the legend for what is drawn."""
+    handles: list[Artist] = [Patch(color="0.7", label="mean")]
+    if (rows["std"] > 0).any():
+        handles.append(Line2D([], [], color=INK, linewidth=0.9, marker="|", label="standard deviation"))
+    if rows["seed_scores"].notna().any():
+        handles.append(Line2D([], [], **_SEED, label="seed"))
+    if has_paper:
+        diamond = Line2D(
+            [], [], color=INK, marker="D", markersize=3.5, linestyle="none", label="paper, confirmed values"
+        )
+        handles.append(diamond)
+    return handles
+
+
+def _symbols(verdicts: set[str]) -> list[Artist]:
+    """Make the keys of the symbols."""
+    markers = {"better": "^", "worse": "v", "not significant": "o", "one seed": "$?$"}
+    return [
+        Line2D([], [], linestyle="none", marker=markers[verdict], markersize=4, color=INK,
+               markerfacecolor="none" if verdict == "not significant" else INK, label=meaning)
+        for verdict, meaning in _MEANING.items()
+        if verdict in verdicts
+    ]  # fmt: skip
 
 
 def _confirmed(table: pd.DataFrame) -> pd.DataFrame:

@@ -9,19 +9,26 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from molclr.errors import MolclrError
-from molclr.evaluation.figures.style import COLOURS, INK, AnyPath, read_csv, save, styled
+from molclr.evaluation.figures.style import INK, WIDTH, AnyPath, colour_of, read_csv, save, styled
 
 MOST_MARKERS = 25
 """Largest number of epochs for which each is marked by a dot."""
 
+CAPTION = (
+    "Contrastive pre-training by epoch: the contrastive loss on training molecules (dashed) and on held-out molecules (solid); "
+    "the contrastive accuracy, which is how often the most similar view is the other view of the same held-out molecule; and the "
+    "learning rate. Loss and accuracy depend on the number of molecules in a batch, so compare them only between runs with the "
+    "same batch size. One run for each encoder."
+)
+
 
 @styled
-def pretraining_curves(histories: Sequence[Path], png: AnyPath, svg: AnyPath) -> None:
+def pretraining_curves(histories: Sequence[Path], output: AnyPath) -> None:
     """Draw history.csv files, each in a folder with the name of its encoder.
 
     Raises MolclrError for another file and for a history without epochs.
     """
-    figure = Figure(figsize=(8, 2.7))
+    figure = Figure(figsize=(WIDTH, 2.4))
     losses, accuracy, rate = figure.subplots(1, 3)
     handles = []
     for place, path in enumerate(histories):
@@ -32,7 +39,7 @@ def pretraining_curves(histories: Sequence[Path], png: AnyPath, svg: AnyPath) ->
         epoch = history["epoch"]
         markers = "o" if len(history) <= MOST_MARKERS else ""
         look: dict[str, Any] = {
-            "color": COLOURS.get(label, "0.6"),
+            "color": colour_of(label),
             "linewidth": 1.4,
             "marker": markers,
             "markersize": 3,
@@ -41,12 +48,10 @@ def pretraining_curves(histories: Sequence[Path], png: AnyPath, svg: AnyPath) ->
         losses.plot(epoch, history["validation_loss"], **look)
         accuracy.plot(epoch, 100 * history["contrastive_accuracy"], **look)
         # Encoders often have the same schedule, so later lines are narrower and all stay visible.
-        rate.plot(
-            epoch, history["learning_rate"], color=COLOURS.get(label, "0.6"), linewidth=1.4 * (len(histories) - place)
-        )
-        handles.append(Line2D([], [], color=COLOURS.get(label, "0.6"), label=label))
+        rate.plot(epoch, history["learning_rate"], color=colour_of(label), linewidth=1.4 * (len(histories) - place))
+        handles.append(Line2D([], [], color=colour_of(label), label=label))
     losses.set_ylabel("Contrastive loss")
-    accuracy.set_ylabel("Contrastive accuracy (%)")
+    accuracy.set_ylabel("Contrastive accuracy,\nheld-out molecules (%)")
     rate.set_ylabel("Learning rate")
     rate.ticklabel_format(axis="y", style="sci", scilimits=(0, 0), useMathText=True)
     for axes in (losses, accuracy, rate):
@@ -55,7 +60,7 @@ def pretraining_curves(histories: Sequence[Path], png: AnyPath, svg: AnyPath) ->
         axes.spines[["top", "right"]].set_visible(False)
     for axes in (accuracy, rate):
         axes.set_ylim(bottom=0)
-    handles.append(Line2D([], [], color=INK, linestyle="--", label="training"))
-    handles.append(Line2D([], [], color=INK, linestyle="-", label="validation"))
+    handles.append(Line2D([], [], color=INK, linestyle="--", label="training molecules"))
+    handles.append(Line2D([], [], color=INK, linestyle="-", label="held-out molecules"))
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
-    save(figure, png, svg)
+    save(figure, output, CAPTION)

@@ -19,8 +19,14 @@ from molclr.evaluation.embeddings import Embeddings, cosines, nearest, read_embe
 from molclr.evaluation.figures.style import DOTS_PER_INCH, INK, AnyPath, save, styled
 
 COLUMNS = 4
-PANEL = (2.0, 1.5)
+PANEL = (1.35, 1.0)
 """Width and height of a drawn molecule, inches."""
+
+CAPTION = (
+    "A {kind}molecule and its nearest neighbours among {count} others by the cosine similarity of their representations, "
+    "with the Tanimoto similarity of their ECFP4 and RDKit fingerprints, which the model has not seen. Below the query is the "
+    "mean over all others, which a neighbour drawn at random would have on average. This is one example, not a measurement."
+)
 
 
 @dataclass(frozen=True)
@@ -33,7 +39,7 @@ class Similarity:
 
 
 @styled
-def retrieval(embeddings: AnyPath, png: AnyPath, svg: AnyPath, neighbours: int, query: int | None = None) -> None:
+def retrieval(embeddings: AnyPath, output: AnyPath, neighbours: int, query: int | None = None) -> None:
     """Draw a query molecule of the parquet `embeddings` and its nearest neighbours by cosine.
 
     query: raw row number; by default the first molecule. Raises MolclrError if it is not in the file, or if there is no other
@@ -48,17 +54,19 @@ def retrieval(embeddings: AnyPath, png: AnyPath, svg: AnyPath, neighbours: int, 
     lines = math.ceil(len(found) / COLUMNS)
     columns = 1 + min(COLUMNS, len(found))
     # The text below the query has three more lines than the texts below the neighbours.
-    figure = Figure(figsize=(PANEL[0] * columns + 0.4, (PANEL[1] + 0.5) * lines + (0.3 if lines > 1 else 0.9)))
+    size = (PANEL[0] * columns + 0.4, (PANEL[1] + 0.6) * lines + (0.2 if lines > 1 else 0.9))
+    figure = Figure(figsize=size)
     grid = figure.add_gridspec(lines, columns)
     axes = figure.add_subplot(grid[:, 0])
     _draw(axes, molecules.smiles[asked], _mean_text(others))
-    axes.set_title(f"{Path(embeddings).stem.upper()}: query", weight="bold")
+    kind = "held-out " if molecules.held_out else ""
+    axes.set_title(f"{Path(embeddings).stem.upper()}\n{kind}query", weight="bold")
     axes.spines[:].set_edgecolor(INK)
     for rank, place in enumerate(found):
         axes = figure.add_subplot(grid[rank // COLUMNS, 1 + rank % COLUMNS])
         _draw(axes, molecules.smiles[place], _text(similarities[place]))
         axes.set_title(f"Neighbour {rank + 1}")
-    save(figure, png, svg)
+    save(figure, output, CAPTION.format(kind=kind, count=f"{len(others):,}"))
 
 
 def position(molecules: Embeddings, row: int) -> int:
@@ -86,13 +94,13 @@ def compare(molecules: Embeddings, query: int) -> list[Similarity]:
 
 
 def _text(similarity: Similarity) -> str:
-    return f"cosine {similarity.cosine:.3f}\nECFP4 {similarity.ecfp4:.2f}   RDKit {similarity.rdkit:.2f}"
+    return f"cosine {similarity.cosine:.4f}\nECFP4 {similarity.ecfp4:.2f}   RDKit {similarity.rdkit:.2f}"
 
 
 def _mean_text(others: list[Similarity]) -> str:
     """Format the mean similarity of all other molecules."""
     mean = Similarity(*np.mean([(other.cosine, other.ecfp4, other.rdkit) for other in others], axis=0))
-    return f"\nmean of all {len(others):,} others:\n{_text(mean)}"
+    return f"\nmean of {len(others):,} others:\n{_text(mean)}"
 
 
 def _draw(axes: Axes, smiles: str, text: str) -> None:

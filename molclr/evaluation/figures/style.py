@@ -1,6 +1,9 @@
 """Style and output of all figures. The same input gives the same bytes."""
 
+import textwrap
+from collections.abc import Iterable
 from os import PathLike
+from typing import Any
 
 import matplotlib
 import pandas as pd
@@ -28,35 +31,63 @@ COLOURS = {
 
 INK = "0.15"
 
-DOTS_PER_INCH = 200
-"""Resolution of the PNG, and of images in the SVG."""
+DOTS_PER_INCH = 300
+"""Resolution of the PNG, and of images in the SVG and PDF."""
+
+WIDTH = 7.2
+"""Largest width of a figure, inches: two columns of a journal."""
+
+# Without date and version, so that equal figures give equal files.
+FORMATS = {
+    "png": {"Software": None},
+    "svg": {"Date": None, "Creator": None},
+    "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+}
+"""File formats of a figure, and the metadata that is left out."""
 
 # A Figure made without pyplot has no window and always draws with Agg.
 styled = matplotlib.rc_context(
     {
         **seaborn.axes_style("ticks"),
         **seaborn.plotting_context("paper"),
-        "font.size": 9,
-        "axes.titlesize": 10,
-        "axes.labelsize": 9,
-        "xtick.labelsize": 8,
-        "ytick.labelsize": 8,
-        "legend.fontsize": 8,
+        "font.size": 8,
+        "axes.titlesize": 9,
+        "axes.labelsize": 8,
+        "xtick.labelsize": 7,
+        "ytick.labelsize": 7.5,
+        "legend.fontsize": 7.5,
+        "axes.linewidth": 0.8,
+        "xtick.major.width": 0.8,
+        "ytick.major.width": 0.8,
         "legend.frameon": False,
         "text.color": INK,
         "figure.constrained_layout.use": True,
         "svg.hashsalt": "molclr",
+        "svg.fonttype": "none",  # text stays text, which a drawing program can edit
+        "pdf.fonttype": 42,  # likewise: TrueType
     }
 )
 """Decorator for functions that draw and save a figure."""
 
 
-def save(figure: Figure, png: AnyPath, svg: AnyPath) -> None:
-    """Write `figure` as PNG and SVG, without date and version, so that equal figures give equal files."""
-    with replacing(png) as temporary:
-        figure.savefig(temporary, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None})
-    with replacing(svg) as temporary:
-        figure.savefig(temporary, format="svg", dpi=DOTS_PER_INCH, metadata={"Date": None, "Creator": None})
+def save(figure: Figure, output: AnyPath, caption: str) -> None:
+    """Write `figure` in all FORMATS and its caption: OUTPUT.png, OUTPUT.svg, OUTPUT.pdf, OUTPUT.txt."""
+    for form, metadata in FORMATS.items():
+        with replacing(f"{output}.{form}") as temporary:
+            figure.savefig(temporary, format=form, dpi=DOTS_PER_INCH, metadata=metadata)
+    with replacing(f"{output}.txt") as temporary:
+        temporary.write_text(textwrap.fill(caption, 100) + "\n", encoding="utf-8")
+
+
+def colour_of(model: str) -> Any:
+    """Return the colour of a model, by its name in tables; grey for models that have none."""
+    return COLOURS.get(model, "0.6")
+
+
+def order_of(models: Iterable[str]) -> list[str]:
+    """Sort models by the order of their colours; others are first, as they come."""
+    known = list(COLOURS)
+    return sorted(dict.fromkeys(models), key=lambda model: known.index(model) if model in known else -1)
 
 
 def read_csv(path: AnyPath, columns: list[str]) -> pd.DataFrame:

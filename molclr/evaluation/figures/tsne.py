@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -18,6 +19,15 @@ from molclr.evaluation.embeddings import read_embeddings
 from molclr.evaluation.figures.style import AnyPath, save, styled
 
 PERPLEXITY = 30.0
+MAP = 4.6
+"""Width of the map, inches."""
+
+HELD_OUT = " of the corpus, on which pre-training did not train,"
+CAPTION = (
+    "t-SNE (cosine distance) of the representations of {what} coloured by a property that the model has not seen: {label}. "
+    "Colours end at the 2nd and 98th percentile. Neighbourhoods are meaningful; the sizes of clusters and the distances between "
+    "them are not."
+)
 
 
 @dataclass(frozen=True)
@@ -37,7 +47,7 @@ PROPERTIES = {
 
 
 @styled
-def tsne(embeddings: AnyPath, png: AnyPath, svg: AnyPath, property: str, seed: int = 0) -> None:
+def tsne(embeddings: AnyPath, output: AnyPath, property: str, seed: int = 0) -> None:
     """Draw a t-SNE of the molecules in the parquet `embeddings`, coloured by one of PROPERTIES.
 
     Raises MolclrError for fewer than four molecules and for an unknown property.
@@ -49,19 +59,26 @@ def tsne(embeddings: AnyPath, png: AnyPath, svg: AnyPath, property: str, seed: i
     values = np.array([chosen.of(read_molecule(smiles)) for smiles in molecules.smiles])
     places = project(molecules.vectors, seed)
 
-    figure = Figure(figsize=(6, 4.6))
+    # The frame has the shape of the map, lying, so that the map fills it.
+    places = places[:, np.argsort(-np.ptp(places, axis=0), kind="stable")]
+    across, up = np.ptp(places, axis=0)
+    figure = Figure(figsize=(MAP + 1.0, MAP * max(0.5, up / across) + 0.6), layout="compressed")
     axes = figure.subplots()
     # Without this, a few extreme values would use most of the colour range.
     low, high = np.percentile(values, [2, 98])
-    across, up = places.T
-    points = axes.scatter(across, up, c=values, cmap="viridis", vmin=low, vmax=high, s=8, linewidths=0)
-    bar = figure.colorbar(points, ax=axes, label=chosen.label, extend="both", extendfrac=0.03, aspect=30)
+    size = float(np.clip(14000 / len(values), 3, 20))
+    look: dict[str, Any] = {"s": size, "cmap": "viridis", "vmin": low, "vmax": high, "linewidths": 0}
+    points = axes.scatter(places[:, 0], places[:, 1], c=values, **look)
+    bar = figure.colorbar(points, ax=axes, label=chosen.label, extend="both", extendfrac=0.03, aspect=30, pad=0.02)
     bar.outline.set_visible(False)
     bar.ax.yaxis.set_major_locator(MaxNLocator(nbins=6, integer=property == "rings"))
     axes.set(xticks=[], yticks=[], xlabel="t-SNE 1", ylabel="t-SNE 2")
-    axes.set_aspect("equal", adjustable="datalim")
-    axes.set_title(f"{Path(embeddings).stem.upper()}: representation of {len(values):,} molecules")
-    save(figure, png, svg)
+    (left, bottom), (right, top) = places.min(axis=0), places.max(axis=0)
+    edge = 0.02 * across
+    axes.set(xlim=(left - edge, right + edge), ylim=(bottom - edge, top + edge), aspect="equal")
+    what = f"{len(values):,} {'held-out ' if molecules.held_out else ''}molecules"
+    axes.set_title(f"{Path(embeddings).stem.upper()}: representation of {what}")
+    save(figure, output, CAPTION.format(what=f"{what}{HELD_OUT if molecules.held_out else ''}", label=chosen.label))
 
 
 def project(vectors: np.ndarray, seed: int) -> np.ndarray:
