@@ -26,7 +26,7 @@ NOTHING = "Nothing to be done"
 
 
 def planned(folder):
-    return run(folder, "python", "-m", "snakemake", "--dry-run", "all")
+    return run(folder, "python", "-m", "snakemake", "--dry-run", "all_results")
 
 
 def jobs_run(output):

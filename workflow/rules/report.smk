@@ -27,7 +27,7 @@ rule report:
         runtime=60,
     params:
         code=code_digest("molclr.evaluation.report.page", *TEMPLATES),
-        settings=json.dumps(config),
+        settings=json.dumps({key: value for key, value in config.items() if key not in ("run", "mirror")}),
         benchmarks=audited_options,
         corpus=lambda wildcards, input: ["--corpus-rejected", *input.corpus] if input.corpus else [],
     shell:

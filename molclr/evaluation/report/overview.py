@@ -10,13 +10,12 @@ from molclr.config import PRETRAINED, Config
 from molclr.evaluation.metrics import find_label
 from molclr.evaluation.published import published
 from molclr.evaluation.report.results import Results
-from molclr.evaluation.wide import MINUS
+from molclr.evaluation.wide import MEANING, MINUS, PAPER_MARKS
 
 MANY_SEEDS = 5
 """Seeds below which their number is a reason for caution."""
 DECIMALS = 3
 """Decimals of a benchmark that the paper does not have."""
-PAPER_CHECKS = {"std unverified": "standard deviation not confirmed", "unverified": "not confirmed, may be wrong"}
 
 
 @dataclass(frozen=True)
@@ -64,6 +63,11 @@ def result_rows(table: pd.DataFrame) -> list[ResultRow]:
     ]
 
 
+def meanings(rows: list[ResultRow]) -> list[str]:
+    """Return the meaning of the marks of the paper's values in the rows."""
+    return [MEANING[mark] for mark in sorted({row.paper.note for row in rows} - {""})]
+
+
 def _metric(row: Any) -> str:
     unit = f" ({row.unit})" if row.unit else ""
     return f"{row.metric}{unit} {'↑' if find_label(row.metric).higher_is_better else '↓'}"
@@ -83,14 +87,15 @@ def _difference(row: Any, other: str, digits: int) -> Cell:
     if not verdict:
         return Cell()
     shown, lowest, highest = (f"{number:+z.{digits}f}".replace("-", MINUS) for number in (value, low, high))
-    note = f"{verdict} (than {row.baseline})" if other == "baseline" else verdict
+    note = f"against {row.baseline}: {verdict}" if other == "baseline" else verdict
     return Cell(shown, value, note, f"{lowest} to {highest}", verdict)
 
 
 def _paper(row: Any) -> Cell:
     if not row.paper_mean:
         return Cell()
-    return Cell(f"{row.paper_mean} ± {row.paper_std}", float(row.paper_mean), PAPER_CHECKS.get(row.paper_check, ""))
+    mark = PAPER_MARKS[row.paper_check]
+    return Cell(f"{row.paper_mean} ± {row.paper_std} {mark}".rstrip(), float(row.paper_mean), mark)
 
 
 def title_of(results: Results) -> str:

@@ -17,7 +17,7 @@ from molclr.evaluation.report.benchmark import benchmark_part
 from molclr.evaluation.report.charts import Chart, Trace, chart, line_of
 from molclr.evaluation.report.data import data_part
 from molclr.evaluation.report.making import making_of
-from molclr.evaluation.report.overview import limits, result_rows, title_of, what_was_done
+from molclr.evaluation.report.overview import limits, meanings, result_rows, title_of, what_was_done
 from molclr.evaluation.report.representation import representation_part
 from molclr.evaluation.report.results import Results
 from molclr.evaluation.report.structures import Structures
@@ -38,7 +38,7 @@ COLUMNS = [
 
 def write_run_page(results: Results, output: str | PathLike[str], processes: int = 1) -> None:
     """Write the page of a run of the workflow."""
-    structures = Structures()
+    structures, rows = Structures(), result_rows(results.table)
     sections = {"verdict": "Verdict", "results": "Results", "benchmarks": "Benchmarks"}
     encoders = [
         representation_part(path, results.folder / "figures" / f"tsne_{path.stem}.csv", structures)
@@ -55,10 +55,11 @@ def write_run_page(results: Results, output: str | PathLike[str], processes: int
         "limits": limits(results),
         "confidence": f"{CONFIDENCE:.0%}",
         "columns": COLUMNS,
-        "rows": result_rows(results.table),
+        "rows": rows,
+        "meanings": meanings(rows),
         "benchmarks": [benchmark_part(one, structures) for one in results.benchmarks],
         "encoders": encoders,
-        "pretraining": pretraining_curves(histories) if histories else None,
+        "pretraining": pretraining_charts(histories) if histories else [],
         "data": data_part(results, structures),
         "making": making_of(results.settings, _seeds(results), results.logs),
     }
@@ -72,23 +73,24 @@ def _seeds(results: Results) -> str:
     return "; ".join([of_all, *others, f"pre-training: {settings.pretrain.seed}"])
 
 
-def pretraining_curves(histories: list[Path]) -> Chart:
-    """Draw losses and contrastive accuracy over the epochs, from history.csv files in folders named after their encoders."""
-    traces: list[Trace] = []
-    shown = {
-        "validation loss": "validation_loss",
-        "training loss": "train_loss",
-        "contrastive accuracy": "contrastive_accuracy",
-        "learning rate": "learning_rate",
-    }
-    for name, column in shown.items():
-        for path in histories:
-            history = pd.read_csv(path)
-            model = f"{PRETRAINED}{path.parent.name.upper()}"
-            curve = {"x": history["epoch"], "y": history[column], "name": model, "line": line_of(model)}
-            traces.append({**curve, "mode": "lines+markers", "meta": {"Show": name}})
-    note = "Accuracy: how often the most similar view is the other view of the same held-out molecule."
-    return chart("Pre-training", note, traces, {"title": "epoch"}, {"title": ""})
+def pretraining_charts(histories: list[Path]) -> list[Chart]:
+    """Draw loss and contrastive accuracy over the epochs, from history.csv files in folders named after their encoders."""
+    tables = {f"{PRETRAINED}{path.parent.name.upper()}": pd.read_csv(path) for path in histories}
+
+    def curves(column: str, **options: str) -> list[Trace]:
+        shared = {"mode": "lines+markers", "meta": options}
+        return [
+            {**shared, "x": table["epoch"], "y": table[column], "name": model, "line": line_of(model)}
+            for model, table in tables.items()
+        ]
+
+    losses = [*curves("validation_loss", Molecules="held out"), *curves("train_loss", Molecules="training")]
+    note = "How often the most similar view is the other view of the same held-out molecule."
+    epoch, accuracy = {"title": "epoch"}, {"title": "", "tickformat": ".0%", "rangemode": "tozero"}
+    return [
+        chart("Pre-training: contrastive loss", "Lower is better.", losses, epoch, {}),
+        chart("Pre-training: contrastive accuracy", note, curves("contrastive_accuracy"), epoch, accuracy),
+    ]
 
 
 def write_page(

@@ -105,6 +105,7 @@ def molecule_map(name: str, molecules: Embeddings, maps: dict[str, np.ndarray], 
         hidden,
         hidden | {"scaleanchor": "x"},
         height=560,
+        margin=dict.fromkeys("lrtb", 8),
         meta={"structures": list(numbers), "text": _texts(values)},
     )
 

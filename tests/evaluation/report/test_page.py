@@ -52,7 +52,7 @@ def test_the_best_and_what_cannot_be_distinguished_from_it_are_marked(made):
     best = [model for (name, model), row in rows.items() if name == "FreeSolv" and row.best == "best"]
     assert best == ["RF"]
     ours = rows["FreeSolv", "MolCLR_GIN"]
-    assert ours.baseline.note.endswith("(than RF)") and ours.scratch.interval.count("to") == 1
+    assert ours.baseline.note.startswith("against RF: ") and ours.scratch.interval.count("to") == 1
     assert "-" not in ours.scratch.text + ours.scratch.interval, "a minus sign, not a hyphen"
     assert not rows["FreeSolv", "RF"].scratch.text and rows["FreeSolv", "RF"].paper.text == "2.03 ± 0.22"
 
