@@ -1,5 +1,6 @@
 # MolCLR from raw SMILES to the paper's tables and figures.
 # Needs a configuration (config/config.yaml, a link to params.yaml, unless --configfile names another); makes everything below data/ and results/.
+import json
 import math
 import os
 import sys

@@ -404,6 +404,13 @@ class Config(OwnBenchmarks):
         network, own = model.removeprefix(PRETRAINED).lower(), self.encoder.name
         return own if own and model_name(own, False).lower() == network else network
 
+    def decisive(self) -> dict[str, Any]:
+        """Return the keys that decide the scores of a run and differ from their defaults, as in a YAML file."""
+        values = self.model_dump(mode="json", exclude={"results", "mirror", "run", "figures"}, exclude_defaults=True)
+        if self.encoder.name:
+            values["encoder"] = values.get("encoder", {}) | {"name": self.encoder.name}
+        return values | ({"encoder": self.encoder.released} if self.encoder.released else {})
+
     @model_validator(mode="after")
     def _suits_a_released_encoder(self) -> "Config":
         released = self.encoder.released

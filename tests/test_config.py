@@ -13,6 +13,16 @@ OWN = {"table": "own/solubility.csv", "task": "regression", "metric": "rmse", "t
 
 
 @pytest.mark.parametrize("path", sorted((REPOSITORY / "config").glob("*.yaml")), ids=lambda path: path.name)
+def test_the_keys_that_decide_are_a_configuration(path):
+    """Without defaults and without how jobs run."""
+    settings = parse_section(Config, yaml.safe_load(path.read_text()), path.name)
+    decisive = settings.decisive()
+    assert parse_section(Config, decisive, "decisive").decisive() == decisive
+    assert not {"results", "mirror", "run", "figures"} & set(decisive)
+    assert settings.finetune == parse_section(Config, decisive, "decisive").finetune
+
+
+@pytest.mark.parametrize("path", sorted((REPOSITORY / "config").glob("*.yaml")), ids=lambda path: path.name)
 def test_the_configurations_are_valid(path):
     settings = parse_section(Config, yaml.safe_load(path.read_text()), path.name)
     for name in settings.benchmarks:
@@ -130,7 +140,7 @@ def test_a_released_encoder_by_name():
     configuration = parse_section(
         Config, SMALL | {"models": ["GCN", "MolCLR_GCN"], "encoder": "official-gcn"}, "run.yaml"
     )
-    assert configuration.encoder.released == "official-gcn"
+    assert configuration.encoder.released == configuration.decisive()["encoder"] == "official-gcn"
     shape = EncoderShape(layers=5, hidden_dim=300, embedding_dim=512, gcn_normalization=False)
     assert configuration.encoder.model_dump_json() == shape.model_dump_json()
     with pytest.raises(
@@ -186,6 +196,7 @@ def test_an_encoder_of_ones_own_has_models_in_the_tables():
     assert [settings.encoder_of(name) for name in ("MolCLR_GAT", "GAT", "gat")] == ["mine.gat:GAT"] * 3
     assert [settings.encoder_of(name) for name in ("MolCLR_GIN", "GCN", "gin")] == ["gin", "gcn", "gin"]
     assert "name" not in settings.encoder.model_dump(), "a shape is what --shape takes"
+    assert settings.decisive()["encoder"] == {"name": "mine.gat:GAT", "layers": 2}
 
 
 def test_augmentations_as_a_list():

@@ -65,13 +65,17 @@ class Parser(argparse.ArgumentParser):
         """Add an argument that names a file, or a folder, to write."""
         self._add_path(flags, True, folder, to or self, details)
 
-    def section(self, option: str, section: type[Section]) -> None:
-        """Add an option whose value is a section of the configuration, as YAML or the path of a YAML file."""
+    def section(self, option: str, section: type[Section], default: str | None = "{}") -> None:
+        """Add an option whose value is a section of the configuration, as YAML or the path of a YAML file.
+
+        default: the section without the option; None for no section.
+        """
         action = self.add_argument(
             option,
-            default="{}",
+            default=default,
             metavar="YAML",
-            help=f"keys of '{section.__name__}' in molclr/config.py, inline or the path of a YAML file (default: its defaults)",
+            help=f"keys of '{section.__name__}' in molclr/config.py, inline or the path of a YAML file (default: "
+            f"{'none' if default is None else 'its defaults'})",
         )
         self.sections[action.dest] = (option, section)
         self.path_arguments.append(PathArgument(action.dest, option, is_written=False, is_folder=False))
@@ -90,7 +94,8 @@ class Parser(argparse.ArgumentParser):
         options = self.parse_args(words)
         check_paths(options, self.path_arguments)
         for dest, (option, section) in self.sections.items():
-            setattr(options, dest, parse_settings(section, getattr(options, dest), option))
+            if (text := getattr(options, dest)) is not None:
+                setattr(options, dest, parse_settings(section, text, option))
         return options
 
 

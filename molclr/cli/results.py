@@ -11,13 +11,13 @@ from molclr.cli.data import add_benchmarks
 def _table_arguments(parser: Parser) -> None:
     parser.reads("metrics", nargs="*", help="metrics.json of the runs, predictions.csv beside it")
     parser.writes("--output", folder=True, required=True, help="folder of the tables to write")
-    parser.section("--settings", config.OwnBenchmarks)
+    parser.section("--settings", config.Config, default=None)
 
 
 def _table(options: argparse.Namespace) -> None:
     from molclr.evaluation.tables import write_tables
 
-    write_tables(options.metrics, options.settings.own_benchmarks, options.output)
+    write_tables(options.metrics, options.output, options.settings)
 
 
 TABLE = Command(

@@ -2,19 +2,21 @@
 
 import json
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 
 import pandas as pd
+import yaml
 
-from molclr.config import OwnBenchmark
+from molclr.config import Config
 from molclr.data.catalogue import load_catalogue
 from molclr.errors import MolclrError
 from molclr.evaluation.comparisons import read_samples
 from molclr.evaluation.formats import html, latex, markdown, paragraphs
 from molclr.evaluation.metrics import TASKS, find_label
+from molclr.evaluation.reference import CONFIGURATION, compared_with_published
 from molclr.evaluation.runs import read_metrics
 from molclr.evaluation.summary import COLUMNS, NUMBERS, every_metric, summarise
 from molclr.evaluation.verdict import verdict
@@ -24,24 +26,26 @@ from molclr.files import replacing
 AnyPath = str | PathLike[str]
 
 
-def write_tables(metrics_files: Iterable[AnyPath], own: Mapping[str, OwnBenchmark], folder: AnyPath) -> None:
+def write_tables(metrics_files: Iterable[AnyPath], folder: AnyPath, settings: Config | None = None) -> None:
     """Write the tables of the runs with the `metrics_files` (metrics.json) to `folder`, for each task.
 
     TASK.csv, .json, .md, .tex and .html have the primary metric of each benchmark, TASK_scores.csv has all metrics of the task.
-    Names and units of benchmarks come from the catalogue and from `own`, the user-defined benchmarks; other benchmarks are shown
-    by their keys. Differences between models are computed from predictions.csv next to metrics.json. Without runs of a task, its
+    settings: the configuration of the runs, if they have one. The keys that decide the tables are written to configuration.yaml.
+    Names and units of benchmarks come from the catalogue and from the configuration; other benchmarks are shown by their keys.
+    Differences between models are computed from predictions.csv next to metrics.json. Without runs of a task, its
     tables are empty. Raises MolclrError if two files are of the same run.
     """
     runs = {Path(file).parent: read_metrics(file) for file in metrics_files}
-    benchmarks = {**load_catalogue().benchmarks, **own}
+    benchmarks = {**load_catalogue().benchmarks, **(settings.own_benchmarks if settings else {})}
     scores = every_metric(list(runs.values()), benchmarks)
     table = summarise(list(runs.values()), benchmarks, read_samples(runs))
+    texts = {CONFIGURATION: yaml.safe_dump(settings.decisive(), sort_keys=False)} if settings else {}
     for task in TASKS:
         rows, all_rows = (each[each["metric"].map(_task_of) == task] for each in (table, scores))
         wide = Wide.of(rows, task)
         if wide.grids:
             wide.notes.append(f"All metrics of these runs: {task}_scores.csv.")
-        texts = {
+        texts |= {
             f"{task}.csv": rows.to_csv(index=False, float_format="%.6f", lineterminator="\n"),
             f"{task}_scores.csv": all_rows.to_csv(index=False, float_format="%.6f", lineterminator="\n"),
             f"{task}.json": json.dumps(_means(rows), indent=2) + "\n",
@@ -49,9 +53,9 @@ def write_tables(metrics_files: Iterable[AnyPath], own: Mapping[str, OwnBenchmar
             f"{task}.tex": latex(wide),
             f"{task}.html": html(wide),
         }
-        for name, text in texts.items():
-            with replacing(Path(folder) / name) as temporary:
-                temporary.write_text(text, encoding="utf-8")
+    for name, text in texts.items():
+        with replacing(Path(folder) / name) as temporary:
+            temporary.write_text(text, encoding="utf-8")
 
 
 def read_table(path: AnyPath) -> pd.DataFrame:
@@ -74,11 +78,13 @@ def read_table(path: AnyPath) -> pd.DataFrame:
 def terminal_summary(folder: AnyPath, figures: Iterable[AnyPath]) -> str:
     """Format the verdict, the tables in `folder` and the paths of the figures to the width of the terminal.
 
-    It is 100 characters if there is no terminal. Raises MolclrError if a table is missing.
+    The verdict says how far the means differ from published ones, see `compared_with_published`. The width is 100 characters if
+    there is no terminal. Raises MolclrError if a table is missing.
     """
     width = shutil.get_terminal_size((100, 24)).columns
     tables = {task: read_table(Path(folder) / f"{task}.csv") for task in TASKS}
-    told = paragraphs(verdict(pd.concat(tables.values())).sentences, width)
+    sentences = [*verdict(pd.concat(tables.values())).sentences, compared_with_published(Path(folder))]
+    told = paragraphs([sentence for sentence in sentences if sentence], width)
     wide = [Wide.of(table, task) for task, table in tables.items()]
     texts = [markdown(replace(each, verdict=each.verdict[:1]), width) for each in wide]
     return "\n".join([f"{told}\n", *texts, "Figures:", *(f"  {Path(path)}" for path in figures)])

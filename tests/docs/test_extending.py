@@ -1,6 +1,7 @@
 """The examples of docs/extending.md do what the text says."""
 
 import csv
+import json
 import re
 import subprocess
 import sys
@@ -182,7 +183,7 @@ def test_a_benchmark_by_its_commands(own):
     """What the jobs of this plan do, in small."""
     settings = parse_section(Config, configuration("A benchmark"), "own.yaml")
     chosen = choose_benchmarks(settings, "own.yaml")
-    (own / "settings.yaml").write_text(settings.model_dump_json(include={"own_benchmarks"}))
+    (own / "settings.yaml").write_text(json.dumps(settings.decisive()))
     metrics_files = []
     for name in ("solubility", "permeability"):
         benchmark = chosen[name]

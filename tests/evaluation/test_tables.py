@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from molclr.config import OwnBenchmark
+from molclr.config import Config
 from molclr.errors import MolclrError
 from molclr.evaluation import statistics
 from molclr.evaluation.metrics import METRICS
@@ -19,11 +19,10 @@ from molclr.evaluation.tables import terminal_summary, write_tables
 REGRESSION = {"freesolv": "rmse", "qm8": "mae", "assay": "mae"}
 
 
-OWN = {
-    "solubility": OwnBenchmark(
-        name="Solubility", table="own.csv", task="regression", metric="r2", targets=["logS"], unit="log mol/L"
-    )
-}
+SOLUBILITY = {"table": "own.csv", "task": "regression", "metric": "r2", "targets": ["logS"], "unit": "log mol/L"}
+OWN = Config(
+    benchmarks=["solubility"], models=["RF"], own_benchmarks={"solubility": SOLUBILITY | {"name": "Solubility"}}
+)
 
 
 def run(benchmark, model, seed, test, left_out=None, note="", metric=None, also=None):
@@ -41,7 +40,7 @@ def tables(tmp_path, monkeypatch):
     """
     monkeypatch.setattr(statistics, "RESAMPLES", 200)
 
-    def write(runs, task="classification", folder="tables", own=None):
+    def write(runs, task="classification", folder="tables", settings=None):
         files = []
         for number, metrics in enumerate(runs):
             files.append(tmp_path / f"{number}" / "metrics.json")
@@ -49,7 +48,7 @@ def tables(tmp_path, monkeypatch):
             files[-1].write_text(json.dumps(dataclasses.asdict(metrics)))
             lines = predicted(metrics)
             (files[-1].parent / "predictions.csv").write_text("row,target,label,prediction\n" + "".join(lines))
-        write_tables(files, own or {}, tmp_path / folder)
+        write_tables(files, tmp_path / folder, settings)
         paths = [tmp_path / folder / f"{task}.{suffix}" for suffix in ("csv", "md", "tex", "html")]
         with paths[0].open() as file:
             rows = list(csv.DictReader(file))
@@ -264,7 +263,7 @@ def test_an_undefined_score_says_why_in_the_table_of_all_metrics(tables, tmp_pat
 
 def test_a_benchmark_of_ones_own_has_its_name_unit_and_metric(tables, tmp_path):
     runs = [run("solubility", "RF", seed, 0.5, metric="r2", also={"rmse": 1.2}) for seed in (0, 1)]
-    rows, markdown, latex = tables(runs, "regression", own=OWN)
+    rows, markdown, latex = tables(runs, "regression", settings=OWN)
     assert (rows[0]["benchmark"], rows[0]["metric"], rows[0]["unit"]) == ("Solubility", "R²", "")
     assert "R² ↑" in markdown and "R$^2$" in latex and "paper" not in markdown
     assert [(row["metric"], row["unit"]) for row in all_scores(tmp_path, "regression")] == [

@@ -19,6 +19,7 @@ from molclr.data.catalogue import load_catalogue
 pytestmark = [pytest.mark.workflow, pytest.mark.network]
 OUTPUTS = {
     "tables/predictions.csv.gz",
+    "tables/configuration.yaml",
     *(f"tables/{name}.csv" for name in ("datasets", "leakage", "leakage_molecules")),
     *(f"tables/{task}_scores.csv" for task in ("classification", "regression")),
     *(

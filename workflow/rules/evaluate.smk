@@ -26,7 +26,7 @@ TABLES = expand(
     task=["classification", "regression"],
     form=[".csv", ".json", ".md", ".tex", ".html", "_scores.csv"],
 )
-TABLES += [f"{RESULTS}/tables/predictions.csv.gz", f"{RESULTS}/tables/datasets.csv"]
+TABLES += [f"{RESULTS}/tables/{name}" for name in ("configuration.yaml", "predictions.csv.gz", "datasets.csv")]
 if ENCODERS:
     TABLES.append(f"{RESULTS}/tables/leakage.csv")
 FIGURE_NAMES = ["benchmarks"]
@@ -58,6 +58,7 @@ rule table:
     output:
         **tables_of("classification"),
         **tables_of("regression"),
+        configuration=f"{RESULTS}/tables/configuration.yaml",
     log:
         f"logs/{RESULTS}/tables/tables.log",
     benchmark:
@@ -68,9 +69,10 @@ rule table:
     params:
         code=code_digest("molclr.evaluation.tables", "molclr/evaluation/published.csv", "molclr/data/catalogue.yaml"),
         metrics=lambda wildcards: metrics_of(settings.models),
-        own=settings.model_dump_json(include={"own_benchmarks"}),
+        settings=json.dumps(settings.decisive()),
     shell:
-        'molclr table {params.metrics} --output "$(dirname {output.regression_csv:q})" --settings {params.own:q} 2> {log:q}'
+        'molclr table {params.metrics} --output "$(dirname {output.configuration:q})" --settings {params.settings:q}'
+        " 2> {log:q}"
 
 
 rule predictions:
