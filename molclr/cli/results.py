@@ -189,7 +189,6 @@ SHOW = Command(
 def _report_arguments(parser: Parser) -> None:
     parser.reads("results", folder=True, help="folder of results of the workflow")
     parser.writes("--output", required=True, help="page to write (HTML)")
-    parser.section("--settings", config.Config)
     add_benchmarks(parser, required=False)
     parser.reads("--corpus-rejected", help="rejected rows of the corpus (CSV)")
     parser.reads("--logs", folder=True, help="folder with Snakemake's records of the jobs")
@@ -202,14 +201,14 @@ def _report(options: argparse.Namespace) -> None:
     from molclr.evaluation.report.results import Results
 
     files = [BenchmarkFiles(*paths) for paths in options.benchmarks or []]
-    results = Results(options.results, options.settings, files, options.corpus_rejected, options.logs)
+    results = Results(options.results, files, options.corpus_rejected, options.logs)
     write_run_page(results, options.output, options.processes)
 
 
 REPORT = Command(
     "report",
-    "write the page of a run: verdict, results, every benchmark, the representation, the data, how it was made",
-    "molclr report results --settings params.yaml --output report.html",
+    "write one page about a run, from the verdict to the versions",
+    "molclr report results --output report.html",
     _report_arguments,
     _report,
 )

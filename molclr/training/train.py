@@ -27,6 +27,7 @@ from molclr.data.store import open_store_of
 from molclr.data.tables import kept_table, open_table
 from molclr.errors import MolclrError
 from molclr.evaluation.metrics import Task, check_labels
+from molclr.evaluation.report.model import write_model_page
 from molclr.evaluation.runs import Run
 from molclr.files import new_folder
 from molclr.progress import progress, say
@@ -122,6 +123,7 @@ def train(asked: Training) -> dict[str, Any]:
         shutil.rmtree(work)
         metrics = evaluate(model, data, run)
         model.write()
+        write_model_page(folder, dict(zip(data.rows.tolist(), data.smiles, strict=True)))
     return metrics
 
 

@@ -1,8 +1,6 @@
 # Report: one page of a run. Its times and commit differ from run to run, so it is no output of a stage in dvc.yaml.
 # Needs tables, figures, histories, embeddings and molecule tables; makes results/report.html.
 
-import json
-
 TEMPLATES = [f"molclr/evaluation/report/templates/{name}" for name in ("base.html", "macros.html", "run.html")]
 TEMPLATES += [f"molclr/evaluation/report/templates/{name}" for name in ("script.js", "style.css")]
 REPORT = f"{RESULTS}/report.html"
@@ -27,9 +25,8 @@ rule report:
         runtime=60,
     params:
         code=code_digest("molclr.evaluation.report.page", *TEMPLATES),
-        settings=json.dumps({key: value for key, value in config.items() if key not in ("run", "mirror")}),
         benchmarks=audited_options,
         corpus=lambda wildcards, input: ["--corpus-rejected", *input.corpus] if input.corpus else [],
     shell:
-        "molclr report {RESULTS:q} --settings {params.settings:q} {params.benchmarks:q} {params.corpus:q} --logs logs"
+        "molclr report {RESULTS:q} {params.benchmarks:q} {params.corpus:q} --logs logs"
         " --processes {threads} --output {output.page:q} 2> {log:q}"

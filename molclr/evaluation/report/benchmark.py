@@ -80,6 +80,7 @@ def _axis(results: BenchmarkResults) -> str:
 def learning_curves(results: BenchmarkResults) -> Chart:
     """Draw validation score and training loss of every seed over the epochs."""
     traces: list[Trace] = []
+    marked_any = results.histories["best_epoch"].notna().any()
     several = results.histories["part"].nunique() > 1
     for shown, column in (("validation score", "validation"), ("training loss", "train_loss")):
         named: set[str] = set()
@@ -99,7 +100,9 @@ def learning_curves(results: BenchmarkResults) -> Chart:
             named.add(model)
     return chart(
         "Learning curves of every seed",
-        "The large marker is the epoch with the best validation score, which made the predictions.",
+        "The large marker is the epoch with the best validation score, which made the predictions."
+        if marked_any
+        else "",
         traces,
         {"title": "epoch"},
         {"title": ""},

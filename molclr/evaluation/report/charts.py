@@ -13,11 +13,14 @@ Trace = dict[str, Any]
 
 BLUE, ORANGE, GREEN, PINK, GREY = "#1a80c4", "#d55e00", "#009e73", "#cc79a7", "#8a8a8a"
 """Colour-blind safe colours (after Wong, 2011) that are legible on white and on black."""
-COLOURS = {"GIN": BLUE, "GCN": ORANGE, "RF": GREEN, "SVM": PINK}
+COLOURS = {"NETWORK": BLUE, "REPRESENTATION": ORANGE, "GIN": BLUE, "GCN": ORANGE, "RF": GREEN, "SVM": PINK}
 LOOKS = {
+    PRETRAINED.upper(): ("circle", "solid"),
+    "NETWORK": ("circle", "solid"),
     "RF": ("diamond", "dash"),
     "_ECFP": ("cross", "longdashdot"),
     "SVM": ("square", "dashdot"),
+    "REPRESENTATION": ("square", "dashdot"),
     "": ("circle-open", "dot"),
 }
 """Beginning or end of the name of a model -> symbol and dash; the first that fits."""
@@ -88,7 +91,7 @@ def _axis(properties: dict[str, Any]) -> dict[str, Any]:
 
 def colour_of(model: str) -> str:
     """Return the colour of a model: that of its network, whether pre-trained, from scratch or frozen."""
-    return next((colour for name, colour in COLOURS.items() if name in model.split("_")), GREY)
+    return next((colour for name, colour in COLOURS.items() if name in model.upper().split("_")), GREY)
 
 
 def marker_of(model: str) -> dict[str, Any]:
@@ -104,6 +107,5 @@ def line_of(model: str) -> dict[str, Any]:
 
 def _look(model: str) -> tuple[str, str]:
     """Return symbol and dash."""
-    if model.startswith(PRETRAINED):
-        return "circle", "solid"
-    return next((look for end, look in LOOKS.items() if model.startswith(end) or model.endswith(end)), LOOKS[""])
+    name = model.upper()
+    return next((look for end, look in LOOKS.items() if name.startswith(end) or name.endswith(end)), LOOKS[""])

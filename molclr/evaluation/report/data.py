@@ -43,14 +43,16 @@ class DataPart:
 
 def data_part(results: Results, structures: Structures) -> DataPart:
     """Make the part of the page about the data."""
-    rejected = {}
-    for name, table in results.rejected.items():
-        rows = [
-            RejectedRow(row.row, row.smiles, row.reason, structures.number(row.smiles))
-            for row in table.head(MOST_REJECTED).itertuples(index=False)
-        ]
-        rejected[name] = (len(table), rows)
+    rejected = {name: (len(table), rejected_rows(table, structures)) for name, table in results.rejected.items()}
     return DataPart(_named(results, "datasets.csv"), _named(results, "leakage.csv"), rejected)
+
+
+def rejected_rows(table: pd.DataFrame, structures: Structures) -> list[RejectedRow]:
+    """Return the first rows of a table of rejected rows."""
+    return [
+        RejectedRow(row.row, row.smiles, row.reason, structures.number(row.smiles))
+        for row in table.head(MOST_REJECTED).itertuples(index=False)
+    ]
 
 
 def _named(results: Results, name: str) -> pd.DataFrame | None:

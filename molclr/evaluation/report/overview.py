@@ -9,6 +9,7 @@ import pandas as pd
 from molclr.config import PRETRAINED, Config
 from molclr.evaluation.metrics import find_label
 from molclr.evaluation.published import published
+from molclr.evaluation.reference import compared_with_published
 from molclr.evaluation.report.results import Results
 from molclr.evaluation.wide import MEANING, MINUS, PAPER_MARKS
 
@@ -145,6 +146,8 @@ def limits(results: Results) -> list[str]:
             f"{counted(fewest, 'seed')} of one split and one pre-training: intervals cover test molecules and seeds, not "
             "another split, another pre-training or another machine."
         )
+    if elsewhere := compared_with_published(results.folder / "tables"):
+        found.append(elsewhere)
     smallest = table.loc[table["test_molecules"].map(_largest).idxmin()]
     found.append(f"The smallest test set, {smallest['benchmark']}, has {smallest['test_molecules']} molecules.")
     leakage = results.optional_table("leakage.csv")

@@ -9,7 +9,6 @@ from typing import Any
 import pandas as pd
 import plotly.offline
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 
 from molclr import __version__
 from molclr.config import PRETRAINED
@@ -42,9 +41,9 @@ def write_run_page(results: Results, output: str | PathLike[str], processes: int
     sections = {"verdict": "Verdict", "results": "Results", "benchmarks": "Benchmarks"}
     encoders = [
         representation_part(path, results.folder / "figures" / f"tsne_{path.stem}.csv", structures)
-        for path in sorted(results.folder.glob("embeddings/*.parquet"))
+        for path in results.of_encoders("embeddings/{}.parquet")
     ]
-    histories = sorted(results.folder.glob("pretrain/*/history.csv"))
+    histories = results.of_encoders("pretrain/{}/history.csv")
     if encoders or histories:
         sections["representation"] = "Representation"
     content = {
@@ -109,9 +108,9 @@ def write_page(
         version=__version__,
         date=datetime.date.today().isoformat(),
         structures=structures.packed(processes),
-        style=Markup((folder / "style.css").read_text(encoding="utf-8")),
-        script=Markup((folder / "script.js").read_text(encoding="utf-8")),
-        plotly=Markup(plotly.offline.get_plotlyjs()),
+        style=(folder / "style.css").read_text(encoding="utf-8"),
+        script=(folder / "script.js").read_text(encoding="utf-8"),
+        plotly=plotly.offline.get_plotlyjs(),
     )
     if len(page.encode()) > MOST_BYTES:
         say(f"warning: '{output}' has {len(page.encode()) / 1e6:.0f} MB, so browsers open it slowly")

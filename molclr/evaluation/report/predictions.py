@@ -42,7 +42,7 @@ def class_probabilities(results: BenchmarkResults, structures: Structures) -> Ch
         traces.append({**place, "marker": marker, "meta": meta, **_molecules(results, table, structures)})
     return chart(
         "Predicted probability by class",
-        "Mean over the seeds. Move over a point for its structure." + _note_of_few(results),
+        _averaged(results) + "Move over a point for its structure." + _note_of_few(results),
         traces,
         {"title": "predicted probability of class 1", "range": [-0.02, 1.02]},
         {"tickvals": [0, 1], "ticktext": ["class 0", "class 1"], "range": [-0.5, 1.5], "showgrid": False},
@@ -68,7 +68,8 @@ def predicted_and_measured(results: BenchmarkResults, structures: Structures) ->
     unit = f" ({results.unit})" if results.unit else ""
     return chart(
         "Predicted against measured",
-        "Mean over the seeds; perfect predictions lie on the line. Move over a point for its structure."
+        _averaged(results)
+        + "Perfect predictions lie on the line. Move over a point for its structure."
         + _note_of_few(results),
         traces,
         {"title": f"measured{unit}"},
@@ -88,7 +89,7 @@ def error_distribution(results: BenchmarkResults) -> Chart:
     unit = f" ({results.unit})" if results.unit else ""
     return chart(
         "Distribution of errors",
-        "The fraction of test molecules whose absolute error is at most the value below, for the mean over the seeds.",
+        _averaged(results) + "The fraction of test molecules whose absolute error is at most the value below.",
         traces,
         {"title": f"absolute error{unit}", "rangemode": "tozero"},
         {"title": "fraction of molecules", "range": [0, 1.02]},
@@ -190,6 +191,10 @@ def _few(table: pd.DataFrame) -> pd.DataFrame:
     """Return at most MOST_POINTS rows, evenly spaced."""
     places = np.linspace(0, len(table) - 1, min(len(table), MOST_POINTS), dtype=np.int64)
     return table.iloc[places]
+
+
+def _averaged(results: BenchmarkResults) -> str:
+    return "Mean over the seeds. " if results.predictions["seed"].nunique() > 1 else ""
 
 
 def _note_of_few(results: BenchmarkResults) -> str:

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from molclr.config import PRETRAINED, Config, Labels
+from molclr.config import PRETRAINED, Config, Labels, parse_settings
 from molclr.data.audit import BenchmarkFiles
 from molclr.data.catalogue import load_catalogue
 from molclr.data.molecules import read_molecules, read_rejections
 from molclr.errors import MolclrError
 from molclr.evaluation.metrics import TASKS, Metric, find_label
+from molclr.evaluation.reference import CONFIGURATION
 from molclr.evaluation.runs import read_metrics
 from molclr.evaluation.tables import read_table
 
@@ -37,6 +38,8 @@ class BenchmarkResults:
     """Fine-tuning by epoch with the columns HISTORY, and `best_epoch`."""
     smiles: Mapping[int, str]
     """Raw row number -> canonical SMILES; empty without molecule tables."""
+    chosen: str = ""
+    """The model that was chosen by validation scores, if one was."""
 
     @property
     def models(self) -> list[str]:
@@ -50,7 +53,12 @@ class BenchmarkResults:
 
     @cached_property
     def focus(self) -> str:
-        """The model that is shown first and whose errors are drawn: the best pre-trained one by test score, or the best one."""
+        """The model that is shown first and whose errors are drawn.
+
+        The chosen one; otherwise the best pre-trained one by test score, or the best one.
+        """
+        if self.chosen:
+            return self.chosen
         scored = self.table.dropna(subset="mean")
         pretrained = scored[scored["model"].str.startswith(PRETRAINED)]
         ordered = (scored if pretrained.empty else pretrained).sort_values(
@@ -70,10 +78,17 @@ class Results:
     """A finished run. files: the data files of each benchmark, or of each of its targets (`single_task`)."""
 
     folder: Path
-    settings: Config
     files: Sequence[BenchmarkFiles] = ()
     corpus_rejected: Path | None = None
     logs: Path | None = None
+
+    @cached_property
+    def settings(self) -> Config:
+        """The configuration of the run. Raises MolclrError if it is not next to the tables."""
+        path = self.folder / "tables" / CONFIGURATION
+        if not path.is_file():
+            raise MolclrError(f"'{path}' does not exist; run 'make all' first.")
+        return parse_settings(Config, str(path))
 
     @cached_property
     def table(self) -> pd.DataFrame:
@@ -129,6 +144,19 @@ class Results:
         parts = set(self._parts(key))
         tables = [read_molecules(one.molecules) for one in self.files if one.name in parts and one.molecules.exists()]
         return {row: smiles for table in tables for row, smiles in zip(table["row"], table["smiles"], strict=True)}
+
+    @property
+    def encoders(self) -> list[str]:
+        """Names of the encoders that the run pre-trained."""
+        names = [
+            model.removeprefix(PRETRAINED).lower() for model in self.settings.models if model.startswith(PRETRAINED)
+        ]
+        return [] if self.settings.encoder.released else names
+
+    def of_encoders(self, pattern: str) -> list[Path]:
+        """List the files of all encoders that exist; pattern: such as embeddings/{}.parquet."""
+        paths = [self.folder / pattern.format(name) for name in self.encoders]
+        return [path for path in paths if path.exists()]
 
     @cached_property
     def rejected(self) -> dict[str, pd.DataFrame]:

@@ -81,10 +81,11 @@ def made(tmp_path_factory):
     tasks = {"bbbp": ("classification", "roc_auc"), "freesolv": ("regression", "rmse")}
     files = [write_benchmark(folder, name, *how) for name, how in tasks.items()]
     results = folder / "results"
+    settings = Config(benchmarks=list(tasks), models=list(MODELS), seeds=[0, 1], pretrain={"temperature": 0.5})
     metrics = sorted(results.glob("runs/*/*/*/metrics.json"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(statistics, "RESAMPLES", 200)
-        write_tables(metrics, {}, results / "tables")
+        write_tables(metrics, results / "tables", settings)
     gather_predictions(metrics, results / "tables/predictions.csv.gz")
     leakage = {"benchmark": "bbbp", "test_molecules": 24, "in_corpus": 3, "scaffold_in_corpus": 5, "acyclic": 1}
     write_rows(results / "tables/leakage.csv", [leakage])
@@ -93,8 +94,7 @@ def made(tmp_path_factory):
     log.parent.mkdir(parents=True)
     with log.open("w", newline="") as file:
         csv.writer(file, delimiter="\t").writerows([["s", "max_rss"], [61.5, 412.3]])
-    settings = Config(benchmarks=["bbbp", "freesolv"], models=list(MODELS), seeds=[0, 1], pretrain={"temperature": 0.5})
-    return Results(results, settings, files, None, folder / "logs")
+    return Results(results, files, None, folder / "logs")
 
 
 @pytest.fixture(scope="session")

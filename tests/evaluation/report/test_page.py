@@ -81,7 +81,7 @@ def test_the_configuration_that_differs_and_the_cost_of_steps_are_told(made, tex
 def test_a_run_without_data_logs_and_embeddings_shows_what_it_has(made, tmp_path):
     """As after a restoration in part."""
     (tmp_path / "tables").symlink_to(made.folder / "tables")
-    write_run_page(Results(tmp_path, made.settings), tmp_path / "report.html")
+    write_run_page(Results(tmp_path), tmp_path / "report.html")
     text = (tmp_path / "report.html").read_text()
     assert 'id="representation"' not in text and "ROC curves" in text and "Learning curves" not in text
     assert "Not known here" in text and "Largest errors" not in text
