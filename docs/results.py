@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from molclr.evaluation.wide import MINUS
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
 DIGITS = {"ROC-AUC": 1, "MAE": 1, "RMSE": 2}
@@ -45,8 +47,18 @@ def table() -> str:
             f"{len(differences)} benchmarks.",
             f"- In the default run (`make all`), pre-training significantly improves {_better(in_default)} of {len(in_default)} "
             "scores.",
+            *_over_baselines(default),
         ]
     )
+
+
+def _over_baselines(default: pd.DataFrame) -> list[str]:
+    """The same against the best baseline, if the published tables have it."""
+    if "minus_baseline_verdict" not in default:
+        return []
+    verdicts = default["minus_baseline_verdict"].dropna()
+    counts = " and ".join(f"significantly {side} in {(verdicts == side).sum()}" for side in ("better", "worse"))
+    return [f"- There, a pre-trained model is {counts} of {len(verdicts)} comparisons with the best baseline."]
 
 
 def _better(differences: pd.DataFrame) -> int:
@@ -55,17 +67,20 @@ def _better(differences: pd.DataFrame) -> int:
 
 def _row(benchmark: str, row: pd.Series, scratch: pd.Series, best: pd.Series) -> str:
     digits = DIGITS[row["metric"]]
-    difference, low, high = (row[f"minus_scratch{end}"] for end in ("", "_low", "_high"))
+    difference, low, high = (
+        f"{row[f'minus_scratch{end}']:+z.{digits}f}".replace("-", MINUS) for end in ("", "_low", "_high")
+    )
     mark = {"not significant": " ∘", "one seed": " §"}.get(row["minus_scratch_verdict"], "")
     unit = f"{row['metric']} ({row['unit']}) {'↑' if row['metric'].endswith('AUC') else '↓'}"
     return (
         f"| {benchmark} | {unit} | {_score(row, digits)} | {_paper(row, digits)} | {_score(scratch, digits)} "
-        f"| {difference:+.{digits}f} ({low:+.{digits}f} to {high:+.{digits}f}){mark} | {_score(best, digits)} |"
+        f"| {difference} ({low} to {high}){mark} | {_score(best, digits)} |"
     )
 
 
 def _score(row: pd.Series, digits: int) -> str:
-    deviation = f" ± {row['std']:.{digits}f}" if row["seeds"] > 1 else ""
+    """The mean, with the standard deviation unless all seeds have the same score."""
+    deviation = f" ± {row['std']:.{digits}f}" if row["seeds"] > 1 and row["std"] > 0 else ""
     return f"{row['mean']:.{digits}f}{deviation}"
 
 

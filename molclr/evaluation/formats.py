@@ -35,14 +35,14 @@ def markdown(table: Wide, width: int | None = None) -> str:
 
     width: characters of a terminal; text is wrapped and grids are split to fit. A column that is wider is not split.
     """
-    parts = [paragraphs(table.verdict, width)]
+    parts = [listed(table.verdict, width)]
     for grid in table.grids:
         parts += [_wrapped(grid.caption, width), *map(_markdown_grid, _split(grid.columns, width))]
     return "\n\n".join([*parts, *(_wrapped(note, width) for note in table.notes)]) + "\n"
 
 
-def paragraphs(sentences: Sequence[str], width: int | None = None) -> str:
-    """Format a verdict: its headline, and the other sentences as a list."""
+def listed(sentences: Sequence[str], width: int | None = None) -> str:
+    """Format the first sentence as a paragraph and the others as a list below it."""
     rest = "\n".join(_wrapped(f"- {sentence}", width) for sentence in sentences[1:])
     return "\n\n".join(filter(None, [_wrapped(sentences[0], width), rest]))
 
@@ -56,13 +56,19 @@ def _wrapped(text: str, width: int | None) -> str:
 
 
 def _split(columns: list[Column], width: int | None) -> Iterator[list[Column]]:
-    """Yield groups of columns that fit into `width` characters, each with the first column; a group has at least two."""
-    part = columns[:1]
+    """Yield groups of columns that fit into `width` characters, each with the first column.
+
+    A column of the paper stays with the one before it. A group has at least one column in addition to the first.
+    """
+    blocks: list[list[Column]] = []
     for column in columns[1:]:
-        if width and len(part) > 1 and _width([*part, column]) > width:
+        blocks[-1:] = [[*blocks[-1], column]] if column.is_paper else [*blocks[-1:], [column]]
+    part = columns[:1]
+    for block in blocks:
+        if width and len(part) > 1 and _width([*part, *block]) > width:
             yield part
             part = columns[:1]
-        part = [*part, column]
+        part = [*part, *block]
     yield part
 
 
