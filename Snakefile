@@ -8,9 +8,10 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from molclr.config import Config, parse_section
+from molclr.config import SVM, Config, parse_section, pretrained_of
 from molclr.data.catalogue import load_catalogue
-from molclr.digest import code_digest
+from molclr.definitions import require_named_code
+from molclr.digest import code_of
 from molclr.errors import MolclrError
 from molclr.evaluation.benchmarks import choose_benchmarks
 from molclr.imports import modules_of
@@ -30,6 +31,7 @@ catalogue = load_catalogue()
 try:
     settings = parse_section(Config, config, CONFIGURATION)
     benchmarks = choose_benchmarks(settings, CONFIGURATION)
+    require_named_code(settings, CONFIGURATION)
 except MolclrError as error:
     raise WorkflowError(str(error)) from None
 
@@ -41,15 +43,15 @@ if settings.mirror and not os.environ.get("MOLCLR_MIRROR"):
     os.environ["MOLCLR_MIRROR"] = settings.mirror
 
 
-# A job runs again if the meaning of its code changes: Snakemake compares `code_digest` in the parameters of rules, and DVC compares
-# workflow/code.yaml, which is renewed here.
+# A job runs again if the meaning of its code changes: Snakemake compares `code_of` in the parameters of rules, one for each module, and
+# names those that changed; DVC compares workflow/code.yaml, which is renewed here.
 renew()
 
 
 def own_code(*names):
-    """Return a digest of the user modules in `names`, so that jobs run again if they change."""
+    """Return digests of the user modules in `names`, so that jobs run again if they change."""
     try:
-        return code_digest(*modules_of(names))
+        return [*code_of(*modules_of(names)).values()]
     except MolclrError as error:
         raise WorkflowError(f"{CONFIGURATION}: {error}") from None
 

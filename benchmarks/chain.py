@@ -16,6 +16,7 @@ STEPS = {
     "embed": r"/embeddings/",
     "finetune": r"/runs/[^/]+/(MolCLR_)?G[A-Z]+/",
     "baseline": r"/runs/[^/]+/(RF|SVM)/",
+    "frozen": r"/runs/[^/]+/SVM_MolCLR_",
     "table": r"/tables/(classification|regression|predictions)",
     "audit": r"/tables/datasets",
     "leakage": r"/tables/leakage",

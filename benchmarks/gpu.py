@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from molclr.config import Augmentation, Compute, EncoderShape, Pretrain
-from molclr.data.pyg import to_pyg
+from molclr.data.pyg import graphs_to_pyg
 from molclr.data.store import GraphStore
 from molclr.models.encoders import make_encoder
 from molclr.models.fast.slot_encoder import padded_channels
@@ -188,7 +188,7 @@ def print_embedding(name: str, store: GraphStore, device: torch.device) -> None:
 def to_data_list(store: GraphStore, molecules: int) -> list[Any]:
     """Convert the first molecules of a store to graphs of torch-geometric."""
     parts = (np.arange(first, min(first + 256, molecules)) for first in range(0, molecules, 256))
-    return [graph for part in parts for graph in to_pyg(store.batch(part)).to_data_list()]
+    return [graph for part in parts for graph in graphs_to_pyg(store.batch(part)).to_data_list()]
 
 
 def torch_geometric_rate(name: str, graphs: list[Any], batch_size: int, workers: int, device: torch.device) -> float:

@@ -18,7 +18,7 @@ import torch
 
 from molclr.config import Augmentation, Compute, EncoderName, EncoderShape, Pretrain
 from molclr.data.corpus import split_corpus
-from molclr.data.pyg import to_pyg
+from molclr.data.pyg import graphs_to_pyg
 from molclr.data.store import GraphStore
 from molclr.models.augment import augment, view_keys
 from molclr.models.encoders import ENCODERS, make_encoder
@@ -86,7 +86,7 @@ def print_encoder(name: EncoderName, store: GraphStore, rounds: int, without_tor
 
 
 def print_embedding(name: EncoderName, molecules: Path, graphs: Path, threads: int) -> None:
-    """Print molecules per second of `molclr embed`, from a molecule table and its graph store to a table of embeddings."""
+    """Print molecules per second of `molclr embed-store`, from a molecule table and its graph store to a table of embeddings."""
     count, encoder = min(8 * BATCH, len(GraphStore(graphs))), make_encoder(name, SHAPE)
     with tempfile.TemporaryDirectory(prefix="molclr-") as folder:
         file = Path(folder, "encoder.safetensors")
@@ -151,7 +151,7 @@ def training_step(name: EncoderName, store: GraphStore, batches: Iterator[np.nda
 
 def torch_geometric_step(name: EncoderName, store: GraphStore) -> Callable[[], None]:
     """Return a function that runs the same step in idiomatic torch-geometric."""
-    graphs = to_pyg(store.batch(np.arange(min(8 * BATCH, len(store))))).to_data_list()
+    graphs = graphs_to_pyg(store.batch(np.arange(min(8 * BATCH, len(store))))).to_data_list()
     model = plain.Model(name, SHAPE, SETTINGS.projection)
     optimizer = torch.optim.Adam(model.parameters(), weight_decay=SETTINGS.weight_decay)
     loader = iter(plain.endless_loader(graphs, BATCH))

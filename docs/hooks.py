@@ -1,4 +1,4 @@
-"""Pages of the documentation site that are made from other files: README, changelog, keys, commands, API reference.
+"""Pages of the documentation site that are made from other files: README, changelog, commands, API reference.
 
 mkdocs calls the functions whose names begin with `on_`. Links are written as a reader of the repository needs them; here they
 are resolved to pages of the site. A link to a file that does not exist stays as it is, and the strict build rejects it.
@@ -7,11 +7,9 @@ are resolved to pages of the site. A link to a file that does not exist stays as
 import contextlib
 import functools
 import io
-import json
 import os
 import posixpath
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +18,6 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
 from molclr import cli
-from molclr.config import Config
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 PAGES = {
@@ -30,12 +27,6 @@ PAGES = {
     "results/published/README.md": "published.md",
 }
 """Pages that lie outside docs/, by their path in the repository."""
-KEYS = (
-    "The table of all keys is part of the documentation site, generated from [molclr/config.py](../molclr/config.py)."
-)
-"""The sentence of docs/configuration.md that the table replaces."""
-NOT_TO_SET = {"released"}
-"""Keys that hold what another one said."""
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
@@ -64,9 +55,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Resolve links to files of the repository, and put the table of keys where it belongs."""
-    if KEYS in markdown:
-        markdown = markdown.replace(KEYS, "\n".join(tables_of_keys()))
+    """Resolve links to files of the repository."""
     return re.sub(
         r"(?<!!)\[([^\]]*)\]\(([^)\s]+)\)|!\[([^\]]*)\]\(([^)\s]+)\)",
         lambda link: _resolve(link, page, files),
@@ -127,57 +116,3 @@ def help_of(*command: str) -> str:
     with contextlib.redirect_stdout(printed), contextlib.suppress(SystemExit):
         cli.main([*command, "--help"])
     return f"{printed.getvalue().rstrip()}\n"
-
-
-def tables_of_keys() -> Iterator[str]:
-    """Markdown: every key with its default, its values and its description, in one table for each section."""
-    schema = Config.model_json_schema()
-    yield from _table("", schema, schema["$defs"])
-
-
-def _table(section: str, schema: dict[str, Any], definitions: dict[str, Any]) -> Iterator[str]:
-    nested = []
-    yield f"\n### {f'`{section}`' if section else 'Top level'}\n"
-    yield f"{schema['description'].splitlines()[0]}\n"
-    yield "| key | default | values | description |"
-    yield "|---|---|---|---|"
-    for key, entry in schema["properties"].items():
-        reference = entry.get("$ref") or entry.get("additionalProperties", {}).get("$ref")
-        if key in NOT_TO_SET:
-            continue
-        if reference:
-            name = key if "$ref" in entry else f"{key}.NAME"
-            nested.append((".".join(filter(None, [section, name])), definitions[reference.rpartition("/")[2]]))
-        yield _row(key, entry, key in schema.get("required", []))
-    for name, definition in nested:
-        yield from _table(name, definition, definitions)
-
-
-def _row(key: str, entry: dict[str, Any], required: bool) -> str:
-    default = "section" if "$ref" in entry else "required" if required else f"`{_in_yaml(entry.get('default'))}`"
-    values = "keys below" if "$ref" in entry else _values(entry)
-    return f"| `{key}` | {default} | {values} | {entry['description'].replace('|', '/')} |"
-
-
-def _in_yaml(value: Any) -> str:
-    """A default as a configuration has it; 1.0e-5 instead of 1e-05, which YAML 1.1 takes for text."""
-    if isinstance(value, float) and 0 < abs(value) < 1e-2:
-        digits, exponent = f"{value:.1e}".split("e")
-        return f"{digits}e{int(exponent)}"
-    return value if value and isinstance(value, str) else json.dumps(value)
-
-
-def _values(entry: dict[str, Any]) -> str:
-    """What a key may be, in words."""
-    if "anyOf" in entry:
-        return " or ".join(_values(one) for one in entry["anyOf"])
-    if "enum" in entry or "const" in entry:
-        return ", ".join(f"`{value}`" for value in entry.get("enum", [entry.get("const")]))
-    kind = {"array": "list", "object": "mapping", "boolean": "`true`, `false`"}.get(entry["type"], entry["type"])
-    if entry["type"] == "array" and "items" in entry:
-        kind += f" of {_values(entry['items'])}s"
-    limits = [f"{sign} {entry[name]:g}" for name, sign in LIMITS.items() if name in entry]
-    return " ".join([kind, ", ".join(limits)]).strip()
-
-
-LIMITS = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}

@@ -34,11 +34,23 @@ def _no_other_number(value: Any) -> Any:
     return value
 
 
-Whole = Annotated[int, BeforeValidator(_no_other_number)]
-PositiveInt = Annotated[Whole, Field(ge=1)]
-Seed = Annotated[Whole, Field(ge=0)]
+WHOLE = BeforeValidator(_no_other_number)
+"""It follows limits, which would otherwise be missing in the schema and in docs/configuration.md."""
+PositiveInt = Annotated[int, Field(ge=1), WHOLE]
+Count = Annotated[int, Field(ge=0), WHOLE]
+Seed = Count
 PositiveFloat = Annotated[float, Field(gt=0)]
-SplitName = Annotated[str, Field(pattern=r"^[a-z_]+(-\d+)?$")]
+
+
+def _is_a_split(name: str) -> str:
+    if not re.fullmatch(r"[a-z_]+(-\d+)?", name):
+        raise ValueError(
+            "input should be the name of a scheme (lower-case letters and _), then - and a seed if it has one"
+        )
+    return name
+
+
+SplitName = Annotated[str, AfterValidator(_is_a_split)]
 """A split scheme, followed by the seed if it has one."""
 
 
@@ -69,6 +81,36 @@ def model_name(encoder: EncoderName, pretrained: bool) -> str:
     """Return the name of a model in tables: GIN for gin, GAT for my_package.gat:GAT; MolCLR_GIN and MolCLR_GAT if pre-trained."""
     network = encoder.rpartition(":")[2] if is_dotted_path(encoder) else encoder.upper()
     return f"{PRETRAINED}{network}" if pretrained else network
+
+
+def class_name_problem(encoder: EncoderName) -> str:
+    """Return why the class at a dotted path cannot name models in tables; empty if it can, and for encoders of this package.
+
+    Names that differ only in case are equal, because they are names of folders.
+    """
+    name = model_name(encoder, False)
+    taken = name.lower() in (other.lower() for other in get_args(ModelName))
+    is_part = name.startswith((PRETRAINED, SVM)) or name.endswith(AND_ECFP)
+    if not is_dotted_path(encoder) or not (taken or is_part):
+        return ""
+    return f"the class {name} has {'the name' if taken else 'part of the name'} of another model in tables; rename your class"
+
+
+SVM, AND_ECFP = "SVM", "_ECFP"
+"""Parts of the names of support vector machines: SVM on ECFP4 counts, SVM_MolCLR_GIN on a frozen representation, and
+SVM_MolCLR_GIN_ECFP on both."""
+
+
+def frozen_names(pretrained: str) -> list[str]:
+    """Return the names of the support vector machines on the frozen representation of a pre-trained model."""
+    return [f"{SVM}_{pretrained}", f"{SVM}_{pretrained}{AND_ECFP}"]
+
+
+def pretrained_of(model: str) -> str:
+    """Return the pre-trained model whose encoder a model uses: MolCLR_GIN for itself and SVM_MolCLR_GIN; empty for none."""
+    if model.startswith(f"{SVM}_"):
+        model = model.removeprefix(f"{SVM}_").removesuffix(AND_ECFP)
+    return model if model.startswith(PRETRAINED) else ""
 
 
 class Section(BaseModel):
@@ -113,7 +155,9 @@ class OwnBenchmark(Labels):
     """A user-defined benchmark: a table of molecules with labels."""
 
     table: str = Field(description="path of the table: CSV, Excel, SDF, Parquet or .smi, compressed or not")
-    smiles_column: str = Field("smiles", description="column with the SMILES")
+    smiles_column: str | None = Field(
+        None, description="column with the SMILES; null: found by its name or content, as the log says"
+    )
     split_column: str = Field(
         "subset", description="column that has train, valid or test in each row, for `split: given`"
     )
@@ -150,7 +194,9 @@ class Corpus(Section):
     table: str | None = Field(
         None, description="path of your own corpus: CSV, .smi, SDF, Parquet or Excel, compressed or not"
     )
-    smiles_column: str = Field("smiles", description="column with the SMILES in that table")
+    smiles_column: str | None = Field(
+        None, description="column with the SMILES in that table; null: found by its name or content, as the log says"
+    )
     molecules: PositiveInt | None = Field(None, description="number of rows to use, evenly spaced; null: all")
     exclude: Literal["molecules", "scaffolds"] | None = Field(
         None,
@@ -195,14 +241,16 @@ class EncoderChoice(EncoderShape):
 
     @field_validator("name")
     @classmethod
-    def _is_a_name(cls, name: str | None) -> str | None:
-        if name is not None and not (name.isidentifier() or is_dotted_path(name)):
-            raise ValueError("input should be the path of a class, such as my_package.gat:GAT")
+    def _is_an_encoder(cls, name: str | None) -> str | None:
+        if name is not None and not (re.fullmatch("[a-z0-9_]+", name) or is_dotted_path(name)):
+            raise ValueError("input should be gin, gcn or the path of your own class, such as my_package.gat:GAT")
+        if name and (problem := class_name_problem(name)):
+            raise ValueError(problem)
         return name
 
 
 def _is_a_composition(value: Any) -> Any:
-    """Reject values other than a preset or a list of augmentations. `augmentation_steps` checks the names in the list."""
+    """Reject values other than a preset or a list of augmentations. `require_named_code` checks the names in the list."""
     steps = value if isinstance(value, list) and value else [value]
     is_list = all(
         isinstance(step, dict)
@@ -255,7 +303,7 @@ class Pretrain(Compute):
     """Contrastive pre-training (paper, Methods, 'Training details')."""
 
     epochs: PositiveInt = Field(50, description="passes over the corpus")
-    batch_size: Annotated[Whole, Field(ge=2)] = Field(
+    batch_size: Annotated[int, Field(ge=2), WHOLE] = Field(
         512, description="molecules per step, over all devices; there are 2 (B - 1) negatives"
     )
     learning_rate: PositiveFloat = Field(5e-4, description="highest learning rate of Adam")
@@ -264,7 +312,7 @@ class Pretrain(Compute):
         "decoupled",
         description="decoupled: AdamW on the weight matrices; l2: an L2 penalty on all weights; official: l2",
     )
-    warmup_epochs: Whole = Field(10, ge=0, description="epochs of warm-up before the cosine decay")
+    warmup_epochs: Count = Field(10, description="epochs of warm-up before the cosine decay")
     warmup: Literal["linear", "flat"] = Field(
         "linear", description="linear: rise to the highest rate; flat: the highest rate from the start; official: flat"
     )
@@ -292,7 +340,7 @@ class Finetune(Compute):
     """Supervised training on one benchmark, from a pre-trained encoder or from scratch."""
 
     epochs: PositiveInt = Field(100, description="passes over the training molecules")
-    batch_size: Annotated[Whole, Field(ge=2)] = Field(32, description="molecules per step")
+    batch_size: Annotated[int, Field(ge=2), WHOLE] = Field(32, description="molecules per step")
     encoder_learning_rate: PositiveFloat = Field(1e-4, description="learning rate of a pre-trained encoder (Adam)")
     head_learning_rate: PositiveFloat = Field(5e-4, description="learning rate of the head (Adam)")
     new_encoder_rate: Literal["head", "encoder"] = Field(
@@ -303,7 +351,7 @@ class Finetune(Compute):
     dropout: Ratio = Field(0.3, description="dropout in the encoder")
     head_layers: PositiveInt = Field(2, description="hidden layers of the head, with half the dimension of h")
     activation: Literal["softplus", "relu"] = Field("softplus", description="activation in the head")
-    class_outputs: Annotated[Whole, Field(ge=1, le=2)] = Field(
+    class_outputs: Annotated[int, Field(ge=1, le=2), WHOLE] = Field(
         1, description="outputs per classification target: 1, with a sigmoid, or 2, with a softmax; official: 2"
     )
     standardize: Literal["all"] | list[str] = Field(
@@ -312,11 +360,11 @@ class Finetune(Compute):
 
 
 class Baselines(Section):
-    """Random forest and support vector machine on ECFP4 counts."""
+    """Random forest and support vector machines, on ECFP4 counts and on a frozen representation."""
 
     trees: PositiveInt = Field(500, description="trees of the random forest")
     svm_training_limit: PositiveInt = Field(
-        20000, description="largest training set of the SVM; larger ones are sampled"
+        10_000, description="largest training set of an SVM; larger ones are sampled"
     )
 
 
@@ -331,8 +379,8 @@ class Figures(Section):
 class Run(Section):
     """How jobs run. These keys do not affect results, so they are not in the parameters of rules or in dvc.lock."""
 
-    pretrain_gpus: Whole = Field(0, ge=0, description="GPUs of pre-training, with one process per GPU")
-    finetune_gpus: Whole = Field(0, ge=0, le=1, description="GPUs of a fine-tuning job")
+    pretrain_gpus: Count = Field(0, description="GPUs of pre-training, with one process per GPU")
+    finetune_gpus: Annotated[int, Field(ge=0, le=1), WHOLE] = Field(0, description="GPUs of a fine-tuning job")
     forest_threads: PositiveInt = Field(1, description="CPU threads of a random forest or support vector machine")
     checkpoint_seconds: float = Field(
         300.0, ge=0, description="time between checkpoints of pre-training; 0: after each step"
@@ -361,7 +409,8 @@ class Config(OwnBenchmarks):
     )
     explicit_hydrogens: bool = Field(False, description="explicit hydrogen atoms in benchmarks; official: true")
     models: Distinct[str] = Field(
-        description="models by the paper's names; MolCLR_GAT and GAT for an encoder.name that ends in GAT"
+        description="models by the paper's names; MolCLR_GAT and GAT for an encoder.name that ends in GAT; SVM_MolCLR_GIN for an "
+        "SVM on the frozen representation of MolCLR_GIN, and SVM_MolCLR_GIN_ECFP on that and ECFP4 counts"
     )
     seeds: Distinct[Seed] = Field(default=[0, 1, 2], description="seeds of all models")
     seeds_of: dict[str, Distinct[Seed]] = Field({}, description="benchmark -> seeds, if they differ from `seeds`")
@@ -370,7 +419,7 @@ class Config(OwnBenchmarks):
     )
     pretrain: Pretrain = Field(default_factory=Pretrain, description="pre-training")
     finetune: Finetune = Field(default_factory=Finetune, description="fine-tuning")
-    search_trials: Annotated[Whole, Field(ge=1, le=192)] | None = Field(
+    search_trials: Annotated[int, Field(ge=1, le=192), WHOLE] | None = Field(
         None, description="trials of a random search for each benchmark and network; null: no search"
     )
     baselines: Baselines = Field(default_factory=Baselines, description="baselines")
@@ -392,6 +441,7 @@ class Config(OwnBenchmarks):
     def _has_known_models(self) -> "Config":
         own = self.encoder.name
         known = [*get_args(ModelName), *([model_name(own, True), model_name(own, False)] if own else [])]
+        known += [name for model in known if model.startswith(PRETRAINED) for name in frozen_names(model)]
         for model in self.models:
             if model not in known:
                 raise ValueError(
@@ -401,7 +451,7 @@ class Config(OwnBenchmarks):
 
     def encoder_of(self, model: str) -> EncoderName:
         """Return the encoder of a model: gin for MolCLR_GIN, GIN and gin; my_package.gat:GAT for MolCLR_GAT, GAT and gat."""
-        network, own = model.removeprefix(PRETRAINED).lower(), self.encoder.name
+        network, own = (pretrained_of(model) or model).removeprefix(PRETRAINED).lower(), self.encoder.name
         return own if own and model_name(own, False).lower() == network else network
 
     def decisive(self) -> dict[str, Any]:
@@ -416,7 +466,7 @@ class Config(OwnBenchmarks):
         released = self.encoder.released
         wanted = f"MolCLR_{released.removeprefix('official-').upper()}" if released else None
         for model in self.models:
-            if wanted and model.startswith("MolCLR_") and model != wanted:
+            if wanted and pretrained_of(model) not in ("", wanted):
                 raise ValueError(f"the encoder {released} belongs to {wanted}; remove {model} from 'models'")
         if released and self.corpus.exclude:
             raise ValueError(f"{released} is already trained, so 'corpus.exclude' has no effect; remove it")

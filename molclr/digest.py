@@ -32,10 +32,14 @@ def code_digest(*names: str) -> str:
     names: importable modules ("molclr.training.pretrain", "my_package.gat"), or data files of this package
     ("molclr/data/catalogue.yaml"), of which all bytes count. Raises MolclrError if a module or file does not exist.
     """
-    modules, files = [name for name in names if "/" not in name], [name for name in names if "/" in name]
-    lines = [f"{module} {meaning}" for module, meaning in _closure(modules).items()]
-    lines += [f"{name} {bytes_digest(_bytes_of(PACKAGE.parent / name))}" for name in files]
-    return bytes_digest("\n".join(sorted(lines)).encode())
+    return bytes_digest("\n".join(sorted(code_of(*names).values())).encode())
+
+
+def code_of(*names: str) -> dict[str, str]:
+    """Return the parts of `code_digest`: the name of each module or file -> "NAME DIGEST"."""
+    files = {name: bytes_digest(_bytes_of(PACKAGE.parent / name)) for name in names if "/" in name}
+    digests = _closure(name for name in names if "/" not in name) | files
+    return {name: f"{name} {digests[name]}" for name in sorted(digests)}
 
 
 def modules_behind(*modules: str) -> list[str]:
@@ -69,22 +73,36 @@ def _closure(modules: Iterable[str]) -> dict[str, str]:
 
 def _read(module: str) -> tuple[str, list[str]]:
     """Return the digest of a module, and the modules of its package that it imports."""
+    path, is_package = _file_of(module)
+    digest, names = _parsed(_bytes_of(path), module, module if is_package else module.rpartition(".")[0])
+    top = module.partition(".")[0]
+    return digest, [name for name in names if name != module and _is_module_of(top, name)]
+
+
+def _file_of(module: str) -> tuple[Path, bool]:
+    """Return the file of a module, and whether it is a package. Raises MolclrError if there is no such module."""
     spec = _spec(module)
     if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
         raise MolclrError(f"There is no Python module '{module}'; correct its name, or install its package.")
-    package = module.rpartition(".")[0] if spec.submodule_search_locations is None else module
-    digest, names = _parsed(_bytes_of(Path(spec.origin)), module, package)
-    top = module.partition(".")[0]
-    return digest, [name for name in names if name != module and _is_module_of(top, name)]
+    return Path(spec.origin), spec.submodule_search_locations is not None
+
+
+def read_tree(module: str) -> ast.Module:
+    """Return the syntax tree of a module. Raises MolclrError if there is no such module or its code is not Python."""
+    return _tree(_bytes_of(_file_of(module)[0]), module)
+
+
+def _tree(source: bytes, module: str) -> ast.Module:
+    try:
+        return ast.parse(source)
+    except SyntaxError as error:
+        raise MolclrError(f"The code of '{module}' is not Python ({error.msg}, line {error.lineno}).") from None
 
 
 @cache
 def _parsed(source: bytes, module: str, package: str) -> tuple[str, list[str]]:
     """Return the digest of the code of a module in `package`, and all dotted names that it may import."""
-    try:
-        tree = ast.parse(source)
-    except SyntaxError as error:
-        raise MolclrError(f"The code of '{module}' is not Python ({error.msg}, line {error.lineno}).") from None
+    tree = _tree(source, module)
     names = {parent for name in [module, *_imports(tree, package)] for parent in _with_parents(name)}
     return bytes_digest("".join(_meaning(tree)).encode()), sorted(names)
 

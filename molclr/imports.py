@@ -4,6 +4,7 @@ A path may come from a configuration or a command line, never from a file of ano
 """
 
 import importlib
+import inspect
 import os
 import re
 import sys
@@ -16,6 +17,13 @@ from molclr.errors import MolclrError
 def is_dotted_path(name: str) -> bool:
     """Return whether a name is the path of an object, such as my_package.module:name."""
     return re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", name) is not None
+
+
+def unknown(kind: str, name: str, known: Iterable[str], example: str) -> str:
+    """Return a sentence, without its stop, if a name is neither in `known` nor a dotted path; else an empty string."""
+    if is_dotted_path(name) or name in known:
+        return ""
+    return f"Unknown {kind} '{name}'; choose {' or '.join(known)}, or give the path of your own, such as {example}"
 
 
 def modules_of(names: Iterable[str]) -> list[str]:
@@ -41,6 +49,28 @@ def load_object(path: str) -> Any:
         ) from None
     except AttributeError:
         raise MolclrError(f"'{path}' cannot be imported: the module '{module}' has no '{name}'.") from None
+
+
+def load_function(path: str, *arguments: str) -> Any:
+    """Import a function or class at a dotted path, which is called with these positional arguments.
+
+    Raises MolclrError like `load_object`, and if it cannot be called so.
+    """
+    function = load_object(path)
+    require_callable(function, f"'{path}'", *arguments)
+    return function
+
+
+def require_callable(function: Any, name: str, *arguments: str) -> None:
+    """Raise MolclrError, which uses `name`, if a function cannot be called with these positional arguments."""
+    try:
+        inspect.signature(function).bind(*arguments)
+    except TypeError as error:
+        raise MolclrError(
+            f"{name} cannot be called with the positional arguments {', '.join(arguments)} ({error}); see docs/extending.md."
+        ) from None
+    except ValueError:  # Some functions written in C have no signature.
+        return
 
 
 def _look_in_working_directory() -> None:

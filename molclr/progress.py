@@ -1,27 +1,38 @@
-"""Progress of long loops: a bar on a terminal, occasional lines in a log."""
+"""Progress of long loops: a bar on a terminal or in a notebook, occasional lines in a log."""
 
 import sys
 import time
+import warnings
 from collections.abc import Iterable, Iterator, Sized
-from typing import TypeVar
+from contextlib import contextmanager
+from contextvars import ContextVar
+from multiprocessing import current_process
+from typing import Literal, TypeVar
 
 from tqdm import tqdm
 
 T = TypeVar("T")
 SECONDS_BETWEEN_LINES = 20.0
+WARNING = "warning: "
+"""How a line of `say` begins that is a warning."""
+
+_in_python: ContextVar[Literal["quiet", "verbose"] | None] = ContextVar("in_python", default=None)
 
 
 def progress(
     iterable: Iterable[T], total: int | None = None, label: str = "", unit: str = "it", silent: bool = False
 ) -> Iterator[T]:
-    """Yield the items of `iterable` and print the progress on standard error. total: number of items, if it has no length."""
-    if silent:
+    """Yield the items of `iterable` and print the progress on standard error. total: number of items, if it has no length.
+
+    In the context `called_from_python`, there are bars but no lines.
+    """
+    if silent or (_in_python.get() and not _shows_bars()):
         yield from iterable
         return
     if total is None and isinstance(iterable, Sized):
         total = len(iterable)
-    if sys.stderr.isatty():
-        yield from tqdm(iterable, total=total, desc=label, unit=unit, leave=False)
+    if _shows_bars():
+        yield from _bar()(iterable, total=total, desc=label, unit=unit, leave=False)
         return
     start = last = time.monotonic()
     for done, item in enumerate(iterable):
@@ -34,6 +45,45 @@ def progress(
 
 
 def say(*lines: str) -> None:
-    """Tell the user lines on standard error."""
+    """Tell the user lines on standard error; see `called_from_python` for calls from a Python program."""
+    in_python = _in_python.get()
     for line in lines:
-        print(f"molclr: {line}", file=sys.stderr, flush=True)
+        if in_python and line.startswith(WARNING):
+            warnings.warn(line.removeprefix(WARNING), stacklevel=2)
+        elif in_python != "quiet":
+            print(f"molclr: {line}", file=sys.stderr, flush=True)
+
+
+@contextmanager
+def called_from_python(verbose: bool = False) -> Iterator[None]:
+    """Context of a call from a Python program: lines of `say` that are warnings become a UserWarning.
+
+    verbose: print other lines of `say`. Progress is shown as a bar on a terminal or in a notebook, and not at all elsewhere.
+    """
+    token = _in_python.set("verbose" if verbose else "quiet")
+    try:
+        yield
+    finally:
+        _in_python.reset(token)
+
+
+def _shows_bars() -> bool:
+    """Return whether a bar can be seen. Worker processes show none, because several bars would overwrite each other."""
+    return (sys.stderr.isatty() or _in_notebook()) and current_process().name == "MainProcess"
+
+
+def _in_notebook() -> bool:
+    """Return whether this is the kernel of a notebook."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython else None
+    return shell is not None and "IPKernelApp" in shell.config
+
+
+def _bar() -> type[tqdm]:
+    """Return tqdm, or its form for notebooks where ipywidgets are installed."""
+    if not _in_notebook():
+        return tqdm
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # without ipywidgets, and about the module being experimental
+        from tqdm.auto import tqdm as notebook_tqdm
+    return notebook_tqdm

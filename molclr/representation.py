@@ -2,28 +2,33 @@
 
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from html import escape
+from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import torch
+from torch import Tensor, nn
 
 from molclr.chem.seen import Seen, warn_of_unseen
-from molclr.chem.smiles import RejectedMolecule, canonicalize_all
 from molclr.config import DEFAULT_ENCODER, ReleasedName, ShippedName, model_name
 from molclr.data.featurize import featurize_part
 from molclr.data.fetch import fetch, mirror_folder
+from molclr.data.inputs import Molecule, OnError, accept
 from molclr.data.store import GraphStore
 from molclr.errors import MolclrError
 from molclr.models.encoder import GraphEncoder
+from molclr.progress import called_from_python, progress
 from molclr.training.checkpoint import load_encoder
 from molclr.training.device import usable_device
 from molclr.training.embed import embed
 from molclr.training.official import import_official
 
-MOLECULES_AT_A_TIME = 10_000
+MOLECULES_AT_A_TIME = 4096
 SHIPPED = Path(__file__).parent / "encoders"
 """Folder of the encoders in the package; see docs/encoders.md."""
 
@@ -33,7 +38,14 @@ class Encoder:
 
     def __init__(self, encoder: GraphEncoder, device: str | torch.device = "cpu", seen: Seen | None = None) -> None:
         """Use `encoder` on `device`. seen: the features that occurred in its corpus; None if unknown."""
-        self.encoder, self.device, self.seen = encoder, usable_device(device), seen
+        self.device, self.seen = usable_device(device), seen
+        self.module = BatchEncoder(encoder.to(self.device)).eval()
+        """The encoder as a module of torch that takes torch-geometric batches; trains the weights that `embed` uses."""
+
+    @property
+    def encoder(self) -> GraphEncoder:
+        """The encoder as a module that takes tensors."""
+        return self.module.encoder
 
     @classmethod
     def load(
@@ -54,29 +66,77 @@ class Encoder:
 
     def __repr__(self) -> str:
         shape = self.encoder.shape
-        network = model_name(self.encoder.name, pretrained=False)
-        return f"<{network} of {shape.layers} x {shape.hidden_dim}, h of {shape.embedding_dim} numbers>"
+        return f"<{self._network} of {shape.layers} x {shape.hidden_dim}, h of {shape.embedding_dim} numbers>"
 
-    def embed(self, smiles: Sequence[str], explicit_hydrogens: bool = False) -> np.ndarray:
+    def _repr_html_(self) -> str:
+        """Return a table for notebooks."""
+        shape = self.encoder.shape
+        rows = {
+            "network": f"{self._network}, {shape.layers} layers, hidden_dim {shape.hidden_dim}",
+            "representation": f"float32 (n, {shape.embedding_dim})",
+            "parameters": f"{sum(parameter.numel() for parameter in self.encoder.parameters()):,}",
+            "elements of its corpus": ", ".join(self.seen.elements) if self.seen else "not known",
+            "device": str(self.device),
+        }
+        cells = "".join(f"<tr><th>{name}</th><td>{escape(text)}</td></tr>" for name, text in rows.items())
+        return f"<table><caption>MolCLR encoder</caption>{cells}</table>"
+
+    @property
+    def _network(self) -> str:
+        return model_name(self.encoder.name, pretrained=False)
+
+    def embed(
+        self, smiles: Iterable[Molecule], explicit_hydrogens: bool = False, *, on_error: OnError = "raise"
+    ) -> np.ndarray:
         """Compute the representation h of molecules, in order: float32 (n, embedding_dim).
 
-        smiles: any SMILES; all SMILES of a molecule give the same h. explicit_hydrogens: add hydrogens as atoms, as the official
-        code does in fine-tuning; pre-training does not.
+        smiles: a list, array, Series or generator of SMILES strings or RDKit molecules; all SMILES of a molecule give the same h.
+        explicit_hydrogens: add hydrogens as atoms, as the official code does in fine-tuning; pre-training does not. on_error:
+        "raise" an error for the first rejected molecule, or "nan" for a row of NaN and a warning with the number of rejected
+        molecules and the commonest reasons.
 
         Warns (UserWarning) with the number of molecules that have features the encoder never saw in pre-training. Raises
         MolclrError, which names the first rejected molecule and its position in the list.
         """
-        if isinstance(smiles, str):
-            raise MolclrError(f"'{smiles}' is a single SMILES, not a list; give ['{smiles}'].")
-        parts = [np.empty((0, self.encoder.shape.embedding_dim), np.float32)]
-        canonical = _canonical(list(smiles))
-        if warning := warn_of_unseen(self.seen, canonical, explicit_hydrogens):
-            warnings.warn(warning, stacklevel=2)
-        for first in range(0, len(canonical), MOLECULES_AT_A_TIME):
-            part = canonical[first : first + MOLECULES_AT_A_TIME]
-            store = GraphStore.of(featurize_part(part, explicit_hydrogens), explicit_hydrogens)
-            parts.append(embed(store, self.encoder, np.arange(len(part)), self.device))
-        return np.concatenate(parts)
+        with called_from_python():
+            accepted = accept(smiles, on_error)
+            if warning := warn_of_unseen(self.seen, accepted.smiles, explicit_hydrogens):
+                warnings.warn(warning, stacklevel=2)
+            parts = [np.empty((0, self.encoder.shape.embedding_dim), np.float32)]
+            with _evaluating(self.module):
+                molecules = progress(accepted.smiles, label="embed", unit="molecule")
+                while part := list(islice(molecules, MOLECULES_AT_A_TIME)):
+                    store = GraphStore.of(featurize_part(part, explicit_hydrogens), explicit_hydrogens)
+                    parts.append(embed(store, self.encoder, np.arange(len(part)), self.device, silent=True))
+            return accepted.spread(np.concatenate(parts))
+
+
+class BatchEncoder(nn.Module):
+    """An encoder that takes torch-geometric data."""
+
+    def __init__(self, encoder: GraphEncoder) -> None:
+        super().__init__()
+        self.encoder = encoder
+
+    def forward(self, data: Any) -> Tensor:
+        """Compute the representation h: float (num_graphs, embedding_dim).
+
+        data: a torch-geometric Batch, or the Data of one molecule, as `molclr.to_pyg` makes them.
+        """
+        if data.batch is None:
+            return self.encoder(data.x, data.edge_index, data.edge_attr, data.x.new_zeros(len(data.x)), 1)
+        return self.encoder(data.x, data.edge_index, data.edge_attr, data.batch, data.num_graphs)
+
+
+@contextmanager
+def _evaluating(module: nn.Module) -> Iterator[None]:
+    """Context in which a module is in evaluation mode."""
+    training = module.training
+    module.eval()
+    try:
+        yield
+    finally:
+        module.train(training)
 
 
 def encoder_file(path_or_name: str | Path) -> Path:
@@ -104,16 +164,3 @@ def released_encoder(name: str) -> Path:
             fetch(name, checkpoint, checkpoint.with_suffix(".json"), mirror_folder())
             import_official(checkpoint, encoder)
     return encoder
-
-
-def _canonical(smiles: list[str]) -> list[str]:
-    """Canonicalize SMILES. Raises MolclrError, which names the first rejected molecule and the reason."""
-    for place, text in enumerate(smiles):
-        if not isinstance(text, str):
-            raise MolclrError(f"Molecule {place} of the list, {text!r}, is not a SMILES string.")
-    canonical = list[str]()
-    for place, verdict in enumerate(canonicalize_all(smiles)):
-        if isinstance(verdict, RejectedMolecule):
-            raise MolclrError(f"Molecule {place} of the list, '{smiles[place]}', is rejected: {verdict.reason}.")
-        canonical.append(verdict)
-    return canonical

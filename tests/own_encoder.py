@@ -30,3 +30,39 @@ class GAT(nn.Module):
 def no_module(shape, dropout):
     """Not an encoder."""
     return shape
+
+
+class PerAtom(GAT):
+    """One vector per atom."""
+
+    def forward(self, x, edge_index, edge_attr, batch, num_graphs):
+        return super().forward(x, edge_index, edge_attr, torch.arange(len(x)), len(x))
+
+
+class Wide(GAT):
+    """One number too many."""
+
+    def forward(self, *graphs):
+        return nn.functional.pad(super().forward(*graphs), (0, 1))
+
+
+class Pair(GAT):
+    """Two outputs."""
+
+    def forward(self, *graphs):
+        return super().forward(*graphs), graphs[0]
+
+
+class OfData(GAT):
+    """The argument that models of torch-geometric often take."""
+
+    def forward(self, data):
+        return data.x
+
+
+class RF(GAT):
+    """The name of a baseline."""
+
+
+def without_arguments():
+    """Not called so."""

@@ -48,12 +48,22 @@ def test_the_configurations_are_valid(path):
         ({"models": ["GAT"]}, r"'models' has 'GAT', which is not one of MolCLR_GIN"),
         (
             {"models": ["MolCLR_DMPNN"], "encoder": {"name": "mine.gat:GAT"}},
-            r"'models' has 'MolCLR_DMPNN'.*MolCLR_GAT, GAT; ",
+            r"'models' has 'MolCLR_DMPNN'.*MolCLR_GAT, GAT, ",
         ),
         (
             {"encoder": {"name": "mine/gat.py"}},
-            r"'encoder\.name' is 'mine/gat\.py': input should be the path of a class",
+            r"'encoder\.name' is 'mine/gat\.py': input should be gin, gcn or the path of your own class",
         ),
+        (
+            {"encoder": {"name": "EdgeGAT"}},
+            r"'encoder\.name' is 'EdgeGAT': input should be gin, gcn or the path of your",
+        ),
+        (
+            {"encoder": {"name": "mine.gat:RF"}},
+            r"'encoder\.name' is 'mine\.gat:RF': the class RF has the name of another",
+        ),
+        ({"encoder": {"name": "mine.gat:Gin"}}, "the class Gin has the name of another model in tables; rename"),
+        ({"encoder": {"name": "mine.gat:SVM_GAT"}}, "the class SVM_GAT has part of the name of another model"),
         (
             {"pretrain": {"augmentation": {"composition": "nodes"}}},
             r"'pretrain\.augmentation\.composition' is 'nodes': input should be node, subgraph, mix or a list",
@@ -73,7 +83,10 @@ def test_the_configurations_are_valid(path):
         ),
         ({"own_benchmarks": {"a": {**OWN, "task": "ranking"}}}, r"'own_benchmarks\.a\.task' is 'ranking'"),
         ({"own_benchmarks": {"a": {**OWN, "targets": []}}}, r"'own_benchmarks\.a\.targets' is \[\]"),
-        ({"own_benchmarks": {"a": {**OWN, "split": "random 3"}}}, r"'own_benchmarks\.a\.split' is 'random 3'"),
+        (
+            {"own_benchmarks": {"a": {**OWN, "split": "random 3"}}},
+            r"'own_benchmarks\.a\.split' is 'random 3': input should be the name of a",
+        ),
         ({"own_benchmarks": {"a": {**OWN, "unit": {"b": "g"}}}}, r"'own_benchmarks\.a\.unit'.* name each target"),
         (
             {"own_benchmarks": {"a": {**OWN, "split_column": "fold"}}},
@@ -195,6 +208,8 @@ def test_an_encoder_of_ones_own_has_models_in_the_tables():
     )
     assert [settings.encoder_of(name) for name in ("MolCLR_GAT", "GAT", "gat")] == ["mine.gat:GAT"] * 3
     assert [settings.encoder_of(name) for name in ("MolCLR_GIN", "GCN", "gin")] == ["gin", "gcn", "gin"]
+    frozen = [settings.encoder_of(name) for name in ("SVM_MolCLR_GAT", "SVM_MolCLR_GAT_ECFP", "SVM_MolCLR_GIN_ECFP")]
+    assert frozen == ["mine.gat:GAT", "mine.gat:GAT", "gin"]
     assert "name" not in settings.encoder.model_dump(), "a shape is what --shape takes"
     assert settings.decisive()["encoder"] == {"name": "mine.gat:GAT", "layers": 2}
 

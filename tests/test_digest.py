@@ -7,7 +7,7 @@ import pytest
 from paths import REPOSITORY
 
 from molclr import digest
-from molclr.digest import PACKAGE, bytes_digest, code_digest, files_behind, modules_behind
+from molclr.digest import PACKAGE, bytes_digest, code_digest, code_of, files_behind, modules_behind
 from molclr.errors import MolclrError
 from molclr.imports import modules_of
 
@@ -125,6 +125,16 @@ def test_a_user_module_is_read_but_not_run(package):
     package(scale="SCALE = 2")
     assert code_digest("molclr.training.pretrain", "mine.gat") != before
     assert "mine" not in sys.modules
+
+
+def test_a_change_shows_in_the_part_of_its_module(package):
+    package(gat="from .layers import attention", layers="SCALE = 1")
+    before = code_of("mine.gat", "molclr/data/catalogue.yaml")
+    assert list(before) == ["mine", "mine.gat", "mine.layers", "molclr/data/catalogue.yaml"]
+    package(gat="from .layers import attention", layers="SCALE = 2")
+    after = code_of("mine.gat", "molclr/data/catalogue.yaml")
+    assert {name for name in after if after[name] != before[name]} == {"mine.layers"}
+    assert all(part.startswith(f"{name} ") for name, part in after.items()), "Snakemake prints these values"
 
 
 def test_an_encoder_is_named_by_the_path_of_its_class(package):

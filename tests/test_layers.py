@@ -5,6 +5,7 @@ from molclr.digest import PACKAGE, imported_modules
 LAYERS = [
     {
         "config",
+        "definitions",
         "errors",
         "files",
         "progress",
@@ -20,7 +21,7 @@ LAYERS = [
     {"data", "models"},
     {"evaluation"},
     {"training"},
-    {"cli", "representation"},
+    {"cli", "representation", "estimators"},
 ]
 
 

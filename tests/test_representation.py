@@ -1,13 +1,16 @@
 import csv
+import sys
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from paths import FIXTURES
+from rdkit import Chem
+from torch_geometric.loader import DataLoader
 
 import molclr
-from molclr import representation
+from molclr import progress, representation
 from molclr.chem.seen import Seen
 from molclr.config import EncoderShape
 from molclr.errors import MolclrError
@@ -46,10 +49,88 @@ def test_all_smiles_of_a_molecule_give_the_same_vector(path, table, molecules):
     assert equal == [[one == other for other in molecules] for one in molecules]
 
 
-def test_a_pandas_series_is_embedded_in_its_order(path):
+SMILES = ["CCO", "C[C@H](N)C(=O)O", "C"]
+
+
+@pytest.mark.parametrize(
+    "molecules",
+    [
+        tuple(SMILES),
+        (text for text in SMILES),
+        np.array(SMILES),
+        pd.Series(SMILES, index=[7, 0, 3]),
+        pd.Series(SMILES, dtype="string"),
+        pd.DataFrame({"smiles": SMILES}),
+        [Chem.MolFromSmiles(text) for text in SMILES],
+        pd.Series([Chem.AddHs(Chem.MolFromSmiles(text)) for text in SMILES]),
+        ["OCC", Chem.MolFromSmiles("C[C@H](N)C(O)=O"), "[CH4:1]"],
+    ],
+    ids=["tuple", "generator", "array", "Series", "string", "table", "RDKit", "hydrogens", "mixture"],
+)
+def test_molecules_may_be_given_in_many_ways(path, molecules):
     encoder = molclr.Encoder.load(path)
-    series = pd.Series(["CCO", "C"], index=[7, 0])
-    np.testing.assert_allclose(encoder.embed(series), encoder.embed(["CCO", "C"]))
+    np.testing.assert_array_equal(encoder.embed(molecules), encoder.embed(SMILES))
+
+
+def test_rejected_molecules_may_become_rows_of_nan(path):
+    encoder = molclr.Encoder.load(path)
+    molecules = ["CCO", "C*", None, Chem.MolFromSmarts("[#0]~C"), "C(", "C", "*"]
+    with pytest.warns(
+        UserWarning, match=r"^rejected 5 of 7 molecules: 3 \(such as molecule 1: it has an atom without"
+    ) as told:
+        h = encoder.embed(molecules, on_error="nan")
+    assert str(told[0].message).endswith("their rows are NaN") and told[0].filename == __file__
+    assert np.isnan(h).all(axis=1).tolist() == [False, True, True, True, True, False, True]
+    np.testing.assert_array_equal(h[[0, 5]], encoder.embed(["CCO", "C"]))
+    with pytest.warns(UserWarning, match="1 of 1"):
+        assert np.isnan(encoder.embed(["*"], on_error="nan")).all()
+
+
+def test_the_module_computes_what_embed_does_and_can_be_trained(path, smiles):
+    encoder = molclr.Encoder.load(path)
+    batch, before = molclr.to_pyg(smiles), encoder.embed(smiles)
+    np.testing.assert_allclose(encoder.module(batch).detach().numpy(), before, atol=1e-5)
+    loader = DataLoader(batch.to_data_list(), batch_size=5)
+    parts = torch.cat([encoder.module(part) for part in loader])
+    np.testing.assert_allclose(parts.detach().numpy(), before, atol=1e-5)
+    one = encoder.module(molclr.to_pyg(smiles[3])).detach().numpy()
+    np.testing.assert_allclose(one, before[3:4], atol=1e-5)
+    model = torch.nn.Sequential(encoder.module, torch.nn.Linear(6, 1)).train()
+    model(batch).square().sum().backward()
+    assert all(parameter.grad.abs().sum() > 0 for parameter in encoder.module.encoder.layers.parameters())
+    torch.optim.SGD(model.parameters(), 0.1).step()
+    assert np.abs(encoder.embed(smiles) - before).max() > 1e-3, "the weights are those of the encoder"
+    assert model.training and encoder.module.training, "embed does not end the training mode"
+
+
+def test_molecules_as_graphs_of_torch_geometric(smiles):
+    data = molclr.to_pyg("OCC")
+    assert data.smiles == "CCO" and data.x.tolist() == [[5, 0], [5, 0], [7, 0]]
+    assert data.edge_index.tolist() == [[0, 1, 1, 2], [1, 2, 0, 1]] and data.edge_attr.tolist() == [[0, 0]] * 4
+    batch = molclr.to_pyg([Chem.MolFromSmiles(text) for text in smiles])
+    assert batch.num_graphs == len(smiles) == len(batch.smiles) and batch[1].edge_index.shape == (2, 0)
+    assert batch[3].x.tolist() == molclr.to_pyg(smiles[3]).x.tolist()
+    assert molclr.to_pyg("C", explicit_hydrogens=True).num_nodes == 5
+    with pytest.raises(MolclrError, match=r"Molecule 1 of the list, 'C\*', is rejected"):
+        molclr.to_pyg(["C", "C*"])
+    with pytest.raises(MolclrError, match="The list of molecules is empty"):
+        molclr.to_pyg([])
+
+
+def test_a_notebook_shows_a_table(path):
+    html = molclr.Encoder.load(path)._repr_html_()
+    assert "GIN, 2 layers" in html and "not known" in html and html.startswith("<table>")
+    assert "Br, C, Cl" in molclr.Encoder.load()._repr_html_()
+
+
+def test_nothing_is_printed_where_no_one_watches_and_a_bar_elsewhere(path, smiles, capsys, monkeypatch):
+    monkeypatch.setattr(progress, "SECONDS_BETWEEN_LINES", 0)
+    encoder = molclr.Encoder.load(path)
+    encoder.embed(smiles)
+    assert capsys.readouterr() == ("", "")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    encoder.embed(smiles)
+    assert "embed:   0%|" in capsys.readouterr().err
 
 
 def test_the_shipped_encoder_is_the_default_and_warns_of_unseen_features():
@@ -81,13 +162,27 @@ def test_input_other_than_a_list_of_smiles_is_rejected(path):
     encoder = molclr.Encoder.load(path)
     with pytest.raises(MolclrError, match=r"'CCO' is a single SMILES, not a list; give \['CCO'\]"):
         encoder.embed("CCO")
-    with pytest.raises(MolclrError, match="Molecule 1 of the list, nan, is not a SMILES string"):
+    with pytest.raises(ValueError, match="Molecule 1 of the list, nan, is rejected: it is neither a SMILES string nor"):
         encoder.embed(["C", float("nan")])
+    with pytest.raises(MolclrError, match=r"A table of 1 by 2 is not a list of molecules; give its column of SMILES"):
+        encoder.embed(pd.DataFrame({"smiles": ["C"], "y": [1]}))
+    for unordered in ({"C": 1}, {"C"}):
+        with pytest.raises(MolclrError, match=r"A (dict|set) is not an ordered list"):
+            encoder.embed(unordered)
+    with pytest.raises(MolclrError, match="5 is not a list of molecules"):
+        encoder.embed(5)
+    with pytest.raises(MolclrError, match="on_error is 'skip'; choose raise or nan"):
+        encoder.embed(["C"], on_error="skip")
 
 
 def test_a_device_that_is_not_there(path):
     with pytest.raises(MolclrError, match=r"The device 'cuda:99' cannot be used \(.*\); set 'device' to"):
         molclr.Encoder.load(path, device="cuda:99")
+
+
+def test_names_of_the_package_are_there():
+    assert {*molclr.__all__} <= {*dir(molclr)}
+    assert all(getattr(molclr, name).__name__ == name for name in molclr.__all__)
 
 
 def test_a_missing_encoder_is_an_error(tmp_path):

@@ -71,12 +71,12 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 def code_of_rules(path: Path) -> Iterator[tuple[str, list[str]]]:
-    """Yield each rule of a file and the names in its parameter `code=code_digest(...)`."""
+    """Yield each rule of a file and the names in its parameters `**code_of(...)`."""
     rule = ""
     for line in path.read_text().splitlines():
         if header := re.match(r" *(?:rule|use rule \w+ as) (\w+)", line):
             rule = header[1]
-        elif call := re.match(r" *code=(?:lambda \w+: )?code_digest\((.*)\),$", line):
+        elif call := re.match(r" *\*\*code_of\((.*)\),$", line):
             yield rule, re.findall(r'"(.*?)"', call[1])
 
 

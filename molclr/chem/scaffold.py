@@ -15,6 +15,11 @@ def scaffold_smiles(molecule: Chem.Mol) -> str:
     return MurckoScaffold.MurckoScaffoldSmiles(mol=molecule, includeChirality=False)
 
 
+def scaffolds(smiles: Sequence[str]) -> list[str]:
+    """Return the scaffold of each molecule. Raises RejectedMolecule like `read_molecule`."""
+    return [scaffold_smiles(read_molecule(text)) for text in smiles]
+
+
 def scaffold_split(
     smiles: Sequence[str], train: float = 0.8, valid: float = 0.1
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -22,7 +27,7 @@ def scaffold_split(
 
     Returns the ascending indices of the training, validation and test molecules: int64 arrays that partition all molecules.
     """
-    return split_groups([scaffold_smiles(read_molecule(text)) for text in smiles], train, valid)
+    return split_groups(scaffolds(smiles), train, valid)
 
 
 def split_groups(

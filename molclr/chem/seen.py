@@ -30,14 +30,18 @@ class Seen(NamedTuple):
 
     def lacks(self, smiles: str, explicit_hydrogens: bool = False) -> list[str]:
         """Describe the features of a molecule, given by its canonical SMILES, that do not occur in the corpus."""
-        elements = {(match["bracket"] or match["plain"]).capitalize() for match in _ATOMS.finditer(smiles)}
-        elements |= {"H"} if explicit_hydrogens else set()
+        elements = elements_of(smiles) | ({"H"} if explicit_hydrogens else set())
         return [
             *(f"the element {symbol}" for symbol in sorted(elements.difference(self.elements))),
             *["a charge"] * (self.charges is False and _CHARGE.search(smiles) is not None),
             *["a stereocentre"] * (not self.chirality and "@" in smiles),
             *["a double bond with directions"] * (not self.bond_directions and ("/" in smiles or "\\" in smiles)),
         ]
+
+
+def elements_of(smiles: str) -> set[str]:
+    """Return the symbols of the elements of a molecule's atoms."""
+    return {(match["bracket"] or match["plain"]).capitalize() for match in _ATOMS.finditer(smiles)}
 
 
 def seen_in(smiles: Iterable[str]) -> Seen:
@@ -60,18 +64,41 @@ def seen_atoms(atomic_numbers: Iterable[int], chirality: bool, bond_directions: 
     return Seen(elements, chirality, bond_directions, charges=None)
 
 
+class UnseenFeatures:
+    """The number of molecules with features that an encoder never saw, counted part by part."""
+
+    def __init__(self, seen: Seen | None, explicit_hydrogens: bool = False) -> None:
+        """seen: the features of the encoder's corpus; None if unknown, in which case nothing is counted."""
+        self.seen, self.explicit_hydrogens = seen, explicit_hydrogens
+        self.molecules = self.affected = 0
+        self.kinds: Counter[str] = Counter()
+
+    def add(self, smiles: Sequence[str]) -> None:
+        """Count more molecules, given by their canonical SMILES."""
+        if self.seen is None:
+            return
+        self.molecules += len(smiles)
+        for text in smiles:
+            lacks = self.seen.lacks(text, self.explicit_hydrogens)
+            self.affected += bool(lacks)
+            self.kinds.update(lacks)
+
+    def __str__(self) -> str:
+        """Describe how many molecules have unseen features, and the most common one; empty if there are none."""
+        if not self.affected:
+            return ""
+        (reason, count), *others = self.kinds.most_common()
+        return (
+            f"{self.affected} of {self.molecules} molecules have features that the encoder never saw in pre-training "
+            f"({reason}{f' in {count} of them, and others' if others else ''}); their representation is less reliable."
+        )
+
+
 def warn_of_unseen(seen: Seen | None, smiles: Sequence[str], explicit_hydrogens: bool = False) -> str:
     """Return a warning with the number of molecules that have unseen features and the most common one; empty if there are none.
 
     smiles: canonical SMILES. seen: the features of the encoder's corpus; None if unknown, which gives no warning.
     """
-    if seen is None:
-        return ""
-    lacking = [lacks for text in smiles if (lacks := seen.lacks(text, explicit_hydrogens))]
-    if not lacking:
-        return ""
-    (reason, count), *others = Counter(feature for lacks in lacking for feature in lacks).most_common()
-    return (
-        f"{len(lacking)} of {len(smiles)} molecules have features that the encoder never saw in pre-training "
-        f"({reason}{f' in {count} of them, and others' if others else ''}); their representation is less reliable."
-    )
+    unseen = UnseenFeatures(seen, explicit_hydrogens)
+    unseen.add(smiles)
+    return str(unseen)

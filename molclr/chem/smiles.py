@@ -1,4 +1,4 @@
-"""SMILES and molecules: what is read, what is rejected, and the one canonical spelling."""
+"""Reading SMILES, rejecting unsuitable molecules, and canonical SMILES."""
 
 import re
 from collections.abc import Iterable
@@ -8,19 +8,19 @@ from rdkit import Chem, rdBase
 from molclr.errors import MolclrError
 
 MAX_ATOMS = 1_000
-"""The largest benchmark molecule has 492. Beyond some 20,000 RDKit's SMILES writer overflows the stack and ends the process,
-and reading all bonds at once takes the memory of a matrix of atoms by atoms."""
+"""The largest benchmark molecule has 492 atoms. With more than about 20,000, RDKit's SMILES writer overflows the stack and ends
+the process, and reading all bonds at once needs the memory of a matrix of atoms by atoms."""
 
 MAX_CHARACTERS = 20_000
-"""Longer strings are not parsed: RDKit may take hours for them, and MAX_ATOMS atoms need fewer."""
+"""Longer strings are not parsed, because RDKit may take hours; MAX_ATOMS atoms need fewer characters."""
 
 MAX_READINGS = 8
-"""Of a canonical SMILES until it has to be stable. Nearly all are after one."""
+"""Number of times that a canonical SMILES is read until it must be stable. Nearly all are stable after the first."""
 
 _PLAIN = Chem.SmilesParserParams()
 _PLAIN.allowCXSMILES = False
 _PLAIN.parseName = False
-"""A SMILES and nothing after it: by default RDKit takes 'CC O' for an ethane named O."""
+"""Accepts nothing after the SMILES; by default, RDKit reads 'CC O' as an ethane named O."""
 
 _UNSANITIZED = Chem.SmilesParserParams()
 _UNSANITIZED.allowCXSMILES = False
@@ -36,27 +36,27 @@ _CONSTITUTION = (
     | Chem.SANITIZE_FINDRADICALS
     | Chem.SANITIZE_SETAROMATICITY
 )
-"""The steps of sanitization that decide which bonds there are, or reject. The others (hybridization, conjugation, ...) do not."""
+"""The sanitization steps that decide bonds or reject molecules; others, such as hybridization and conjugation, do not."""
 
 _NUMBERS = {"B": 5, "C": 6, "N": 7, "O": 8, "F": 9, "P": 15, "S": 16, "Cl": 17, "Br": 35, "I": 53}
 _NUMBERS |= {symbol.lower(): number for symbol, number in _NUMBERS.items() if symbol in "BCNOPS"}
 _SYMBOL = r"(?:Cl|Br|[BCNOPSFIbcnops])"
 _symbols = re.compile(_SYMBOL).findall
 _is_ordinary = re.compile(rf"(?:{_SYMBOL}|\[\d*{_SYMBOL}[H@+\d-]*\]|[\d()=#:/\\.%-])++").fullmatch
-"""Non-metals in single, double, triple and aromatic bonds, no hydrogen as an atom: as good as all molecules of a corpus."""
+"""Only non-metals in single, double, triple and aromatic bonds, no hydrogen atoms; nearly all molecules of a corpus."""
 
 _has_stereo = re.compile(r"[@/\\]").search
 _has_atom_map = re.compile(r":\d+\]").search
 
 _NOTHING = {"nan", "na", "n/a", "#n/a", "none", "null", "-", "?"}
-"""Words that stand in a table where there is no SMILES."""
+"""Words for a missing SMILES."""
 
 _NO_ELEMENT = Chem.MolFromSmarts("[#0]")
 _OTHER_BOND = Chem.MolFromSmarts("[*]~;!-;!=;!#;!:[*]")
 
 
 class RejectedMolecule(MolclrError):
-    """A molecule that the models cannot represent. The message is the reason, in a few words."""
+    """A molecule that the models cannot represent. The message is a short reason."""
 
     @property
     def reason(self) -> str:
@@ -65,18 +65,17 @@ class RejectedMolecule(MolclrError):
 
 
 def read_molecule(smiles: str) -> Chem.Mol:
-    """The sanitized molecule of a SMILES string; isotopes, charges, salts and single atoms are welcome.
+    """Return the sanitized molecule of a SMILES string, without atom maps; isotopes, charges and salts are accepted.
 
-    Atom maps are removed. Raises RejectedMolecule if RDKit cannot parse it, if it has no atom or more than MAX_ATOMS, an atom
-    without an element (`*`), or a bond that is neither single, double, triple nor aromatic (dative, quadruple, ...): the paper's
-    atom and bond features have no place for these.
+    Raises RejectedMolecule if RDKit cannot parse it, or if it has no atoms, more than MAX_ATOMS, an atom without an element
+    (`*`), or a bond that is not single, double, triple or aromatic. The paper's features do not cover the last two.
     """
     with rdBase.BlockLogs():
         return _read(smiles)
 
 
 def _read(smiles: str) -> Chem.Mol:
-    """`read_molecule` without silence: to switch RDKit's log off and on takes a tenth of the time of parsing."""
+    """Read a molecule like `read_molecule`, but without blocking RDKit's log, which takes a tenth of the time of parsing."""
     molecule = _parsed(smiles)
     if molecule.GetNumAtoms() == 0:
         raise RejectedMolecule("it has no atoms")
@@ -84,7 +83,7 @@ def _read(smiles: str) -> Chem.Mol:
         raise RejectedMolecule(f"it has {molecule.GetNumAtoms()} atoms, more than {MAX_ATOMS}")
     if _is_ordinary(smiles):
         return molecule
-    # Substructure queries, because loops over atoms and bonds in Python would cost as much as parsing.
+    # Substructure queries, because loops over atoms and bonds in Python would take as long as parsing.
     if molecule.HasSubstructMatch(_NO_ELEMENT):
         raise RejectedMolecule("it has an atom without an element (*)")
     if molecule.HasSubstructMatch(_OTHER_BOND):
@@ -98,7 +97,7 @@ def _read(smiles: str) -> Chem.Mol:
 
 
 def _parsed(smiles: str) -> Chem.Mol:
-    """RDKit's molecule. Raises RejectedMolecule whatever RDKit does: one string must not end the work on all others."""
+    """Return RDKit's molecule. Raises RejectedMolecule for any error of RDKit, so that one string does not stop a whole table."""
     if len(smiles) > MAX_CHARACTERS:
         raise RejectedMolecule(f"it has {len(smiles)} characters, more than {MAX_CHARACTERS}")
     try:
@@ -111,7 +110,7 @@ def _parsed(smiles: str) -> Chem.Mol:
 
 
 def is_smiles(text: str) -> bool:
-    """Whether a text is a SMILES of at least one atom, of whatever chemistry."""
+    """Return whether a text is a SMILES of at least one atom, valid in syntax if not in chemistry."""
     if len(text) > MAX_CHARACTERS:
         return False
     with rdBase.BlockLogs():
@@ -123,9 +122,9 @@ def is_smiles(text: str) -> bool:
 
 
 def read_constitutions(smiles: Iterable[str]) -> list[Chem.Mol]:
-    """As `read_molecule` of each, for a reader of elements, bonds and stereochemistry: what else RDKit perceives may be missing.
+    """Read molecules like `read_molecule`, but guarantee only their elements, bonds and stereochemistry.
 
-    Where a SMILES has no stereochemistry and no hydrogen atoms, that saves a third of the time.
+    For SMILES without stereochemistry and hydrogen atoms, skipping other perception saves a third of the time.
     """
     with rdBase.BlockLogs():
         return [_read_constitution(text) for text in smiles]
@@ -141,9 +140,9 @@ def _read_constitution(smiles: str) -> Chem.Mol:
 
 
 def atomic_numbers(smiles: str, molecule: Chem.Mol) -> list[int]:
-    """Atomic number of each atom of the molecule that was read from `smiles`.
+    """Return the atomic number of each atom of the molecule that was read from `smiles`.
 
-    From the string where it is ordinary, its atoms in order: RDKit's objects for atoms cost a fifth of parsing.
+    Ordinary strings are read without RDKit's atom objects, which would take a fifth of the time of parsing.
     """
     if _is_ordinary(smiles):
         numbers = [_NUMBERS[symbol] for symbol in _symbols(smiles)]
@@ -153,9 +152,9 @@ def atomic_numbers(smiles: str, molecule: Chem.Mol) -> list[int]:
 
 
 def canonical_smiles(molecule: Chem.Mol) -> str:
-    """RDKit's canonical SMILES, with stereochemistry and isotopes.
+    """Return RDKit's canonical SMILES, with stereochemistry and isotopes.
 
-    Raises RejectedMolecule where SMILES cannot write it: a chain of a thousand rings may need too many ring closures.
+    Raises RejectedMolecule if RDKit cannot write it; a chain of a thousand rings may need too many ring closures.
     """
     try:
         return Chem.MolToSmiles(molecule)
@@ -164,7 +163,7 @@ def canonical_smiles(molecule: Chem.Mol) -> str:
 
 
 def canonicalize_all(smiles: Iterable[str]) -> list[str | RejectedMolecule]:
-    """For each string its canonical SMILES, or why it is rejected. A canonical SMILES that is read again gives itself."""
+    """Return the canonical SMILES of each string, which reads back to itself, or the reason for its rejection."""
     verdicts: list[str | RejectedMolecule] = []
     with rdBase.BlockLogs():
         for text in smiles:
@@ -176,9 +175,9 @@ def canonicalize_all(smiles: Iterable[str]) -> list[str | RejectedMolecule]:
 
 
 def _stable_smiles(smiles: str) -> str:
-    """The canonical SMILES, read and written until it no longer changes: RDKit's first one is not always its own.
+    """Return the canonical SMILES, read and written until it no longer changes; RDKit's first one may change when it is read.
 
-    Raises RejectedMolecule like `read_molecule` and `canonical_smiles`, and if the canonical SMILES is rejected or never settles.
+    Raises RejectedMolecule like `read_molecule` and `canonical_smiles`, and if the result is rejected or keeps changing.
     """
     canonical = canonical_smiles(_read(smiles))
     for _ in range(MAX_READINGS):
@@ -193,7 +192,7 @@ def _stable_smiles(smiles: str) -> str:
 
 
 def _parser_complaint(smiles: str) -> str:
-    """Why RDKit returns no molecule: its own words about the chemistry; about the grammar it only logs."""
+    """Return why RDKit returned no molecule: its message about the chemistry; for syntax errors, it only writes a log."""
     if not smiles.strip():
         return "it has no atoms"
     if foreign := _other_notation(smiles.strip()):
@@ -207,7 +206,7 @@ def _parser_complaint(smiles: str) -> str:
 
 
 def _other_notation(text: str) -> str:
-    """What a text is that is more than a SMILES or none; empty if that is not known."""
+    """Return what a text is if it is another notation, or more than a SMILES; an empty string if that is unknown."""
     if text.lower() in _NOTHING:
         return f"it has no SMILES ({text!r})"
     if text.startswith("InChI="):
@@ -223,6 +222,6 @@ def _other_notation(text: str) -> str:
 
 
 def _failure(error: Exception) -> str:
-    """What RDKit says as it fails, on one line."""
+    """Return RDKit's error message on one line."""
     words = " ".join(str(error).split()).rstrip(".")
     return f"RDKit: {words}" if words else f"RDKit fails with {type(error).__name__}"

@@ -9,12 +9,12 @@ from itertools import chain
 from typing import NoReturn
 
 from molclr import __version__
-from molclr.cli import chemist, data, encoders, models, results
+from molclr.cli import data, embed, encoders, explain, models, predict, results, search, train
 from molclr.cli.command import Command
 from molclr.errors import MolclrError
 
 GROUPS: dict[str, tuple[Command, ...]] = {
-    "your own molecules": (chemist.TRAIN, chemist.PREDICT, encoders.EMBED, encoders.NEIGHBOURS),
+    "your own molecules": (train.TRAIN, predict.PREDICT, explain.EXPLAIN, embed.EMBED, search.SEARCH),
     "encoders and the workflow": (encoders.PRETRAIN, models.FINETUNE, results.SHOW),
     "steps of the workflow, data": (
         data.FETCH,
@@ -26,7 +26,7 @@ GROUPS: dict[str, tuple[Command, ...]] = {
         data.LEAKAGE,
         data.EXCLUDE,
     ),
-    "steps of the workflow, training": (encoders.IMPORT_OFFICIAL, models.BASELINE, models.CHOOSE),
+    "steps of the workflow, training": (encoders.IMPORT_OFFICIAL, encoders.EMBED_STORE, models.BASELINE, models.CHOOSE),
     "steps of the workflow, results": (
         results.TABLE,
         results.PREDICTIONS,

@@ -5,17 +5,21 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import indent
 from typing import Any, NamedTuple
 
 from molclr.config import SUFFIXES_OF_SECTIONS, Section, parse_settings
 from molclr.errors import MolclrError
+
+TABLE = "table: CSV, TSV, .smi, Excel, Parquet or SDF, compressed or not; - is standard input"
+"""Help of an argument that is a raw table."""
 
 
 @dataclass(frozen=True)
 class Command:
     """A command: `molclr NAME`, where the name may be two words.
 
-    summary: what it does, for the list of commands. example: command lines, for its own help.
+    summary: what it does, for the list of commands. example: command lines for its own help, one a line.
     """
 
     name: str
@@ -29,7 +33,7 @@ class Command:
         parser = Parser(
             prog=f"molclr {self.name}",
             description=f"{self.summary[0].upper()}{self.summary[1:]}.",
-            epilog=f"example:\n  {self.example}",
+            epilog="example:\n" + indent(self.example, "  "),
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         self.arguments(parser)
@@ -61,8 +65,8 @@ class Parser(argparse.ArgumentParser):
         """Add an argument that names files, folders, or either (None), to read."""
         self._add_path(flags, False, folder, to or self, details)
 
-    def writes(self, *flags: str, folder: bool = False, to: Any = None, **details: Any) -> None:
-        """Add an argument that names a file, or a folder, to write."""
+    def writes(self, *flags: str, folder: bool | None = False, to: Any = None, **details: Any) -> None:
+        """Add an argument that names a file, a folder, or either (None), to write."""
         self._add_path(flags, True, folder, to or self, details)
 
     def section(self, option: str, section: type[Section], default: str | None = "{}") -> None:
@@ -156,9 +160,32 @@ def parquet(text: str) -> Path:
     return Path(text)
 
 
+def csv_or_parquet(text: str) -> Path:
+    """Return the path of a CSV or Parquet file to write."""
+    if not text.endswith((".csv", ".parquet")) and not Path(text).is_dir():  # What a folder is, is said later.
+        raise argparse.ArgumentTypeError(
+            f"'{text}' will be CSV or Parquet; name it so, as in table.csv or table.parquet"
+        )
+    return Path(text)
+
+
+def add_smiles_column(parser: Parser) -> None:
+    """Add the option for the column with the SMILES, which chemprop calls --smiles-columns."""
+    parser.add_argument(
+        "--smiles-column", "--smiles-columns", help="column with the SMILES (default: found by its name or its content)"
+    )
+
+
 def add_processes(parser: Parser, default: int = 1) -> None:
     """Add the option for the number of processes."""
     parser.add_argument("--processes", type=positive, default=default, help=f"processes (default: {default})")
+
+
+def add_desalt(parser: Parser) -> None:
+    """Add the option that keeps one part of salts and mixtures."""
+    parser.add_argument(
+        "--desalt", action="store_true", help="keep the largest organic part of salts and mixtures, without its charges"
+    )
 
 
 def require_free(output: Path, force: bool) -> None:

@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from molclr.cli.command import Command, Parser, add_processes, natural, parquet, positive
+from molclr.cli.command import Command, Parser, add_desalt, add_processes, natural, parquet, positive
 
 
 def _fetch_arguments(parser: Parser) -> None:
@@ -42,6 +42,7 @@ def _canonicalize_arguments(parser: Parser) -> None:
     parser.add_argument("--labelled", action="store_true", help="reject rows without any label")
     parser.add_argument("--limit", type=positive, help="take that many rows, evenly spaced")
     parser.add_argument("--unique", action="store_true", help="keep the first of equal molecules (for a corpus)")
+    add_desalt(parser)
     add_processes(parser)
 
 
@@ -60,6 +61,7 @@ def _canonicalize(options: argparse.Namespace) -> None:
         smiles_column=options.smiles_column,
         targets=options.targets,
         decimal=options.decimal,
+        desalt=options.desalt,
     )
     print(
         f"{accepted} molecules in {options.molecules}, {rejected} rows rejected, see {options.rejected}",

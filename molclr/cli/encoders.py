@@ -1,12 +1,11 @@
-"""Commands that make encoders, and represent molecules with them."""
+"""Commands that make encoders, and represent the molecules of a graph store with them."""
 
 import argparse
 from pathlib import Path
 from typing import get_args
 
 from molclr import config
-from molclr.cli.command import Command, Parser, add_processes, parquet, positive, require_free
-from molclr.errors import MolclrError
+from molclr.cli.command import Command, Parser, parquet, positive
 
 NAMES = (*get_args(config.ShippedName), *get_args(config.ReleasedName))
 """Encoders that have a name in place of a file."""
@@ -95,22 +94,12 @@ IMPORT_OFFICIAL = Command(
 )
 
 
-def _embed_arguments(parser: Parser) -> None:
-    parser.reads(
-        "molecules", help="table with SMILES, as for canonicalize; - is standard input; with --graphs a molecule table"
-    )
-    parser.reads("--graphs", help="graph store of the molecule table (default: it is made)")
+def _embed_store_arguments(parser: Parser) -> None:
+    parser.reads("molecules", help="molecule table, made by canonicalize (Parquet)")
+    parser.reads("--graphs", required=True, help="graph store of the molecule table, made by featurize")
     add_encoder(parser, "pre-trained encoder")
     add_encoder_class(parser)
-    parser.writes(
-        "--output",
-        type=parquet,
-        required=True,
-        help="table row,smiles,embedding and the columns of the table (Parquet)",
-    )
-    parser.add_argument("--smiles-column", help="column with the SMILES (default: found by its name or its content)")
-    parser.add_argument("--force", action="store_true", help="replace the output (always with --graphs)")
-    add_processes(parser)
+    parser.writes("--output", type=parquet, required=True, help="table row,smiles,embedding (Parquet)")
     parser.add_argument(
         "--held-out", action="store_true", help="only what pre-training held out of the table, its corpus"
     )
@@ -118,24 +107,15 @@ def _embed_arguments(parser: Parser) -> None:
     parser.section("--settings", config.Compute)
 
 
-def _embed(options: argparse.Namespace) -> None:
+def _embed_store(options: argparse.Namespace) -> None:
     from molclr.representation import encoder_file
     from molclr.training.embed import write_embeddings
-    from molclr.training.embed_table import embed_table
 
-    encoder = encoder_file(options.encoder)
-    if options.graphs is None:
-        if options.held_out or options.limit:
-            raise MolclrError("--held-out and --limit are for a molecule table; name its graph store with --graphs.")
-        require_free(options.output, options.force)
-        table, output, own = options.molecules, options.output, options.encoder_class
-        embed_table(table, output, encoder, options.settings, options.smiles_column, options.processes, own)
-        return
     write_embeddings(
         options.molecules,
         options.graphs,
         options.output,
-        encoder,
+        encoder_file(options.encoder),
         options.settings,
         options.held_out,
         options.limit,
@@ -143,33 +123,10 @@ def _embed(options: argparse.Namespace) -> None:
     )
 
 
-EMBED = Command(
-    "embed",
-    "write the representation of molecules as a table",
-    "molclr embed library.csv --output library.h.parquet",
-    _embed_arguments,
-    _embed,
-)
-
-
-def _neighbours_arguments(parser: Parser) -> None:
-    parser.reads("embeddings", help="table of embeddings whose molecules are the queries (Parquet)")
-    parser.reads("--library", help="table of embeddings that is searched (default: the same)")
-    parser.add_argument("--count", type=positive, default=8, help="neighbours of each molecule (default: 8)")
-    parser.writes("--output", required=True, help="table to write (CSV), one row per pair")
-
-
-def _neighbours(options: argparse.Namespace) -> None:
-    from molclr.evaluation.neighbours import write_neighbours
-
-    library = options.library or options.embeddings
-    write_neighbours(options.embeddings, library, options.output, options.count)
-
-
-NEIGHBOURS = Command(
-    "neighbours",
-    "find the nearest molecules by the representation, for each of a table of embeddings",
-    "molclr neighbours mine.h.parquet --library zinc.h.parquet --count 8 --output mine.neighbours.csv",
-    _neighbours_arguments,
-    _neighbours,
+EMBED_STORE = Command(
+    "embed-store",
+    "write the representation of the molecules of a graph store as a table",
+    "molclr embed-store zinc.parquet --graphs zinc.safetensors --output zinc.h.parquet",
+    _embed_store_arguments,
+    _embed_store,
 )

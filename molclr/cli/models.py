@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from molclr import config
 from molclr.cli.command import Command, Parser, natural, positive
 from molclr.cli.encoders import add_encoder, add_encoder_class
+from molclr.errors import MolclrError
 
 if TYPE_CHECKING:
     from molclr.data.labelled import LabelledMolecules
@@ -100,6 +101,9 @@ CHOOSE = Command(
 
 def _baseline_arguments(parser: Parser) -> None:
     _add_run(parser)
+    parser.reads("--encoder", help="file of a pre-trained encoder, for SVM_MolCLR_GIN and SVM_MolCLR_GIN_ECFP")
+    parser.reads("--graphs", help="graph store of the molecules, for the encoder")
+    add_encoder_class(parser)
     parser.section("--settings", config.Baselines)
     parser.add_argument("--threads", type=positive, default=1, help="CPU threads; they change nothing but the time")
 
@@ -107,13 +111,20 @@ def _baseline_arguments(parser: Parser) -> None:
 def _baseline(options: argparse.Namespace) -> None:
     from molclr.training.baselines import baseline
 
+    if (options.encoder is None) != (options.graphs is None):
+        raise MolclrError("--encoder and --graphs belong together: name the graph store of the molecules, too.")
     data, run = _run_of(options)
-    _tell(baseline(data, options.output, run, options.settings, options.threads))
+    h = None
+    if options.encoder:
+        from molclr.training.embed import embed_labelled
+
+        h = embed_labelled(data, options.graphs, options.encoder, options.encoder_class)
+    _tell(baseline(data, options.output, run, options.settings, options.threads, h))
 
 
 BASELINE = Command(
     "baseline",
-    "train a random forest or support vector machine on ECFP4 counts",
+    "train a random forest or support vector machine on ECFP4 counts or a representation",
     "molclr baseline mine.parquet --split mine.split.csv --benchmark mine --model RF --seed 0 \\\n"
     "      --task regression --metric rmse --output mine-rf",
     _baseline_arguments,

@@ -1,9 +1,7 @@
-"""From a raw table to a molecule table: canonical SMILES and labels, and the rejected rows with their reasons."""
+"""Conversion of a raw table to a molecule table, and to a table of rejected rows with their reasons."""
 
 import csv
 import math
-import re
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import islice, tee
@@ -14,37 +12,29 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from molclr.chem.salts import canonicalize_desalted
 from molclr.chem.smiles import RejectedMolecule, canonicalize_all
 from molclr.data.columns import Columns, Taken, choose_columns
+from molclr.data.forms import RawTable
 from molclr.data.labels import Decimal, is_limit
 from molclr.data.molecules import Rejection
 from molclr.data.repeats import FirstRows
-from molclr.data.tables import RawTable, open_table
+from molclr.data.tables import open_table
+from molclr.data.tally import Molecule, Tally
 from molclr.errors import MolclrError
 from molclr.files import replacing
 from molclr.parallel import ordered_map
 from molclr.progress import progress, say
 
 ROWS_PER_PART = 4096
-"""Raw rows that a process works on at a time, and that share a row group: less than a second's work."""
-REASONS_TOLD = 3
-"""The most reasons of rejections that are told."""
+"""Raw rows that a process handles at a time, and that share a row group; less than a second of work."""
 
 
 class RawRow(NamedTuple):
-    """A row of a raw table: its number, counted from 0 below the header, and its fields."""
+    """A row of a raw table: its number, counted from 0 after the header, and its fields."""
 
     number: int
     fields: list[str]
-
-
-class Molecule(NamedTuple):
-    """A row that is accepted."""
-
-    row: int
-    raw_smiles: str
-    smiles: str
-    labels: list[float]
 
 
 def canonicalize(
@@ -60,25 +50,29 @@ def canonicalize(
     smiles_column: str | None = None,
     targets: Sequence[str] | None = None,
     decimal: Decimal | None = None,
+    desalt: bool | None = None,
 ) -> tuple[int, int]:
-    """Write the molecule table of a raw table, and the rejected rows with their reasons; return how many of each.
+    """Write the molecule table of a raw table, and its rejected rows with their reasons; return the number of each.
 
-    `raw` is a table as `molclr.data.tables.open_table` reads it; "-" is standard input. `output_parquet` has, in the file's
-    order, `row` int64 (number of the raw row), `smiles` (canonical) and a float64 column a target, NaN where the label is
-    missing. `rejected_csv` has `row,smiles,reason`.
+    raw: a table that `molclr.data.tables.open_table` reads; "-" is standard input. output_parquet: has, in the order of the raw
+    table, `row` int64 (number of the raw row), `smiles` (canonical) and one float64 column per target, NaN where the label is
+    missing. rejected_csv: has `row,smiles,reason`.
 
-    `smiles_column`, `targets` and `decimal`, the decimal sign of labels, are found where they are None: see
-    `molclr.data.columns.choose_columns`. `limit` takes that many rows, evenly spaced over the file; `drop_first` rejects the
-    file's first row, which the official reader loses; `labelled` rejects rows without any label, `unique` all but the first
-    occurrence of a molecule. `processes` changes nothing in the files.
+    smiles_column, targets, decimal (the decimal sign of labels): None to find them; see `molclr.data.columns.choose_columns`.
+    limit: use only this number of rows, evenly spaced. drop_first: reject the first row, which the official reader loses.
+    labelled: reject rows without any label. unique: reject all but the first occurrence of a molecule. desalt: keep only the
+    largest organic part of salts and mixtures; False keeps all parts and advises it, None keeps all parts. processes: has no
+    effect on the files.
 
-    Tells on standard error what was taken and rejected. Raises MolclrError, and writes neither file, if the file is no such
-    table, has no rows, or every row is rejected.
+    Reports on standard error what was used and rejected. Raises MolclrError, and writes neither file, if `raw` is not such a
+    table, has no rows, or all its rows are rejected.
     """
     if len({Path(path).resolve() for path in (raw, output_parquet, rejected_csv)}) < 3:
-        raise MolclrError(f"Reading '{raw}' and writing two tables takes three different files; name others.")
+        raise MolclrError(
+            f"'{raw}', '{output_parquet}' and '{rejected_csv}' must be three different files; name others."
+        )
     if limit is not None and limit < 1:
-        raise MolclrError(f"{limit} rows of '{raw}' are asked for; ask for at least one.")
+        raise MolclrError(f"The limit of {limit} rows leaves nothing of '{raw}'; it must be at least 1.")
     with (
         open_table(raw) as table,
         replacing(output_parquet) as table_path,
@@ -91,54 +85,29 @@ def canonicalize(
             raise MolclrError(f"'{table.name}' has no column with labels; name yours with --targets.")
         schema = _schema(taken.columns)
         with pq.ParquetWriter(table_path, schema, compression="zstd", use_dictionary=False) as molecule_table:
-            judge = partial(_judge, columns=taken.columns, drop_first=drop_first, labelled=labelled)
+            judge = partial(judge_rows, columns=taken.columns, drop_first=drop_first, labelled=labelled)
             seen = FirstRows() if unique else None
             writer = csv.writer(rejected, lineterminator="\n")
             writer.writerow(Rejection._fields)
             tally = Tally()
-            for molecules, rejections in _judged_parts(_canonical_parts(taken, limit, processes), judge, seen):
+            rows = _canonical_parts(taken, limit, processes, canonicalize_desalted if desalt else canonicalize_all)
+            for molecules, rejections in _judged_parts(rows, judge, seen):
                 if molecules:
                     molecule_table.write_table(_as_table(molecules, schema))
                 writer.writerows(rejections)
                 tally.add(molecules, rejections)
-        if tally.accepted == 0:
-            raise MolclrError(_nothing_left(table, next(iter(tally.examples.values()))))
+        tally.require_molecules(table.name)
     if tally.rejected:
         say(str(tally))
+    if tally.parts or tally.metals:
+        say(tally.salts(desalt))
     return tally.accepted, tally.rejected
 
 
-class Tally:
-    """How many rows were accepted, and how many rejected for which reasons."""
-
-    def __init__(self) -> None:
-        self.accepted, self.rejected = 0, 0
-        self.kinds: Counter[str] = Counter()
-        self.examples: dict[str, Rejection] = {}
-
-    def add(self, molecules: Sequence[Molecule], rejections: Sequence[Rejection]) -> None:
-        """Count more rows."""
-        self.accepted += len(molecules)
-        self.rejected += len(rejections)
-        for rejection in rejections:
-            kind = re.sub(r"'[^']*'|\d+", "", rejection.reason)  # without what is particular to one row
-            self.kinds[kind] += 1
-            self.examples.setdefault(kind, rejection)
-
-    def __str__(self) -> str:
-        """The commonest reasons, each with its number and its first row."""
-        told = [
-            f"{count} ({'such as ' * (count > 1)}row {self.examples[kind].row}: {self.examples[kind].reason})"
-            for kind, count in self.kinds.most_common(REASONS_TOLD)
-        ]
-        told += ["..."] * (len(self.kinds) > REASONS_TOLD)
-        return f"rejected {self.rejected} of {self.accepted + self.rejected} rows: {', '.join(told)}"
-
-
 def read_column(raw: str | PathLike[str], column: str) -> list[str]:
-    """The text of a column in every row of a raw table; empty where a row is too short.
+    """Return the text of a column in every row of a raw table; an empty string where a row is too short.
 
-    Raises MolclrError if there is no such table or no such column.
+    Raises MolclrError for a missing or ambiguous column, or another file.
     """
     with open_table(raw) as table:
         if table.columns.count(column) != 1:
@@ -153,16 +122,8 @@ def _schema(columns: Columns) -> pa.Schema:
     return pa.schema([("row", pa.int64()), ("smiles", pa.string()), *targets])
 
 
-def _nothing_left(table: RawTable, example: Rejection) -> str:
-    """What to say where every row is rejected."""
-    advice = " Classes are 0 and 1; name the columns with labels by --targets if others are none."
-    return f"Every row of '{table.name}' is rejected; row {example.row}, for one: {example.reason}." + advice * (
-        " label " in example.reason
-    )
-
-
 def _spaced_rows(table: RawTable, count: int, total: int) -> Iterator[RawRow]:
-    """`count` of the table's `total` rows, evenly spaced from the first on."""
+    """Yield `count` of the `total` rows of a table, evenly spaced from the first."""
     wanted = (index * total // count for index in range(count))
     next_wanted = next(wanted, None)
     for number, fields in enumerate(table.rows()):
@@ -172,14 +133,14 @@ def _spaced_rows(table: RawTable, count: int, total: int) -> Iterator[RawRow]:
 
 
 def _canonical_parts(
-    taken: Taken, limit: int | None, processes: int
+    taken: Taken, limit: int | None, processes: int, canonical: Callable[[list[str]], list[str | RejectedMolecule]]
 ) -> Iterator[tuple[list[RawRow], list[str | RejectedMolecule]]]:
-    """The rows in parts, in order, each with what `canonicalize_all` makes of its SMILES."""
+    """Yield the rows in parts, in order, each with the result of `canonical` for its SMILES."""
     count = min(limit or taken.rows, taken.rows)
     rows = progress(_spaced_rows(taken.table, count, taken.rows), count, f"canonicalize {taken.table.name}", "row")
     parts, again = tee(iter(lambda: list(islice(rows, ROWS_PER_PART)), []))
     smiles = ([_raw_smiles(row, taken.columns) for row in part] for part in parts)
-    return zip(again, ordered_map(canonicalize_all, smiles, processes), strict=True)
+    return zip(again, ordered_map(canonical, smiles, processes), strict=True)
 
 
 def _judged_parts(
@@ -196,7 +157,7 @@ def _judged_parts(
         yield molecules, rejections
 
 
-def _judge(
+def judge_rows(
     part: Iterable[RawRow],
     verdicts: Iterable[str | RejectedMolecule],
     columns: Columns,
@@ -225,7 +186,7 @@ def _raw_smiles(row: RawRow, columns: Columns) -> str:
 
 
 def _read_labels(row: RawRow, columns: Columns) -> list[float]:
-    """The labels as numbers, NaN where missing. Raises RejectedMolecule, also where limits are all there is."""
+    """Return the labels as numbers, NaN where missing. Raises RejectedMolecule for other text, and if there are only limits."""
     fields = row.fields
     if len(fields) != columns.width and (len(fields) < columns.width or any(fields[columns.width :])):
         raise RejectedMolecule(f"{len(fields)} fields where the header has {columns.width}")

@@ -1,4 +1,4 @@
-"""Which columns of a raw table hold SMILES and labels, and what stands in them."""
+"""Choice of the columns of a raw table that contain SMILES and labels."""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -7,50 +7,52 @@ from itertools import chain, islice
 from typing import NamedTuple
 
 from molclr.chem.smiles import is_smiles
+from molclr.data.forms import RawTable
 from molclr.data.labels import Decimal, LabelReader, Survey
 from molclr.data.molecules import OWN_COLUMNS
-from molclr.data.tables import RawTable
 from molclr.errors import MolclrError
 
 SMILES_NAMES = ("smiles", "canonicalsmiles", "isomericsmiles", "cansmiles", "isosmiles", "rdkitsmiles")
-"""Names of a column of SMILES, as `_plain` writes them, best first."""
+"""Names of a column of SMILES, in lower case and without other characters than letters, in order of preference."""
 POSSIBLE_NAMES = ("structure", "mol", "molecule", "compound", "drug", "ligand")
-"""Names that such a column may have; its content decides."""
+"""Names that a column of SMILES may have; its content decides."""
 NAMES_OF_NAMES = {"name", "names", "title"}
-"""Names of a column that names molecules, even by numbers."""
+"""Names of a column with the names of molecules, which may be numbers."""
+UNNAMED = "Unnamed: "
+"""Prefix of the names that pandas gives to columns without a name."""
 MOSTLY = 0.5
-"""The fraction of the first rows that has to be SMILES where content decides."""
+"""The fraction of the first rows that must be SMILES if the content decides."""
 TARGETS_TOLD = 10
-"""The most targets that are told one by one."""
+"""The largest number of targets that are reported individually."""
 ROWS_PER_PART = 4096
 
 
 class Columns(NamedTuple):
-    """Which field of a raw row is what."""
+    """The positions of SMILES and labels in a raw row, and the number of its fields."""
 
     width: int
     smiles: int
     targets: dict[int, LabelReader]
-    """Field -> how to read it, in the order of the targets."""
+    """Position of the field -> how to read it, in the order of the targets."""
 
 
 class Taken(NamedTuple):
-    """What is taken of a raw table."""
+    """What is used of a raw table."""
 
     table: RawTable
     columns: Columns
     rows: int
     told: list[str]
-    """Lines that tell it to the user."""
+    """Lines that report it to the user."""
 
 
 def choose_columns(
     table: RawTable, smiles_column: str | None, targets: Sequence[str] | None, decimal: Decimal | None = None
 ) -> Taken:
-    """Choose the columns of a table and read it once to see what is in them.
+    """Choose the columns of a table, and read it once to survey the labels.
 
     smiles_column: None to find it by name or content. targets: None for all columns of numbers or classes that have a name and do
-    not look like an index. Raises MolclrError, which says what to do, if columns are missing, several or without a label.
+    not look like an index. Raises MolclrError for columns that are missing, ambiguous or without a label.
     """
     smiles = _find(table, smiles_column, "--smiles-column") if smiles_column else _find_smiles(table)
     if smiles is None:
@@ -73,8 +75,22 @@ def choose_columns(
     return Taken(table, columns, rows, told if targets != [] else told[:1])
 
 
+def naming_column(table: RawTable, smiles: int) -> int | None:
+    """Return the position of the column with the names of molecules: the first one with text or what looks like an identifier.
+
+    smiles: the position of the SMILES, which are not names. None if there is no such column.
+    """
+    sample = table.sample()
+    for place, name in enumerate(table.columns):
+        survey = Survey(name)
+        survey.add([row[place] if place < len(row) else "" for row in sample])
+        if place != smiles and name and not name.startswith(UNNAMED) and _why_ignored(survey):
+            return place
+    return None
+
+
 def _find(table: RawTable, name: str, option: str) -> int:
-    """The place of a column by its name. Raises MolclrError if there is none or there are several."""
+    """Return the position of the column `name`. Raises MolclrError if there is none or there are several."""
     if table.columns.count(name.strip()) == 1:
         return table.columns.index(name.strip())
     found = ", ".join(table.columns)
@@ -85,7 +101,7 @@ def _find(table: RawTable, name: str, option: str) -> int:
 
 
 def _find_smiles(table: RawTable) -> int | None:
-    """The place of the column of SMILES, by name or by content; None if the table has no header."""
+    """Return the position of the column of SMILES, found by name or content; None if the table has no header."""
     plain = [re.sub(r"[^a-z]", "", name.lower()) for name in table.columns]
     for name in SMILES_NAMES:
         if places := [place for place, found in enumerate(plain) if found == name]:
@@ -116,13 +132,13 @@ def _only(table: RawTable, places: Sequence[int]) -> int:
 
 
 def _fraction_of_smiles(rows: Sequence[Sequence[str]], place: int) -> float:
-    """The fraction of the values of a column that are SMILES."""
+    """Return the fraction of the non-empty values of a column that are SMILES."""
     values = [row[place] for row in rows if place < len(row) and row[place].strip()]
     return sum(map(is_smiles, values)) / len(values) if values else 0.0
 
 
 def _without_header(table: RawTable) -> tuple[RawTable, int]:
-    """The table with its first line as a row, and the place of the SMILES."""
+    """Return the table with its first line as a row, and the position of the SMILES."""
     first, read = table.columns, table.read
     place = next(place for place, text in enumerate(first) if is_smiles(text))
     names = ["smiles" if column == place else f"column {column + 1}" for column in range(len(first))]
@@ -132,7 +148,7 @@ def _without_header(table: RawTable) -> tuple[RawTable, int]:
 
 
 def _read_through(table: RawTable, surveys: dict[int, Survey]) -> int:
-    """Show all rows to the surveys of their columns; return how many there are."""
+    """Add all rows to the surveys of their columns; return the number of rows."""
     rows, count = table.rows(), 0
     while part := list(islice(rows, ROWS_PER_PART)):
         count += len(part)
@@ -142,8 +158,8 @@ def _read_through(table: RawTable, surveys: dict[int, Survey]) -> int:
 
 
 def _why_ignored(survey: Survey) -> str:
-    """Why a column is no target unless it is named; empty if it is one."""
-    if not survey.name or survey.name.startswith("Unnamed: "):
+    """Return why a column is not a target unless it is named; an empty string if it is one."""
+    if not survey.name or survey.name.startswith(UNNAMED):
         return "it has no name"
     if survey.is_text:
         return "text"
@@ -153,7 +169,7 @@ def _why_ignored(survey: Survey) -> str:
 
 
 def _check_targets(table: RawTable, surveys: Iterable[Survey]) -> None:
-    """Raise MolclrError if targets have one name, a name of ours, or no label at all."""
+    """Raise MolclrError if targets share a name, have a reserved name, or have no label."""
     for survey in surveys:
         if table.columns.count(survey.name) > 1:
             raise MolclrError(
@@ -161,7 +177,7 @@ def _check_targets(table: RawTable, surveys: Iterable[Survey]) -> None:
             )
         if survey.name in (*OWN_COLUMNS, "reason"):
             raise MolclrError(
-                f"A target of '{table.name}' is called '{survey.name}', as a column of ours is; rename it."
+                f"A target of '{table.name}' is called '{survey.name}', which is a reserved name; rename the column."
             )
         if survey.is_empty:
             only = "nothing but limits such as >10" if survey.kinds["limit"] else "no label in any row"
@@ -169,7 +185,7 @@ def _check_targets(table: RawTable, surveys: Iterable[Survey]) -> None:
 
 
 def _told(table: RawTable, smiles: int, rows: int, targets: Iterable[Survey], ignored: dict[int, str]) -> Iterator[str]:
-    """What was taken of a table, in lines."""
+    """Yield lines that report what is used of a table."""
     surveys = list(targets)
     yield f"{table.name}: {rows} rows, SMILES in '{table.columns[smiles]}'{''.join(f', {note}' for note in table.notes)}"
     if len(surveys) > TARGETS_TOLD:

@@ -1,4 +1,4 @@
-"""Labels as chemists write them: numbers, words for classes, decimal commas, limits such as >10, and words for nothing."""
+"""Reading labels: numbers, words for classes, decimal commas, limits such as >10, and words for missing values."""
 
 import math
 import re
@@ -12,7 +12,7 @@ from molclr.errors import MolclrError
 MISSING = frozenset(
     ["", "-", "--", "#n/a", "#n/a n/a", "#na", "<na>", "n/a", "n.a.", "na", "nan", "-nan", "nd", "n.d.", "none", "null"]
 )
-"""Words, in lower case, for a label that is not there: those of pandas, and those that people write."""
+"""Words for a missing label, in lower case: those of pandas, and others in common use."""
 CLASS_WORDS = (
     {"no": 0.0, "yes": 1.0},
     {"n": 0.0, "y": 1.0},
@@ -22,13 +22,13 @@ CLASS_WORDS = (
     {"negative": 0.0, "positive": 1.0},
     {"neg": 0.0, "pos": 1.0},
 )
-"""Pairs of words that are read as the classes 0 and 1."""
+"""Pairs of words for the classes 0 and 1."""
 LARGEST = 3.4028234e38
-"""The largest number in single precision, in which models compute."""
+"""The largest number in single precision, the precision of the models."""
 REGISTRY_NUMBER = 1_000_000
-"""Whole numbers that are all larger are taken for identifiers, such as those of PubChem."""
+"""A column of whole numbers that are all at least this large is taken for identifiers, such as those of PubChem."""
 ROWS_FOR_AN_INDEX = 10
-"""From so many rows on, whole numbers that only ascend are taken for an index."""
+"""A column of strictly ascending whole numbers is taken for an index if it has at least this many rows."""
 
 Decimal = Literal[".", ","]
 _words_of_classes = {word for pair in CLASS_WORDS for word in pair}
@@ -45,27 +45,27 @@ _names_identifiers = re.compile(
 
 
 class LabelReader(NamedTuple):
-    """How the labels of a target are written."""
+    """The notation of the labels of a target."""
 
     target: str
     words: Mapping[str, float] = {}
-    """Words for the two classes, in lower case; empty where labels are numbers."""
+    """Word for a class, in lower case -> class; empty if the labels are numbers."""
     decimal: Decimal | None = None
-    """The decimal sign; None is a point, without commas between thousands."""
+    """The decimal sign; None: a point, and no commas between thousands."""
 
     def read(self, text: str) -> float:
-        """The label that a text means; NaN where it is missing or only a limit. Raises RejectedMolecule if it means nothing."""
+        """Return the label of a field; NaN if it is missing or only a limit. Raises RejectedMolecule for any other text."""
         plain = _with_ascii_minus(text)
         try:
             value = float(plain)
         except ValueError:
             value = self._read_words(plain.strip())
-        if abs(value) > LARGEST or "_" in text:  # Python alone reads 1_000 as 1000.
+        if abs(value) > LARGEST or "_" in text:  # float accepts 1_000.
             raise RejectedMolecule(f"the label {text.strip()!r} of {self.target} {self._trouble(plain)}")
         return value
 
     def _read_words(self, text: str) -> float:
-        """As `read`; infinite if the text means nothing."""
+        """Return the label of a text that is not a plain number; infinity if it is not a label."""
         word = text.lower()
         if word in MISSING or _is_limit(text):
             return math.nan
@@ -80,12 +80,12 @@ class LabelReader(NamedTuple):
 
 
 def _with_ascii_minus(text: str) -> str:
-    """Text in which the minus sign of word processors is the one of programs."""
+    """Replace the Unicode minus sign of word processors by the hyphen."""
     return text.replace("\N{MINUS SIGN}", "-")
 
 
 def _with_commas(text: str, decimal: Decimal | None) -> float:
-    """A number with a decimal comma or commas between thousands; infinite if it is none."""
+    """Return a number with a decimal comma or commas between thousands; infinity if it is not such a number."""
     if decimal == "," and _is_comma_number(text):
         return float(text.replace(",", "."))
     if decimal == "." and _is_grouped(text):
@@ -94,15 +94,15 @@ def _with_commas(text: str, decimal: Decimal | None) -> float:
 
 
 def is_limit(text: str) -> bool:
-    """Whether a label says only that the value is above or below something, such as >10."""
+    """Return whether a label is only a limit of the value, such as >10."""
     return _is_limit(text.strip()) is not None
 
 
 class Survey:
-    """What stands in a column of labels, seen part by part; memory does not grow with their number."""
+    """Statistics of a column of labels, updated part by part in constant memory."""
 
     def __init__(self, name: str, decimal: Decimal | None = None) -> None:
-        """`decimal`: the decimal sign if the user has named one; otherwise the column shows it."""
+        """decimal: the decimal sign if the user named one; otherwise it is inferred from the column."""
         self.name, self.decimal = name, decimal
         self.rows, self.kinds = 0, Counter[str]()
         self.words: set[str] = set()
@@ -112,7 +112,7 @@ class Survey:
         self._last = -math.inf
 
     def add(self, texts: Sequence[str]) -> None:
-        """Take note of more labels."""
+        """Add labels to the statistics."""
         self.rows += len(texts)
         for text, count in Counter(texts).items():
             self.kinds[self._kind_of(text.strip())] += count
@@ -152,41 +152,41 @@ class Survey:
 
     @property
     def labels(self) -> int:
-        """How many rows have a label that can be learned from."""
+        """Number of rows with a usable label."""
         return self.rows - sum(self.kinds[kind] for kind in ("missing", "limit", "text", "beyond"))
 
     @property
     def is_empty(self) -> bool:
-        """Whether there is nothing but missing labels and limits."""
+        """Whether all labels are missing or limits."""
         return self.rows == self.kinds["missing"] + self.kinds["limit"]
 
     @property
     def is_text(self) -> bool:
-        """Whether most of what stands there is neither number nor class."""
+        """Whether most non-missing values are neither a number nor a class."""
         return 2 * self.kinds["text"] > self.rows - self.kinds["missing"]
 
     @property
     def is_index(self) -> bool:
-        """Whether it looks like an index or an identifier: whole numbers with such a name, that only ascend, or very large."""
+        """Whether it looks like an index or identifier: whole numbers that have such a name, only ascend, or are very large."""
         named = _names_identifiers(self.name.lower()) or self.name.endswith(("ID", "Id"))
         counted = self.ascending and self.rows >= ROWS_FOR_AN_INDEX
         return self.rows > 0 and self.whole and bool(named or counted or self.low >= REGISTRY_NUMBER)
 
     def reader(self) -> LabelReader:
-        """How to read the column. Raises MolclrError if its commas may part decimals or thousands."""
+        """Return how to read the column. Raises MolclrError if its commas may separate decimals or thousands."""
         pair = next((pair for pair in CLASS_WORDS if self.words and self.words <= pair.keys()), None)
         if pair and (self.low, self.high) in {(math.inf, -math.inf), (0, 0), (0, 1), (1, 1)}:
             return LabelReader(self.name, pair)
         if self.decimal is None and self.thousands:
             raise MolclrError(
-                f"'{self.thousands}' in the column '{self.name}' may have a decimal comma, or a comma between thousands; "
-                "say which by --decimal , or --decimal ."
+                f"'{self.thousands}' in the column '{self.name}' may have a decimal comma or a comma between thousands; "
+                "choose with --decimal , or --decimal ."
             )
         has_commas = self.kinds["comma"] > 0 and not self.kinds["point"]
         return LabelReader(self.name, decimal=self.decimal or ("," if has_commas else None))
 
     def __str__(self) -> str:
-        """What the column holds, for the user."""
+        """Describe the column for the user."""
         found = self.reader()
         if found.words:
             what = f"{self.labels} labels, {' and '.join(found.words)} read as 0 and 1"

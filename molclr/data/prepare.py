@@ -1,4 +1,4 @@
-"""The steps before pre-training: from a corpus, in whatever form it comes, to its graph store."""
+"""The steps before pre-training: conversion of a corpus in any form to its graph store."""
 
 import csv
 import json
@@ -19,20 +19,20 @@ from molclr.files import locked, replacing, sha256_of
 
 TABLE, REJECTED, GRAPHS = "molecules.parquet", "rejected.csv", "graphs.safetensors"
 CANONICALIZE, FEATURIZE = "canonicalize", "featurize"
-"""The steps. STEP.json says what its files were made of, with their SHA-256; it is written after them."""
+"""The steps. STEP.json records the inputs of a step and the SHA-256 of its files; it is written after them."""
 WRITTEN = (*(name.partition(".")[0] for name in (TABLE, REJECTED, GRAPHS)), CANONICALIZE, FEATURIZE)
 """Stems of all files that this module writes."""
 
 
 def prepare_corpus(source: Path, folder: Path, smiles_column: str | None = None, processes: int | None = None) -> Path:
-    """Return the path of the graph store of a corpus, made in `folder` where `source` is not one itself.
+    """Return the path of the graph store of a corpus, which is made in `folder` unless `source` is one.
 
-    source: a graph store; a molecule table, whose graphs become graphs.safetensors; or any table with SMILES that
-    `canonicalize` reads, from which molecules.parquet (each molecule once) and rejected.csv are made first. A step whose files
-    are there, whole and made from the same input by the same code, is not repeated. Other processes wait until this is done.
-    processes: None for all cores. Tells on standard error what has been made, and how many rows were rejected.
+    source: a graph store; a molecule table, whose graphs are written to graphs.safetensors; or any table with SMILES that
+    `canonicalize` reads, from which molecules.parquet (each molecule once) and rejected.csv are made first. A step is not
+    repeated if its files are intact and were made from the same input by the same code. Other processes wait until the steps are
+    done. processes: None for all cores. Reports on standard error what was made, and how many rows were rejected.
 
-    Raises MolclrError if the source is missing, or as `canonicalize` and `featurize` do.
+    Raises MolclrError if the source is missing, and the errors of `canonicalize` and `featurize`.
     """
     kind = _kind_of(source)
     if kind == "graphs":
@@ -42,9 +42,9 @@ def prepare_corpus(source: Path, folder: Path, smiles_column: str | None = None,
     elif not source.is_file():
         raise MolclrError(f"There is no file '{source}' to pre-train on; give a table with SMILES, or a graph store.")
     processes = processes or len(os.sched_getaffinity(0))
-    with locked(folder, lambda: tell(f"Another process prepares the corpus in '{folder}'; waiting for it to end.")):
+    with locked(folder, lambda: tell(f"Another process is preparing the corpus in '{folder}'; waiting for it.")):
         for leftover in (path for stem in WRITTEN for path in folder.glob(f".{stem}.*")):
-            leftover.unlink()  # of a process that was killed while it wrote
+            leftover.unlink()  # temporary files of a killed process
         table = source if kind == "molecules" else _canonicalized(source, folder, smiles_column, processes)
         _once(
             FEATURIZE,
@@ -74,7 +74,7 @@ def _canonicalized(source: Path, folder: Path, smiles_column: str | None, proces
 
 
 def _kind_of(source: Path) -> Literal["graphs", "molecules", "raw"]:
-    """Tell by its first bytes what a file is, or by its name what it should be."""
+    """Return the kind of a file by its first bytes, or of a missing one by its suffix."""
     start, size = b"", 0
     if source.is_file():
         with source.open("rb") as file:
@@ -88,13 +88,13 @@ def _kind_of(source: Path) -> Literal["graphs", "molecules", "raw"]:
 
 
 def _once(step: str, folder: Path, files: list[str], made_of: dict[str, str | None], work: Callable[[], None]) -> None:
-    """Do `work`, which makes `files` in `folder`, unless they are there and were made of the same."""
+    """Run `work`, which makes `files` in `folder`, unless they are intact and were made from the same inputs."""
     path = folder / f"{step}.json"
     record = json.loads(path.read_text()) if path.exists() else {}
     digests = record.get("sha256", {})
     whole = all((folder / name).is_file() and sha256_of(folder / name) == digests.get(name) for name in files)
     if whole and record["made_of"] == made_of:
-        tell(f"{step}: nothing has changed, {' and '.join(files)} in '{folder}' are used again.")
+        tell(f"{step}: nothing has changed; using {' and '.join(files)} in '{folder}' again.")
         return
     path.unlink(missing_ok=True)
     work()

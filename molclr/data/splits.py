@@ -10,7 +10,8 @@ from typing import TypeAlias
 
 import numpy as np
 
-from molclr.chem.scaffold import scaffold_split
+from molclr.chem.butina import butina_clusters
+from molclr.chem.scaffold import scaffold_split, scaffolds, split_groups
 from molclr.data.canonicalize import read_column
 from molclr.data.molecules import read_molecules
 from molclr.data.subsets import SUBSETS
@@ -27,13 +28,15 @@ def write_split(
     """Assign every molecule of a table to train, valid or test (80 : 10 : 10); write the split and return the sizes.
 
     `output_csv` has row,subset with raw row numbers. scheme: a name in SCHEMES; the scaffold split does not depend on `seed`.
-    Raises MolclrError for an unknown scheme, and if a subset would be empty.
+    Raises MolclrError for an unknown scheme, if a subset would be empty, and if the scheme does not assign each molecule once.
     """
     assign = find_scheme(scheme)
     table = read_molecules(molecules)
     if len(table) < len(SUBSETS):
         raise MolclrError(f"'{molecules}' has {len(table)} molecules; a split needs at least {len(SUBSETS)}.")
-    parts = assign(table["smiles"].to_list(), seed)
+    smiles = table["smiles"].to_list()
+    parts = [np.asarray(indices) for indices in assign(smiles, seed)]
+    _require_partition(scheme, smiles, parts)
     for subset, indices in zip(SUBSETS, parts, strict=True):
         if len(indices) == 0:
             raise MolclrError(
@@ -44,6 +47,27 @@ def write_split(
     for subset, indices in zip(SUBSETS, parts, strict=True):
         names[indices] = subset
     return _write(output_csv, table["row"].to_list(), names.tolist())
+
+
+def _require_partition(scheme: str, smiles: Sequence[str], parts: Sequence[np.ndarray]) -> None:
+    """Raise MolclrError, which blames the scheme, unless each molecule is in one of three `parts`, with all its rows."""
+    fault, count = f"The split scheme '{scheme}' is wrong: it", len(smiles)
+    if len(parts) != len(SUBSETS) or any(part.dtype.kind != "i" for part in parts if part.size):
+        raise MolclrError(f"{fault} must return three arrays of integers, the training, validation and test molecules.")
+    indices = np.concatenate(parts).astype(np.int64)
+    if len(outside := indices[(indices < 0) | (indices >= count)]):
+        raise MolclrError(f"{fault} returned the index {outside[0]}; those of {count} molecules are 0 to {count - 1}.")
+    times = np.bincount(indices, minlength=count)
+    for chosen, fate in ((times == 0, "leaves out"), (times > 1, "repeats")):
+        if chosen.any():
+            raise MolclrError(
+                f"{fault} {fate} {chosen.sum()} of {count} molecules, such as {smiles[int(chosen.argmax())]}."
+            )
+    subset_of: dict[str, int] = {}
+    for subset, part in enumerate(parts):
+        for text in (smiles[place] for place in part.tolist()):
+            if subset_of.setdefault(text, subset) != subset:
+                raise MolclrError(f"{fault} puts rows of the molecule {text} into different subsets.")
 
 
 def write_given_split(
@@ -101,8 +125,29 @@ def random_split(smiles: Sequence[str], seed: int) -> Subsets:
     return first, second, third
 
 
+def butina_split(smiles: Sequence[str], seed: int) -> Subsets:
+    """Split so that clusters of similar molecules stay together, the largest in training; `seed` orders those of one size.
+
+    Raises MolclrError like `butina_clusters`.
+    """
+    clusters = butina_clusters(smiles)
+    order = np.random.default_rng(seed).permutation(len(smiles))
+    first, second, third = (np.sort(order[part]) for part in split_groups([clusters[place] for place in order]))
+    return first, second, third
+
+
+GROUPS: dict[str, Callable[[Sequence[str]], list[str]]] = {"scaffold": scaffolds, "butina": butina_clusters}
+"""Name of a scheme -> function from canonical SMILES to groups, one per molecule, which the scheme keeps together."""
+
+
+def groups_of(scheme: str, smiles: Sequence[str]) -> list[str]:
+    """Return the group of each molecule, given by canonical SMILES: that of the scheme, else the molecule itself."""
+    return GROUPS[scheme](smiles) if scheme in GROUPS else list(smiles)
+
+
 SCHEMES: dict[str, Callable[[Sequence[str], int], Subsets]] = {
     "scaffold": lambda smiles, seed: scaffold_split(smiles),  # deterministic
+    "butina": butina_split,
     "random": random_split,
 }
 """Name -> function (canonical SMILES, seed) -> subsets. Schemes keep the rows of a molecule together."""
@@ -112,6 +157,6 @@ def find_scheme(name: str) -> Callable[[Sequence[str], int], Subsets]:
     """Look up a scheme by its name. Raises MolclrError if it is unknown."""
     if name not in SCHEMES:
         raise MolclrError(
-            f"Unknown split scheme '{name}'; choose {' or '.join(SCHEMES)} (or given, for a benchmark in own_benchmarks)."
+            f"Unknown split scheme '{name}'; choose {', '.join(SCHEMES)} (or given, for a benchmark in own_benchmarks)."
         )
     return SCHEMES[name]

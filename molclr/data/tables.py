@@ -1,107 +1,37 @@
-"""Raw tables as chemists have them: text, spreadsheets and structure files as columns and rows of text.
+"""Opening raw tables: text, spreadsheets and structure files, as columns and rows of text.
 
-What a file is, is decided by its content; of its name only .smi and .tsv count.
+The content determines the form of a file; only a few suffixes, such as .smi and .tsv, matter.
 """
 
-import bz2
-import csv
-import gzip
-import io
-import lzma
-import re
 import shutil
 import sys
-import zipfile
-import zlib
-from codecs import getincrementaldecoder
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from functools import partial
-from itertools import islice
 from os import PathLike
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import BinaryIO, cast
+from typing import IO
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-from rdkit import Chem, rdBase
-
-from molclr.chem.smiles import is_smiles
+from molclr.data.encodings import damage_told, decompressed
+from molclr.data.forms import SAMPLE_BYTES, RawTable, form_of
 from molclr.errors import MolclrError
 
-SAMPLE_ROWS = 100
-"""Rows by which the form of a table is judged."""
-SAMPLE_BYTES = 1 << 16
-FIELD_CHARACTERS = 1 << 24
-"""The longest field, so that a quote that never ends does not fill the memory."""
-SEPARATORS = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "vertical bars"}
-COMPRESSIONS: dict[bytes, Callable] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open}
-"""First bytes -> what opens such a file."""
-LINE_SUFFIXES = {".smi", ".smiles", ".ism", ".can"}
-SMILES_HEADERS = {"smiles", "canonical_smiles", "isomeric_smiles"}
-"""First words of a .smi file that are no molecule, as some programs write them."""
 STANDARD_INPUT = "-"
-
-Open = Callable[[], BinaryIO]
-"""Opens the bytes of a table at their beginning, decompressed."""
-Rows = Iterator[list[str]]
-
-
-@dataclass(frozen=True)
-class RawTable:
-    """A raw table: names of its columns, and its rows as often as they are wanted."""
-
-    name: str
-    columns: list[str]
-    """Without blanks around them; a name may be empty or stand several times."""
-    read: Callable[[], Rows]
-    """The fields of each row, as many as the row has; empty lines are no rows. May raise MolclrError."""
-    notes: list[str] = field(default_factory=list)
-    """What was decided about the form of the file, for the user."""
-
-    def rows(self) -> Rows:
-        """Read the rows from the first one on. Raises MolclrError, which names the file, where they cannot be read."""
-        with _damage_told(self.name):
-            yield from self.read()
-
-    def sample(self) -> list[list[str]]:
-        """The first rows."""
-        return list(islice(self.rows(), SAMPLE_ROWS))
-
-
-@contextmanager
-def _damage_told(name: str) -> Iterator[None]:
-    """Context in which the errors of decoders and archives are MolclrErrors."""
-    try:
-        yield
-    except UnicodeDecodeError as error:
-        raise MolclrError(f"'{name}' is not text ({error.reason}); save it as CSV in UTF-8.") from None
-    except (EOFError, OSError, zlib.error, lzma.LZMAError, zipfile.BadZipFile) as error:
-        if isinstance(error, OSError) and error.errno is not None:
-            raise  # of the disk, not of the content
-        raise MolclrError(f"'{name}' is damaged or cut short ({error}); get the file again.") from None
 
 
 @contextmanager
 def open_table(path: str | PathLike[str]) -> Iterator[RawTable]:
     """Open a table: text with commas, semicolons, tabs or bars, lines of SMILES, Parquet, Excel or SDF, compressed or not.
 
-    What can be read only once, such as a pipe or "-" (standard input), is kept in a temporary file meanwhile. Raises
-    MolclrError, which says what to do, if it is no such table.
+    A source that can be read only once, such as a pipe or "-" (standard input), is copied to a temporary file. Raises
+    MolclrError if the file is not such a table.
     """
     path, name = Path(path), str(path)
-    if name == STANDARD_INPUT or (path.exists() and not path.is_file() and not path.is_dir()):
+    if _can_be_read_once(path):
         with NamedTemporaryFile(prefix="molclr-") as copy:
-            if name == STANDARD_INPUT:
-                name = "standard input"
-                shutil.copyfileobj(sys.stdin.buffer, copy)
-            else:
-                with path.open("rb") as pipe:
-                    shutil.copyfileobj(pipe, copy)
+            _copy(path, copy)
             copy.flush()
-            yield _table(Path(copy.name), name)
+            yield _table(Path(copy.name), "standard input" if name == STANDARD_INPUT else name)
         return
     if not path.exists():
         raise MolclrError(f"There is no file '{path}'.")
@@ -112,20 +42,29 @@ def open_table(path: str | PathLike[str]) -> Iterator[RawTable]:
 
 def kept_table(table: Path, work: Path) -> Path:
     """Return the path of a table that can be read several times: `table` itself, or a copy of a pipe in the folder `work`."""
-    if str(table) != STANDARD_INPUT and (table.is_file() or not table.exists() or table.is_dir()):
+    if not _can_be_read_once(table):
         return table
-    copy = work / "table"
-    with copy.open("wb") as file:
-        if str(table) == STANDARD_INPUT:
-            shutil.copyfileobj(sys.stdin.buffer, file)
-        else:
-            with table.open("rb") as pipe:
-                shutil.copyfileobj(pipe, file)
-    return copy
+    with (work / "table").open("wb") as copy:
+        _copy(table, copy)
+    return work / "table"
+
+
+def _can_be_read_once(path: Path) -> bool:
+    """Return whether the source is a pipe, a device or standard input."""
+    return str(path) == STANDARD_INPUT or (path.exists() and not path.is_file() and not path.is_dir())
+
+
+def _copy(source: Path, copy: IO[bytes]) -> None:
+    """Copy the bytes of a pipe or of standard input."""
+    if str(source) == STANDARD_INPUT:
+        shutil.copyfileobj(sys.stdin.buffer, copy)
+    else:
+        with source.open("rb") as pipe:
+            shutil.copyfileobj(pipe, copy)
 
 
 def free_names(names: Iterable[str], taken: Iterable[str]) -> list[str]:
-    """Return names of columns that are not `taken`: `names`, where necessary with underscores in front."""
+    """Return `names`, prefixed with underscores where necessary to differ from the names that are `taken`."""
     used = set(taken)
     found = []
     for name in names:
@@ -137,231 +76,10 @@ def free_names(names: Iterable[str], taken: Iterable[str]) -> list[str]:
 
 
 def _table(path: Path, name: str) -> RawTable:
-    """The table of a file that can be read several times."""
+    """Return the table of a file that can be read several times."""
     notes: list[str] = []
-    with _damage_told(name):
-        opened, inner = _decompressed(path, name, notes)
+    with damage_told(name):
+        opened, inner = decompressed(path, name, notes)
         with opened() as stream:
             beginning = stream.read(SAMPLE_BYTES)
-        return _form_of(beginning, inner)(opened, name, inner, beginning, notes)
-
-
-def _decompressed(path: Path, name: str, notes: list[str]) -> tuple[Open, Path]:
-    """How to open the content of a file, and its name without the suffix of the compression."""
-    with path.open("rb") as file:
-        magic = file.read(6)
-    inner = Path(name)
-    for beginning, opener in COMPRESSIONS.items():
-        if magic.startswith(beginning):
-            return partial(opener, path, "rb"), inner.with_suffix("")
-    if not magic.startswith(b"PK\x03\x04"):
-        return lambda: path.open("rb"), inner
-    with zipfile.ZipFile(path) as archive:
-        members = [member for member in archive.namelist() if not member.endswith("/") and "__MACOSX" not in member]
-    if "xl/workbook.xml" in members:
-        return lambda: path.open("rb"), inner.with_suffix(".xlsx")
-    if len(members) != 1:
-        raise MolclrError(f"'{name}' is an archive of {len(members)} files; unpack it and name one of them.")
-    notes.append(f"'{members[0]}' in the archive")
-    return lambda: cast(BinaryIO, zipfile.ZipFile(path).open(members[0])), Path(members[0])
-
-
-def _form_of(beginning: bytes, inner: Path) -> Callable[[Open, str, Path, bytes, list[str]], RawTable]:
-    """The function that reads a table of this form."""
-    if not beginning.strip(b"\xef\xbb\xbf \t\r\n"):
-        return _nothing
-    if inner.suffix == ".xlsx":
-        return _workbook
-    if beginning.startswith(b"PAR1"):
-        return _parquet
-    if beginning.startswith(b"\xd0\xcf\x11\xe0"):
-        return _old_workbook
-    if b"M  END" in beginning or b"$$$$" in beginning or inner.suffix.lower() in {".sdf", ".sd", ".mol"}:
-        return _structures
-    if beginning.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):
-        return _web_page
-    return _text
-
-
-def _nothing(opened: Open, name: str, inner: Path, beginning: bytes, notes: list[str]) -> RawTable:
-    raise MolclrError(f"'{name}' is empty; get the file again.")
-
-
-def _web_page(opened: Open, name: str, inner: Path, beginning: bytes, notes: list[str]) -> RawTable:
-    raise MolclrError(f"'{name}' is a web page (HTML or XML), not a table; get the file again.")
-
-
-def _old_workbook(opened: Open, name: str, inner: Path, beginning: bytes, notes: list[str]) -> RawTable:
-    raise MolclrError(f"'{name}' is a workbook of an old Excel (.xls); save it as CSV.")
-
-
-def _workbook(opened: Open, name: str, inner: Path, beginning: bytes, notes: list[str]) -> RawTable:
-    """The first sheet of an Excel workbook; its first row is the header."""
-    try:
-        from openpyxl import load_workbook
-    except ImportError:
-        raise MolclrError(f"'{name}' is an Excel workbook: save it as CSV, or install openpyxl.") from None
-
-    def read() -> Rows:
-        with opened() as stream:
-            sheet = load_workbook(stream, read_only=True, data_only=True).worksheets[0]
-            rows = ([_as_text(cell) for cell in row] for row in sheet.iter_rows(values_only=True))
-            yield from (row for row in rows if any(row))
-
-    with opened() as stream:
-        names = load_workbook(stream, read_only=True).sheetnames
-    notes.append(f"sheet '{names[0]}' of an Excel workbook" + f" of {len(names)} sheets" * (len(names) > 1))
-    columns = [column.strip() for column in next(read(), [])]
-    return RawTable(name, columns, lambda: islice(read(), 1, None), notes)
-
-
-def _parquet(opened: Open, name: str, inner: Path, beginning: bytes, notes: list[str]) -> RawTable:
-    try:
-        with opened() as stream:
-            columns = pq.ParquetFile(stream).schema_arrow.names
-    except pa.ArrowInvalid as error:
-        raise MolclrError(f"'{name}' is no Parquet table ({str(error).splitlines()[0]}); get the file again.") from None
-
-    def read() -> Rows:
-        with opened() as stream:
-            for batch in pq.ParquetFile(stream).iter_batches(SAMPLE_ROWS * 10):
-                for values in zip(*(column.to_pylist() for column in batch.columns), strict=True):
-                    yield [_as_text(value) for value in values]
-
-    notes.append("a Parquet table")
-    return RawTable(name, [column.strip() for column in columns], read, notes)
-
-
-def _as_text(value: object) -> str:
-    """A value of a typed table as it would stand in CSV."""
-    return "" if value is None else str(value)
-
-
-def _structures(opened: Open, name: str, inner: Path, beginning: bytes, notes: list[str]) -> RawTable:
-    """Structures of an SDF as SMILES, with their names and properties; two passes, the first for the names of properties."""
-    properties: dict[str, None] = {}
-    for record in _sdf_records(opened):
-        properties |= dict.fromkeys(re.findall(r"^> .*?<([^>\n]+)>", record, re.MULTILINE))
-
-    def read() -> Rows:
-        for record in _sdf_records(opened):
-            molecule = _structure(record)
-            found = molecule.GetPropsAsDict(autoConvertStrings=False) if molecule else {}
-            smiles = Chem.MolToSmiles(molecule) if molecule else ""
-            yield [smiles, str(found.get("_Name", "")), *(str(found.get(name, "")) for name in properties)]
-
-    notes.append("structures (SDF) with their properties")
-    return RawTable(name, ["smiles", "name", *(column.strip() for column in properties)], read, notes)
-
-
-def _sdf_records(opened: Open) -> Iterator[str]:
-    """The text of each structure of an SDF."""
-    with io.TextIOWrapper(opened(), encoding="utf-8", errors="replace") as text:
-        lines: list[str] = []
-        for line in text:
-            if line.startswith("$$$$"):
-                yield "".join(lines)
-                lines = []
-            else:
-                lines.append(line)
-        if "".join(lines).strip():
-            yield "".join(lines)
-
-
-def _structure(record: str) -> Chem.Mol | None:
-    """RDKit's molecule of a record, as it stands there where its chemistry is impossible; None if it has no structure."""
-    with rdBase.BlockLogs():
-        for sanitize in (True, False):
-            supplier = Chem.SDMolSupplier()
-            supplier.SetData(record, sanitize=sanitize)
-            molecule = supplier[0] if len(supplier) else None
-            if molecule is not None:
-                return molecule
-    return None
-
-
-def _text(opened: Open, name: str, inner: Path, beginning: bytes, notes: list[str]) -> RawTable:
-    """Fields with a separator between them, or lines that begin with a SMILES."""
-    encoding = _encoding(opened, beginning, notes)
-    if encoding == "cp1252" and b"\0" in beginning:
-        raise MolclrError(f"'{name}' is neither text nor a table that is known; save it as CSV in UTF-8.")
-    lines = beginning.decode(encoding, errors="ignore").splitlines()
-    if len(beginning) == SAMPLE_BYTES and len(lines) > 1:
-        lines.pop()  # which may be cut
-    first = [line for line in lines if line.strip()][:SAMPLE_ROWS]
-    separator = "\t" if inner.suffix.lower() in {".tsv", ".tab"} else _separator(first)
-
-    def text() -> Iterator[str]:
-        errors = "replace" if encoding == "cp1252" else "strict"
-        with io.TextIOWrapper(opened(), encoding=encoding, errors=errors, newline="") as lines:
-            yield from lines
-
-    if inner.suffix.lower() in LINE_SUFFIXES or (separator is None and is_smiles(first[0].split()[0])):
-        return _lines(text, name, first[0], notes)
-    if separator not in (None, ","):
-        notes.append(f"separated by {SEPARATORS[separator]}")
-
-    def read() -> Rows:
-        csv.field_size_limit(FIELD_CHARACTERS)
-        reader = csv.reader(text(), strict=True, delimiter=separator or ",")
-        try:  # strict: otherwise a quote that ends nowhere takes the rest of the file.
-            yield from (fields for fields in reader if fields and not (len(fields) == 1 and not fields[0].strip()))
-        except csv.Error as error:
-            raise MolclrError(
-                f"'{name}' is not a CSV table (line {reader.line_num}: {error}); correct its quotes."
-            ) from None
-
-    columns = [column.strip() for column in next(read(), [])]
-    return RawTable(name, columns, lambda: islice(read(), 1, None), notes)
-
-
-def _lines(text: Callable[[], Iterable[str]], name: str, first: str, notes: list[str]) -> RawTable:
-    """Lines of a SMILES and, after blanks, a name. A header is left out; a CXSMILES extension stays with its SMILES."""
-    has_header = first.split()[0].lower() in SMILES_HEADERS
-
-    def read() -> Rows:
-        for line in text():
-            if words := line.split(None, 1):
-                smiles, label = words[0], words[1].rstrip() if len(words) > 1 else ""
-                yield [f"{smiles} {label}", ""] if label.startswith("|") else [smiles, label]
-
-    notes.append("lines that begin with a SMILES" + ", without a header" * (not has_header))
-    return RawTable(name, ["smiles", "name"], lambda: islice(read(), int(has_header), None), notes)
-
-
-def _encoding(opened: Open, beginning: bytes, notes: list[str]) -> str:
-    """The encoding of a text: by its mark, UTF-8, or else that of Western Windows."""
-    if beginning.startswith((b"\xff\xfe", b"\xfe\xff")):
-        notes.append("in UTF-16")
-        return "utf-16"
-    if beginning[1::2].count(0) > len(beginning) // 4:
-        notes.append("in UTF-16")
-        return "utf-16-le"
-    decoder = getincrementaldecoder("utf-8")()
-    try:
-        with opened() as stream:
-            for chunk in iter(lambda: stream.read(1 << 20), b""):
-                decoder.decode(chunk)
-            decoder.decode(b"", final=True)
-    except UnicodeDecodeError:
-        notes.append("not in UTF-8, read as Windows-1252")
-        return "cp1252"
-    return "utf-8-sig"
-
-
-def _separator(lines: list[str]) -> str | None:
-    """The separator of the header that most lines agree on; None if there is none.
-
-    csv.Sniffer is misled by the parentheses and slashes of SMILES.
-    """
-    best, best_score = None, (0.0, 0)
-    for separator in SEPARATORS:
-        try:
-            rows = list(csv.reader(lines, delimiter=separator))
-        except csv.Error:
-            continue
-        width = len(rows[0])
-        alike = sum(len(row) == width for row in rows) / len(rows)
-        if width > 1 and (alike, width) > best_score and (separator != "|" or alike > 0.5):
-            best, best_score = separator, (alike, width)
-    return best
+        return form_of(beginning, inner)(opened, name, inner, beginning, notes)

@@ -4,8 +4,11 @@ from pathlib import Path
 
 from molclr.config import Config, Labels, OwnBenchmark
 from molclr.data.catalogue import Benchmark, Catalogue, load_catalogue
+from molclr.definitions import keys_of
 from molclr.errors import MolclrError
 from molclr.evaluation.metrics import find_metric
+
+LOSSES = "molclr.training.finetune:SUPERVISED_LOSSES"
 
 
 def choose_benchmarks(settings: Config, source: str) -> dict[str, Benchmark | OwnBenchmark]:
@@ -34,7 +37,9 @@ def check_labels_of(key: str, benchmark: Labels) -> None:
     from molclr.data.splits import find_scheme  # A slow import, which only user-defined benchmarks need.
 
     try:
-        find_metric(benchmark.metric, benchmark.task)
+        metric = find_metric(benchmark.metric, benchmark.task)
+        if metric.loss not in keys_of(LOSSES):  # found now instead of after pre-training
+            raise MolclrError(f"it names the loss '{metric.loss}', which is not in {LOSSES}.")
     except MolclrError as error:
         raise MolclrError(f"'{key}.metric': {error}") from None
     if benchmark.split == "given" and isinstance(benchmark, OwnBenchmark):

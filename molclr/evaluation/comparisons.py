@@ -9,13 +9,13 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from molclr.config import PRETRAINED
+from molclr.config import PRETRAINED, SVM, pretrained_of
 from molclr.errors import MolclrError
 from molclr.evaluation.metrics import better, find_metric
 from molclr.evaluation.runs import RunMetrics, read_run
 from molclr.evaluation.statistics import Difference, Predictions, Sample, adjusted, difference, sample
 
-BASELINES = ("RF", "SVM")
+BASELINES = ("RF", SVM)
 """Models of molecular fingerprints, without a network."""
 
 _DIFFERENCE = ("", "_low", "_high", "_p", "_verdict")
@@ -36,13 +36,13 @@ Best = Literal["best", "not distinguishable", ""]
 
 
 def is_pretrained(model: str) -> bool:
-    """Return whether a model starts from a pre-trained encoder, by its name."""
-    return model.startswith(PRETRAINED)
+    """Return whether a model uses a pre-trained encoder, by its name; it may be frozen."""
+    return bool(pretrained_of(model))
 
 
 def scratch_of(model: str) -> str:
-    """Return the name of the same network from scratch, such as GIN for MolCLR_GIN; empty if the model is not pre-trained."""
-    return model.removeprefix(PRETRAINED) if is_pretrained(model) else ""
+    """Return the name of the same network from scratch, such as GIN for MolCLR_GIN; empty if there is none."""
+    return model.removeprefix(PRETRAINED) if model.startswith(PRETRAINED) else ""
 
 
 @dataclass(frozen=True)
@@ -131,14 +131,21 @@ def mean_validation(runs: Sequence[RunMetrics]) -> float:
 
 
 def _best(benchmark: str, groups: Mapping[Key, Sequence[RunMetrics]], samples: Samples) -> list[tuple[Key, Best]]:
-    """Mark the best of the models with the most seeds, and all models whose interval of the difference to it contains 0."""
+    """Mark the best model, and all models whose interval of the difference to it contains 0.
+
+    The best is one of those with the most seeds, or deterministic.
+    """
     scores = {
         model: [run.test for run in runs if run.test is not None]
         for (name, model), runs in groups.items()
         if name == benchmark
     }
     most = max(map(len, scores.values()))
-    means = {model: float(np.mean(values)) for model, values in scores.items() if len(values) == most > 0}
+    means = {
+        model: float(np.mean(values))
+        for model, values in scores.items()
+        if values and (len(values) == most or samples[benchmark, model].deterministic)
+    }
     metric = groups[benchmark, next(iter(scores))][0].metric
     first = (max if find_metric(metric).higher_is_better else min)(means, key=lambda model: means[model], default="")
     marks: list[tuple[Key, Best]] = []
@@ -155,7 +162,8 @@ def read_samples(runs: Mapping[Path, RunMetrics]) -> dict[Key, Sample]:
     found = {}
     for key, folders in groupby(by_model, lambda folder: (runs[folder].benchmark, runs[folder].model)):
         group = list(folders)
-        found[key] = sample(runs[group[0]].metric, read_predictions(group, runs))
+        deterministic = all(runs[folder].deterministic for folder in group)
+        found[key] = sample(runs[group[0]].metric, read_predictions(group, runs), deterministic)
     return found
 
 

@@ -1,6 +1,5 @@
 """Tables of embeddings, and nearest neighbours in them."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from os import PathLike
 
@@ -17,8 +16,8 @@ ENCODER_KEY = b"molclr_encoder"
 HELD_OUT_KEY = b"molclr_held_out"
 """Metadata key of a table whose molecules were all held out from the pre-training of the encoder."""
 
-CELLS = 1 << 25
-"""Number of cosines that are held in memory."""
+CANONICAL = "canonical_smiles"
+"""Column in place of `row` and `smiles` in a table with the user's own columns, in which rejected rows have no embedding."""
 
 
 @dataclass(frozen=True)
@@ -37,11 +36,18 @@ class Embeddings:
 
 
 def read_embeddings(path: str | PathLike[str], at_least: int) -> Embeddings:
-    """Read a table of embeddings. Raises MolclrError for another file or fewer than `at_least` molecules."""
+    """Read a table of embeddings, without rejected rows.
+
+    Raises MolclrError for another file or fewer than `at_least` molecules.
+    """
     try:
-        table = pq.read_table(path, columns=["row", "smiles", "embedding"])
+        has_rows = CANONICAL not in pq.read_schema(path).names
+        table = pq.read_table(path, columns=[*(("row", "smiles") if has_rows else (CANONICAL,)), "embedding"])
     except (FileNotFoundError, pa.ArrowInvalid):
         raise MolclrError(f"'{path}' is not a table of embeddings; make one with 'molclr embed'.") from None
+    if not has_rows:
+        table = table.rename_columns(["smiles", "embedding"]).append_column("row", pa.array(range(len(table))))
+        table = table.filter(pc.is_valid(table["embedding"]))
     vectors = table["embedding"].combine_chunks()
     if not _are_vectors(vectors):
         raise MolclrError(
@@ -71,25 +77,19 @@ def _are_vectors(column: pa.Array) -> bool:
 
 def cosines(queries: np.ndarray, library: np.ndarray) -> np.ndarray:
     """Compute the cosine similarity of all pairs: float (m, embedding_dim) and (n, embedding_dim) to float32 (m, n)."""
-    return _unit(queries) @ _unit(library).T
+    return unit(queries) @ unit(library).T
 
 
-def nearest(queries: np.ndarray, library: np.ndarray, count: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Find the `count` vectors of `library`, (n, embedding_dim), with the highest cosine to each query, (m, embedding_dim).
+def highest(scores: np.ndarray, count: int) -> np.ndarray:
+    """Find the positions of the `count` highest scores, (n,), in descending order: int64; fewer if there are fewer scores.
 
-    Yields, for each query, positions, int64 (count,), and cosines, float32 (count,), in descending order of the cosine; ties in
-    ascending order of position. There are fewer if the library has fewer vectors.
+    Ties are in ascending order of position.
     """
-    queries, library = _unit(queries), _unit(library)
-    count = min(count, len(library))
-    step = max(1, CELLS // len(library))
-    for first in range(0, len(queries), step):
-        for row in queries[first : first + step] @ library.T:
-            found = np.flatnonzero(row >= np.partition(row, len(row) - count)[len(row) - count])
-            found = found[np.argsort(-row[found], kind="stable")][:count]
-            yield found, row[found]
+    count = min(count, len(scores))
+    found = np.flatnonzero(scores >= np.partition(scores, len(scores) - count)[len(scores) - count])
+    return found[np.argsort(-scores[found], kind="stable")][:count]
 
 
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    """Scale vectors to length 1."""
-    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+def unit(vectors: np.ndarray) -> np.ndarray:
+    """Scale vectors, (n, embedding_dim), to length 1; those of length 0 remain."""
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), np.finfo(np.float32).tiny)

@@ -14,6 +14,8 @@ from molclr.errors import MolclrError
 Task = Literal["classification", "regression"]
 Loss = Literal["cross_entropy", "squared_error", "absolute_error"]
 
+HALF = 0.5
+"""The probability from which on class 1 is predicted."""
 TASKS: tuple[Task, ...] = get_args(Task)
 
 
@@ -42,6 +44,11 @@ def pr_auc(labels: np.ndarray, predictions: np.ndarray) -> float:
     true_positive = (labels[order] == 1).cumsum()[threshold_ends]
     recall_gained = np.diff(true_positive, prepend=0) / true_positive[-1]
     return float(np.sum(recall_gained * true_positive / predicted_positive))
+
+
+def accuracy(labels: np.ndarray, predictions: np.ndarray) -> float:
+    """Fraction of correct classes. labels: (n,) 0 or 1; predictions: (n,), class 1 from HALF on."""
+    return float(np.mean((predictions >= HALF) == (labels == 1)))
 
 
 def rmse(labels: np.ndarray, predictions: np.ndarray) -> float:
@@ -124,6 +131,7 @@ METRICS: dict[str, Metric] = {
         "ROC-AUC", "classification", roc_auc, True, "cross_entropy", (0, 1), "%", undefined=one_class, chance=0.5
     ),
     "pr_auc": Metric("PR-AUC", "classification", pr_auc, True, "cross_entropy", (0, 1), "%", undefined=one_class),
+    "accuracy": Metric("accuracy", "classification", accuracy, True, "cross_entropy", (0, 1), "%"),
     "rmse": Metric("RMSE", "regression", rmse, False, "squared_error", _ERROR, "target"),
     "mae": Metric("MAE", "regression", mae, False, "absolute_error", _ERROR, "target"),
     "r2": Metric("R²", "regression", r2, True, "squared_error", (float("-inf"), 1), undefined=equal_labels),
@@ -157,7 +165,7 @@ def find_label(label: str) -> Metric:
     for metric in METRICS.values():
         if metric.label == label:
             return metric
-    raise MolclrError(f"Unknown metric '{label}' in a table; write the table again with 'molclr tables'.")
+    raise MolclrError(f"Unknown metric '{label}' in a table; write the table again with 'molclr table'.")
 
 
 NOT_PREDICTED = "no label in the training set"

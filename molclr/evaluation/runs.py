@@ -72,6 +72,8 @@ class RunMetrics:
     """Remark that is shown with the tables."""
     also: dict[str, FurtherScore] = field(default_factory=dict)
     """The other metrics of the task, by name."""
+    deterministic: bool = False
+    """Whether nothing in the model is random, so that every seed gives the same predictions."""
 
     def scores(self) -> dict[str, FurtherScore]:
         """Return the test scores by all metrics, the primary one first."""
@@ -88,6 +90,7 @@ def write_run(
     best_epoch: int | None = None,
     validation: float | None = None,
     note: str = "",
+    deterministic: bool = False,
 ) -> RunMetrics:
     """Write predictions.csv and metrics.json of the test molecules to `folder`.
 
@@ -117,6 +120,7 @@ def write_run(
         left_out=test.left_out,
         note=note,
         also=scores,
+        deterministic=deterministic,
     )
     _write_predictions(Path(folder) / "predictions.csv", run.targets, rows, labels, predictions)
     with replacing(Path(folder) / "metrics.json") as temporary:

@@ -1,7 +1,7 @@
 """Differences between the scores of two models, with confidence intervals and p-values."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal, TypeVar
@@ -10,6 +10,7 @@ import numpy as np
 from scipy.stats import t as student_t
 
 from molclr.evaluation.metrics import find_metric, why_undefined
+from molclr.evaluation.resampled import WEIGHTED
 from molclr.seeds import derive_seed
 
 Key = TypeVar("Key")
@@ -60,15 +61,17 @@ class Sample:
     labels: np.ndarray
     observed: np.ndarray
     resampled: np.ndarray
+    deterministic: bool = False
+    """Whether nothing in the model is random, so that one seed is enough."""
 
 
-def sample(metric: str, model: Predictions) -> Sample:
+def sample(metric: str, model: Predictions, deterministic: bool = False) -> Sample:
     """Score a model on its test molecules and on resamples of them, which are the same for all models of a benchmark."""
     generator = np.random.default_rng(derive_seed(0, "bootstrap"))
     count = len(model.rows)
     resampled = [scores(metric, model, weights).mean(axis=0) for weights in _resamples(count, generator)]
     observed = scores(metric, model, np.ones((1, count)))[:, 0]
-    return Sample(model.rows, model.labels, observed, np.concatenate(resampled))
+    return Sample(model.rows, model.labels, observed, np.concatenate(resampled), deterministic)
 
 
 def difference(metric: str, first: Sample, second: Sample) -> Difference:
@@ -79,8 +82,8 @@ def difference(metric: str, first: Sample, second: Sample) -> Difference:
     the sample variance of each model's scores over its seeds, divided by their number; seeds of different models are independent
     even if they have the same number. (A bootstrap over three seeds would underestimate this variance by a third.) The interval
     is Student's t with the degrees of freedom of Welch (1947) and Satterthwaite (1946). It is conservative, because errors of
-    single molecules that change with the seed contribute to both parts. If a model has one seed, the second part is unknown and
-    the interval is too narrow for a verdict. All numbers are NaN if a model has no score.
+    single molecules that change with the seed contribute to both parts. If a model that is not deterministic has one seed, the
+    second part is unknown and the interval is too narrow for a verdict. All numbers are NaN if a model has no score.
     """
     observed = (first.observed, second.observed)
     value = float(observed[0].mean() - observed[1].mean())
@@ -95,7 +98,7 @@ def difference(metric: str, first: Sample, second: Sample) -> Difference:
         margin = float(distribution.ppf((1 + CONFIDENCE) / 2)) * math.sqrt(variance)
         p = float(2 * distribution.sf(abs(value) / math.sqrt(variance)))
     low, high = value - margin, value + margin
-    if min(map(len, observed)) == 1:
+    if any(len(each.observed) == 1 and not each.deterministic for each in (first, second)):
         return Difference(value, low, high, math.nan, "one seed")
     return Difference(value, low, high, p, _verdict(metric, low, high))
 
@@ -171,45 +174,6 @@ def one_by_one(metric: str, truth: np.ndarray, guess: np.ndarray, weights: np.nd
         if not why_undefined(chosen, labels, predictions):
             found[resample] = chosen.function(labels, predictions)
     return found
-
-
-def weighted_rmse(truth: np.ndarray, guess: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Compute the RMSE of (n,) labels and predictions with `weights`, float64 (resamples, n): float64 (resamples,)."""
-    return np.sqrt(weights @ np.square(guess - truth) / weights.sum(axis=1))
-
-
-def weighted_mae(truth: np.ndarray, guess: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Compute the MAE of (n,) labels and predictions with `weights`, float64 (resamples, n): float64 (resamples,)."""
-    return weights @ np.abs(guess - truth) / weights.sum(axis=1)
-
-
-def weighted_roc_auc(truth: np.ndarray, guess: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Compute ROC-AUC with `weights`, float64 (resamples, n), of the molecules: float64 (resamples,).
-
-    truth: (n,) 0 or 1; guess: (n,). Ties count one half. The molecules are sorted once for all resamples.
-    """
-    levels, place = np.unique(guess, return_inverse=True)
-    positives, negatives = (_sum_at(weights[:, truth == c], place[truth == c], len(levels)) for c in (1, 0))
-    below = negatives.cumsum(axis=1) - negatives / 2
-    return (positives * below).sum(axis=1) / (positives.sum(axis=1) * negatives.sum(axis=1))
-
-
-def _sum_at(weights: np.ndarray, place: np.ndarray, places: int) -> np.ndarray:
-    """Sum the columns of `weights` that have the same place: float64 (resamples, places)."""
-    total = np.zeros((len(weights), places))
-    order = np.argsort(place, kind="stable")
-    present, first = np.unique(place[order], return_index=True)
-    if len(present):
-        total[:, present] = np.add.reduceat(weights[:, order], first, axis=1)
-    return total
-
-
-WEIGHTED: dict[str, Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]] = {
-    "roc_auc": weighted_roc_auc,
-    "rmse": weighted_rmse,
-    "mae": weighted_mae,
-}
-"""Faster implementations of some metrics for all resamples at once, with the same values as `one_by_one`."""
 
 
 def _verdict(metric: str, low: float, high: float) -> Verdict:

@@ -18,7 +18,8 @@ from molclr.evaluation.published import published
 from molclr.evaluation.runs import FurtherScore, RunMetrics
 
 COLUMNS = [
-    *("benchmark", "model", "metric", "unit", "mean", "std", "seeds", "seed_scores", "validation", "test_molecules"),
+    *("benchmark", "model", "metric", "unit", "mean", "std", "seeds", "deterministic", "seed_scores"),
+    *("validation", "test_molecules"),
     *("left_out_targets", "note", *COMPARED),
     *("paper_mean", "paper_std", "paper_check", "paper_note", "label"),
 ]
@@ -42,9 +43,9 @@ def summarise(
     """Summarise the primary metric: one row per benchmark and model with COLUMNS, in the paper's order.
 
     `mean` and `std` (sample standard deviation; NaN for one seed) are those of the `seeds` runs that have a score, ROC-AUC in %.
-    `seed_scores` lists the scores of the seeds. `validation` is the mean validation score, as in metrics.json. COMPARED are
-    comparisons between models, computed from the `samples` of all of them. The paper's values are text
-    as printed, empty if the paper has no value or another metric.
+    `deterministic` is "yes" if nothing in the model is random, so that one seed is enough. `seed_scores` lists the scores of the
+    seeds. `validation` is the mean validation score, as in metrics.json. COMPARED are comparisons between models, computed from
+    the `samples` of all of them. The paper's values are text as printed, empty if the paper has no value or another metric.
     """
     printed = {(row.method, row.benchmark): row for row in published().itertuples()}
     rows, groups = [], _groups(runs)
@@ -55,6 +56,7 @@ def summarise(
         row["test_molecules"] = distinct(str(run.test_molecules) for run in group)
         row["left_out_targets"] = distinct(target for run in group for target in run.left_out)
         row["note"] = distinct(run.note for run in group if run.note)
+        row["deterministic"] = "yes" if all(run.deterministic for run in group) else ""
         row["seed_scores"] = "; ".join(f"{primary.factor * run.test:.6f}" for run in group if run.test is not None)
         row["validation"] = mean_validation(group)
         row |= compared[key, model].columns(primary.factor)

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from molclr.config import AND_ECFP, SVM, pretrained_of
 from molclr.evaluation.comparisons import scratch_of
 from molclr.evaluation.metrics import Task, find_label
 from molclr.evaluation.published import published
@@ -88,14 +89,15 @@ class Wide:
 def _scores(table: pd.DataFrame, task: Task, places: dict[str, int]) -> Grid:
     """Make the grid of our scores, with the paper's values of the same method in a column of their own."""
     models = sorted(dict.fromkeys(table["model"]), key=order(published()["method"]))
-    fewest, most = table["seeds"].min(), table["seeds"].max()
+    seeds_of = {name: counted_seeds(rows) for name, rows in table.groupby("benchmark", sort=False)}
+    fewest, most = min(map(min, seeds_of.values())), max(map(max, seeds_of.values()))
     count = 3 + (fewest < most)
     heads = ["Method", "metric", "test molecules", "seeds"][:count]
     columns = [Column(heads, [Cell(model) for model in models])]
     for benchmark, rows in table.groupby("benchmark", sort=False):
         by_model = {row.model: row for row in rows.itertuples()}
         ours = [_our_cell(by_model.get(model), places[benchmark]) for model in models]
-        of_runs = [distinct(rows["test_molecules"]), distinct(rows["seeds"].astype(str))]
+        of_runs = [distinct(rows["test_molecules"]), distinct(seeds_of[benchmark].astype(str))]
         columns.append(Column([benchmark, _metric_head(rows.iloc[0]), *of_runs][:count], ours))
         papers = [_paper_cell(by_model.get(model)) for model in models]
         if any(cell.text for cell in papers):
@@ -127,6 +129,12 @@ def _differences(table: pd.DataFrame, places: dict[str, int]) -> list[Grid]:
     columns = [Column([name], [cells[place] for _, cells in lines]) for place, name in enumerate(places)]
     shown = [column for column in columns if any(cell.text for cell in column.cells)]
     return [Grid(f"Differences between models, with {CONFIDENCE:.0%} intervals.".replace("%", " %"), [labels, *shown])]
+
+
+def counted_seeds(rows: pd.DataFrame) -> pd.Series:
+    """Return the numbers of seeds of the models of a benchmark; deterministic ones, for which one is enough, only if alone."""
+    random = rows["seeds"][rows["deterministic"] != "yes"]
+    return random if len(random) else rows["seeds"]
 
 
 def _metric_head(row: pd.Series) -> str:
@@ -166,8 +174,8 @@ def _number(value: float, decimals: int, sign: str = "") -> str:
 def _notes(table: pd.DataFrame, grids: list[Grid]) -> list[str]:
     """Make the notes below a wide table, about what is in it: marks, the paper's values, targets left out, runs."""
     notes = []
-    if ((table["seeds"] > 1) & (table["std"] == 0)).any():
-        notes.append("A score without ± is the same for all seeds.")
+    if (table["std"] == 0).any() or 0 < (table["deterministic"] == "yes").sum() < len(table):
+        notes.append("A score without ± is the same for all seeds; if nothing in a model is random, one is enough.")
     if any(column.is_paper for grid in grids for column in grid.columns):
         notes.append(
             "paper: Wang et al., 2022, pre-trained on 10 million molecules, with settings searched for each benchmark; its "
@@ -177,6 +185,13 @@ def _notes(table: pd.DataFrame, grids: list[Grid]) -> list[str]:
         notes.append(
             f"Intervals of differences cover test molecules (bootstrap, {RESAMPLES} resamples) and seeds (their variance, "
             "Welch's t), for one pre-training and one split; they are not adjusted for the number of comparisons."
+        )
+    if frozen := [name for name in dict.fromkeys(table["model"]) if name.startswith(f"{SVM}_")]:
+        network = pretrained_of(frozen[0])
+        notes.append(
+            f"{SVM}: a support vector machine on ECFP4 counts; {SVM}_{network}: one on the frozen representation of the encoder "
+            f"with which {network} begins; with {AND_ECFP}: on that and ECFP4 counts. Like the other models, they keep the "
+            "validation molecules out of training."
         )
     used: set[str] = set().union(*(grid.marks for grid in grids))
     notes += [meaning for mark, meaning in MEANING.items() if mark in used]

@@ -17,7 +17,7 @@ from molclr.batch import MASK, GraphBatch
 from molclr.config import Augmentation
 from molclr.errors import MolclrError
 from molclr.hashing import hash64
-from molclr.imports import is_dotted_path, load_object
+from molclr.imports import load_function, unknown
 
 ATOM_MASK, BOND_DELETION, SUBGRAPH_ORIGIN, SUBGRAPH_FRACTION, SUBGRAPH_RING = range(5)
 """Identifiers that make the hashes of different random choices independent."""
@@ -209,26 +209,40 @@ def augmentation_steps(settings: Augmentation) -> list[tuple[AugmentationFunctio
 
 def _function(name: str) -> AugmentationFunction:
     """Look up an augmentation by its name in AUGMENTATIONS or its dotted path, such as my_package.views:swap_atoms."""
-    if is_dotted_path(name):
-        return load_object(name)
-    if name not in AUGMENTATIONS:
-        raise MolclrError(
-            f"Unknown augmentation '{name}' in pretrain.augmentation.composition; choose one of "
-            f"{', '.join(AUGMENTATIONS)}, or give the path of your own function, such as my_package.views:swap_atoms."
-        )
-    return AUGMENTATIONS[name]
+    if problem := unknown("augmentation", name, AUGMENTATIONS, "my_package.views:swap_atoms"):
+        raise MolclrError(f"{problem}.")
+    return AUGMENTATIONS.get(name) or load_function(name, "molecules", "lost", "ratio", "keys")
 
 
 def lose(molecules: Molecules, steps: list[tuple[AugmentationFunction, float]], keys: Tensor) -> Lost:
-    """Apply the augmentations `steps` (see `augmentation_steps`) to the views with `keys`, int64 (..., num_groups)."""
+    """Apply the augmentations `steps` (see `augmentation_steps`) to the views with `keys`, int64 (..., num_groups).
+
+    Raises MolclrError if one does not return a Lost of the types and shapes of its argument.
+    """
     device, views = keys.device, keys.shape[:-1]
     lost = Lost(
         torch.zeros(*views, len(molecules.atoms.group), dtype=torch.bool, device=device),
         torch.zeros(*views, len(molecules.bonds.group), dtype=torch.bool, device=device),
     )
     for augmentation, ratio in steps:
-        lost = augmentation(molecules, lost, ratio, keys)
+        lost = _required(augmentation, augmentation(molecules, lost, ratio, keys), lost)
     return lost
+
+
+def _required(augmentation: AugmentationFunction, found: object, like: Lost) -> Lost:
+    """Return `found`, the result of an augmentation. Raises MolclrError unless it has the types and shapes of `like`."""
+    name = getattr(augmentation, "__qualname__", "of the configuration")
+    if not isinstance(found, Lost):
+        raise MolclrError(
+            f"The augmentation {name} returned a {type(found).__name__}, not a molclr.models.augment.Lost."
+        )
+    for part, tensor, other in zip(Lost._fields, found, like, strict=True):
+        if not isinstance(tensor, Tensor) or tensor.dtype != torch.bool or tensor.shape != other.shape:
+            is_now = f"{tensor.dtype} {tuple(tensor.shape)}" if isinstance(tensor, Tensor) else type(tensor).__name__
+            raise MolclrError(
+                f"The augmentation {name} returned '{part}' as {is_now}; it must be bool {tuple(other.shape)}."
+            )
+    return found
 
 
 def augment(graphs: GraphBatch, settings: Augmentation, keys: Tensor) -> GraphBatch:

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from molclr.errors import MolclrError
-from molclr.imports import is_dotted_path, load_object
+from molclr.imports import load_function, unknown
 
 ContrastiveLoss = Callable[[Tensor, Tensor, float], tuple[Tensor, Tensor]]
 """Function (first, second, temperature) -> (loss, contrastive accuracy), both of shape ().
@@ -41,13 +41,18 @@ LOSSES: dict[str, ContrastiveLoss] = {"nt_xent": nt_xent}
 def find_loss(name: str) -> ContrastiveLoss:
     """Look up a loss by its name in LOSSES or its dotted path, such as my_package.losses:cross_view.
 
-    Raises MolclrError for an unknown name.
+    Raises MolclrError for an unknown name. The loss of a path raises it if it does not return what a ContrastiveLoss does.
     """
-    if is_dotted_path(name):
-        return load_object(name)
-    if name not in LOSSES:
-        raise MolclrError(
-            f"Unknown loss '{name}' in pretrain.loss; choose {' or '.join(LOSSES)}, or give the path of your own function, "
-            "such as my_package.losses:cross_view."
-        )
-    return LOSSES[name]
+    if problem := unknown("loss of pre-training", name, LOSSES, "my_package.losses:cross_view"):
+        raise MolclrError(f"{problem}.")
+    if name in LOSSES:
+        return LOSSES[name]
+    own = load_function(name, "first", "second", "temperature")
+
+    def checked(first: Tensor, second: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
+        found = own(first, second, temperature)
+        if not isinstance(found, tuple) or [getattr(part, "shape", None) for part in found] != [(), ()]:
+            raise MolclrError(f"'{name}' must return two tensors of shape (): the loss and the contrastive accuracy.")
+        return found
+
+    return checked

@@ -9,33 +9,34 @@ from typing import Any
 import numpy as np
 
 from molclr.config import Compute
+from molclr.data.extended import digits
 from molclr.data.labelled import LabelledMolecules
 from molclr.evaluation.conformal import LEVEL, coverage, half_widths
 from molclr.evaluation.metrics import better, find_metric, metrics_of, score
 from molclr.evaluation.runs import Run
-from molclr.evaluation.statistics import CONFIDENCE, WEIGHTED, score_interval
+from molclr.evaluation.statistics import CONFIDENCE, score_interval
 from molclr.files import replacing, write_rows
-from molclr.training.model_folder import ModelFolder, Predicted
+from molclr.training.model_folder import ModelFolder, Predicted, number_or_none
 
-MANY_TARGETS = 20
-"""Targets beyond which metrics whose resamples are scored one by one have no interval."""
 SCORED = ("valid", "test")
 PREDICTIONS, METRICS = "predictions.csv", "metrics.json"
 
 
 def evaluate(model: ModelFolder, data: LabelledMolecules, run: Run) -> dict[str, Any]:
-    """Predict validation and test molecules with all models, choose one, and write predictions.csv and metrics.json."""
+    """Predict validation and test molecules with all models, choose one, and write predictions.csv; return what was measured.
+
+    Writes the chosen model and the widths of prediction intervals to `model.about`.
+    """
     predicted = {name: _predict_scored(model, data, name) for name in model.about["models"]}
-    widths = {}
-    if run.task == "regression":
-        valid = data.labels[data.subsets["valid"]]
-        widths = {name: half_widths(valid, found["valid"].mean) for name, found in predicted.items()}
+    valid = data.labels[data.subsets["valid"]]
+    widths = {name: half_widths(valid, found["valid"].mean) for name, found in predicted.items()}
+    widths = widths if run.task == "regression" else {}
     scores = {name: _scores(data, run, found, widths.get(name)) for name, found in predicted.items()}
     values = {name: found["validation"][run.metric]["value"] for name, found in scores.items()}
     model.about["chosen"] = choose_model(run.metric, values)
-    model.about["half_widths"] = {name: [_number(width) for width in found] for name, found in widths.items()}
+    model.about["half_widths"] = {name: [number_or_none(width) for width in found] for name, found in widths.items()}
     _write_predictions(model.folder, data, predicted, widths)
-    metrics = {
+    return {
         "task": run.task,
         "metric": run.metric,
         "chosen": model.about["chosen"],
@@ -43,9 +44,31 @@ def evaluate(model: ModelFolder, data: LabelledMolecules, run: Run) -> dict[str,
         "confidence": CONFIDENCE,
         "models": scores,
     }
-    with replacing(model.folder / METRICS) as temporary:
+
+
+def evaluate_refit(model: ModelFolder, data: LabelledMolecules, run: Run, predictions: np.ndarray) -> dict[str, Any]:
+    """Calibrate prediction intervals out of fold, and score these predictions; return what was measured.
+
+    predictions: float64 (n, targets), NaN for a target without. Writes the widths to `model.about`, which then has one model.
+    """
+    name, scored = model.about["chosen"], {}
+    for metric in metrics_of(run.task):
+        scored[metric] = _scored(metric, data.labels, predictions, data.targets, with_interval=True)
+    model.about.update(models=[name], half_widths={}, refit=True)
+    found: dict[str, Any] = {"molecules": len(data.smiles), "out_of_fold": scored}
+    if run.task == "regression":
+        widths = [number_or_none(width) for width in half_widths(data.labels, predictions)]
+        model.about["half_widths"] = {name: widths}
+        found["prediction_interval"] = {
+            target: {"level": LEVEL, "half_width": width} for target, width in zip(data.targets, widths, strict=True)
+        }
+    return found
+
+
+def write_metrics(folder: Path, metrics: dict[str, Any]) -> None:
+    """Write metrics.json."""
+    with replacing(folder / METRICS) as temporary:
         temporary.write_text(json.dumps(metrics, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-    return metrics
 
 
 def _predict_scored(model: ModelFolder, data: LabelledMolecules, name: str) -> dict[str, Predicted]:
@@ -79,7 +102,7 @@ def _scores(
         test = data.labels[data.subsets["test"]]
         covered = coverage(test, predicted["test"].mean, widths)
         found["prediction_interval"] = {
-            target: {"level": LEVEL, "half_width": _number(width), "coverage_of_test": _number(fraction)}
+            target: {"level": LEVEL, "half_width": number_or_none(width), "coverage_of_test": number_or_none(fraction)}
             for target, width, fraction in zip(data.targets, widths, covered, strict=True)
         }
     return found
@@ -90,18 +113,13 @@ def _scored(
 ) -> dict[str, Any]:
     scored = score(metric, labels, predictions, targets)
     found: dict[str, Any] = {
-        "value": _number(scored.value),
+        "value": number_or_none(scored.value),
         "per_target": scored.per_target,
         "undefined": scored.left_out,
     }
-    if with_interval and (metric in WEIGHTED or len(targets) <= MANY_TARGETS):
-        found["interval"] = [_number(bound) for bound in score_interval(metric, labels, predictions)]
+    if with_interval:
+        found["interval"] = [number_or_none(bound) for bound in score_interval(metric, labels, predictions)]
     return found
-
-
-def _number(value: float) -> float | None:
-    """Replace numbers that JSON does not have by None."""
-    return float(value) if math.isfinite(value) else None
 
 
 def _write_predictions(
@@ -122,26 +140,42 @@ def _write_predictions(
     write_rows(folder / PREDICTIONS, rows)
 
 
-def digits(value: float) -> str:
-    """Write a number with six digits; empty if it is not finite."""
-    return f"{value:.6g}" if math.isfinite(value) else ""
-
-
 def summary(metrics: dict[str, Any]) -> list[str]:
     """Describe in lines what the models are worth, and which was chosen."""
-    metric = find_metric(metrics["metric"])
-    values = {name: found["validation"][metrics["metric"]]["value"] for name, found in metrics["models"].items()}
+    metric, models = find_metric(metrics["metric"]), metrics["models"]
+    values = {name: found["validation"][metrics["metric"]]["value"] for name, found in models.items()}
     lines = [f"{'':2}{'model':16}{'validation':>12}{'test':>10}   {CONFIDENCE:.0%} interval ({metric.label})"]
-    for name, found in metrics["models"].items():
+    for name, found in models.items():
         test = found["test"][metrics["metric"]]
-        low, high = test.get("interval") or (None, None)
-        between = f"   {_shown(low)} to {_shown(high)}"
         star = "* " if name == metrics["chosen"] else "  "
-        lines.append(f"{star}{name:16}{_shown(values[name]):>12}{_shown(test['value']):>10}{between}")
+        lines.append(f"{star}{name:16}{_shown(values[name]):>12}{_shown(test['value']):>10}   {_interval(test)}")
         lines += [f"    test score of '{target}' undefined: {why}" for target, why in test["undefined"].items()][:3]
     lines.append(_reason(metrics["metric"], metrics["chosen"], values))
-    if any(None in _half_widths(found) for found in metrics["models"].values()):
+    lines += _further(metrics["metric"], models[metrics["chosen"]])
+    if again := metrics.get("refit"):
+        scored = again["out_of_fold"][metrics["metric"]]
+        lines.append(
+            f"{metrics['chosen']} is now fitted to all {again['molecules']} molecules; {metric.label} out of fold "
+            f"{_shown(scored['value'])} ({_interval(scored)})"
+        )
+    if any(None in _half_widths(found) for found in models.values()):
         lines.append("there are fewer than 9 validation labels, too few for prediction intervals")
+    return lines
+
+
+def _further(primary: str, found: dict[str, Any]) -> list[str]:
+    """Describe the test scores of a model by the other metrics, and how many labels lie in its prediction intervals."""
+    told = [
+        f"{find_metric(name).label} {_shown(scored['value'])} ({_interval(scored)})"
+        for name, scored in found["test"].items()
+        if name != primary and scored["value"] is not None
+    ]
+    lines = [f"  test: {', '.join(told)}"] if told else []
+    covered = [interval["coverage_of_test"] for interval in found.get("prediction_interval", {}).values()]
+    known = [fraction for fraction in covered if fraction is not None]
+    if known and None not in _half_widths(found):
+        mean = f"{np.mean(known):.0%} of the test labels" + " (mean over the targets)" * (len(covered) > 1)
+        lines.append(f"  {LEVEL:.0%} prediction intervals contain {mean}")
     return lines
 
 
@@ -160,6 +194,11 @@ def _reason(metric: str, chosen: str, values: dict[str, float | None]) -> str:
 def _half_widths(found: dict[str, Any]) -> list[float | None]:
     """Half widths of the prediction intervals of a model, a target each; empty for classes."""
     return [interval["half_width"] for interval in found.get("prediction_interval", {}).values()]
+
+
+def _interval(scored: dict[str, Any]) -> str:
+    low, high = scored.get("interval") or (None, None)
+    return f"{_shown(low)} to {_shown(high)}"
 
 
 def _shown(value: float | None) -> str:

@@ -12,6 +12,7 @@ import torch
 from molclr.chem.seen import warn_of_unseen
 from molclr.config import Compute
 from molclr.data.corpus import held_out_positions
+from molclr.data.labelled import LabelledMolecules
 from molclr.data.molecules import OWN_COLUMNS, open_molecules
 from molclr.data.store import GraphStore, open_store_of
 from molclr.distributed import tell
@@ -22,15 +23,44 @@ from molclr.models.encoder import GraphEncoder
 from molclr.training.checkpoint import load_encoder
 from molclr.training.device import prepare
 from molclr.training.graphs import graphs_on
-from molclr.training.inference import infer
+from molclr.training.inference import BATCH, infer
 
 
-def embed(store: GraphStore, encoder: GraphEncoder, molecules: np.ndarray, device: torch.device) -> np.ndarray:
-    """Compute h of the molecules at positions `molecules`, int64 (n,), of the store: float32 (n, embedding_dim)."""
+def embed(
+    store: GraphStore,
+    encoder: GraphEncoder,
+    molecules: np.ndarray,
+    device: torch.device,
+    silent: bool = False,
+    size: int = BATCH,
+) -> np.ndarray:
+    """Compute h of the molecules at positions `molecules`, int64 (n,), of the store: float32 (n, embedding_dim).
+
+    silent: show no progress. size: molecules in a batch.
+    """
     if not len(molecules):
         return np.empty((0, encoder.shape.embedding_dim), np.float32)
     encoder.to(device).eval()
-    return infer(encoder, graphs_on(device, store, molecules, encoder), np.arange(len(molecules)), label="embed")
+    graphs, places = graphs_on(device, store, molecules, encoder), np.arange(len(molecules))
+    return infer(encoder, graphs, places, label=None if silent else "embed", size=size)
+
+
+def embed_labelled(
+    data: LabelledMolecules,
+    graphs: Path,
+    encoder: Path,
+    encoder_class: str | None = None,
+    compute: Compute | None = None,
+) -> np.ndarray:
+    """Compute h of all molecules of a benchmark: float32 (n, embedding_dim).
+
+    graphs: the graph store of its molecule table. encoder_class: see `molclr.training.checkpoint.stored_encoder`. compute: None
+    for one thread of the CPU. Raises MolclrError if the graphs do not belong to the molecules.
+    """
+    places = np.arange(len(data.smiles))
+    store = open_store_of(graphs, len(places), data.smiles, places)
+    model, _ = load_encoder(encoder, encoder_class=encoder_class)
+    return embed(store, model, places, prepare(compute or Compute(device="cpu")))
 
 
 def write_embeddings(

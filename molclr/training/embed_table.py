@@ -1,58 +1,98 @@
 """Representations of the molecules of any table, with the columns of that table."""
 
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from typing import Any, Literal
 
+import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from molclr.config import Compute
-from molclr.data.canonicalize import canonicalize
+from molclr.chem.seen import UnseenFeatures
 from molclr.data.columns import choose_columns
-from molclr.data.featurize import featurize
-from molclr.data.tables import free_names, kept_table, open_table
-from molclr.files import replacing
-from molclr.training.embed import write_embeddings
+from molclr.data.output import writing
+from molclr.data.parts import Part, read_parts
+from molclr.data.tables import free_names, open_table
+from molclr.data.tally import Tally
+from molclr.errors import MolclrError
+from molclr.evaluation.embeddings import CANONICAL, ENCODER_KEY
+from molclr.progress import say
+from molclr.training.embedder import Embedder
+
+OnError = Literal["keep", "drop", "raise"]
+"""What is done with a rejected row: it is kept with its reason and without a vector, it is left out, or it is an error."""
 
 
 def embed_table(
     table: Path,
     output: Path,
-    encoder: Path,
-    compute: Compute,
+    embedder: Embedder,
+    on_error: OnError = "keep",
     smiles_column: str | None = None,
     processes: int = 1,
-    encoder_class: str | None = None,
-) -> tuple[int, int]:
-    """Embed the molecules of a raw table; return the numbers of embedded and rejected rows.
+) -> dict[str, Any]:
+    """Embed the molecules of a raw table part by part; return a summary of what was done.
 
-    output: Parquet with `row` (from 0), `smiles` (canonical) and `embedding` as `write_embeddings` makes them, and all columns of
-    the table as text; those with such a name get an underscore in front. Rejected rows are left out, and their reasons told.
-    Raises MolclrError as `canonicalize` does.
+    output: Parquet if it is called so, otherwise CSV, with the columns of the table as text, in order, `canonical_smiles`,
+    `embedding` (in CSV one column per number) and, with on_error="keep", `reason`. A column of ours gets an underscore in front
+    where the table has one of that name. Raises MolclrError, and writes nothing, if the file is no table of molecules, every row
+    is rejected, or, with on_error="raise", one is.
     """
-    output.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=output.parent, prefix=f".{output.stem}.") as work:
-        molecules, rejected, graphs, embeddings = (
-            Path(work, name) for name in ("m.parquet", "csv", "graphs", "h.parquet")
-        )
-        source = kept_table(table, Path(work))
-        counts = canonicalize(source, molecules, rejected, smiles_column=smiles_column, targets=[], processes=processes)
-        featurize(molecules, graphs, processes=processes)
-        write_embeddings(molecules, graphs, embeddings, encoder, compute, encoder_class=encoder_class)
-        found = pq.read_table(embeddings)
-        names, columns = _given_columns(source, smiles_column, found["row"].to_pylist())
-    for name, column in zip(free_names(names, found.column_names), columns, strict=True):
-        found = found.append_column(name, pa.array(column, pa.string()))
-    with replacing(output) as temporary:
-        pq.write_table(found, temporary)
-    return counts
-
-
-def _given_columns(table: Path, smiles_column: str | None, rows: list[int]) -> tuple[list[str], list[list[str]]]:
-    """Names of the columns of a raw table, and their texts in `rows`, which ascend."""
-    wanted = set(rows)
     with open_table(table) as raw:
         taken = choose_columns(raw, smiles_column, [])
-        kept = [fields for number, fields in enumerate(taken.table.rows()) if number in wanted]
-    names = taken.table.columns
-    return names, [[fields[place] for fields in kept] for place in range(len(names))]
+        say(*taken.told)
+        schema = _schema(taken.table.columns, embedder, on_error)
+        tally, unseen = Tally(), UnseenFeatures(embedder.seen, embedder.explicit_hydrogens)
+        with writing(output, schema) as write:
+            for part in read_parts(taken, embedder.featurize, processes, f"embed {raw.name}", embedder.desalt):
+                if part.rejections and on_error == "raise":
+                    first = part.rejections[0]
+                    raise MolclrError(
+                        f"Row {first.row} of '{raw.name}' is rejected: {first.reason}; correct it, or choose --on-error "
+                        "keep or drop."
+                    )
+                write(_as_table(part, embedder, schema))
+                tally.add(part.molecules, part.rejections)
+                unseen.add([molecule.smiles for molecule in part.molecules])
+            tally.require_molecules(raw.name)
+    tell_counts(tally, unseen, embedder.desalt)
+    return {**tally.summary(), "encoder": embedder.name, "dimensions": embedder.dim, "output": str(output)}
+
+
+def _schema(columns: list[str], embedder: Embedder, on_error: OnError) -> pa.Schema:
+    kinds = {CANONICAL: pa.string(), "embedding": pa.list_(pa.float32(), embedder.dim)}
+    if on_error == "keep":
+        kinds["reason"] = pa.string()
+    given = [pa.string()] * len(columns)
+    names = free_names([*columns, *kinds], [])
+    made_by = {ENCODER_KEY: embedder.digest + " with hydrogens" * embedder.explicit_hydrogens}
+    return pa.schema(list(zip(names, [*given, *kinds.values()], strict=True)), made_by)
+
+
+def _as_table(part: Part[dict[str, np.ndarray]], embedder: Embedder, schema: pa.Schema) -> pa.Table:
+    """Embed a part: its rows with the given and the added columns; without a column for reasons, only its molecules."""
+    count, places = len(part.rows), part.places
+    vectors, is_missing = np.zeros((count, embedder.dim), np.float32), np.ones(count, bool)
+    if part.made is not None:
+        vectors[places], is_missing[places] = embedder.embed(part.made), False
+    smiles = {molecule.row: molecule.smiles for molecule in part.molecules}
+    reasons = {rejection.row: rejection.reason for rejection in part.rejections}
+    rows = range(part.first, part.first + count)
+    columns = [
+        *zip(*part.rows, strict=True),
+        list(map(smiles.get, rows)),
+        pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), embedder.dim, mask=pa.array(is_missing)),
+        list(map(reasons.get, rows)),
+    ]
+    has_reasons = len(schema) == len(columns)
+    arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=has_reasons)]
+    table = pa.Table.from_arrays(arrays, schema=schema)
+    return table if has_reasons else table.filter(pa.array(~is_missing))
+
+
+def tell_counts(tally: Tally, unseen: UnseenFeatures, desalt: bool) -> None:
+    """Tell the user why rows were rejected, and how many molecules are salts or have features that the encoder never saw."""
+    if tally.rejected:
+        say(str(tally))
+    if tally.parts or tally.metals:
+        say(tally.salts(desalt))
+    if str(unseen):
+        say(f"warning: {unseen}")

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from molclr.chem.seen import Seen
-from molclr.config import EncoderName, EncoderShape, Finetune, ModelName, model_name
+from molclr.config import EncoderName, EncoderShape, Finetune, ModelName, class_name_problem, model_name
 from molclr.data.labelled import LabelledMolecules
 from molclr.data.store import open_store_of
 from molclr.data.subsets import SUBSETS
@@ -45,7 +45,18 @@ SUPERVISED_LOSSES: dict[Loss, Callable[..., Tensor]] = {
     "squared_error": F.mse_loss,
     "absolute_error": F.l1_loss,
 }
-"""The losses that metrics name: functions of outputs and labels, both (n,), and `reduction`."""
+"""The losses that metrics name: functions of outputs and labels, both float (num_graphs, targets), and `reduction="none"`, that
+return one loss per label. Missing labels are 0, and their losses are discarded."""
+
+
+def supervised_loss_of(metric: str) -> Loss:
+    """Return the key in SUPERVISED_LOSSES of a metric's loss. Raises MolclrError if there is no such loss."""
+    loss = find_metric(metric).loss
+    if loss not in SUPERVISED_LOSSES:
+        raise MolclrError(
+            f"The metric '{metric}' names the loss '{loss}', which is not in SUPERVISED_LOSSES of molclr/training/finetune.py."
+        )
+    return loss
 
 
 def new_predictor(encoder: GraphEncoder, settings: Finetune, run: Run, labels: np.ndarray) -> Predictor:
@@ -78,11 +89,15 @@ def standardization(settings: Finetune, run: Run, labels: np.ndarray) -> tuple[l
 def supervised_loss(model: Predictor, h: Tensor, labels: Tensor, loss: Loss) -> Tensor:
     """Average a loss of SUPERVISED_LOSSES over the known labels of representations h; 0 without labels.
 
-    labels: float (num_graphs, targets), NaN where missing.
+    labels: float (num_graphs, targets), NaN where missing. Raises MolclrError if the loss does not return one value per label.
     """
     known = ~labels.isnan()
     standardised = torch.where(known, model.standardised(labels), 0)
     losses = SUPERVISED_LOSSES[loss](model(h), standardised, reduction="none")
+    if losses.shape != labels.shape:
+        raise MolclrError(
+            f"The loss '{loss}' returned {tuple(losses.shape)} for labels {tuple(labels.shape)}; it must return one per label."
+        )
     return torch.where(known, losses, 0).sum() / known.sum().clamp(min=1)
 
 
@@ -95,6 +110,39 @@ def starting_encoder(
         encoder, about = load_encoder(start, settings.dropout, encoder_class)
         return encoder, about["seen"]
     return make_encoder(start, shape, settings.dropout), None
+
+
+def begin(
+    data: LabelledMolecules,
+    graphs: Path,
+    run: Run,
+    start: Path | EncoderName,
+    settings: Finetune,
+    shape: EncoderShape,
+    molecules: np.ndarray,
+    encoder_class: str | None = None,
+) -> "tuple[Supervision, dict[str, Any]]":
+    """Make the model with which a run begins, ready to learn from `molecules`, int64; and what its file says of it.
+
+    See `finetune`.
+    """
+    device = prepare(settings)
+    store = open_store_of(graphs, len(data.smiles), data.smiles, np.arange(len(data.smiles)))
+    encoder, seen = starting_encoder(start, run.seed, settings, shape, encoder_class)
+    pretrained = isinstance(start, Path)
+    _check_name(run.model, encoder.name, pretrained)
+    model = new_predictor(encoder, settings, run, data.labels[molecules]).to(device)
+    graphs_here = graphs_on(device, store, np.arange(len(store)), encoder)
+    optimizer = adam(model, settings, pretrained)
+    about = {
+        "encoder": encoder.name,
+        "shape": encoder.shape.model_dump(),
+        "finetune": settings.model_dump(),
+        "run": dataclasses.asdict(run),
+        "explicit_hydrogens": store.explicit_hydrogens,
+        "seen": seen and seen._asdict(),
+    }
+    return Supervision(model, run, graphs_here, data.labels, molecules, settings, optimizer), about
 
 
 @flushing_subnormals()
@@ -118,20 +166,14 @@ def finetune(
     `folder`. If the validation score is undefined (one class only), the last epoch is used, which a note says.
     Raises MolclrError for labels or a model name that do not fit the run, and if the loss is not finite.
     """
-    device = prepare(settings)
     check_labels(run.task, data.labels, run.targets)
-    store = open_store_of(graphs, len(data.smiles), data.smiles, np.arange(len(data.smiles)))
     train, valid, test = (data.subsets[name] for name in SUBSETS)
     if len(train) < 2:
         raise MolclrError(
             f"There is {len(train)} training molecule; fine-tuning needs at least 2, and far more to be of use."
         )
-    pretrained = isinstance(start, Path)
-    encoder, seen = starting_encoder(start, run.seed, settings, shape, encoder_class)
-    _check_name(run.model, encoder.name, pretrained)
-    model = new_predictor(encoder, settings, run, data.labels[train]).to(device)
-    graphs_here = graphs_on(device, store, np.arange(len(store)), encoder)
-    learn = Supervision(model, run, graphs_here, data.labels, train, settings, adam(model, settings, pretrained))
+    learn, about = begin(data, graphs, run, start, settings, shape, train, encoder_class)
+    model = learn.model
     best_epoch, best_score, best_weights = 0, math.nan, copy_weights(model)
     history = []
 
@@ -142,7 +184,7 @@ def finetune(
             raise MolclrError(
                 f"The loss or its gradient is not finite in epoch {epoch} of {folder}; lower the learning rates in 'finetune'."
             )
-        predictions = predict_molecules(model, graphs_here, valid)
+        predictions = predict_molecules(model, learn.graphs, valid)
         # Several targets may have different units, so they are scored in the scale of the loss.
         scale = model.scale.cpu().numpy() if len(run.targets) > 1 else 1.0
         scored = score(run.metric, data.labels[valid] / scale, predictions / scale, run.targets)
@@ -155,20 +197,9 @@ def finetune(
 
     model.load_state_dict(best_weights)
     note = _note(scored, math.isnan(best_score))
-    save_weights(
-        folder / "model.safetensors",
-        best_weights,
-        {
-            "encoder": encoder.name,
-            "shape": encoder.shape.model_dump(),
-            "finetune": settings.model_dump(),
-            "run": dataclasses.asdict(run),
-            "explicit_hydrogens": store.explicit_hydrogens,
-            "seen": seen and seen._asdict(),
-        },
-    )
+    save_weights(folder / "model.safetensors", best_weights, about)
     write_rows(folder / "history.csv", history)
-    predictions = predict_molecules(model, graphs_here, test)
+    predictions = predict_molecules(model, learn.graphs, test)
     return write_run(
         folder,
         run,
@@ -186,6 +217,14 @@ def _note(validation: Score, is_undefined: bool) -> str:
     notes = [f"no validation score ({validation.why_undefined}): the last epoch is taken"] if is_undefined else []
     left_out = validation.left_out.items()
     return "; ".join(notes + [f"{target}: {why}, no prediction" for target, why in left_out if why == NOT_PREDICTED])
+
+
+@flushing_subnormals()
+def train_for(epochs: int, learn: "Supervision") -> None:
+    """Train a model for a number of epochs, without validation. Raises MolclrError if the loss is not finite."""
+    for epoch in progress(range(1, epochs + 1), label=f"{learn.run.benchmark}, refit", unit="epoch"):
+        if not math.isfinite(learn.epoch(epoch)):
+            raise MolclrError(f"The loss or its gradient is not finite in epoch {epoch}; lower the learning rates.")
 
 
 class FinetunedModel(NamedTuple):
@@ -217,6 +256,8 @@ def load_model(path: Path, encoder_class: str | None = None) -> FinetunedModel:
 
 def _check_name(model: str, kind: EncoderName, pretrained: bool) -> None:
     """Raise MolclrError if a model has the name that the tables use for another model. Other names are free."""
+    if problem := class_name_problem(kind):
+        raise MolclrError(f"'{kind}': {problem}.")
     expected = model_name(kind, pretrained)
     if model in get_args(ModelName) and model != expected:
         start = "a pre-trained" if pretrained else "a new"
@@ -255,6 +296,7 @@ class Supervision:
     ) -> None:
         """labels: float64 (n, targets) of all `graphs`, NaN where missing. molecules: int64, places of the training molecules."""
         self.model, self.run, self.graphs, self.molecules, self.settings = model, run, graphs, molecules, settings
+        self.loss = supervised_loss_of(run.metric)
         none = np.full((1, labels.shape[1]), np.nan)  # labels of the index -1, which stands for no molecule
         self.labels = torch.tensor(np.concatenate([labels, none]), dtype=torch.float32, device=model.mean.device)
         self.capacity = graphs.capacity(self.batches(epoch) for epoch in range(1, settings.epochs + 1))
@@ -287,4 +329,4 @@ class Supervision:
         labels = self.labels[self.graphs.places(handle)]
         with mixed_precision(self.settings, labels.device):
             h = self.graphs.represent(self.model.encoder, handle, dtype_of(self.settings))
-            return supervised_loss(self.model, h, labels, find_metric(self.run.metric).loss)
+            return supervised_loss(self.model, h, labels, self.loss)

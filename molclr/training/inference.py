@@ -25,12 +25,14 @@ def infer(
     molecules: np.ndarray,
     then: Callable[[Tensor], Tensor] | None = None,
     label: str | None = None,
+    size: int = BATCH,
 ) -> np.ndarray:
     """Compute the representation of molecules, or the function `then` of it: float32 (n, embedding_dim) or (n, m).
 
     molecules: int64 (n,), n >= 1, places in `graphs`. label: label of the progress display; None for no display.
+    size: molecules in a batch.
     """
-    batches = in_batches(molecules, BATCH)
+    batches = in_batches(molecules, size)
     handles = graphs.handles(batches, graphs.capacity([batches]))
     found, waiting = list[np.ndarray](), list[Tensor]()
     for number, handle in enumerate(progress(handles, len(batches), label or "", "batch", silent=label is None), 1):
@@ -42,12 +44,12 @@ def infer(
     return np.concatenate(found)[: len(molecules)]
 
 
-def predict_molecules(model: Predictor, graphs: Graphs, molecules: np.ndarray) -> np.ndarray:
+def predict_molecules(model: Predictor, graphs: Graphs, molecules: np.ndarray, size: int = BATCH) -> np.ndarray:
     """Predict probabilities of class 1, or values in the target's unit: float32 (n, targets).
 
-    molecules: int64 (n,), places in `graphs`. NaN for targets that had no training labels.
+    molecules: int64 (n,), places in `graphs`. size: molecules in a batch. NaN for targets that had no training labels.
     """
     model.eval()
     if not len(molecules):
         return np.empty((0, len(model.mean)), np.float32)
-    return infer(model.encoder, graphs, molecules, model.predict)
+    return infer(model.encoder, graphs, molecules, model.predict, size=size)

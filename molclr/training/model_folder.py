@@ -3,12 +3,13 @@
 model.json                what predicts what, and how it was trained
 network-SEED.safetensors  a network of the ensemble, as 'molclr finetune' writes it
 encoder.safetensors       the encoder of the representation, unchanged
-fixed.safetensors         random forest and support vector machines, a target each, and the features that they compare with
+fixed.safetensors         random forest and support vector machines, one per target, and the features that they compare with
 
 Nothing in it is executed, and it has no structures of training molecules: only their fingerprints and representations.
 """
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,33 +17,35 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from rdkit.DataStructs import BulkTanimotoSimilarity, ExplicitBitVect
+import torch
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 from scipy.sparse import csr_matrix
 
 from molclr import __version__
-from molclr.chem.fingerprints import BITS, ecfp4_counts
+from molclr.chem.fingerprints import BITS
 from molclr.chem.seen import warn_of_unseen
 from molclr.config import Compute
-from molclr.data.featurize import featurize_part
-from molclr.data.store import GraphStore
+from molclr.data.extended import ExtendedTable
 from molclr.errors import MolclrError
 from molclr.files import replacing
+from molclr.models.predictor import Predictor
 from molclr.training.checkpoint import load_encoder
 from molclr.training.device import prepare
 from molclr.training.embed import embed
 from molclr.training.finetune import load_model
-from molclr.training.fixed import Arrays, Features, log_counts, predict_forest, predict_machine
+from molclr.training.fixed import FIXED_MODELS, WITH_ENCODER, Change, Inputs, predict_fixed, unchanged
+from molclr.training.forest import Arrays
 from molclr.training.graphs import graphs_on
 from molclr.training.inference import predict_molecules
+from molclr.training.queries import Queries
 
 FORMAT = 1
 """Version of the layout."""
 MODEL_JSON, ENCODER, FIXED = "model.json", "encoder.safetensors", "fixed.safetensors"
-NETWORK, FOREST, MACHINE, REPRESENTATION = MODELS = ("network", "rf", "svm", "representation")
-"""The models: an ensemble of networks, a random forest and a support vector machine on ECFP4 counts, and one on h."""
-DOMAIN_QUANTILE = 0.05
+NETWORK = "network"
+"""An ensemble of networks."""
+MODELS = (NETWORK, *FIXED_MODELS)
 MOLECULES_AT_A_TIME = 10_000
 
 
@@ -99,132 +102,121 @@ class ModelFolder:
         except (OSError, SafetensorError) as error:
             raise MolclrError(f"'{self.folder / FIXED}' cannot be read ({error}); train the model again.") from None
 
+    def arrays(self, name: str) -> list[Arrays]:
+        """Return the arrays of a model on fixed features, for each target."""
+        found: list[Arrays] = [{} for _ in self.targets]
+        for key, array in self.fixed.items():
+            model, _, rest = key.partition(".")
+            if model == name:
+                target, _, part = rest.partition(".")
+                found[int(target)][part] = array
+        return found
+
     @cached_property
-    def counts(self) -> csr_matrix:
-        """ECFP4 counts of the training molecules, (n, BITS)."""
+    def training(self) -> Inputs:
+        """What the models on fixed features know of the training molecules."""
         data, indices, indptr = (self.fixed[f"ecfp.{part}"] for part in ("counts", "bits", "ends"))
-        return csr_matrix((data.astype(np.float32), indices, indptr), shape=(len(indptr) - 1, BITS))
+        counts = csr_matrix((data.astype(np.float32), indices, indptr), shape=(len(indptr) - 1, BITS))
+        return Inputs(counts, self.fixed.get("h"))
+
+    def name_of(self, name: str | None) -> str:
+        """Return the name of a model in the folder; None for the one that was chosen. Raises MolclrError if there is none."""
+        name = name or self.about["chosen"]
+        if name not in self.about["models"]:
+            found = ", ".join(self.about["models"])
+            raise MolclrError(f"'{self.folder}' has no model '{name}'; choose one of {found}.")
+        return name
 
     def predict(self, smiles: Sequence[str], name: str | None = None, compute: Compute | None = None) -> Predicted:
         """Predict molecules, given as canonical SMILES, with the model `name`; None for the one that was chosen.
 
         Raises MolclrError if the folder has no such model.
         """
-        name = name or self.about["chosen"]
-        if name not in self.about["models"]:
-            found = ", ".join(self.about["models"])
-            raise MolclrError(f"'{self.folder}' has no model '{name}'; choose one of {found}.")
+        name, nothing = self.name_of(name), np.empty((0, len(self.targets)))
         device = prepare(compute or Compute())
-        parts = []
+        parts = [Predicted(nothing, nothing)]
         for first in range(0, len(smiles), MOLECULES_AT_A_TIME):
-            part = list(smiles[first : first + MOLECULES_AT_A_TIME])
-            parts.append(self._networks(part, device) if name == NETWORK else self._fixed(part, name, device))
+            parts.append(self.predict_queries(Queries(smiles[first : first + MOLECULES_AT_A_TIME]), name, device))
         return Predicted(*map(np.concatenate, zip(*parts, strict=True)))
 
-    def _networks(self, smiles: list[str], device: Any) -> Predicted:
-        store = self._graphs(smiles)
-        places, values = np.arange(len(smiles)), []
-        for seed in range(self.about["networks"]):
-            path = self.folder / f"{NETWORK}-{seed}.safetensors"
-            model = load_model(path, self.encoder_class).predictor.to(device)
-            values.append(predict_molecules(model, graphs_on(device, store, places, model.encoder), places))
-        each = np.stack(values).astype(np.float64)
+    def predict_queries(
+        self, queries: Queries, name: str, device: torch.device, change: Change = unchanged
+    ) -> Predicted:
+        """Predict each row of `queries`. change: function of what each network or tree predicts, of all rows."""
+        if name == NETWORK:
+            return self._networks(queries, device, change)
+        return self._fixed(queries, name, device, change)
+
+    @cached_property
+    def networks(self) -> list[Predictor]:
+        """The networks of the ensemble."""
+        paths = (network_file(self.folder, seed) for seed in range(self.about["networks"]))
+        return [load_model(path, self.encoder_class).predictor for path in paths]
+
+    def _networks(self, queries: Queries, device: torch.device, change: Change) -> Predicted:
+        places, values = np.arange(len(queries.graphs)), []
+        for model in self.networks:
+            graphs = graphs_on(device, queries.graphs, places, model.to(device).encoder)
+            values.append(predict_molecules(model, graphs, places, queries.batch))
+        each = change(np.stack(values).astype(np.float64))
         spread = each.std(axis=0, ddof=1) if len(each) > 1 else np.full(each.shape[1:], np.nan)
         return Predicted(each.mean(axis=0), spread)
 
-    def _fixed(self, smiles: list[str], name: str, device: Any) -> Predicted:
-        shape = (len(smiles), len(self.targets))
-        mean, std = np.empty(shape), np.full(shape, np.nan)
-        x, fitted_to = self._features(smiles, name, device)
-        for target in range(shape[1]):
-            arrays = arrays_of(self.fixed, f"{name}.{target}.")
-            if name == FOREST:
-                mean[:, target], std[:, target] = predict_forest(arrays, x)
-            else:
-                mean[:, target] = predict_machine(arrays, fitted_to, x, self.about["task"])
-        return Predicted(mean, std)
-
-    def _features(self, smiles: list[str], name: str, device: Any) -> tuple[Features, Features]:
-        """Features of molecules and of the training molecules."""
-        if name == REPRESENTATION:
+    def _fixed(self, queries: Queries, name: str, device: torch.device, change: Change) -> Predicted:
+        h = None
+        if name in WITH_ENCODER:
             encoder = load_encoder(self.folder / ENCODER, encoder_class=self.encoder_class)[0]
-            h = embed(self._graphs(smiles), encoder, np.arange(len(smiles)), device)
-            return standardized(h, self.fixed["h"]), standardized(self.fixed["h"], self.fixed["h"])
-        counts = ecfp4_counts(smiles)
-        if name == FOREST:
-            return counts, counts
-        return log_counts(counts), csr_matrix(self.counts.log1p(), dtype=np.float64)
+            h = embed(queries.graphs, encoder, np.arange(len(queries.graphs)), device, size=queries.batch)
+        inputs, task = Inputs(queries.counts, h), self.about["task"]
+        each = [predict_fixed(name, arrays, self.training, inputs, task, change) for arrays in self.arrays(name)]
+        return Predicted(*(np.stack(columns, axis=1) for columns in zip(*each, strict=True)))
 
-    def _graphs(self, smiles: list[str]) -> GraphStore:
-        return GraphStore.of(featurize_part(smiles))
+    def require_outside(self, *outputs: Path | None) -> None:
+        """Raise MolclrError if an output would be in the folder."""
+        for output in outputs:
+            if output and output.resolve().parent == self.folder.resolve():
+                raise MolclrError(f"The output '{output}' would be in the folder of the model; choose another place.")
 
-    def similarity(self, smiles: Sequence[str]) -> np.ndarray:
-        """Compute the Tanimoto similarity (ECFP4, 2048 bits) to the nearest training molecule: float64 (n,)."""
-        training = bits_of(self.counts)
-        new = bits_of(csr_matrix(ecfp4_counts(smiles)))
-        return np.array([max(BulkTanimotoSimilarity(each, training)) for each in new], np.float64)
+    def read_table(
+        self, table: Path, beside: Path, smiles_column: str | None = None, processes: int = 1
+    ) -> ExtendedTable:
+        """Read a table and canonicalize its molecules as in training, in a temporary folder next to `beside`."""
+        known, desalt = self.about["smiles_column"], self.about.get("desalt") or None
+        return ExtendedTable.read(table, beside, smiles_column, known, processes, desalt)
 
-    def warning(self, smiles: Sequence[str]) -> str:
-        """Say how many molecules have features that the encoder never saw in pre-training; empty if none."""
-        if self.about["chosen"] == NETWORK:
-            seen = load_model(self.folder / f"{NETWORK}-0.safetensors", self.encoder_class).seen
-        elif self.about["chosen"] == REPRESENTATION:
+    def warning(self, smiles: Sequence[str], name: str | None = None) -> str:
+        """Say how many molecules have features that the encoder of a model never saw in pre-training; empty if none."""
+        name = self.name_of(name)
+        if name == NETWORK:
+            seen = load_model(network_file(self.folder, 0), self.encoder_class).seen
+        elif name in WITH_ENCODER:
             seen = load_encoder(self.folder / ENCODER, encoder_class=self.encoder_class)[1]["seen"]
         else:
             return ""
         return warn_of_unseen(seen, smiles)
 
 
-def arrays_of(fixed: Arrays, prefix: str) -> Arrays:
-    """Select the arrays whose names begin with `prefix`, without it."""
-    return {name.removeprefix(prefix): array for name, array in fixed.items() if name.startswith(prefix)}
+def network_file(folder: Path, seed: int) -> Path:
+    """Return the path of a network of the ensemble."""
+    return folder / f"{NETWORK}-{seed}.safetensors"
 
 
-def standardized(h: np.ndarray, training: np.ndarray) -> np.ndarray:
-    """Standardise representations by mean and standard deviation of the training molecules: float64 (n, embedding_dim)."""
-    spread = training.std(axis=0, dtype=np.float64)
-    return (h - training.mean(axis=0, dtype=np.float64)) / np.where(spread > 0, spread, 1)
+def number_or_none(value: float) -> float | None:
+    """Replace a number that JSON does not have by None."""
+    return float(value) if math.isfinite(value) else None
 
 
-def stored_counts(counts: np.ndarray) -> Arrays:
-    """Arrange ECFP4 counts, float32 (n, BITS), for fixed.safetensors."""
-    sparse = csr_matrix(counts)
-    return {
-        "ecfp.counts": sparse.data.astype(np.uint16),
-        "ecfp.bits": sparse.indices.astype(np.int32),
-        "ecfp.ends": sparse.indptr.astype(np.int64),
+def stored_inputs(training: Inputs) -> Arrays:
+    """Arrange what is known of the training molecules for fixed.safetensors."""
+    arrays = {
+        "ecfp.counts": training.counts.data.astype(np.uint16),
+        "ecfp.bits": training.counts.indices.astype(np.int32),
+        "ecfp.ends": training.counts.indptr.astype(np.int64),
     }
+    return arrays if training.h is None else arrays | {"h": training.h}
 
 
 def write_fixed(folder: Path, arrays: Arrays) -> None:
     """Write fixed.safetensors."""
     with replacing(folder / FIXED) as temporary:
         save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, temporary)
-
-
-def bits_of(counts: csr_matrix) -> list[ExplicitBitVect]:
-    """Convert ECFP4 counts, (n, BITS), to fingerprints of bits."""
-    found = []
-    for start, end in zip(counts.indptr[:-1], counts.indptr[1:], strict=True):
-        bits = ExplicitBitVect(BITS)
-        bits.SetBitsFromList(counts.indices[start:end].tolist())
-        found.append(bits)
-    return found
-
-
-def domain_threshold(counts: csr_matrix, limit: int = 2000) -> float:
-    """Compute the similarity below which a molecule is outside the domain, from the training molecules' ECFP4 counts.
-
-    It is the quantile DOMAIN_QUANTILE of the similarity of training molecules to the nearest other one: 95 % of them are at
-    least as similar to another. Repeated fingerprints count once. limit: molecules, evenly spaced, that are compared with all
-    others.
-    """
-    unique = list({bits.ToBase64(): bits for bits in bits_of(counts)}.values())
-    if len(unique) < 2:
-        return 1.0
-    nearest = []
-    for place in np.linspace(0, len(unique) - 1, min(limit, len(unique)), dtype=np.int64).tolist():
-        similarity = BulkTanimotoSimilarity(unique[place], unique)
-        similarity[place] = -1.0
-        nearest.append(max(similarity))
-    return float(np.quantile(nearest, DOMAIN_QUANTILE))

@@ -1,6 +1,7 @@
 """Import of the encoders that the authors of MolCLR released (github.com/yuyangw/MolCLR, ckpt/)."""
 
 import io
+import pickle
 import warnings
 import zipfile
 from pathlib import Path
@@ -36,15 +37,23 @@ def read_tensors(checkpoint: Path) -> dict[str, Tensor]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # PyTorch warns about unusual files that it can read.
             tensors = torch.load(content, map_location="cpu", weights_only=True)
-        if zipfile.is_zipfile(content) and zipfile.ZipFile(content).testzip():  # PyTorch ignores wrong checksums.
-            tensors = None
-    except Exception:  # PyTorch's reader raises many types of errors for other files.
-        tensors = None
-    if not isinstance(tensors, dict) or not all(isinstance(tensor, Tensor) for tensor in tensors.values()):
+        if zipfile.is_zipfile(content) and (damaged := zipfile.ZipFile(content).testzip()):  # PyTorch does not check.
+            raise ValueError(f"wrong checksum of {damaged}")
+        if not isinstance(tensors, dict) or not all(isinstance(tensor, Tensor) for tensor in tensors.values()):
+            raise TypeError("the content is not a dictionary of tensors")
+    except Exception as error:  # PyTorch's reader raises many types of errors for other files.
         raise MolclrError(
-            f"'{checkpoint}' is damaged or not a checkpoint of tensors; give a model.pth of the official code."
-        )
+            f"'{checkpoint}' is damaged or not a checkpoint of tensors ({_cause(error)}); give a model.pth of the official code."
+        ) from None
     return tensors
+
+
+def _cause(error: Exception) -> str:
+    """Return the type and the first sentence of a reading error, without PyTorch's advice to unpickle the file."""
+    paragraphs = [text.strip() for text in str(error).split("\n\n")]
+    is_refusal = isinstance(error, pickle.UnpicklingError) and len(paragraphs) > 1
+    sentence = paragraphs[-2 if is_refusal else 0].partition(". ")[0].rstrip(".")
+    return f"{type(error).__name__}: {sentence}" if sentence else type(error).__name__
 
 
 def official_encoder(tensors: dict[str, Tensor], checkpoint: Path) -> GraphEncoder:

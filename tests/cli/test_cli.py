@@ -1,8 +1,10 @@
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
+from textwrap import indent
 
 import pytest
 from paths import FIXTURES, REPOSITORY
@@ -39,10 +41,11 @@ def test_the_example_in_the_help_of_a_command_is_one_that_it_understands(capsys,
     command = COMMANDS[name]
     with pytest.raises(SystemExit, match="0"):
         main([*name.split(), "--help"])
-    assert command.example in capsys.readouterr().out
-    words = command.example.replace("\\\n", "").split()
-    assert words[: 1 + len(name.split())] == ["molclr", *name.split()]
-    command.parser().parse_args(words[1 + len(name.split()) :])
+    assert indent(command.example, "  ") in capsys.readouterr().out
+    for line in command.example.replace("\\\n", "").splitlines():
+        words = shlex.split(line)
+        assert words[: 1 + len(name.split())] == ["molclr", *name.split()]
+        command.parser().parse_args(words[1 + len(name.split()) :])
 
 
 def test_without_a_command_it_prints_the_help_and_fails(capsys):
@@ -62,7 +65,7 @@ def test_figure_alone_lists_the_figures(capsys):
     "given, meant",
     [
         (["pretran", "graphs.safetensors"], "there is no command 'pretran'; did you mean 'molclr pretrain'? "),
-        (["neighbors", "--help"], "there is no command 'neighbors'; did you mean 'molclr neighbours'? "),
+        (["serach", "--help"], "there is no command 'serach'; did you mean 'molclr search'? "),
         (["figure", "benchmark"], "there is no command 'figure benchmark'; did you mean 'molclr figure benchmarks'? "),
         (["xyzzy"], "there is no command 'xyzzy'; "),
         (["--verbose", "fetch"], "there is no option '--verbose'; "),
@@ -113,7 +116,7 @@ def test_a_mistake_in_the_settings_names_the_key(tmp_path, capsys):
         ["split", "FILE", "--scheme", "scaffold", "--output", "OUT"],
         ["featurize", "FILE", "--output", "OUT"],
         ["pretrain", "FILE", "--encoder", "gin", "--output", "OUT"],
-        ["embed", "FILE", "--graphs", "FILE", "--encoder", "FILE", "--output", "OUT"],
+        ["embed-store", "FILE", "--graphs", "FILE", "--encoder", "FILE", "--output", "OUT"],
         ["predict", "FILE", "--model", "FILE", "--output", "OUT"],
         ["figure", "tsne", "FILE", "--output", "OUT"],
         ["figure", "retrieval", "FILE", "--output", "OUT"],
@@ -143,12 +146,14 @@ def test_a_wrong_file_is_one_sentence_and_nothing_is_written(tmp_path, capsys, a
     [
         ["split", "FILE", "--scheme", "scaffold", "--output", "FILE"],
         ["predict", "FILE", "--model", "model.safetensors", "--output", "FILE"],
-        ["embed", "m.parquet", "--graphs", "FILE", "--encoder", "gin.safetensors", "--output", "FILE"],
+        ["embed-store", "m.parquet", "--graphs", "FILE", "--encoder", "gin.safetensors", "--output", "FILE"],
         ["join", "a.safetensors", "FILE", "--output", "FILE"],
         ["audit", "--benchmark", "bbbp", "b.parquet", "FILE", "b.split.csv", "--output", "FILE"],
         ["predict", "new.csv", "--model", "FILE", "--output", "FILE"],
-        ["neighbours", "h.parquet", "--library", "FILE", "--output", "FILE"],
         ["predictions", "a/metrics.json", "FILE", "--output", "FILE"],
+        ["explain", "FILE", "--model", "model", "--output", "e.csv", "--figure", "FILE"],
+        ["embed", "FILE", "--output", "FILE"],
+        ["search", "CCO", "--library", "FILE", "--output", "FILE"],
     ],
     ids=lambda arguments: arguments[0],
 )
@@ -180,12 +185,12 @@ def test_every_file_to_write_is_checked_whatever_its_option_is_called(tmp_path, 
 
 def test_a_file_of_settings_is_not_replaced(tmp_path, capsys):
     settings = str(tmp_path / "settings.yaml")
-    assert main(["predict", "new.csv", "--model", "m.safetensors", "--settings", settings, "--output", settings]) == 1
+    assert main(["pretrain", "corpus.smi", "--settings", settings, "--output", settings]) == 1
     assert "settings.yaml' is given as --output and as --settings" in capsys.readouterr().err
 
 
 def test_a_device_is_not_replaced(capsys):
-    assert main(["predict", "new.csv", "--model", "model.safetensors", "--output", "/dev/null"]) == 1
+    assert main(["featurize", "m.parquet", "--output", "/dev/null"]) == 1
     assert "--output: '/dev/null' is a device, not a file that can be replaced" in capsys.readouterr().err
 
 
@@ -212,10 +217,10 @@ def test_a_place_that_cannot_be_written_is_told_before_the_work(tmp_path, capsys
 
 
 def test_what_is_only_read_may_be_named_twice(tmp_path, capsys):
-    """The molecules of a benchmark as its corpus; neighbours in the same table."""
+    """The molecules of a benchmark as its corpus; a library as queries."""
     table = str(tmp_path / "m.parquet")
     out = ["--output", str(tmp_path / "out.csv")]
-    assert main(["neighbours", table, "--library", table, *out]) == 1
+    assert main(["search", table, "--library", table, *out]) == 1
     files = [table, str(tmp_path / "rejected.csv"), str(tmp_path / "split.csv")]
     leaked = ["--molecules", str(tmp_path / "leaked.csv")]
     assert main(["leakage", "--benchmark", "mine", *files, "--corpus", table, *leaked, *out]) == 1
@@ -224,7 +229,7 @@ def test_what_is_only_read_may_be_named_twice(tmp_path, capsys):
 
 def test_a_parquet_file_has_its_name(capsys):
     with pytest.raises(SystemExit):
-        main(["embed", "m.parquet", "--graphs", "g", "--encoder", "official-gcn", "--output", "h.csv"])
+        main(["embed-store", "m.parquet", "--graphs", "g", "--encoder", "official-gcn", "--output", "h.csv"])
     assert "'h.csv' will be a Parquet file; name it so" in capsys.readouterr().err
 
 
@@ -242,7 +247,7 @@ def test_the_data_steps_by_hand(tmp_path):
 
 
 def test_the_shipped_encoder_is_taken_where_none_is_named():
-    embed = ["embed", "m.parquet", "--graphs", "g.safetensors", "--output", "h.parquet"]
+    embed = ["embed", "m.csv", "--output", "h.parquet"]
     assert options_of(*embed).encoder == "molclr-gin"
     finetune = ["finetune", "m.parquet", "--graphs", "g", "--split", "s", "--benchmark", "b", "--model", "m"]
     finetune += ["--seed", "0", "--task", "regression", "--metric", "rmse", "--output", "f"]

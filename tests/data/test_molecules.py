@@ -108,7 +108,7 @@ BAD_FILES = {
     "all rows rejected": (
         "smiles,name\nCC,ethane\nCCC,propane\n",
         {"targets": ["name"]},
-        "row 0, for one: the label 'ethane' of name",
+        "for example row 0: the label 'ethane' of name",
     ),
     "a quote that never ends": ('smiles\n"' + "CC\n" * 50_000, {}, "not a CSV table"),
     "a quote that ends nowhere, in a short file": (
@@ -116,7 +116,7 @@ BAD_FILES = {
         {},
         r"line 4: unexpected end of data\); correct its quotes",
     ),
-    "no rows asked for": ("smiles\nCC\n", {"limit": 0}, "at least one"),
+    "no rows asked for": ("smiles\nCC\n", {"limit": 0}, "at least 1"),
 }
 
 

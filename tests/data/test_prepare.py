@@ -118,7 +118,7 @@ def test_what_has_changed_is_made_again(tmp_path, monkeypatch, change):
         ("some.parquet", b"PAR1 and then something else", "'{}' is not a molecule table"),
         ("some.parquet", b"text", "'{}' is not a molecule table"),
         ("some.csv", b"name,city\nAnn,Rome\n", "'{}' has no column"),
-        ("some.smi", b"C1CC\n", "Every row of '{}' is re"),
+        ("some.smi", b"C1CC\n", "All rows of '{}' are re"),
     ],
 )
 def test_what_is_no_corpus_is_an_error_and_leaves_no_file(tmp_path, name, content, message):

@@ -4,6 +4,9 @@ import numpy as np
 import pytest
 from paths import FIXTURES
 
+from molclr.chem.butina import butina_clusters
+from molclr.chem.fingerprints import ecfp4, tanimoto
+from molclr.chem.smiles import read_molecule
 from molclr.data.canonicalize import canonicalize
 from molclr.data.molecules import read_molecules
 from molclr.data.splits import SCHEMES, random_split, write_given_split, write_split
@@ -50,12 +53,34 @@ def test_the_same_bytes_again(hiv, tmp_path, scheme):
     assert (tmp_path / "first.csv").read_bytes() == (tmp_path / "second.csv").read_bytes()
 
 
-def test_the_seed_decides_the_random_split_only(hiv, tmp_path):
-    for scheme in ("scaffold", "random"):
+def test_the_seed_decides_what_is_not_the_scaffold_split(hiv, tmp_path):
+    for scheme in ("scaffold", "butina", "random"):
         for seed in (0, 1):
             write_split(hiv, tmp_path / f"{scheme}-{seed}.csv", scheme, seed)
     assert (tmp_path / "scaffold-0.csv").read_bytes() == (tmp_path / "scaffold-1.csv").read_bytes()
-    assert (tmp_path / "random-0.csv").read_bytes() != (tmp_path / "random-1.csv").read_bytes()
+    for scheme in ("butina", "random"):
+        assert (tmp_path / f"{scheme}-0.csv").read_bytes() != (tmp_path / f"{scheme}-1.csv").read_bytes()
+
+
+def test_clusters_of_similar_molecules_stay_together(hiv):
+    smiles = read_molecules(hiv)["smiles"].tolist()
+    clusters = butina_clusters([*smiles, *smiles[:5]])
+    assert clusters[len(smiles) :] == clusters[:5], "equal molecules are in one cluster"
+    assert 100 < len({*clusters}) < len(smiles)
+    prints = [ecfp4(read_molecule(text)) for text in smiles]
+    for cluster in {*clusters}:
+        members = [place for place, name in enumerate(clusters[: len(smiles)]) if name == cluster]
+        assert any(all(tanimoto(prints[one], prints[other]) >= 0.3999 for other in members) for one in members)
+    for indices in SCHEMES["butina"](smiles, 1):
+        outside = {*range(len(smiles))} - {*indices.tolist()}
+        assert not {clusters[place] for place in indices} & {clusters[place] for place in outside}
+
+
+def test_too_many_molecules_for_all_pairs(monkeypatch):
+    monkeypatch.setattr("molclr.chem.butina.MAX_MOLECULES", 2)
+    assert len(butina_clusters(["C", "CC", "C"])) == 3
+    with pytest.raises(MolclrError, match=r"of at most 2 different molecules; there are 3\. Use the scaffold split"):
+        butina_clusters(["C", "CC", "CCC"])
 
 
 @pytest.mark.parametrize(
@@ -78,8 +103,33 @@ def test_a_repeated_molecule_is_in_one_subset():
 
 
 def test_an_unknown_scheme_is_an_error(hiv, tmp_path):
-    with pytest.raises(MolclrError, match="Unknown split scheme 'butina'; choose scaffold or random"):
-        write_split(hiv, tmp_path / "split.csv", "butina")
+    with pytest.raises(MolclrError, match="Unknown split scheme 'spectral'; choose scaffold, butina, random"):
+        write_split(hiv, tmp_path / "split.csv", "spectral")
+
+
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [
+        (([0, 1], [2], [4]), "leaves out 1 of 5 molecules, such as CCCC"),
+        (([0, 1, 2], [2, 3], [4, 0]), "repeats 2 of 5 molecules, such as C"),
+        (([0, 1], [2, 3], [4, 5]), "returned the index 5; those of 5 molecules are 0 to 4"),
+        (([0, 1], [2, 3], [-1]), "returned the index -1"),
+        (([0, 1], [2, 3, 4]), "must return three arrays of integers"),
+        ((np.arange(5) < 3, np.arange(5) == 3, np.arange(5) > 3), "must return three arrays of integers"),
+        (([0, 1, 2, 3], [4], []), "leaves test empty"),
+    ],
+)
+def test_a_scheme_that_does_not_assign_each_molecule_once_is_an_error(table_of, tmp_path, monkeypatch, parts, message):
+    monkeypatch.setitem(SCHEMES, "mine", lambda smiles, seed: parts)
+    with pytest.raises(MolclrError, match=message):
+        write_split(table_of(["C", "CC", "CCC", "CCCC", "CCCCC"]), tmp_path / "split.csv", "mine")
+    assert not (tmp_path / "split.csv").exists()
+
+
+def test_a_scheme_that_separates_the_rows_of_a_molecule_is_an_error(table_of, tmp_path, monkeypatch):
+    monkeypatch.setitem(SCHEMES, "mine", lambda smiles, seed: ([0, 1], [2], [3]))
+    with pytest.raises(MolclrError, match="scheme 'mine' is wrong: it puts rows of the molecule CCO into different"):
+        write_split(table_of(["C", "CCO", "OCC", "CC"]), tmp_path / "split.csv", "mine")
 
 
 @pytest.fixture

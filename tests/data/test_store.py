@@ -10,7 +10,7 @@ from torch_geometric.data import Batch, Data
 
 from molclr.chem.graphs import molecular_graph
 from molclr.data.featurize import featurize, featurize_part, join_stores
-from molclr.data.pyg import from_pyg, to_pyg
+from molclr.data.pyg import from_pyg, graphs_to_pyg
 from molclr.data.store import GraphStore, write_store
 from molclr.errors import MolclrError
 
@@ -144,7 +144,7 @@ def test_shards_with_and_without_explicit_hydrogens_are_not_gathered(smiles, tmp
 
 
 def test_to_and_from_torch_geometric(graphs, smiles):
-    batch = to_pyg(graphs)
+    batch = graphs_to_pyg(graphs)
     assert batch.num_graphs == len(smiles)
     assert batch[3].x.tolist() == molecular_graph(smiles[3]).atoms.tolist()
     back = from_pyg(batch)

@@ -172,14 +172,14 @@ def test_forms_of_one_table(take, form):
 
 BROKEN = {
     "a gzip cut short": ("t.csv.gz", gzip.compress((TABLE * 999).encode())[:-20], "damaged or cut short"),
-    "bytes": ("t.csv", bytes(range(256)) * 4, "neither text nor a table that is known"),
+    "bytes": ("t.csv", bytes(range(256)) * 4, "neither text nor a table of a known form"),
     "several files in an archive": ("t.zip", archive(a_csv=TABLE, b_csv=TABLE), "an archive of 2 files; unpack it"),
     "a workbook of an old Excel": ("t.xls", b"\xd0\xcf\x11\xe0" + bytes(99), "old Excel .*save it as CSV"),
-    "Parquet cut short": ("t.parquet", parquet()[:-9], "no Parquet table"),
+    "Parquet cut short": ("t.parquet", parquet()[:-9], "is not a Parquet table"),
     "three decimals after a comma": (
         "t.csv",
         "smiles;k\nC;1,234\nCC;2,5\n",
-        "'1,234' in the column 'k' .* by --decimal",
+        "'1,234' in the column 'k' .* choose with --decimal",
     ),
     "words in no column": ("t.csv", "name,y\nwater,1\n", "no column of SMILES"),
 }

@@ -7,7 +7,7 @@ import pytest
 import yaml
 from paths import REPOSITORY
 
-from docs import hooks, results
+from docs import hooks, keys, results
 from molclr.config import Config
 from molclr.evaluation.published import published
 
@@ -47,13 +47,13 @@ def test_make_targets_that_are_named_exist(document):
 
 
 def test_every_key_is_in_the_table_of_keys():
-    table = "\n".join(hooks.tables_of_keys())
+    table = keys.PAGE.read_text()
     for key in Config.model_fields:
         assert f"\n| `{key}` |" in table
     assert "| `temperature` | `0.1` | number > 0 | temperature of the loss |" in table
     assert "| `learning_rate` | `5.0e-4` |" in table
     assert "`released`" not in table
-    assert hooks.KEYS in (REPOSITORY / "docs/configuration.md").read_text(), "where the table goes"
+    assert keys.renewed(table) == table, "run `python docs/keys.py`"
 
 
 def test_every_command_has_its_help():

@@ -1,11 +1,14 @@
 """The benchmarks and the corpus that a configuration names."""
 
+import dataclasses
+
 import pytest
 from paths import FIXTURES
 
 from molclr.config import Config, parse_section
 from molclr.errors import MolclrError
 from molclr.evaluation.benchmarks import choose_benchmarks
+from molclr.evaluation.metrics import METRICS
 
 TABLE = str(FIXTURES / "freesolv.csv")
 OWN = {"table": TABLE, "task": "regression", "metric": "rmse", "targets": ["freesolv"]}
@@ -48,7 +51,7 @@ def test_a_corpus_of_ones_own():
             {"own_benchmarks": {"a": {**OWN, "metric": "roc_auc"}}},
             "'own_benchmarks.a.metric': .*is not a metric of regression",
         ),
-        ({"own_benchmarks": {"a": {**OWN, "split": "butina"}}}, "'own_benchmarks.a.split': Unknown split scheme"),
+        ({"own_benchmarks": {"a": {**OWN, "split": "spectral"}}}, "'own_benchmarks.a.split': Unknown split scheme"),
         ({"corpus": {"name": "zonc"}}, "'corpus.name': unknown corpus 'zonc'; choose one of pubchem, zinc"),
         ({"corpus": {"table": TABLE}}, "'corpus.name': another data set is called 'zinc'"),
         ({"corpus": {"name": "mine", "table": "none.smi"}}, "'corpus.table': the file 'none.smi' does not exist"),
@@ -67,3 +70,12 @@ def test_a_mistake_names_the_key(values, message):
 def test_a_split_given_by_a_column_is_for_tables_of_ones_own():
     found = chosen(benchmarks=["mine"], own_benchmarks={"mine": {**OWN, "split": "given", "split_column": "fold"}})
     assert found["mine"].split == "given"
+
+
+def test_a_metric_whose_loss_does_not_exist_is_found_before_any_job(monkeypatch):
+    wrong = dataclasses.replace(METRICS["rmse"], loss="huber")
+    monkeypatch.setitem(METRICS, "concordance", wrong)
+    with pytest.raises(
+        MolclrError, match=r"'own_benchmarks.a.metric': it names the loss 'huber', which is not in .*finetune"
+    ):
+        chosen(own_benchmarks={"a": {**OWN, "metric": "concordance"}})

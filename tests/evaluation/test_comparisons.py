@@ -1,6 +1,7 @@
 """Comparisons between the models of a benchmark, from files of runs."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from molclr.errors import MolclrError
@@ -8,6 +9,7 @@ from molclr.evaluation import statistics
 from molclr.evaluation.comparisons import read_samples
 from molclr.evaluation.runs import Run, write_run
 from molclr.evaluation.summary import summarise
+from molclr.evaluation.verdict import verdict
 
 
 @pytest.fixture
@@ -129,3 +131,12 @@ def test_a_target_that_nobody_could_learn_does_not_count(generator, tmp_path):
     runs = write(tmp_path / "p", "MolCLR_GIN", 0, values, labels, ("a", "b"))
     runs |= write(tmp_path / "s", "GIN", 0, values + 0.2, labels, ("a", "b"))
     assert rows(runs)["MolCLR_GIN"].minus_scratch == pytest.approx(-0.2, abs=1e-6)
+
+
+def test_a_frozen_representation_is_compared_with_the_best_baseline(several):
+    """It uses a pre-trained encoder, but there is no such machine on a network from scratch."""
+    found = rows(several(RF=(2.0, 1.0), SVM_MolCLR_GIN=(1.0, 1.0), MolCLR_GIN=(1.0, 1.0)))
+    machine = found["SVM_MolCLR_GIN"]
+    assert (machine.baseline, machine.minus_baseline_verdict, machine.minus_scratch_verdict) == ("RF", "better", "")
+    (verdict_on_it,) = (each for each in verdict(pd.DataFrame(found.values())).models if each.model == machine.model)
+    assert verdict_on_it.sentence().startswith("SVM_MolCLR_GIN: significantly better than the best baseline on 1 of 1")

@@ -13,6 +13,7 @@ FOLDERS = sorted(path.parent for path in (REPOSITORY / "results/published").glob
 MEASURES = {
     "ROC-AUC": lambda label, prediction: 100 * roc_auc_score(label, prediction),
     "PR-AUC": lambda label, prediction: 100 * average_precision_score(label, prediction),
+    "accuracy": lambda label, prediction: 100 * np.mean((prediction >= 0.5) == (label == 1)),
     "RMSE": lambda label, prediction: np.sqrt(np.mean((label - prediction) ** 2)),
     "MAE": lambda label, prediction: np.mean(np.abs(label - prediction)),
     "R²": r2_score,

@@ -7,15 +7,14 @@ import pytest
 
 from molclr.evaluation import statistics
 from molclr.evaluation.metrics import METRICS, roc_auc, score
+from molclr.evaluation.resampled import WEIGHTED, weighted_roc_auc
 from molclr.evaluation.statistics import (
-    WEIGHTED,
     Difference,
     Predictions,
     adjusted,
     one_by_one,
     sample,
     scores,
-    weighted_roc_auc,
 )
 
 
@@ -124,6 +123,14 @@ def test_one_seed_gives_no_verdict(generator):
     for pair in ((one, vague), (vague, one)):
         found = difference("mae", *pair)
         assert found.verdict == "one seed" and not found.low < 0 < found.high and np.isnan(found.p)
+
+
+def test_one_seed_of_a_deterministic_model_is_enough(generator):
+    exact, vague = models(generator, (0.3, 1.0), seeds=2)
+    one = sample("mae", dataclasses.replace(exact, values=exact.values[:1]), deterministic=True)
+    assert statistics.difference("mae", one, sample("mae", vague)).verdict == "better"
+    vague = sample("mae", dataclasses.replace(vague, values=vague.values[:1]))
+    assert statistics.difference("mae", one, vague).verdict == "one seed"
 
 
 def test_seeds_widen_the_interval(generator):

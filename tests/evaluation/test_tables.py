@@ -93,6 +93,7 @@ def test_mean_and_sample_standard_deviation_over_seeds_in_percent(tables):
             "mean": "72.000000",
             "std": "2.000000",
             "seeds": "3",
+            "deterministic": "",
             "seed_scores": "70.000000; 72.000000; 74.000000",
             "validation": "",
             "test_molecules": "204",
@@ -194,6 +195,18 @@ def test_errors_have_their_unit_and_the_papers_digits(tables):
     assert cells(markdown, "SVM") == ["**3.50 ± 0.71**", "**0.0543**"]
     assert cells(markdown, "SVM", True) == ["3.14 ± 0.00", "0.0543 ± 0.0010 †"]
     assert "1 to 2 seeds" in markdown and cells(markdown, "seeds") == ["2", "1"]
+
+
+def test_a_machine_runs_once_where_nothing_in_it_is_random(tables):
+    """Its one run competes with means over seeds, and does not count as a table with fewer seeds."""
+    runs = [run("bbbp", "RF", seed, 0.7) for seed in range(3)]
+    machines = [run("bbbp", "SVM", 0, 0.6), run("bbbp", "SVM_MolCLR_GIN_ECFP", 0, 0.8)]
+    rows, markdown, _ = tables([*runs, *(dataclasses.replace(run, deterministic=True) for run in machines)])
+    assert [(row["model"], row["seeds"]) for row in rows] == [("RF", "3"), ("SVM", "1"), ("SVM_MolCLR_GIN_ECFP", "1")]
+    assert cells(markdown, "SVM_MolCLR_GIN_ECFP") == ["**80.0**"] and "over 3 seeds" in markdown
+    assert rows[2]["baseline"] == "" and rows[2]["minus_baseline_verdict"] == "", "none has a validation score"
+    assert "| seeds " not in markdown and "if nothing in a model is random, one is enough" in markdown
+    assert "SVM_MolCLR_GIN: one on the frozen representation of the encoder with which MolCLR_GIN begins" in markdown
 
 
 def test_without_a_run_there_is_no_summary(tmp_path):
@@ -394,7 +407,7 @@ def test_comparisons_of_both_tasks_are_adjusted_together(tables, tmp_path):
 
 def test_a_score_that_all_seeds_share_has_no_standard_deviation(tables):
     _, markdown, _ = tables([run("bbbp", "SVM", seed, 0.7) for seed in (0, 1)])
-    assert cells(markdown, "SVM") == ["**70.0**"] and "A score without ± is the same for all seeds." in markdown
+    assert cells(markdown, "SVM") == ["**70.0**"] and "A score without ± is the same for all seeds" in markdown
     _, markdown, _ = tables([run("bbbp", "RF", seed, 0.7 + seed / 100) for seed in (0, 1)])
     assert cells(markdown, "RF") == ["**70.5 ± 0.7**"] and "without ±" not in markdown
 

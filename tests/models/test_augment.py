@@ -352,6 +352,22 @@ def swap(molecules, lost, ratio, keys):
     return lost._replace(deleted=torch.ones_like(lost.deleted))
 
 
+@pytest.mark.parametrize(
+    ("augmentation", "message"),
+    [
+        (lambda molecules, lost, ratio, keys: None, r"a NoneType, not a molclr\.models\.augment\.Lost"),
+        (lambda molecules, lost, ratio, keys: tuple(lost), "a tuple, not a"),
+        (lambda molecules, lost, ratio, keys: lost._replace(masked=lost.masked.long()), "'masked' as torch.int64 "),
+        (lambda molecules, lost, ratio, keys: lost._replace(deleted=lost.deleted[1:]), "'deleted' as torch.bool "),
+        (lambda molecules, lost, ratio, keys: lost._replace(deleted=0.5), "'deleted' as float; it must be bool "),
+    ],
+)
+def test_an_augmentation_that_returns_something_else_is_an_error(graphs, augmentation, message):
+    augmentation.__qualname__ = "drop"
+    with pytest.raises(MolclrError, match=f"The augmentation drop returned {message}"):
+        lose(molecules_of(graphs), [(delete_bonds, 0.1), (augmentation, 0.1)], keys_of(graphs))
+
+
 def test_a_new_augmentation_is_a_table_entry_or_a_path(graphs, monkeypatch):
     monkeypatch.setitem(module.AUGMENTATIONS, "every_bond", swap)
     for name in ("every_bond", f"{__name__}:swap"):
@@ -363,7 +379,7 @@ def test_a_new_augmentation_is_a_table_entry_or_a_path(graphs, monkeypatch):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("bond_masking", "Unknown augmentation 'bond_masking'.*; choose one of atom_masking"),
+        ("bond_masking", "Unknown augmentation 'bond_masking'; choose atom_masking or"),
         ("nowhere.at_all:mine", "no module 'nowhere'"),
         ("molclr.models.augment:mine", "has no 'mine'"),
     ],

@@ -35,9 +35,30 @@ def test_accuracy_counts_partners_that_are_most_similar():
 
 def test_an_unknown_loss_is_an_error():
     assert find_loss("nt_xent") is nt_xent
-    with pytest.raises(
-        MolclrError, match=r"Unknown loss 'triplet' in pretrain\.loss; choose nt_xent, or give the path"
-    ):
+    with pytest.raises(MolclrError, match="Unknown loss of pre-training 'triplet'; choose nt_xent, or give the path"):
         find_loss("triplet")
     with pytest.raises(MolclrError, match="there is no module 'no_such_package'"):
         find_loss("no_such_package:triplet")
+
+
+def one_tensor(first, second, temperature):
+    """No accuracy."""
+    return first.sum()
+
+
+def losses(first, second, temperature):
+    """One loss per molecule."""
+    return first.sum(dim=1), first.sum()
+
+
+def without_temperature(first, second):
+    """One argument less."""
+
+
+def test_a_loss_that_does_not_fit_is_an_error():
+    for name in ("one_tensor", "losses"):
+        loss = find_loss(f"{__name__}:{name}")
+        with pytest.raises(MolclrError, match=rf"{name}' must return two tensors of shape \(\): the loss and the"):
+            loss(torch.zeros(3, 2), torch.zeros(3, 2), 0.1)
+    with pytest.raises(MolclrError, match=r"without_temperature' cannot be called with .* first, second, temperature"):
+        find_loss(f"{__name__}:without_temperature")

@@ -138,7 +138,8 @@ def test_the_svm_takes_a_sample_of_a_large_training_set(labelled, tmp_path):
     limited = Baselines(svm_training_limit=100)
     for folder, seed in (("first", 0), ("again", 0), ("other", 1)):
         metrics = baseline(data, tmp_path / folder, classification("SVM", data.targets, seed), limited)
-        assert metrics.note == "trained on a sample of 100 molecules for 1 of 1 targets"
+        assert metrics.note == "trained on a sample of 100 molecules for 1 of 1 targets" and not metrics.deterministic
+    assert baseline(data, tmp_path / "whole", classification("SVM", data.targets), Baselines()).deterministic
     first, again, other = (read_predictions(tmp_path / folder) for folder in ("first", "again", "other"))
     assert first == again
     assert first != other
@@ -151,6 +152,26 @@ def test_a_third_class(labelled, tmp_path):
     data = LabelledMolecules(data.rows, data.smiles, labels, data.targets, data.subsets)
     with pytest.raises(MolclrError, match="A label of 'p_np' is"):
         baseline(data, tmp_path, classification("SVM", data.targets), QUICK)
+
+
+def test_machines_on_a_representation(labelled, tmp_path):
+    """A representation that tells the labels is used, alone and with counts, and the standard names say which."""
+    data = labelled("freesolv")
+    h = np.random.default_rng(0).normal(size=(len(data.smiles), 8)).astype(np.float32)
+    h[:, 0] = 2 * data.labels[:, 0] + 1
+    scores = {}
+    for model in ("SVM", "SVM_MolCLR_GIN", "SVM_MolCLR_GIN_ECFP"):
+        metrics = baseline(
+            data, tmp_path / model, regression(model, data.targets), QUICK, h=None if model == "SVM" else h
+        )
+        assert metrics == read_metrics(tmp_path / model / "metrics.json") and metrics.model == model
+        scores[model] = metrics.test
+    assert scores["SVM_MolCLR_GIN"] < scores["SVM"] and scores["SVM_MolCLR_GIN_ECFP"] < scores["SVM"]
+    again = baseline(data, tmp_path / "again", regression("SVM_MolCLR_GIN", data.targets, seed=1), QUICK, h=h)
+    assert again.test == scores["SVM_MolCLR_GIN"], "nothing in it is random"
+    for model in ("SVM_MolCLR_GIN", "SVM_GIN", "SVM_"):
+        with pytest.raises(MolclrError, match=f"Unknown baseline '{model}'"):
+            baseline(data, tmp_path, regression(model, data.targets), QUICK)
 
 
 def test_another_model(labelled, tmp_path):

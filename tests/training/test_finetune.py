@@ -21,6 +21,7 @@ from molclr.errors import MolclrError
 from molclr.evaluation.metrics import score
 from molclr.evaluation.runs import Run
 from molclr.models.encoders import make_encoder
+from molclr.training import finetune as module
 from molclr.training.checkpoint import load_encoder, load_weights, save_encoder
 from molclr.training.embed import write_embeddings
 from molclr.training.finetune import adam, finetune, new_predictor, supervised_loss
@@ -352,6 +353,26 @@ def test_missing_labels_do_not_affect_the_loss(bbbp):
         found = supervised_loss(model, h, torch.tensor(labels).float(), "squared_error")
         assert float(found) == pytest.approx(float(expected), rel=1e-5)
         assert supervised_loss(model, h, torch.full((4, 2), torch.nan), "squared_error") == 0
+
+
+def test_a_loss_that_does_not_fit_is_an_error(bbbp, tmp_path, monkeypatch):
+    data, graphs = bbbp
+    names = ["a", "b"]
+    model = new_predictor(
+        make_encoder("gin", SHAPE), SETTINGS, Run("x", "GIN", 0, "regression", "mae", names), np.eye(2)
+    )
+    for loss in (lambda output, label, reduction: (output - label).abs().sum(), lambda *_, reduction: torch.zeros(4)):
+        monkeypatch.setitem(module.SUPERVISED_LOSSES, "absolute_error", loss)
+        with pytest.raises(
+            MolclrError, match=r"'absolute_error' returned \(4?,?\) for labels \(4, 2\); it must return one"
+        ):
+            supervised_loss(model, torch.zeros(4, SHAPE.embedding_dim), torch.zeros(4, 2), "absolute_error")
+    monkeypatch.delitem(module.SUPERVISED_LOSSES, "cross_entropy")
+    with pytest.raises(
+        MolclrError, match="metric 'roc_auc' names the loss 'cross_entropy', which is not in SUPERVISED_LOSSES"
+    ):
+        finetune(data, graphs, tmp_path / "run", classification(data), "gin", SETTINGS, SHAPE)
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_benchmark_without_a_positive(tmp_path, benchmark_files):

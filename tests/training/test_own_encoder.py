@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -88,16 +89,44 @@ def test_from_python(pretrained):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("gat", "Unknown encoder 'gat'; choose gin or gcn, or give the path of your own class"),
+        ("gat", "Unknown encoder 'gat'; choose gin or gcn, or give the path of your own, such as"),
         ("own_encoder:DMPNN", "the module 'own_encoder' has no 'DMPNN'"),
         ("own_encoders:GAT", "there is no module 'own_encoders'"),
         ("own_encoder:no_module", r"does not return a torch\.nn\.Module"),
+        (
+            "own_encoder:without_arguments",
+            r"'own_encoder:without_arguments' cannot be called with .* shape, dropout \(",
+        ),
+        (
+            "own_encoder:OfData",
+            r"The method forward of 'own_encoder:OfData' cannot be called with .* x, edge_index, edge_a",
+        ),
     ],
 )
 def test_an_object_that_is_not_an_encoder_is_an_error(corpus, tmp_path, capsys, name, message):
     with pytest.raises(MolclrError, match=message):
         make_encoder(name, EncoderShape())
     assert main(["pretrain", str(corpus[1]), "--encoder", name, "--folder", str(tmp_path / "run")]) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "returned"),
+    [("PerAtom", r"\(\d+, 24\)"), ("Wide", r"\(32, 25\)"), ("Pair", "a tuple")],
+)
+def test_an_output_that_is_not_h_is_an_error(corpus, tmp_path, capsys, name, returned):
+    folder = tmp_path / "run"
+    command = ["pretrain", str(corpus[1]), "--encoder", f"own_encoder:{name}", "--folder", str(folder), *SHORT]
+    assert main(command) == 1
+    told = capsys.readouterr().err
+    assert re.search(
+        rf"'own_encoder:{name}' returned {returned}; .* \(num_graphs, embedding_dim\) = \(\d+, 24\)\.", told
+    )
+    assert not (folder / "encoder.safetensors").exists()
+
+
+def test_a_class_cannot_take_the_name_of_another_model(finetune, capsys):
+    assert finetune("RF", "--from-scratch", "own_encoder:RF")[0] == 1
+    assert "'own_encoder:RF': the class RF has the name of another model in tables" in capsys.readouterr().err
 
 
 def test_a_module_in_the_working_directory_is_found(tmp_path, monkeypatch):

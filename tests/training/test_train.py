@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from paths import FIXTURES
+from scipy.sparse import csr_matrix
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from sklearn.svm import SVC, SVR
 
@@ -15,10 +16,12 @@ from molclr.cli import main
 from molclr.config import EncoderShape
 from molclr.evaluation.conformal import coverage, half_widths
 from molclr.models.encoders import make_encoder
-from molclr.representation import Encoder
 from molclr.training.checkpoint import copy_weights, save_encoder
-from molclr.training.fixed import fit_forest, fit_machine, log_counts, predict_forest, predict_machine
+from molclr.training.forest import fit_forest, predict_trees
+from molclr.training.kernels import Features, log_counts
+from molclr.training.machine import fit_machine, predict_machine
 from molclr.training.model_folder import MODELS, ModelFolder
+from molclr.training.predict_folder import prediction_columns
 
 QUICK = ["--epochs", "2", "--seeds", "2", "--settings", "{threads: 1}", "--baselines", "{trees: 10}"]
 
@@ -222,7 +225,7 @@ def test_an_interruption_leaves_nothing(tmp_path, encoder, monkeypatch):
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("molclr.training.train.finetune", interrupted)
+    monkeypatch.setattr("molclr.training.fit.finetune", interrupted)
     words = ["train", str(FIXTURES / "freesolv.csv"), "--encoder", str(encoder), *QUICK, "--model", "network"]
     assert main([*words, "--output", str(tmp_path / "model")]) == 130
     assert list(tmp_path.iterdir()) == []
@@ -272,6 +275,53 @@ def test_a_target_that_only_test_molecules_have_is_not_predicted(tmp_path, capsy
     assert len(ModelFolder.read(tmp_path / "model").fixed["svm.0.support"]) <= 50
 
 
+def test_salts_are_treated_as_in_training(tmp_path, capsys):
+    given = rows_of(FIXTURES / "freesolv.csv")
+    lines = [f"{row['smiles']}.Cl,{row['freesolv']}\n" for row in given[:40]]
+    (tmp_path / "mine.csv").write_text("smiles,y\n" + "".join(lines) + "[Na+].CC(=O)[O-],-3\n")
+    words = ["train", str(tmp_path / "mine.csv"), "--split", "butina", "--encoder", "none", "--model", "svm"]
+    assert main([*words, "--output", str(tmp_path / "salts")]) == 0
+    told = "41 of 41 molecules have several parts (salts, mixtures)"
+    assert f"{told}; --desalt keeps the largest organic part of each; 1 have a metal" in capsys.readouterr().err
+    assert main([*words, "--desalt", "--output", str(tmp_path / "model")]) == 0
+    assert f"{told}, of which the largest organic one is kept; 0 have a metal" in capsys.readouterr().err
+    (tmp_path / "new.csv").write_text(f"smiles\n{given[0]['smiles']}\n{given[0]['smiles']}.Cl\n")
+    bare, salt = predicted_by(tmp_path / "model", tmp_path / "new.csv", tmp_path / "out.csv")
+    assert bare["y_mean"] == salt["y_mean"]
+    bare, salt = predicted_by(tmp_path / "salts", tmp_path / "new.csv", tmp_path / "salts.csv")
+    assert bare["y_mean"] != salt["y_mean"]
+
+
+def test_a_model_that_is_not_there(trained, tmp_path, capsys):
+    words = ["predict", str(FIXTURES / "bbbp.csv"), "--output", str(tmp_path / "out.csv"), "--model"]
+    assert main([*words, str(tmp_path / "nowhere")]) == 1
+    assert f"There is no model '{tmp_path / 'nowhere'}'; name the folder" in capsys.readouterr().err
+    assert main([*words, str(trained / "bbbp"), "--use", "representation", "--processes", "2"]) == 0
+    assert main([*words, str(trained / "two"), "--use", "svm", "--force"]) == 1
+    assert "has no model 'svm'; choose one of rf" in capsys.readouterr().err
+
+
+def test_no_molecules_are_no_predictions(trained):
+    columns = prediction_columns(ModelFolder.read(trained / "two"), [])
+    assert {len(column) for column in columns.values()} == {0} and "doubled_high" in columns
+
+
+def test_predict_says_what_it_did_as_json(trained, tmp_path, capsys):
+    (tmp_path / "new.csv").write_text("smiles\nCCO\nC*\nO=S(=O)(c1nn[nH]n1)N1CC2(COC2)C1C#CBr\n")
+    words = ["predict", str(tmp_path / "new.csv"), "--model", str(trained / "freesolv"), "--json", "--use", "rf"]
+    assert main([*words, "--output", str(tmp_path / "out.csv")]) == 0
+    assert json.loads(capsys.readouterr().out) == {
+        "model": "rf",
+        "molecules": 2,
+        "rejected": 1,
+        "outside_domain": 1,
+        "output": str(tmp_path / "out.csv"),
+    }
+    with pytest.raises(SystemExit, match="2"):
+        main([*words, "--output", str(tmp_path / "out.xlsx")])
+    assert "name it so, as in table.csv or table.parquet" in capsys.readouterr().err
+
+
 def test_too_few_molecules(tmp_path, capsys):
     lines = (FIXTURES / "freesolv.csv").read_text().splitlines()
     words = ["--encoder", "none", "--output", str(tmp_path / "model")]
@@ -302,24 +352,6 @@ def test_a_table_without_labels_is_a_mistake(tmp_path, capsys):
     assert "has no column with labels" in capsys.readouterr().err and list(tmp_path.iterdir()) == []
 
 
-def test_a_table_is_embedded_with_its_columns(tmp_path, encoder, capsys):
-    (tmp_path / "new.csv").write_text("id,smiles,mass\nA,OCC,46.1\nB,C*,\nC,CC,30.1\n")
-    words = ["embed", str(tmp_path / "new.csv"), "--encoder", str(encoder), "--output", str(tmp_path / "h.parquet")]
-    assert main(words) == 0 and "row 1: it has an atom without an element" in capsys.readouterr().err
-    table = pq.read_table(tmp_path / "h.parquet")
-    assert table.column_names == ["row", "smiles", "embedding", "id", "_smiles", "mass"]
-    rows = table.to_pylist()
-    assert [(row["row"], row["id"], row["smiles"], row["_smiles"]) for row in rows] == [
-        (0, "A", "CCO", "OCC"),
-        (2, "C", "CC", "CC"),
-    ]
-    expected = Encoder.load(encoder).embed(["CCO", "CC"])
-    np.testing.assert_array_equal([row["embedding"] for row in rows], expected)
-    assert main(words) == 1 and "--force" in capsys.readouterr().err
-    assert main(["neighbours", str(tmp_path / "h.parquet"), "--count", "1", "--output", str(tmp_path / "n.csv")]) == 0
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["h.parquet", "n.csv", "new.csv"]
-
-
 @pytest.fixture(scope="module")
 def molecules():
     """Counts and labels, first values and then classes, of the molecules of FreeSolv."""
@@ -335,20 +367,20 @@ def molecules():
 def test_arrays_predict_as_scikit_learn(molecules, task):
     counts, labels = molecules[0], molecules[1][task]
     known, new = slice(0, 200), slice(200, 300)
-    x = log_counts(counts)
+    x = log_counts(csr_matrix(counts))
     kinds = {"regression": (RandomForestRegressor, 1 / 3, SVR), "classification": (RandomForestClassifier, "sqrt", SVC)}
     forest, fraction, machine = kinds[task]
     reference = forest(20, max_features=fraction, random_state=3).fit(counts[known], labels[known])
     expected = (
         reference.predict_proba(counts[new])[:, 1] if task == "classification" else reference.predict(counts[new])
     )
-    mean, std = predict_forest(fit_forest(counts[known], labels[known], task, 20, 3, 2), counts[new])
+    trees = predict_trees(fit_forest(counts[known], labels[known], task, 20, 3, 2), counts[new])
+    mean, std = trees.mean(axis=0), trees.std(axis=0)
     np.testing.assert_allclose(mean, expected, rtol=1e-5, atol=1e-6)
     assert (std > 0).any()
-    arrays = fit_machine(
-        x[known], labels[known], (x[new], labels[new]), "roc_auc" if task == "classification" else "rmse", task, [10.0]
-    )
-    found = predict_machine(arrays, x[known], x[new], task)
+    features = Features(x)
+    arrays = fit_machine(features[known], labels[known], task, [10.0])
+    found = predict_machine(arrays, features[known][arrays["support"]], features[new], task)
     mean, scale = (0, 1) if task == "classification" else (labels[known].mean(), labels[known].std())
     fitted = machine(C=10.0).fit(x[known], (labels[known] - mean) / scale)
     expected = (
@@ -362,10 +394,10 @@ def test_arrays_predict_as_scikit_learn(molecules, task):
 @pytest.mark.parametrize("task", ["regression", "classification"])
 def test_equal_labels_are_predicted(molecules, task):
     counts, labels = molecules[0][:30], np.ones(30)
-    assert (predict_forest(fit_forest(counts, labels, task, 5, 0, 1), counts)[0] == 1).all()
-    x = log_counts(counts)
-    machine = fit_machine(x, labels, (x, labels), "rmse" if task == "regression" else "roc_auc", task, [1.0])
-    assert (predict_machine(machine, x, x, task) == 1).all()
+    assert (predict_trees(fit_forest(counts, labels, task, 5, 0, 1), counts) == 1).all()
+    features = Features(log_counts(csr_matrix(counts)))
+    machine = fit_machine(features, labels, task, [1.0])
+    assert (predict_machine(machine, features, features, task) == 1).all()
 
 
 def test_a_conformal_interval_covers_what_it_says():

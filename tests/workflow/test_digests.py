@@ -22,7 +22,7 @@ rule split:
     output:
         f"data/{{table}}.{PATHS[0]!r:>{10}}",
     params:
-        code=code_digest("molclr.data.splits"),
+        **code_of("molclr.data.splits"),
     shell:
         """molclr split {output:q}"""
 
@@ -45,7 +45,7 @@ def test_every_rule_that_runs_something_has_a_digest_of_its_code():
         rules = re.findall(headers, path.read_text(), re.MULTILINE | re.DOTALL)
         run = [name for name, body in rules if re.search(r"^ *(shell|params):", body, re.MULTILINE)]
         assert [name for name, names in digests.code_of_rules(path) if names] == run
-        assert path.read_text().count("code_digest(") == len(run)
+        assert path.read_text().count("code_of(") == len(run)
 
 
 def test_the_code_of_an_encoder_of_ones_own_is_in_it(monkeypatch, tmp_path):
@@ -70,7 +70,7 @@ def test_the_code_of_an_encoder_of_ones_own_is_in_it(monkeypatch, tmp_path):
         ("Of tables.", "Of all tables."),
         ("rule split:", "rule split:  # in three"),
         ("    params:\n", "\n    params:\n"),
-        ("        code", "            code"),
+        ("        **code", "            **code"),
     ],
 )
 def test_layout_and_prose_of_rules_do_not_count(before, after):
@@ -84,7 +84,7 @@ def test_layout_and_prose_of_rules_do_not_count(before, after):
         ("molclr split", "molclr split --seed 1"),
         ("{PATHS[0]", "{PATHS[1]"),
         ('"text"', '"texts"'),
-        ("    params:\n        code", "    params:\n        old_code"),
+        ("    params:\n        **code", "    params:\n        **old_code"),
     ],
 )
 def test_every_change_of_meaning_of_rules_counts(before, after):

@@ -94,7 +94,7 @@ def test_after_repro_nothing_is_to_be_done(finished):
 def test_tables_are_metrics_and_plots(finished):
     metrics = json.loads(run(finished, "dvc", "metrics", "show", "--json"))
     means = metrics[""]["data"]["results/tables/classification.json"]["data"]["BBBP"]
-    assert set(means) == {"RF", "GCN", "MolCLR_GIN"}
+    assert set(means) == {"RF", "GCN", "MolCLR_GIN", "SVM_MolCLR_GIN_ECFP"}
     plots = json.loads(run(finished, "dvc", "plots", "show", "--json").splitlines()[-1])["data"]
     assert set(plots) == {"classification", "regression", "pre-training"}
     bars = [plots[task][0]["content"] for task in ("classification", "regression")]
@@ -140,7 +140,7 @@ def test_restore_rejects_files_made_with_other_parameters_or_code(finished, tmp_
     folder = clone(finished, tmp_path / "clone")
     set_parameter(folder, "pretrain.temperature", 0.5)
     replace_in(folder / "molclr/models/augment.py", '"""', '"""Edited. ')
-    replace_in(folder / "molclr/training/baselines.py", "KERNEL_CACHE = 500", "KERNEL_CACHE = 501")
+    replace_in(folder / "molclr/training/machine.py", "KERNEL_CACHE = 500", "KERNEL_CACHE = 501")
     replace_in(folder / "dvc.yaml", "snakemake all_results", "snakemake  all_results")
     lock = yaml.safe_load((folder / "dvc.lock").read_text())
     graphs = next(out for out in lock["stages"]["data"]["outs"] if out["path"] == "data/graphs")

@@ -17,7 +17,7 @@ def commands():
     options = ["--configfile", "config/test.yaml", "--config", *settings, "results=results/own"]
     result = subprocess.run([*command, *options], cwd=REPOSITORY, text=True, capture_output=True)
     assert result.returncode == 0, result.stdout + result.stderr
-    return re.findall(r"(molclr \w+ .*)$", result.stdout, re.MULTILINE)
+    return re.findall(r"(molclr [a-z-]+ .*)$", result.stdout, re.MULTILINE)
 
 
 def test_it_is_pretrained_as_its_class_in_a_folder_of_its_name(commands):
@@ -29,7 +29,7 @@ def test_it_is_pretrained_as_its_class_in_a_folder_of_its_name(commands):
 def test_only_its_own_jobs_name_the_class(commands):
     """A file with such an encoder is not read without."""
     read = [command for command in commands if "encoder.safetensors" in command and "molclr pretrain" not in command]
-    assert {command.split()[1] for command in read} == {"finetune", "embed"}
+    assert {command.split()[1] for command in read} == {"finetune", "embed-store"}
     for command in read:
         assert ("--encoder-class tests.own_encoder:GAT" in command) == ("pretrain/gat/" in command), command
     new = [command for command in commands if "--model GAT " in command]

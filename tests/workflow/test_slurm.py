@@ -77,6 +77,7 @@ def test_every_job_but_the_smallest_is_one_of_slurm(submitted):
         "rule_pretrain_wildcards_gin",
         *(f"rule_finetune_wildcards_{run.format(model)}" for run in runs for model in ("GCN", "MolCLR_GIN")),
         *(f"rule_baseline_wildcards_{run.format('RF')}" for run in runs),
+        *(f"rule_frozen_wildcards_{benchmark}_MolCLR_GIN__ECFP_0" for benchmark in ("bbbp", "freesolv")),
         "rule_embed_wildcards_gin",
         "rule_figure_tsne_wildcards_gin",
         "rule_audit",

@@ -90,9 +90,9 @@ def audited_options(wildcards, input):
 
 def selection_of(table):
     """Return the options that select rows and columns of a molecule table."""
-    own = OWN.get(RAW[table])
+    column = OWN[RAW[table]].smiles_column if RAW[table] in OWN else "smiles"
     options = ["--limit", LIMITS[table]] if LIMITS[table] else []
-    options += ["--smiles-column", own.smiles_column if own else "smiles"]
+    options += ["--smiles-column", column] if column else []
     if table == WHOLE_CORPUS:
         return [*options, "--unique", "--targets"]
     if settings.drop_first_row:
@@ -124,7 +124,7 @@ rule fetch:
         mem_mb=1000,
         runtime=240,
     params:
-        code=code_digest("molclr.data.fetch"),
+        **code_of("molclr.data.fetch"),
         entry=lambda wildcards: catalogue[wildcards.dataset].model_dump_json(
             include={"targets", "rows", "fingerprint", "sources"}
         ),
@@ -145,7 +145,7 @@ rule fetch_checkpoint:
         mem_mb=1000,
         runtime=60,
     params:
-        code=code_digest("molclr.data.fetch"),
+        **code_of("molclr.data.fetch"),
         entry=lambda wildcards: catalogue[wildcards.checkpoint].model_dump_json(include={"sources"}),
     shell:
         "molclr fetch {wildcards.checkpoint} --output {output.checkpoint:q} --source {output.source:q} 2> {log:q}"
@@ -169,7 +169,7 @@ rule canonicalize:
         mem_mb=2000,
         runtime=240,
     params:
-        code=code_digest("molclr.data.canonicalize"),
+        **code_of("molclr.data.canonicalize"),
         selection=lambda wildcards: selection_of(wildcards.table),
     shell:
         "molclr canonicalize {input.raw:q} --molecules {output.molecules:q} --rejected {output.rejected:q}"
@@ -191,7 +191,7 @@ rule split:
         mem_mb=1000,
         runtime=60,
     params:
-        code=code_digest("molclr.data.splits"),
+        **code_of("molclr.data.splits"),
         scheme=split_options,
     shell:
         "molclr split {input.molecules:q} {params.scheme:q} --output {output.split:q} 2> {log:q}"
@@ -216,7 +216,7 @@ if settings.corpus.exclude:
             mem_mb=2000,
             runtime=240,
         params:
-            code=code_digest("molclr.data.leakage"),
+            **code_of("molclr.data.leakage"),
             like=settings.corpus.exclude,
             benchmarks=audited_options,
         shell:
@@ -241,7 +241,7 @@ rule featurize:
         mem_mb=1500,
         runtime=240,
     params:
-        code=code_digest("molclr.data.featurize"),
+        **code_of("molclr.data.featurize"),
         options=lambda wildcards: "--explicit-hydrogens" if wildcards.hydrogens else "",
     shell:
         "molclr featurize {input.molecules:q} {params.options} --output {output.graphs:q} --processes {threads}"
@@ -260,7 +260,7 @@ if SHARDS > 1:
         wildcard_constraints:
             table=CORPUS,
         params:
-            code=code_digest("molclr.data.featurize"),
+            **code_of("molclr.data.featurize"),
             options=f"--shard {{shard}}/{SHARDS}",
 
     rule join:
@@ -277,7 +277,7 @@ if SHARDS > 1:
             mem_mb=1500,
             runtime=240,
         params:
-            code=code_digest("molclr.data.featurize"),
+            **code_of("molclr.data.featurize"),
         shell:
             "molclr join {input.shards:q} --output {output.graphs:q} 2> {log:q}"
 

@@ -9,10 +9,12 @@ def runs_of(task, file):
 
 def metrics_of(models):
     """Return the metrics.json of all runs of models with bash braces, because a command may have at most 128 KiB."""
-    return " ".join(
-        f"{RESULTS}/runs/{braces(parts_of(name))}/{braces(models)}/seed-{braces(seeds_of(name))}/metrics.json"
-        for name in benchmarks
-    )
+    paths = []
+    for name in benchmarks:
+        for seeds in {tuple(seeds_of(name, model)): None for model in models}:
+            same = [model for model in models if tuple(seeds_of(name, model)) == seeds]
+            paths.append(f"{RESULTS}/runs/{braces(parts_of(name))}/{braces(same)}/seed-{braces(seeds)}/metrics.json")
+    return " ".join(paths)
 
 
 def braces(names):
@@ -67,7 +69,7 @@ rule table:
         mem_mb=1000,
         runtime=60,
     params:
-        code=code_digest("molclr.evaluation.tables", "molclr/evaluation/published.csv", "molclr/data/catalogue.yaml"),
+        **code_of("molclr.evaluation.tables", "molclr/evaluation/published.csv", "molclr/data/catalogue.yaml"),
         metrics=lambda wildcards: metrics_of(settings.models),
         settings=json.dumps(settings.decisive()),
     shell:
@@ -90,7 +92,7 @@ rule predictions:
         mem_mb=2000,
         runtime=60,
     params:
-        code=code_digest("molclr.evaluation.predictions"),
+        **code_of("molclr.evaluation.predictions"),
         metrics=lambda wildcards: metrics_of(settings.models),
     shell:
         "molclr predictions {params.metrics} --output {output.table:q} 2> {log:q}"
@@ -111,7 +113,7 @@ rule audit:
         mem_mb=2000,
         runtime=60,
     params:
-        code=code_digest("molclr.data.audit"),
+        **code_of("molclr.data.audit"),
         benchmarks=audited_options,
     shell:
         "molclr audit {params.benchmarks:q} --output {output.csv:q} --processes {threads} 2> {log:q}"
@@ -134,7 +136,7 @@ rule leakage:
         mem_mb=2000,
         runtime=240,
     params:
-        code=code_digest("molclr.data.leakage"),
+        **code_of("molclr.data.leakage"),
         benchmarks=audited_options,
     shell:
         "molclr leakage {params.benchmarks:q} --corpus {input.corpus:q} --output {output.csv:q}"
@@ -167,7 +169,7 @@ rule figure_benchmarks:
         mem_mb=1000,
         runtime=60,
     params:
-        code=code_digest("molclr.evaluation.figures.benchmarks"),
+        **code_of("molclr.evaluation.figures.benchmarks"),
         figure=stem_of,
     shell:
         "molclr figure benchmarks {input.classification:q} {input.regression:q} --output {params.figure:q} 2> {log:q}"
@@ -187,7 +189,7 @@ rule figure_pretraining:
         mem_mb=1000,
         runtime=60,
     params:
-        code=code_digest("molclr.evaluation.figures.pretraining"),
+        **code_of("molclr.evaluation.figures.pretraining"),
         figure=stem_of,
     shell:
         "molclr figure pretraining {input.histories:q} --output {params.figure:q} 2> {log:q}"
@@ -208,7 +210,7 @@ rule figure_finetuning:
         mem_mb=1000,
         runtime=60,
     params:
-        code=code_digest("molclr.evaluation.figures.finetuning", "molclr/data/catalogue.yaml"),
+        **code_of("molclr.evaluation.figures.finetuning", "molclr/data/catalogue.yaml"),
         metrics=lambda wildcards: metrics_of(NETWORKS),
         own=settings.model_dump_json(include={"own_benchmarks"}),
         figure=stem_of,
@@ -231,7 +233,7 @@ rule figure_tsne:
         mem_mb=2000,
         runtime=60,
     params:
-        code=code_digest("molclr.evaluation.figures.tsne"),
+        **code_of("molclr.evaluation.figures.tsne"),
         property=settings.figures.property,
         figure=stem_of,
     shell:
@@ -252,7 +254,7 @@ rule figure_retrieval:
         mem_mb=1000,
         runtime=60,
     params:
-        code=code_digest("molclr.evaluation.figures.retrieval"),
+        **code_of("molclr.evaluation.figures.retrieval"),
         neighbours=settings.figures.neighbours,
         figure=stem_of,
     shell:

@@ -1,13 +1,22 @@
 # Supervised runs: one job per benchmark, model and seed.
 # Needs molecule tables, splits, graph stores and encoders; makes results/runs/BENCHMARK/MODEL/seed-SEED.
 
-BASELINES = [name for name in settings.models if name in ("RF", "SVM")]
-NETWORKS = [name for name in settings.models if name not in BASELINES]
+MACHINES = [name for name in settings.models if name.startswith(SVM)]
+BASELINES = [name for name in settings.models if name in ("RF", SVM)]
+NETWORKS = [name for name in settings.models if name not in (*BASELINES, *MACHINES)]
 
 
-def seeds_of(name):
-    """Return the seeds of a benchmark."""
-    return settings.seeds_of.get(name, settings.seeds)
+def is_sampled(name):
+    """Return whether a support vector machine takes a random sample of the training molecules, as far as is known."""
+    known = [catalogue.benchmarks[name].rows] if name in catalogue.benchmarks else []
+    rows = min(filter(None, [*known, settings.benchmark_molecules]), default=0)
+    return 0.8 * rows > settings.baselines.svm_training_limit
+
+
+def seeds_of(name, model):
+    """Return the seeds of a model on a benchmark: one if nothing in it is random."""
+    seeds = settings.seeds_of.get(name, settings.seeds)
+    return seeds[:1] if model in MACHINES and not is_sampled(name) else seeds
 
 
 # Folder of each run -> its benchmark.
@@ -15,14 +24,15 @@ RUNS = {
     f"{RESULTS}/runs/{part}/{model}/seed-{seed}": name
     for part, name in BENCHMARK_OF.items()
     for model in settings.models
-    for seed in seeds_of(name)
+    for seed in seeds_of(name, model)
 }
 
 
 wildcard_constraints:
     benchmark="|".join(BENCHMARK_OF),
-    network="|".join(NETWORKS) or "none",
+    network="|".join({*NETWORKS, *filter(None, map(pretrained_of, MACHINES))}) or "none",
     baseline="|".join(BASELINES) or "none",
+    ecfp="(_ECFP)?",
     seed=r"\d+",
 
 
@@ -76,7 +86,7 @@ rule finetune:
         mem_mb=2000,
         runtime=24 * 60,
     params:
-        code=code_digest("molclr.training.finetune"),
+        **code_of("molclr.training.finetune"),
         own_code=lambda wildcards: own_code(settings.encoder_of(wildcards.network)),
         task=task_of,
         start=start_of,
@@ -104,7 +114,7 @@ use rule finetune as trial with:
     benchmark:
         f"logs/{RESULTS}/runs/{{benchmark}}/{{network}}/search/trial-{{trial}}.tsv"
     params:
-        code=code_digest("molclr.training.finetune", "molclr.training.search"),
+        **code_of("molclr.training.finetune", "molclr.training.search"),
         own_code=lambda wildcards: own_code(settings.encoder_of(wildcards.network)),
         task=task_of,
         start=start_of,
@@ -131,7 +141,7 @@ rule choose:
         mem_mb=1000,
         runtime=60,
     params:
-        code=code_digest("molclr.training.search"),
+        **code_of("molclr.training.search"),
         folders=lambda wildcards, input: [os.path.dirname(path) for path in input.metrics],
     shell:
         "molclr choose {params.folders:q} --chosen {output.chosen:q} --trials {output.trials:q} 2> {log:q}"
@@ -154,14 +164,41 @@ rule baseline:
         mem_mb=4000,
         runtime=24 * 60,
     params:
-        code=code_digest("molclr.training.baselines"),
+        **code_of("molclr.training.baselines"),
         task=task_of,
+        model="{baseline}",
         settings=settings.baselines.model_dump_json(),
+        encoder=[],
     shell:
         "molclr baseline {input.molecules:q} --split {input.split:q}"
-        " {params.task} --model {wildcards.baseline} --seed {wildcards.seed}"
+        " {params.task} --model {params.model} --seed {wildcards.seed} {params.encoder:q}"
         " --settings {params.settings:q} --threads {threads}"
         ' --output "$(dirname {output.metrics:q})" 2> {log:q}'
+
+
+use rule baseline as frozen with:
+    input:
+        molecules=lambda wildcards: molecules_of(wildcards.benchmark),
+        split=lambda wildcards: split_of(wildcards.benchmark),
+        graphs=lambda wildcards: graphs_of(wildcards.benchmark),
+        encoder=encoder_of,
+    output:
+        predictions=f"{RESULTS}/runs/{{benchmark}}/SVM_{{network}}{{ecfp}}/seed-{{seed}}/predictions.csv",
+        metrics=f"{RESULTS}/runs/{{benchmark}}/SVM_{{network}}{{ecfp}}/seed-{{seed}}/metrics.json",
+    log:
+        f"logs/{RESULTS}/runs/{{benchmark}}/SVM_{{network}}{{ecfp}}/seed-{{seed}}.log",
+    benchmark:
+        f"logs/{RESULTS}/runs/{{benchmark}}/SVM_{{network}}{{ecfp}}/seed-{{seed}}.tsv"
+    params:
+        **code_of("molclr.training.baselines", "molclr.training.embed"),
+        own_code=lambda wildcards: own_code(settings.encoder_of(wildcards.network)),
+        task=task_of,
+        model="SVM_{network}{ecfp}",
+        settings=settings.baselines.model_dump_json(),
+        encoder=lambda wildcards, input: [
+            *("--encoder", input.encoder, "--graphs", input.graphs),
+            *encoder_class(wildcards.network),
+        ],
 
 
 rule all_finetune:

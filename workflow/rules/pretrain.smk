@@ -3,7 +3,8 @@
 
 RESULTS = settings.results
 RELEASED = settings.encoder.released
-STARTS = [name.removeprefix("MolCLR_").lower() for name in settings.models if name.startswith("MolCLR_")]
+STARTS = list(dict.fromkeys(pretrained_of(name).removeprefix("MolCLR_").lower() for name in settings.models))
+STARTS = [name for name in STARTS if name]
 ENCODERS = [] if RELEASED else STARTS  # those that are pre-trained here
 
 
@@ -38,7 +39,7 @@ if RELEASED:
             mem_mb=2000,
             runtime=60,
         params:
-            code=code_digest("molclr.training.official"),
+            **code_of("molclr.training.official"),
         shell:
             "molclr import-official {input.checkpoint:q} --output {output.encoder:q} 2> {log:q}"
 
@@ -64,7 +65,7 @@ else:
             mem_mb=4000 * PROCESSES,
             runtime=7 * 24 * 60,
         params:
-            code=code_digest("molclr.training.pretrain"),
+            **code_of("molclr.training.pretrain"),
             own_code=lambda wildcards: own_code(settings.encoder_of(wildcards.encoder), *settings.pretrain.functions()),
             encoder=lambda wildcards: settings.encoder_of(wildcards.encoder),
             shape=settings.encoder.model_dump_json(),
@@ -91,13 +92,13 @@ rule embed:
         mem_mb=2000,
         runtime=60,
     params:
-        code=code_digest("molclr.training.embed"),
+        **code_of("molclr.training.embed"),
         own_code=lambda wildcards: own_code(settings.encoder_of(wildcards.encoder)),
         compute=settings.pretrain.model_dump_json(include={"device", "threads", "precision"}),
         limit=settings.figures.molecules,
         encoder_class=lambda wildcards: encoder_class(wildcards.encoder),
     shell:
-        "molclr embed {input.molecules:q} --graphs {input.graphs:q} --encoder {input.encoder:q} {params.encoder_class:q}"
+        "molclr embed-store {input.molecules:q} --graphs {input.graphs:q} --encoder {input.encoder:q} {params.encoder_class:q}"
         " --held-out --limit {params.limit} --settings {params.compute:q} --output {output.embeddings:q} 2> {log:q}"
 
 

@@ -24,7 +24,7 @@ rule report:
         mem_mb=2000,
         runtime=60,
     params:
-        code=code_digest("molclr.evaluation.report.page", *TEMPLATES),
+        **code_of("molclr.evaluation.report.page", *TEMPLATES),
         benchmarks=audited_options,
         corpus=lambda wildcards, input: ["--corpus-rejected", *input.corpus] if input.corpus else [],
     shell:

@@ -14,6 +14,7 @@ from molclr.errors import MolclrError
 from molclr.evaluation.figures.style import INK, WIDTH, AnyPath, colour_of, order_of, read_csv, save, styled
 from molclr.evaluation.metrics import find_label
 from molclr.evaluation.summary import COLUMNS
+from molclr.evaluation.wide import counted_seeds
 
 MOST_COLUMNS = 3
 SYMBOLS = {"better": "\N{BLACK UP-POINTING TRIANGLE}", "worse": "\N{BLACK DOWN-POINTING TRIANGLE}"}
@@ -156,7 +157,8 @@ def _counts(panel: pd.DataFrame) -> str:
     """Return the numbers of test molecules and seeds of a benchmark; empty if the table does not have them."""
     shown = []
     for name, noun in (("test_molecules", "test molecule"), ("seeds", "seed")):
-        values = sorted({int(float(value)) for cell in panel[name].dropna() for value in str(cell).split(";")})
+        cells = (counted_seeds(panel) if name == "seeds" else panel[name]).dropna()
+        values = sorted({int(float(value)) for cell in cells for value in str(cell).split(";")})
         if values:
             few, many = f"{values[0]:,}", f"{values[-1]:,}"
             shown.append(f"{few if few == many else f'{few} to {many}'} {noun}{'' if values[-1] == 1 else 's'}")

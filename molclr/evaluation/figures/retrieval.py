@@ -15,7 +15,7 @@ from rdkit.Chem.Draw import rdMolDraw2D
 from molclr.chem.fingerprints import ecfp4, rdkit_fingerprint, tanimoto
 from molclr.chem.smiles import read_molecule
 from molclr.errors import MolclrError
-from molclr.evaluation.embeddings import Embeddings, cosines, nearest, read_embeddings
+from molclr.evaluation.embeddings import Embeddings, cosines, highest, read_embeddings
 from molclr.evaluation.figures.style import DOTS_PER_INCH, INK, AnyPath, save, styled
 
 COLUMNS = 4
@@ -79,7 +79,7 @@ def position(molecules: Embeddings, row: int) -> int:
 
 def nearest_neighbours(vectors: np.ndarray, query: int, count: int) -> np.ndarray:
     """Find the positions of the `count` vectors with the highest cosine to vector `query`, without itself, best first."""
-    found, _ = next(nearest(vectors[[query]], vectors, count + 1))
+    found = highest(cosines(vectors[[query]], vectors)[0], count + 1)
     return found[found != query][:count]
 
 

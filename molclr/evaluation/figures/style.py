@@ -27,6 +27,10 @@ COLOURS = {
     "GIN": seaborn.light_palette(_BLUE, 5)[2],
     "MolCLR_GCN": _ORANGE,
     "MolCLR_GIN": _BLUE,
+    "SVM_MolCLR_GCN": seaborn.dark_palette(_ORANGE, 5)[3],
+    "SVM_MolCLR_GIN": seaborn.dark_palette(_BLUE, 5)[3],
+    "SVM_MolCLR_GCN_ECFP": seaborn.dark_palette(_ORANGE, 5)[2],
+    "SVM_MolCLR_GIN_ECFP": seaborn.dark_palette(_BLUE, 5)[2],
 }
 
 INK = "0.15"

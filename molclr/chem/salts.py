@@ -1,0 +1,67 @@
+"""Molecules of several parts, such as salts and mixtures, and molecules with metals."""
+
+from collections.abc import Iterable
+
+from rdkit import rdBase
+from rdkit.Chem.MolStandardize import rdMolStandardize
+
+from molclr.chem.seen import SYMBOLS, elements_of
+from molclr.chem.smiles import RejectedMolecule, canonical_smiles, canonicalize_all, read_molecule
+
+NONMETALS = frozenset(
+    [
+        "H",
+        "He",
+        "B",
+        "C",
+        "N",
+        "O",
+        "F",
+        "Ne",
+        "Si",
+        "P",
+        "S",
+        "Cl",
+        "Ar",
+        "Ge",
+        "As",
+        "Se",
+        "Br",
+        "Kr",
+        "Te",
+        "I",
+        "Xe",
+        "At",
+        "Rn",
+        "Ts",
+        "Og",
+    ]
+)
+METALS = frozenset(SYMBOLS) - NONMETALS
+
+_LARGEST = rdMolStandardize.LargestFragmentChooser(preferOrganic=True)
+_NEUTRAL = rdMolStandardize.Uncharger()
+
+
+def canonicalize_desalted(smiles: Iterable[str]) -> list[str | RejectedMolecule]:
+    """Like `canonicalize_all`, but of several parts only the largest organic one is kept, without the charges of a salt."""
+    return [
+        canonicalize_all([_main_part(verdict)])[0] if isinstance(verdict, str) and "." in verdict else verdict
+        for verdict in canonicalize_all(smiles)
+    ]
+
+
+def _main_part(smiles: str) -> str:
+    """Return the largest organic part of a canonical SMILES as a neutral molecule, as far as protons make it so."""
+    with rdBase.BlockLogs():
+        return canonical_smiles(_NEUTRAL.uncharge(_LARGEST.choose(read_molecule(smiles))))
+
+
+def has_parts(smiles: str) -> bool:
+    """Return whether a SMILES has several parts."""
+    return "." in smiles
+
+
+def has_metal(smiles: str) -> bool:
+    """Return whether a SMILES has an atom of a metal."""
+    return "[" in smiles and not METALS.isdisjoint(elements_of(smiles))

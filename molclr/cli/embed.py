@@ -1,0 +1,106 @@
+"""The command that writes representations of the molecules of a table."""
+
+import argparse
+import json
+import sys
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from molclr import config
+from molclr.cli.command import (
+    TABLE,
+    Command,
+    Parser,
+    add_desalt,
+    add_processes,
+    add_smiles_column,
+    csv_or_parquet,
+    require_free,
+)
+from molclr.cli.encoders import add_encoder, add_encoder_class
+
+if TYPE_CHECKING:
+    from molclr.training.embedder import Embedder
+
+ON_ERROR = ("keep", "drop", "raise")
+
+
+def add_embedder(parser: Parser) -> None:
+    """Add the options for what embeds molecules: an encoder or a fine-tuned model, and how it computes."""
+    either = parser.add_mutually_exclusive_group()
+    add_encoder(parser, "pre-trained encoder", either)
+    parser.reads(
+        "--model",
+        folder=None,
+        to=either,
+        help="fine-tuned networks instead of an encoder: a folder of 'molclr train' or a model.safetensors of 'finetune'",
+    )
+    add_encoder_class(parser)
+    add_smiles_column(parser)
+    add_desalt(parser)
+    add_processes(parser)
+    parser.section("--settings", config.Compute)
+
+
+def embedder_of(options: argparse.Namespace) -> "Embedder":
+    """Load what the options of `add_embedder` name."""
+    from molclr.representation import encoder_file
+    from molclr.training.embedder import finetuned_embedder, pretrained_embedder
+
+    how = options.settings, options.encoder_class
+    if options.model is not None:
+        embedder = finetuned_embedder(options.model, *how)
+    else:
+        embedder = pretrained_embedder(encoder_file(options.encoder), *how)
+    return replace(embedder, desalt=embedder.desalt or options.desalt)
+
+
+def _arguments(parser: Parser) -> None:
+    parser.reads("table", help=TABLE)
+    parser.writes(
+        "--output",
+        type=csv_or_parquet,
+        required=True,
+        help="table to write (.parquet, or .csv with a column per number): the columns of the table, canonical_smiles, embedding",
+    )
+    parser.add_argument(
+        "--on-error",
+        choices=ON_ERROR,
+        default="keep",
+        help="rejected rows: keep them with the reason and no vector (default), drop them, or raise an error",
+    )
+    add_embedder(parser)
+    parser.add_argument("--force", action="store_true", help="replace the output")
+    parser.add_argument("--json", action="store_true", help="print a summary as JSON")
+
+
+def _run(options: argparse.Namespace) -> None:
+    from molclr.training.embed_table import embed_table
+
+    require_free(options.output, options.force)
+    summary = embed_table(
+        options.table,
+        options.output,
+        embedder_of(options),
+        options.on_error,
+        options.smiles_column,
+        options.processes,
+    )
+    if options.json:
+        print(json.dumps(summary, indent=2))
+    embedded, rejected = (summary[name] for name in ("accepted", "rejected"))
+    print(
+        f"{embedded} molecules embedded with {summary['encoder']} ({summary['dimensions']} numbers each), {rejected} rows "
+        f"rejected, see {options.output}",
+        file=sys.stderr,
+    )
+
+
+EMBED = Command(
+    "embed",
+    "write the representation of the molecules of a table",
+    "molclr embed library.csv --output library.h.parquet\n"
+    "molclr embed library.csv --model mine-model --on-error drop --output library.h.csv",
+    _arguments,
+    _run,
+)

@@ -1,0 +1,116 @@
+"""The command that trains models on a table of molecules with labels."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from molclr import config
+from molclr.cli.command import TABLE, Command, Parser, add_desalt, add_smiles_column, natural, positive
+from molclr.cli.encoders import NAMES, add_encoder_class
+
+FROM_SCRATCH = "none"
+MODELS = ("network", "rf", "svm", "representation", "combined")
+"""As in molclr/training/model_folder.py, whose imports are heavy."""
+
+
+def _train_arguments(parser: Parser) -> None:
+    parser.reads("table", help=TABLE)
+    parser.writes(
+        "--output", folder=True, required=True, help="folder to write, with the models and what they are worth"
+    )
+    parser.add_argument(
+        "--task",
+        "--task-type",
+        choices=["classification", "regression"],
+        help="kind of labels (default: by the labels, 0 and 1 or not)",
+    )
+    parser.add_argument(
+        "--targets", "--target-columns", nargs="+", help="columns with labels (default: all of numbers or classes)"
+    )
+    add_smiles_column(parser)
+    parser.add_argument("--decimal", choices=[",", "."], help="decimal sign of labels (default: found)")
+    add_desalt(parser)
+    parser.add_argument(
+        "--split",
+        default="scaffold",
+        metavar="SCHEME",
+        help="scaffold (default), random, butina (clusters by ECFP4), or a column of the table with train, valid and test",
+    )
+    parser.add_argument(
+        "--split-seed", "--data-seed", type=natural, default=0, help="seed of a random or butina split (default: 0)"
+    )
+    parser.add_argument(
+        "--refit", action="store_true", help="fit the chosen model again, to all molecules, once its score is known"
+    )
+    parser.add_argument(
+        "--encoder",
+        default=config.DEFAULT_ENCODER,
+        help=f"encoder to start from: {', '.join(NAMES)}, a file, or {FROM_SCRATCH} for a new GIN (default: "
+        f"{config.DEFAULT_ENCODER})",
+    )
+    add_encoder_class(parser)
+    parser.add_argument(
+        "--model", choices=("auto", *MODELS), default="auto", help="model to fit; auto: all, of which the best is kept"
+    )
+    parser.add_argument(
+        "--seeds", "--ensemble-size", type=positive, default=3, help="networks in the ensemble (default: 3)"
+    )
+    parser.add_argument("--epochs", type=positive, help="most epochs of a network (default: 100)")
+    parser.add_argument(
+        "--patience",
+        type=positive,
+        default=20,
+        help="epochs without a better validation score to stop after (default: 20)",
+    )
+    parser.section("--settings", config.Finetune)
+    parser.section("--shape", config.EncoderShape)
+    parser.section("--baselines", config.Baselines)
+    parser.add_argument("--force", action="store_true", help="replace a model in the folder")
+    parser.add_argument("--json", action="store_true", help="print the metrics as JSON")
+
+
+def _train(options: argparse.Namespace) -> None:
+    from molclr.representation import encoder_file
+    from molclr.training.assess import summary
+    from molclr.training.fit import Recipe
+    from molclr.training.train import Training, train
+
+    from_scratch = options.encoder == FROM_SCRATCH
+    recipe = Recipe(
+        start="gin" if from_scratch else encoder_file(options.encoder),
+        model=options.model,
+        seeds=options.seeds,
+        patience=options.patience,
+        settings=options.settings.model_copy(update={"epochs": options.epochs} if options.epochs else {}),
+        shape=options.shape,
+        baselines=options.baselines,
+        encoder_class=options.encoder_class,
+    )
+    asked = Training(
+        table=options.table,
+        output=options.output,
+        recipe=recipe,
+        encoder=Path(options.encoder).name,  # A folder is shared, and a path says too much.
+        task=options.task,
+        targets=options.targets,
+        smiles_column=options.smiles_column,
+        decimal=options.decimal,
+        desalt=options.desalt,
+        split=options.split,
+        split_seed=options.split_seed,
+        refit=options.refit,
+        replace=options.force,
+    )
+    metrics = train(asked)
+    print(json.dumps(metrics, indent=2) if options.json else "\n".join(summary(metrics)))
+    print(f"molclr: the model is in {options.output}", file=sys.stderr)
+
+
+TRAIN = Command(
+    "train",
+    "train models on a table of molecules with labels, and keep the best",
+    "molclr train mine.csv --output mine-model",
+    _train_arguments,
+    _train,
+)

@@ -1,0 +1,74 @@
+"""Compressions and text encodings of raw tables."""
+
+import bz2
+import gzip
+import lzma
+import zipfile
+import zlib
+from codecs import getincrementaldecoder
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from molclr.errors import MolclrError
+
+COMPRESSIONS: dict[bytes, Callable] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open}
+"""First bytes of a file -> the function that opens it."""
+
+Open = Callable[[], BinaryIO]
+"""Opens the decompressed bytes of a table at their beginning."""
+
+
+@contextmanager
+def damage_told(name: str) -> Iterator[None]:
+    """Turn errors of decoders and archives into MolclrError, which names the file."""
+    try:
+        yield
+    except UnicodeDecodeError as error:
+        raise MolclrError(f"'{name}' is not text ({error.reason}); save it as CSV in UTF-8.") from None
+    except (EOFError, OSError, zlib.error, lzma.LZMAError, zipfile.BadZipFile) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # an error of the disk, not of the content
+        raise MolclrError(f"'{name}' is damaged or cut short ({error}); get the file again.") from None
+
+
+def decompressed(path: Path, name: str, notes: list[str]) -> tuple[Open, Path]:
+    """Return a function that opens the decompressed content, and the file name without the suffix of the compression."""
+    with path.open("rb") as file:
+        magic = file.read(6)
+    inner = Path(name)
+    for beginning, opener in COMPRESSIONS.items():
+        if magic.startswith(beginning):
+            return partial(opener, path, "rb"), inner.with_suffix("")
+    if not magic.startswith(b"PK\x03\x04"):
+        return lambda: path.open("rb"), inner
+    with zipfile.ZipFile(path) as archive:
+        members = [member for member in archive.namelist() if not member.endswith("/") and "__MACOSX" not in member]
+    if "xl/workbook.xml" in members:
+        return lambda: path.open("rb"), inner.with_suffix(".xlsx")
+    if len(members) != 1:
+        raise MolclrError(f"'{name}' is an archive of {len(members)} files; unpack it and name one of them.")
+    notes.append(f"'{members[0]}' in the archive")
+    return lambda: cast(BinaryIO, zipfile.ZipFile(path).open(members[0])), Path(members[0])
+
+
+def encoding_of(opened: Open, beginning: bytes, notes: list[str]) -> str:
+    """Return the encoding of a text: UTF-16 if it has a mark or many zero bytes, else UTF-8 if it is valid, else Windows-1252."""
+    if beginning.startswith((b"\xff\xfe", b"\xfe\xff")):
+        notes.append("in UTF-16")
+        return "utf-16"
+    if beginning[1::2].count(0) > len(beginning) // 4:
+        notes.append("in UTF-16")
+        return "utf-16-le"
+    decoder = getincrementaldecoder("utf-8")()
+    try:
+        with opened() as stream:
+            for chunk in iter(lambda: stream.read(1 << 20), b""):
+                decoder.decode(chunk)
+            decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        notes.append("not in UTF-8, read as Windows-1252")
+        return "cp1252"
+    return "utf-8-sig"

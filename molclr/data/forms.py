@@ -1,0 +1,234 @@
+"""Readers of the forms of raw tables: text, spreadsheets and structure files, as columns and rows of text."""
+
+import csv
+import io
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from rdkit import Chem, rdBase
+
+from molclr.chem.smiles import is_smiles
+from molclr.data.encodings import Open, damage_told, encoding_of
+from molclr.errors import MolclrError
+
+SAMPLE_ROWS = 100
+"""Number of rows that decide the form of a table."""
+SAMPLE_BYTES = 1 << 16
+FIELD_CHARACTERS = 1 << 24
+"""The longest field. Without a limit, a missing closing quote would load the rest of the file into memory."""
+SEPARATORS = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "vertical bars"}
+LINE_SUFFIXES = {".smi", ".smiles", ".ism", ".can"}
+SMILES_HEADERS = {"smiles", "canonical_smiles", "isomeric_smiles"}
+"""First words of the header that some programs write to .smi files."""
+
+Rows = Iterator[list[str]]
+
+
+@dataclass(frozen=True)
+class RawTable:
+    """A raw table: the names of its columns, and its rows, which can be read any number of times."""
+
+    name: str
+    columns: list[str]
+    """Names without surrounding blanks; a name may be empty or repeated."""
+    read: Callable[[], Rows]
+    """Yields the fields of each row, whose number may differ between rows, without empty lines. May raise MolclrError."""
+    notes: list[str] = field(default_factory=list)
+    """What was detected about the form of the file, for the user."""
+
+    def rows(self) -> Rows:
+        """Yield the rows from the first. Raises MolclrError, which names the file, at rows that cannot be read."""
+        with damage_told(self.name):
+            yield from self.read()
+
+    def sample(self) -> list[list[str]]:
+        """Return the first rows."""
+        return list(islice(self.rows(), SAMPLE_ROWS))
+
+
+def form_of(beginning: bytes, inner: Path) -> Callable[[Open, str, Path, bytes, list[str]], RawTable]:
+    """Return the reader for the form of a file, which is decided by its first bytes and its name."""
+    if not beginning.strip(b"\xef\xbb\xbf \t\r\n"):
+        return _nothing
+    if inner.suffix == ".xlsx":
+        return _workbook
+    if beginning.startswith(b"PAR1"):
+        return _parquet
+    if beginning.startswith(b"\xd0\xcf\x11\xe0"):
+        return _old_workbook
+    if b"M  END" in beginning or b"$$$$" in beginning or inner.suffix.lower() in {".sdf", ".sd", ".mol"}:
+        return _structures
+    if beginning.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):
+        return _web_page
+    return _text
+
+
+def _nothing(opened: Open, name: str, inner: Path, beginning: bytes, notes: list[str]) -> RawTable:
+    raise MolclrError(f"'{name}' is empty; get the file again.")
+
+
+def _web_page(opened: Open, name: str, inner: Path, beginning: bytes, notes: list[str]) -> RawTable:
+    raise MolclrError(f"'{name}' is a web page (HTML or XML), not a table; get the file again.")
+
+
+def _old_workbook(opened: Open, name: str, inner: Path, beginning: bytes, notes: list[str]) -> RawTable:
+    raise MolclrError(f"'{name}' is a workbook of an old Excel (.xls); save it as CSV.")
+
+
+def _workbook(opened: Open, name: str, inner: Path, beginning: bytes, notes: list[str]) -> RawTable:
+    """Read the first sheet of an Excel workbook, whose first row is the header."""
+    try:
+        from openpyxl import load_workbook
+    except ImportError:
+        raise MolclrError(f"'{name}' is an Excel workbook: save it as CSV, or install openpyxl.") from None
+
+    def read() -> Rows:
+        with opened() as stream:
+            sheet = load_workbook(stream, read_only=True, data_only=True).worksheets[0]
+            rows = ([_as_text(cell) for cell in row] for row in sheet.iter_rows(values_only=True))
+            yield from (row for row in rows if any(row))
+
+    with opened() as stream:
+        names = load_workbook(stream, read_only=True).sheetnames
+    notes.append(f"sheet '{names[0]}' of an Excel workbook" + f" of {len(names)} sheets" * (len(names) > 1))
+    columns = [column.strip() for column in next(read(), [])]
+    return RawTable(name, columns, lambda: islice(read(), 1, None), notes)
+
+
+def _parquet(opened: Open, name: str, inner: Path, beginning: bytes, notes: list[str]) -> RawTable:
+    try:
+        with opened() as stream:
+            columns = pq.ParquetFile(stream).schema_arrow.names
+    except pa.ArrowInvalid as error:
+        raise MolclrError(
+            f"'{name}' is not a Parquet table ({str(error).splitlines()[0]}); get the file again."
+        ) from None
+
+    def read() -> Rows:
+        with opened() as stream:
+            for batch in pq.ParquetFile(stream).iter_batches(SAMPLE_ROWS * 10):
+                for values in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+                    yield [_as_text(value) for value in values]
+
+    notes.append("a Parquet table")
+    return RawTable(name, [column.strip() for column in columns], read, notes)
+
+
+def _as_text(value: object) -> str:
+    """Return a value of a typed table as text, as in a CSV file."""
+    return "" if value is None else str(value)
+
+
+def _structures(opened: Open, name: str, inner: Path, beginning: bytes, notes: list[str]) -> RawTable:
+    """Read the structures of an SDF as SMILES with names and properties. A first pass collects the names of the properties."""
+    properties: dict[str, None] = {}
+    for record in _sdf_records(opened):
+        properties |= dict.fromkeys(re.findall(r"^> .*?<([^>\n]+)>", record, re.MULTILINE))
+
+    def read() -> Rows:
+        for record in _sdf_records(opened):
+            molecule = _structure(record)
+            found = molecule.GetPropsAsDict(autoConvertStrings=False) if molecule else {}
+            smiles = Chem.MolToSmiles(molecule) if molecule else ""
+            yield [smiles, str(found.get("_Name", "")), *(str(found.get(name, "")) for name in properties)]
+
+    notes.append("structures (SDF) with their properties")
+    return RawTable(name, ["smiles", "name", *(column.strip() for column in properties)], read, notes)
+
+
+def _sdf_records(opened: Open) -> Iterator[str]:
+    """Yield the text of each record of an SDF."""
+    with io.TextIOWrapper(opened(), encoding="utf-8", errors="replace") as text:
+        lines: list[str] = []
+        for line in text:
+            if line.startswith("$$$$"):
+                yield "".join(lines)
+                lines = []
+            else:
+                lines.append(line)
+        if "".join(lines).strip():
+            yield "".join(lines)
+
+
+def _structure(record: str) -> Chem.Mol | None:
+    """Return the molecule of a record, unsanitized if its chemistry is impossible; None if it has no structure."""
+    with rdBase.BlockLogs():
+        for sanitize in (True, False):
+            supplier = Chem.SDMolSupplier()
+            supplier.SetData(record, sanitize=sanitize)
+            molecule = supplier[0] if len(supplier) else None
+            if molecule is not None:
+                return molecule
+    return None
+
+
+def _text(opened: Open, name: str, inner: Path, beginning: bytes, notes: list[str]) -> RawTable:
+    """Read text: fields with a separator between them, or lines that begin with a SMILES."""
+    encoding = encoding_of(opened, beginning, notes)
+    if encoding == "cp1252" and b"\0" in beginning:
+        raise MolclrError(f"'{name}' is neither text nor a table of a known form; save it as CSV in UTF-8.")
+    lines = beginning.decode(encoding, errors="ignore").splitlines()
+    if len(beginning) == SAMPLE_BYTES and len(lines) > 1:
+        lines.pop()  # The last line may be incomplete.
+    first = [line for line in lines if line.strip()][:SAMPLE_ROWS]
+    separator = "\t" if inner.suffix.lower() in {".tsv", ".tab"} else _separator(first)
+
+    def text() -> Iterator[str]:
+        errors = "replace" if encoding == "cp1252" else "strict"
+        with io.TextIOWrapper(opened(), encoding=encoding, errors=errors, newline="") as lines:
+            yield from lines
+
+    if inner.suffix.lower() in LINE_SUFFIXES or (separator is None and is_smiles(first[0].split()[0])):
+        return _lines(text, name, first[0], notes)
+    if separator not in (None, ","):
+        notes.append(f"separated by {SEPARATORS[separator]}")
+
+    def read() -> Rows:
+        csv.field_size_limit(FIELD_CHARACTERS)
+        reader = csv.reader(text(), strict=True, delimiter=separator or ",")
+        try:  # strict: otherwise a field with a missing closing quote would contain the rest of the file.
+            yield from (fields for fields in reader if fields and not (len(fields) == 1 and not fields[0].strip()))
+        except csv.Error as error:
+            raise MolclrError(
+                f"'{name}' is not a CSV table (line {reader.line_num}: {error}); correct its quotes."
+            ) from None
+
+    columns = [column.strip() for column in next(read(), [])]
+    return RawTable(name, columns, lambda: islice(read(), 1, None), notes)
+
+
+def _lines(text: Callable[[], Iterable[str]], name: str, first: str, notes: list[str]) -> RawTable:
+    """Read lines of a SMILES and, after blanks, a name. A header is skipped; a CXSMILES extension is kept with its SMILES."""
+    has_header = first.split()[0].lower() in SMILES_HEADERS
+
+    def read() -> Rows:
+        for line in text():
+            if words := line.split(None, 1):
+                smiles, label = words[0], words[1].rstrip() if len(words) > 1 else ""
+                yield [f"{smiles} {label}", ""] if label.startswith("|") else [smiles, label]
+
+    notes.append("lines that begin with a SMILES" + ", without a header" * (not has_header))
+    return RawTable(name, ["smiles", "name"], lambda: islice(read(), int(has_header), None), notes)
+
+
+def _separator(lines: list[str]) -> str | None:
+    """Return the separator for which most lines have as many fields as the header; None if there is none.
+
+    Parentheses and slashes of SMILES mislead csv.Sniffer.
+    """
+    best, best_score = None, (0.0, 0)
+    for separator in SEPARATORS:
+        try:
+            rows = list(csv.reader(lines, delimiter=separator))
+        except csv.Error:
+            continue
+        width = len(rows[0])
+        alike = sum(len(row) == width for row in rows) / len(rows)
+        if width > 1 and (alike, width) > best_score and (separator != "|" or alike > 0.5):
+            best, best_score = separator, (alike, width)
+    return best

@@ -1,0 +1,80 @@
+"""Counts of the accepted and rejected rows of a raw table."""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from molclr.chem.salts import has_metal, has_parts
+from molclr.data.molecules import Rejection
+from molclr.errors import MolclrError
+
+REASONS_TOLD = 3
+"""The largest number of reasons for rejection that are reported."""
+
+
+class Molecule(NamedTuple):
+    """An accepted row."""
+
+    row: int
+    raw_smiles: str
+    smiles: str
+    labels: list[float]
+
+
+class Tally:
+    """Counts of accepted rows, of salts and metals among them, and of rejected rows by reason. noun: what a row is called."""
+
+    def __init__(self, noun: str = "row") -> None:
+        self.noun = noun
+        self.accepted, self.rejected, self.parts, self.metals = 0, 0, 0, 0
+        self.kinds: Counter[str] = Counter()
+        self.examples: dict[str, Rejection] = {}
+
+    def add(self, molecules: Sequence[Molecule], rejections: Sequence[Rejection]) -> None:
+        """Count more rows."""
+        self.accepted += len(molecules)
+        self.rejected += len(rejections)
+        self.parts += sum(has_parts(molecule.raw_smiles) for molecule in molecules)
+        self.metals += sum(has_metal(molecule.smiles) for molecule in molecules)
+        for rejection in rejections:
+            kind = re.sub(r"'[^']*'|\d+", "", rejection.reason)  # without details of the row
+            self.kinds[kind] += 1
+            self.examples.setdefault(kind, rejection)
+
+    def require_molecules(self, table: str) -> None:
+        """Raise MolclrError if every row of the table of that name was rejected."""
+        if self.accepted == 0:
+            example = next(iter(self.examples.values()))
+            advice = " Classes are 0 and 1; name the columns with labels by --targets if this is not one of them."
+            raise MolclrError(
+                f"All rows of '{table}' are rejected, for example row {example.row}: {example.reason}."
+                + advice * (" label " in example.reason)
+            )
+
+    def summary(self) -> dict[str, Any]:
+        """Return `rows`, `accepted`, `rejected`, and `reasons` with the count and the first row of each, for programs."""
+        reasons = [
+            {"reason": self.examples[kind].reason, "count": count, "first_row": self.examples[kind].row}
+            for kind, count in self.kinds.most_common()
+        ]
+        rows = {"rows": self.accepted + self.rejected, "accepted": self.accepted, "rejected": self.rejected}
+        return {**rows, "reasons": reasons}
+
+    def salts(self, desalt: bool | None) -> str:
+        """Say how many molecules have several parts or a metal. desalt: see `canonicalize`."""
+        advice = "" if desalt is None else "; --desalt keeps the largest organic part of each"
+        done = ", of which the largest organic one is kept" if desalt else advice if self.parts else ""
+        return (
+            f"{self.parts} of {self.accepted} molecules have several parts (salts, mixtures){done}; "
+            f"{self.metals} have a metal"
+        )
+
+    def __str__(self) -> str:
+        """Describe the most frequent reasons, each with its count and its first row."""
+        told = [
+            f"{count} ({'such as ' * (count > 1)}{self.noun} {self.examples[kind].row}: {self.examples[kind].reason})"
+            for kind, count in self.kinds.most_common(REASONS_TOLD)
+        ]
+        told += ["..."] * (len(self.kinds) > REASONS_TOLD)
+        return f"rejected {self.rejected} of {self.accepted + self.rejected} {self.noun}s: {', '.join(told)}"

@@ -1,0 +1,113 @@
+"""Labels as scikit-learn's users give them, and scores of predictions where labels are missing."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.utils.multiclass import check_classification_targets
+
+from molclr.data.inputs import InvalidInput
+from molclr.data.labels import LARGEST
+from molclr.data.molecules import OWN_COLUMNS
+
+
+def table_of(y: Any, count: int) -> pd.DataFrame:
+    """Return labels, (n,) or (n, targets), as a table with a named column for each target.
+
+    Raises InvalidInput if there are not `count` rows, a name is repeated or taken, or a target has no label.
+    """
+    if y is None:
+        raise InvalidInput("fit requires y to be passed, but the target y is None; give the labels.")
+    y = np.asarray(y) if hasattr(y, "__array__") and not hasattr(y, "index") else y
+    table = pd.DataFrame(y if hasattr(y, "shape") else list(y)).reset_index(drop=True)
+    if len(table) != count:
+        raise InvalidInput(f"There are {count} molecules and {len(table)} labels; give a label for each molecule.")
+    table.columns = pd.Index(_names(y, table.shape[1]))
+    for name, column in table.items():
+        if list(table.columns).count(name) > 1 or name in (*OWN_COLUMNS, "reason"):
+            raise InvalidInput(f"The target name '{name}' is repeated or taken; rename the column of y.")
+        if count and column.isna().all():
+            raise InvalidInput(f"The target '{name}' has no label; leave it out of y.")
+    return table
+
+
+def _names(y: Any, count: int) -> list[str]:
+    """The names of targets: those of a table or Series, otherwise y, or y0, y1, ..."""
+    given = list(y.columns) if isinstance(y, pd.DataFrame) else [getattr(y, "name", None)] * (count == 1)
+    names = [name.strip() for name in given if isinstance(name, str)]
+    if len(names) == count and all(names):
+        return names
+    return ["y"] if count == 1 else [f"y{place}" for place in range(count)]
+
+
+def encode_values(labels: pd.DataFrame) -> pd.DataFrame:
+    """Encode labels of a regression as float64, NaN where missing. Raises InvalidInput for other labels."""
+    try:
+        values = labels.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise InvalidInput(f"Labels of a regression are numbers, NaN where missing ({error}).") from None
+    if (values.abs() > LARGEST).any(axis=None):
+        raise InvalidInput("Input y contains infinity or a value too large for float32; correct the labels.")
+    return values
+
+
+def encode_classes(labels: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
+    """Encode labels of two classes as 0 and 1, float64, NaN where missing; return them and the sorted classes of each target.
+
+    Raises InvalidInput for labels that are not classes, or more than two classes.
+    """
+    codes, classes = {}, {}
+    for name, column in labels.items():
+        known = np.array(column.dropna().tolist())
+        if known.dtype.kind == "f" and not np.isfinite(known).all():
+            raise InvalidInput("Input y contains infinity; correct the labels.")
+        check_classification_targets(known)
+        found = np.unique(known)
+        if len(found) > 2:
+            raise InvalidInput(
+                f"Only binary classification is supported. The type of the target is multiclass: '{name}' has {len(found)} "
+                "classes; make one target for each class, or use MolCLRRegressor."
+            )
+        is_second = column == found[-1] if len(found) == 2 or found[0] == 1 else column.isna()
+        codes[name] = is_second.astype(np.float64).where(column.notna())
+        classes[str(name)] = found
+    return pd.DataFrame(codes), classes
+
+
+def decode_classes(probabilities: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    """Return the more probable of two classes for probabilities of the second, (n,); NaN or None where that is NaN."""
+    decoded = (
+        classes[(probabilities > 0.5).astype(int)] if len(classes) == 2 else np.repeat(classes, len(probabilities))
+    )
+    missing = np.isnan(probabilities)
+    if missing.any():
+        decoded = decoded.astype(np.float64 if classes.dtype.kind in "iuf" else object)
+        decoded[missing] = np.nan if decoded.dtype.kind == "f" else None
+    return decoded
+
+
+def mean_score(
+    metric: Callable[..., float],
+    labels: pd.DataFrame,
+    predictions: Sequence[np.ndarray],
+    sample_weight: Any,
+    least: int,
+) -> float:
+    """Average a metric over the targets that have at least `least` labels with a prediction; NaN if there is none.
+
+    predictions: (n,) for each target.
+    """
+    scores = []
+    for (_, column), predicted in zip(labels.items(), predictions, strict=True):
+        known = (column.notna() & pd.notna(predicted)).to_numpy()
+        if known.sum() >= least:
+            weight = None if sample_weight is None else np.asarray(sample_weight)[known]
+            truth, guess = (np.array(values[known].tolist()) for values in (column, pd.Series(predicted)))
+            scores.append(metric(truth, guess, sample_weight=weight))
+    return float(np.mean(scores)) if scores else float("nan")
+
+
+def without_axis(values: np.ndarray) -> np.ndarray:
+    """Remove the axis of targets, the second, if there is only one target."""
+    return values[:, 0] if values.shape[1] == 1 else values

@@ -1,0 +1,205 @@
+"""What the classifier and the regressor have in common: parameters, fit, and predictions as a table."""
+
+import warnings
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator
+from sklearn.utils import Tags
+from sklearn.utils.validation import check_is_fitted
+
+from molclr.config import DEFAULT_ENCODER, Baselines, Compute, EncoderShape, Finetune, parse_section
+from molclr.data.inputs import Accepted, InvalidInput, Molecule, OnError, accept
+from molclr.errors import MolclrError
+from molclr.estimators.labels import table_of
+from molclr.evaluation.metrics import Task
+from molclr.progress import called_from_python, say
+from molclr.representation import encoder_file
+from molclr.training.fit import AUTO, Recipe
+from molclr.training.in_memory import TrainedModel, train_in_memory
+from molclr.training.predict_folder import prediction_columns
+
+FROM_SCRATCH = "none"
+STACK = 4
+"""Frames from a warning to the user's call of a method."""
+
+
+class TakesMolecules(BaseEstimator):
+    """An estimator whose X is a list of SMILES strings or RDKit molecules."""
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.one_d_array, tags.input_tags.two_d_array, tags.input_tags.string = True, False, True
+        return tags
+
+
+class Predictor(TakesMolecules):
+    """An estimator that is trained like 'molclr train' and predicts like 'molclr predict'."""
+
+    task: Task
+
+    def __init__(
+        self,
+        encoder: str | Path = DEFAULT_ENCODER,
+        *,
+        model: str = AUTO,
+        split: str = "scaffold",
+        split_seed: int = 0,
+        refit: bool = True,
+        desalt: bool = False,
+        seeds: int = 3,
+        epochs: int | None = None,
+        patience: int = 20,
+        device: str = "auto",
+        settings: Mapping[str, Any] | None = None,
+        shape: Mapping[str, Any] | None = None,
+        baselines: Mapping[str, Any] | None = None,
+        encoder_class: str | None = None,
+        on_error: OnError = "raise",
+        verbose: bool = False,
+    ) -> None:
+        self.encoder = encoder
+        self.model = model
+        self.split = split
+        self.split_seed = split_seed
+        self.refit = refit
+        self.desalt = desalt
+        self.seeds = seeds
+        self.epochs = epochs
+        self.patience = patience
+        self.device = device
+        self.settings = settings
+        self.shape = shape
+        self.baselines = baselines
+        self.encoder_class = encoder_class
+        self.on_error = on_error
+        self.verbose = verbose
+
+    def fit(self, X: Iterable[Molecule], y: Any) -> Self:
+        """Train models on molecules and labels, and keep the best.
+
+        X: SMILES strings or RDKit molecules. y: labels, (n,) or (n, targets); NaN or None where missing. The columns of a table
+        name the targets. Warns of molecules that are left out: rejected ones (with on_error="nan") and those without labels.
+        Raises MolclrError, which is also a ValueError, for molecules and labels that cannot be used.
+        """
+        molecules = accept(X, self.on_error, outcome="they are left out", desalt=self.desalt)
+        labels, about = self._encoded(table_of(y, molecules.total))
+        labels = labels.iloc[molecules.places]
+        labelled = labels.notna().any(axis=1).to_numpy()
+        if not labelled.any():
+            raise InvalidInput(f"There is no molecule with a label (0 sample(s) of {molecules.total}); give some.")
+        if not labelled.all():
+            warnings.warn(
+                f"{(~labelled).sum()} of {len(labelled)} molecules have no label; they are left out", stacklevel=2
+            )
+        smiles = [text for text, is_labelled in zip(molecules.smiles, labelled, strict=True) if is_labelled]
+        with called_from_python(self.verbose):
+            self.model_, told = train_in_memory(smiles, labels[labelled], about, **self._options())
+            say(*told)
+        self.targets_ = list(labels.columns)
+        self._describe()
+        return self
+
+    def _encoded(self, labels: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, Any]]:
+        """Encode labels as float64, NaN where missing; return them and what model.json says of them."""
+        raise NotImplementedError
+
+    def _options(self) -> dict[str, Any]:
+        """Return the fields of `Training` that the parameters determine."""
+        return {
+            "recipe": self._recipe(),
+            "encoder": Path(self.encoder).name,
+            "task": self.task,
+            "split": self.split,
+            "split_seed": self.split_seed,
+            "refit": self.refit,
+            "desalt": self.desalt,
+        }
+
+    def _recipe(self) -> Recipe:
+        given = {"device": self.device} | ({"epochs": self.epochs} if self.epochs is not None else {})
+        return Recipe(
+            start="gin" if self.encoder == FROM_SCRATCH else encoder_file(self.encoder),
+            model=self.model,
+            seeds=self.seeds,
+            patience=self.patience,
+            settings=parse_section(Finetune, given | dict(self.settings or {}), "settings"),
+            shape=parse_section(EncoderShape, dict(self.shape or {}), "shape"),
+            baselines=parse_section(Baselines, dict(self.baselines or {}), "baselines"),
+            encoder_class=self.encoder_class,
+        )
+
+    def _describe(self) -> None:
+        """Set the attributes that describe the trained model."""
+        self.metrics_, self.chosen_ = self.model_.metrics, self.model_.model.about["chosen"]
+
+    def _accepted(self, X: Iterable[Molecule]) -> Accepted:
+        """Return the molecules to predict; warn of those that have features the encoder never saw."""
+        check_is_fitted(self)
+        molecules = accept(X, self.on_error, stacklevel=STACK, desalt=self.model_.model.about["desalt"])
+        if warning := self.model_.model.warning(molecules.smiles):
+            warnings.warn(warning, stacklevel=STACK)
+        return molecules
+
+    def _means(self, X: Iterable[Molecule]) -> np.ndarray:
+        """Predict probabilities of class 1, or values: float64 (n, targets), NaN for what is not predicted."""
+        molecules = self._accepted(X)
+        mean = np.full((len(molecules.smiles), len(self.targets_)), np.nan)
+        model = self.model_.model
+        places = [self.targets_.index(name) for name in model.targets]
+        with called_from_python():
+            mean[:, places] = model.predict(molecules.smiles, compute=Compute(device=self.device)).mean
+        return molecules.spread(mean)
+
+    def _columns(self, smiles: list[str]) -> dict[str, np.ndarray]:
+        """Compute the columns that 'molclr predict' adds to canonical SMILES."""
+        if not smiles:
+            return {}
+        with called_from_python():
+            return prediction_columns(self.model_.model, smiles, Compute(device=self.device))
+
+    def predict_table(self, X: Iterable[Molecule]) -> pd.DataFrame:
+        """Predict all that 'molclr predict' writes, as a table with one row per molecule.
+
+        The columns are `smiles` (canonical), for each target mean, standard deviation over networks or trees and, for values, the
+        bounds of the 90 % interval; then the similarity to the nearest training molecule and whether a molecule is outside the
+        domain (1 or 0). Rejected molecules (on_error="nan") have an empty row.
+        """
+        molecules = self._accepted(X)
+        table = pd.DataFrame({"smiles": molecules.smiles} | self._columns(molecules.smiles), index=molecules.places)
+        return table.reindex(range(molecules.total))
+
+    def save(self, folder: str | Path, force: bool = False) -> None:
+        """Write the model as a folder, which `load` and 'molclr predict' read. force: replace another model."""
+        check_is_fitted(self)
+        self.model_.save(Path(folder), force)
+
+    @classmethod
+    def load(cls, folder: str | Path, encoder_class: str | None = None) -> Self:
+        """Read a model from a folder that `save` or 'molclr train' made. Unlike a pickle, it cannot execute code."""
+        model = TrainedModel.read(Path(folder), encoder_class)
+        about = model.model.about
+        if about["task"] != cls.task:
+            raise MolclrError(f"The model in '{folder}' is a {about['task']}; {cls.__name__} cannot load it.")
+        estimator = cls(
+            about["encoder"],
+            model=about["models"][0] if len(about["models"]) == 1 else AUTO,
+            split=about["split"],
+            refit=about.get("refit", False),
+            desalt=about["desalt"],
+            seeds=about["networks"],
+            settings=about["settings"],
+            baselines=about["baselines"],
+            encoder_class=encoder_class,
+        )
+        estimator.model_, estimator.targets_ = model, model.model.targets
+        estimator._describe()
+        return estimator
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = tags.target_tags.multi_output = True
+        return tags

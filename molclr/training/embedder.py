@@ -1,0 +1,119 @@
+"""Networks that embed molecules: a pre-trained encoder, or the fine-tuned networks of a model."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from molclr.chem.seen import Seen
+from molclr.config import Compute
+from molclr.data.featurize import featurize_part
+from molclr.data.store import GraphStore
+from molclr.errors import MolclrError
+from molclr.models.encoder import GraphEncoder
+from molclr.progress import say
+from molclr.training.checkpoint import load_encoder
+from molclr.training.device import prepare
+from molclr.training.finetune import load_model
+from molclr.training.graphs import graphs_on
+from molclr.training.inference import infer
+from molclr.training.model_folder import ENCODER, NETWORK, ModelFolder, network_file
+
+
+@dataclass(frozen=True)
+class Embedder:
+    """One or more networks, whose representations are concatenated.
+
+    name: as the user knows it. digest: SHA-256 of the files. seen: the features that occurred in pre-training; None if unknown.
+    """
+
+    name: str
+    digest: str
+    networks: Sequence[GraphEncoder]
+    explicit_hydrogens: bool
+    seen: Seen | None
+    device: torch.device
+    desalt: bool = False
+    """Whether only the largest organic part of salts and mixtures is embedded."""
+
+    @property
+    def dim(self) -> int:
+        """The length of a vector."""
+        return sum(network.shape.embedding_dim for network in self.networks)
+
+    @property
+    def featurize(self) -> Any:
+        """The function that makes the graphs for `embed` from canonical SMILES."""
+        return partial(featurize_part, explicit_hydrogens=self.explicit_hydrogens)
+
+    def embed(self, graphs: dict[str, np.ndarray]) -> np.ndarray:
+        """Compute the representation of one or more molecules, whose graphs `featurize` made: float32 (n, dim)."""
+        store = GraphStore.of(graphs, self.explicit_hydrogens)
+        places = np.arange(len(store))
+        parts = [infer(network, graphs_on(self.device, store, places, network), places) for network in self.networks]
+        return np.concatenate(parts, axis=1)
+
+
+def pretrained_embedder(encoder: Path, compute: Compute, encoder_class: str | None = None) -> Embedder:
+    """Return the embedder of a pre-trained encoder. Raises MolclrError as `load_encoder`."""
+    network, about = load_encoder(encoder, encoder_class=encoder_class)
+    return _embedder(encoder.stem, [encoder], [network], False, about["seen"], compute)
+
+
+def finetuned_embedder(model: Path, compute: Compute, encoder_class: str | None = None) -> Embedder:
+    """Return the embedder of the networks in a folder of 'molclr train', or of a model of 'molclr finetune', file or folder.
+
+    Salts are treated as in training. If a folder has no networks, but a model on the representation, the pre-trained encoder of
+    that model is used. Says so, and also if the model that was chosen is not the network. Raises MolclrError if all models of the
+    folder use fingerprints only.
+    """
+    of_finetune = model / "model.safetensors" if model.is_dir() else model
+    if of_finetune.is_file() or not model.is_dir():
+        found = load_model(of_finetune, encoder_class)
+        networks = [found.predictor.encoder]
+        return _embedder(model.stem, [of_finetune], networks, found.explicit_hydrogens, found.seen, compute)
+    folder = ModelFolder.read(model, encoder_class)
+    models, name, desalt = folder.about["models"], model.resolve().name, bool(folder.about.get("desalt"))
+    if NETWORK in models:
+        _tell_choice(folder)
+        paths = [network_file(model, seed) for seed in range(folder.about["networks"])]
+        loaded = [load_model(path, encoder_class) for path in paths]
+        networks = [each.predictor.encoder for each in loaded]
+        return _embedder(name, paths, networks, loaded[0].explicit_hydrogens, loaded[0].seen, compute, desalt)
+    if (path := model / ENCODER).is_file():
+        network, about = load_encoder(path, encoder_class=encoder_class)
+        say(f"'{model}' has no fine-tuned network; the pre-trained encoder of its model is used")
+        return _embedder(name, [path], [network], False, about["seen"], compute, desalt)
+    raise MolclrError(
+        f"The models in '{model}' ({', '.join(models)}) use fingerprints and have no representation; "
+        "name an encoder with --encoder, or train with --model network."
+    )
+
+
+def _tell_choice(folder: ModelFolder) -> None:
+    """Say that another model than the network was chosen, if it was."""
+    chosen = folder.about["chosen"]
+    if chosen != NETWORK:
+        say(
+            f"'{folder.folder}': the model that was chosen is '{chosen}'; the fine-tuned networks are used all the same"
+        )
+
+
+def _embedder(
+    name: str,
+    files: Sequence[Path],
+    networks: Sequence[GraphEncoder],
+    explicit_hydrogens: bool,
+    seen: Seen | None,
+    compute: Compute,
+    desalt: bool = False,
+) -> Embedder:
+    device = prepare(compute)
+    digest = hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
+    networks = [network.to(device).eval() for network in networks]
+    return Embedder(name, digest, networks, explicit_hydrogens, seen, device, desalt)

@@ -1,0 +1,211 @@
+"""Explanations of the predictions for the molecules of any table: columns of that table, and drawings."""
+
+import json
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from molclr.chem.order import canonical_order
+from molclr.chem.smiles import RejectedMolecule, read_molecule
+from molclr.config import Compute
+from molclr.data.extended import ExtendedTable
+from molclr.errors import MolclrError
+from molclr.evaluation.figures.atoms import LEGEND, Drawing, Group, page, sheet, write_files
+from molclr.evaluation.metrics import find_metric
+from molclr.files import new_folder, replacing
+from molclr.progress import say
+from molclr.training.assess import METRICS
+from molclr.training.explain import Explanation, explain
+from molclr.training.fixed import FOREST, MACHINE, REPRESENTATION
+from molclr.training.model_folder import NETWORK, ModelFolder
+
+PAGE, SHEET = ".html", ".svg"
+MOST_DRAWN = 500
+"""Molecules in one page or sheet."""
+ON_GRAPHS, ON_COUNTS = (NETWORK, REPRESENTATION), (FOREST, MACHINE)
+TOKEN, WITHOUT = "replaces it by the mask token of pre-training", "leaves out the substructures that contain it"
+
+
+class Explained(NamedTuple):
+    """A row of the table. smiles: decides the order of atoms. atoms: their symbols."""
+
+    smiles: str
+    atoms: list[str]
+    explanation: Explanation
+
+
+def explain_table(
+    table: Path,
+    folder: Path,
+    output: Path,
+    compute: Compute,
+    figure: Path | None = None,
+    smiles_column: str | None = None,
+    processes: int = 1,
+    encoder_class: str | None = None,
+    use: str | None = None,
+    targets: Sequence[str] | None = None,
+    force: bool = False,
+) -> dict[str, Any]:
+    """Explain the predictions for the molecules of a raw table with the folder of 'molclr train'; return counts and names.
+
+    use: one of the models in the folder; None for the chosen one. targets: those to explain; None for all. output: CSV or, if it
+    is called so, Parquet, with all rows and columns of `table`, in order, `explained_smiles`, the symbols of its atoms, for each
+    target the prediction and the contributions of these atoms with their standard deviations, and the reason of a rejection.
+    `explained_smiles` is the SMILES as given, unless another molecule is predicted, such as a part of a salt; atoms have the
+    order in which RDKit reads it. figure: a page (.html), a drawing (.svg) or a folder of drawings. force: whether such a folder
+    may be replaced. Raises MolclrError if a file is missing or invalid, a model or target unknown, or all rows are rejected.
+    """
+    model = ModelFolder.read(folder, encoder_class)
+    name = model.name_of(use)
+    chosen = _places(model, targets)
+    model.require_outside(output, figure)
+    with _place_of(figure, force) as place:
+        given = model.read_table(table, output, smiles_column, processes)
+        if warning := model.warning(list(given.molecules.values()), name):
+            say(f"warning: {warning}")
+        say(f"{_scored(model, name)}: masking an atom {_masking(name)}")
+        found = _explained(model, given, name, compute)
+        if place is not None and figure is not None:
+            _draw(place, figure.suffix, _groups(model, chosen, found), f"{table.name}, explained with '{name}'")
+        given.write(output, _columns(given, chosen, found))
+    return {
+        "model": name,
+        "chosen": model.about["chosen"],
+        "targets": list(chosen),
+        "explained": len(found),
+        "rejected": len(given.reasons),
+        "output": str(output),
+        "figure": figure and str(figure),
+    }
+
+
+def _scored(model: ModelFolder, name: str) -> str:
+    """Say which model is explained, with its test score and that of the chosen model, if the folder has them."""
+    chosen, scores = model.about["chosen"], {}
+    with suppress(OSError, ValueError, KeyError):
+        metrics = json.loads((model.folder / METRICS).read_text(encoding="utf-8"))
+        label = find_metric(metrics["metric"]).label
+        for each in (name, chosen):
+            value = metrics["models"][each]["test"][metrics["metric"]]["value"]
+            scores[each] = "" if value is None else f" (test {label} {value:.3g})"
+    other = f"; '{chosen}'{scores.get(chosen, '')} was chosen" if name != chosen else ""
+    return f"'{name}'{scores.get(name, '')} is explained{other}"
+
+
+def _masking(name: str) -> str:
+    """Say what masking an atom is for a model."""
+    return TOKEN if name in ON_GRAPHS else WITHOUT if name in ON_COUNTS else f"{TOKEN}, and {WITHOUT}"
+
+
+def _places(model: ModelFolder, targets: Sequence[str] | None) -> dict[str, int]:
+    """Return target -> its place. Raises MolclrError for a target that the model does not have."""
+    for target in targets or []:
+        if target not in model.targets:
+            raise MolclrError(
+                f"'{model.folder}' has no target '{target}'; its targets are: {', '.join(model.targets)}."
+            )
+    return {target: model.targets.index(target) for target in targets or model.targets}
+
+
+def _place_of(figure: Path | None, force: bool) -> AbstractContextManager[Path | None]:
+    """Yield where to draw until the figure is whole."""
+    if figure is None:
+        return nullcontext()
+    if figure.suffix in (PAGE, SHEET):
+        return replacing(figure)
+    if figure.suffix:
+        raise MolclrError(f"--figure: '{figure}' is neither a page (.html) nor a drawing (.svg) nor a folder.")
+    return new_folder(figure, LEGEND, force)
+
+
+def _explained(model: ModelFolder, table: ExtendedTable, name: str, compute: Compute) -> dict[int, Explained]:
+    """Return row -> explanation."""
+    found = dict[int, Explained]()
+    explanations = explain(model, list(table.molecules.values()), name, compute)
+    for (row, canonical), explanation in zip(table.molecules.items(), explanations, strict=True):
+        smiles, order = _order(table.rows[row][table.smiles], canonical)
+        place = np.argsort(order)
+        atoms, atoms_std = explanation.atoms[place], explanation.atoms_std[place]
+        symbols = [atom.GetSymbol() for atom in read_molecule(smiles).GetAtoms()]
+        found[row] = Explained(smiles, symbols, explanation._replace(atoms=atoms, atoms_std=atoms_std))
+    return found
+
+
+def _order(given: str, canonical: str) -> tuple[str, list[int]]:
+    """Return the SMILES that orders the atoms, and the index in it of each atom of the canonical SMILES.
+
+    It is the SMILES that was given, unless that is another molecule, such as a salt of which a part is predicted.
+    """
+    with suppress(RejectedMolecule):
+        found, order = canonical_order(given)
+        if found == canonical:
+            return given, order
+    return canonical, list(range(read_molecule(canonical).GetNumAtoms()))
+
+
+def _columns(table: ExtendedTable, targets: dict[str, int], found: dict[int, Explained]) -> dict[str, pa.Array]:
+    """Return the columns that the table gains."""
+    columns = {
+        "explained_smiles": table.column([each.smiles for each in found.values()], pa.string()),
+        "atoms": table.column([each.atoms for each in found.values()], pa.list_(pa.string())),
+    }
+    for target, place in targets.items():
+        for part in Explanation._fields:
+            values = [_known(getattr(each.explanation, part)[..., place]) for each in found.values()]
+            kind = pa.list_(pa.float64()) if part.startswith("atoms") else pa.float64()
+            columns[f"{target}_{part}"] = table.column(values, kind)
+    return columns
+
+
+def _known(values: np.ndarray) -> Any:
+    """Return a number or a list of numbers; None for NaN, which all have or none."""
+    return None if np.isnan(values).any() else values.tolist()
+
+
+def _groups(model: ModelFolder, targets: dict[str, int], found: dict[int, Explained]) -> list[Group]:
+    """Return a group of drawings for each target."""
+    groups = []
+    for target, place in targets.items():
+        is_class = model.about["task"] == "classification"
+        label = f"contribution to {f'probability of {target} = 1' if is_class else f'{target}, in its unit'}"
+        drawings = [
+            Drawing(
+                f"row-{row}",
+                each.smiles,
+                f"row {row}: {target} {_with_std(each.explanation.mean[place], each.explanation.std[place])}",
+                each.explanation.atoms[:, place],
+                each.explanation.atoms_std[:, place],
+            )
+            for row, each in found.items()
+        ]
+        groups.append(Group(label, drawings))
+    return groups
+
+
+def _with_std(mean: float, std: float) -> str:
+    return f"{mean:.3g}" if np.isnan(std) else f"{mean:.3g} ± {std:.2g}"
+
+
+def _draw(place: Path, suffix: str, groups: list[Group], title: str) -> None:
+    """Draw into a folder or, the first MOST_DRAWN molecules, into a file."""
+    if not suffix:
+        place.mkdir(exist_ok=True)
+        write_files(place, groups)
+        return
+    count = len(groups[0].drawings)
+    if count > MOST_DRAWN:
+        say(f"the figure has the first {MOST_DRAWN} of {count} molecules; name a folder for all")
+        groups = [group._replace(drawings=group.drawings[:MOST_DRAWN]) for group in groups]
+    text = page(groups, title, NOTES) if suffix == PAGE else sheet(groups, [group.limit for group in groups])
+    place.write_text(text, encoding="utf-8")
+
+
+NOTES = (
+    "The contribution of an atom is the prediction minus the prediction with that atom masked: red atoms raise the prediction, "
+    "blue ones lower it. Contributions do not add up to the prediction.",
+)

@@ -1,0 +1,82 @@
+"""Training on molecules in memory, by the code of 'molclr train', to a model that can be pickled."""
+
+import json
+import shutil
+import weakref
+from collections.abc import Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory, mkdtemp
+from typing import Any
+
+import pandas as pd
+
+from molclr.data.inputs import InvalidInput
+from molclr.errors import MolclrError
+from molclr.files import new_folder
+from molclr.training.assess import METRICS, summary
+from molclr.training.model_folder import MODEL_JSON, ModelFolder
+from molclr.training.train import Training, train
+
+SMILES = "smiles"
+TABLE = "training molecules.parquet"
+
+
+class TrainedModel:
+    """A model in a temporary folder, which is removed with this object. A pickle of it contains all files of the folder."""
+
+    def __init__(self, files: Mapping[str, bytes], encoder_class: str | None = None) -> None:
+        """Write `files`, the files of the folder of a model by name. encoder_class: see `ModelFolder`."""
+        folder = Path(mkdtemp(prefix="molclr-"))
+        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        for name, content in files.items():
+            (folder / name).write_bytes(content)
+        self.model = ModelFolder.read(folder, encoder_class)
+
+    @classmethod
+    def read(cls, folder: Path, encoder_class: str | None = None) -> "TrainedModel":
+        """Copy the folder of a model. Raises MolclrError if it is none."""
+        ModelFolder.read(folder, encoder_class)
+        return cls(files_of(folder), encoder_class)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return TrainedModel, (files_of(self.model.folder), self.model.encoder_class)
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """The content of metrics.json."""
+        return json.loads((self.model.folder / METRICS).read_text(encoding="utf-8"))
+
+    def save(self, folder: Path, replace: bool = False) -> None:
+        """Write the folder, which 'molclr predict' reads. replace: whether another model may be replaced. Raises MolclrError."""
+        with new_folder(folder, MODEL_JSON, replace) as temporary:
+            for name, content in files_of(self.model.folder).items():
+                (temporary / name).write_bytes(content)
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    """Read all files of a folder."""
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.is_file()}
+
+
+def train_in_memory(
+    smiles: list[str], labels: pd.DataFrame, about: Mapping[str, Any], **options: Any
+) -> tuple[TrainedModel, list[str]]:
+    """Train on canonical SMILES and labels, float64 (n, targets), NaN where missing; return the model and a summary in lines.
+
+    about: what model.json says in addition. options: fields of `Training`, without table, output, columns and targets. Raises
+    InvalidInput where `train` raises MolclrError.
+    """
+    with TemporaryDirectory(prefix="molclr-") as work:
+        table, output = Path(work, TABLE), Path(work, "model")
+        columns = {SMILES: smiles} | {name: labels[name].to_numpy() for name in labels.columns}
+        pd.DataFrame(columns).to_parquet(table, index=False)
+        try:
+            metrics = train(
+                Training(table=table, output=output, smiles_column=SMILES, targets=list(labels.columns), **options)
+            )
+        except MolclrError as error:  # The user has never seen the table.
+            raise InvalidInput(str(error).replace(f"'{table}'", "the training data")) from None
+        trained = TrainedModel.read(output, options["recipe"].encoder_class)
+    trained.model.about.update(about)
+    trained.model.write()
+    return trained, summary(metrics)

@@ -1,0 +1,124 @@
+"""The chosen model, fitted again to all molecules once its score is known, with intervals that are calibrated out of fold.
+
+The molecules are divided into FOLDS folds, which keep the groups of the split scheme together. A model with the same settings,
+fitted to the other folds, predicts each fold, so that every residual is that of a molecule to which the model was not fitted.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.model_selection import GroupKFold
+
+from molclr.data.labelled import LabelledMolecules
+from molclr.data.splits import groups_of
+from molclr.errors import MolclrError
+from molclr.evaluation.runs import Run
+from molclr.progress import say
+from molclr.training.checkpoint import copy_weights, save_weights
+from molclr.training.finetune import begin, train_for
+from molclr.training.fit import Recipe, fit_targets, write_models
+from molclr.training.fixed import FOREST, Inputs, predict_fixed
+from molclr.training.inference import predict_molecules
+from molclr.training.machine import cost_of
+from molclr.training.model_folder import ENCODER, NETWORK, ModelFolder, network_file
+
+FOLDS = 5
+NOTHING = np.empty(0, np.int64)
+
+
+def refit(
+    model: ModelFolder, recipe: Recipe, data: LabelledMolecules, run: Run, scheme: str, inputs: Inputs, graphs: Path
+) -> np.ndarray:
+    """Replace the models of a folder by the chosen one, fitted to all molecules.
+
+    scheme: the split scheme. inputs, graphs: see `molclr.training.fit.fit_models`. Returns predictions out of fold, float64
+    (n, targets), NaN for a target without labels outside some fold.
+    """
+    name = model.about["chosen"]
+    recipe = replace(recipe, model=name)
+    folds = list(_folds(data, scheme))
+    say(
+        f"refit: {name} is fitted to all {len(data.smiles)} molecules, and {len(folds)} times to all but a fold of them"
+    )
+    if name == NETWORK:
+        return _refit_networks(model, recipe, data, run, inputs, graphs, folds)
+    return _refit_fixed(model, recipe, data, run, inputs, folds)
+
+
+def _folds(data: LabelledMolecules, scheme: str) -> Iterator[LabelledMolecules]:
+    """Yield the molecules with each fold as the test set and the others as the training set."""
+    groups = groups_of(scheme, data.smiles)
+    if len(set(groups)) < 2:
+        raise MolclrError("There is only one molecule to refit to; give more, or leave out --refit.")
+    splitter = GroupKFold(min(FOLDS, len(set(groups))))
+    for rest, fold in splitter.split(data.labels, groups=groups):
+        yield replace(data, subsets={"train": rest, "valid": NOTHING, "test": fold})
+
+
+def all_training(data: LabelledMolecules) -> LabelledMolecules:
+    """Return the molecules, all of them in the training set."""
+    return replace(data, subsets={"train": np.arange(len(data.smiles)), "valid": NOTHING, "test": NOTHING})
+
+
+def _refit_fixed(
+    model: ModelFolder,
+    recipe: Recipe,
+    data: LabelledMolecules,
+    run: Run,
+    inputs: Inputs,
+    folds: list[LabelledMolecules],
+) -> np.ndarray:
+    """Refit a model on fixed features, with the penalties that the validation molecules selected."""
+    name = recipe.model
+    costs = None if name == FOREST else [cost_of(arrays) for arrays in model.arrays(name)]
+    guesses = np.full(data.labels.shape, np.nan)
+    for part in folds:
+        rest, fold = part.subsets["train"], part.subsets["test"]
+        for target, fitted in enumerate(fit_targets(recipe, name, inputs, part, run, costs)):
+            if fitted:
+                guesses[fold, target] = predict_fixed(name, fitted, inputs[rest], inputs[fold], run.task)[0]
+    _clear(model.folder)
+    write_models(
+        recipe, model.folder, inputs, {name: fit_targets(recipe, name, inputs, all_training(data), run, costs)}
+    )
+    return guesses
+
+
+def _refit_networks(
+    model: ModelFolder,
+    recipe: Recipe,
+    data: LabelledMolecules,
+    run: Run,
+    inputs: Inputs,
+    graphs: Path,
+    folds: list[LabelledMolecules],
+) -> np.ndarray:
+    """Refit the networks, each for the epochs that were best for its seed; one network is fitted without each fold."""
+    epochs = model.about["epochs"]
+    guesses = np.full(data.labels.shape, np.nan)
+
+    def trained(part: LabelledMolecules, seed: int) -> Any:
+        ours, rest = replace(run, seed=seed), part.subsets["train"]
+        settings, shape, own = recipe.settings, recipe.shape, recipe.encoder_class
+        learn, about = begin(data, graphs, ours, recipe.start, settings, shape, rest, own)
+        train_for(epochs[seed], learn)
+        return learn, about
+
+    for number, part in enumerate(folds):
+        learn, _ = trained(part, number % recipe.seeds)
+        guesses[part.subsets["test"]] = predict_molecules(learn.model, learn.graphs, part.subsets["test"])
+    _clear(model.folder)
+    write_models(recipe, model.folder, Inputs(inputs.counts), {})
+    for seed in range(recipe.seeds):
+        learn, about = trained(all_training(data), seed)
+        save_weights(network_file(model.folder, seed), copy_weights(learn.model), about)
+    return guesses
+
+
+def _clear(folder: Path) -> None:
+    """Delete networks and encoder, of which those that are kept are written again."""
+    for path in [*folder.glob(f"{NETWORK}-*"), folder / ENCODER]:
+        path.unlink(missing_ok=True)

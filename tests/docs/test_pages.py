@@ -1,0 +1,54 @@
+"""The commands in the pages about commands print what the pages show."""
+
+import contextlib
+import io
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import pytest
+from paths import FIXTURES, REPOSITORY
+
+from molclr.cli import main
+
+FILES = {
+    "new.csv": FIXTURES / "cases" / "c13_new.csv",
+    "library.csv": FIXTURES / "bbbp.csv",
+    "freesolv.csv": FIXTURES / "freesolv.csv",
+}
+NUMBER = re.compile(r"-?\d+\.\d+")
+
+
+def run(language, code, names):
+    """Run the lines of a shell block, or a Python block; return what is printed on both streams."""
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
+        if language == "python":
+            exec(code, names)
+        for words in map(shlex.split, code.splitlines() if language == "sh" else []):
+            if words[0] == "head":
+                print("".join(Path(words[2]).read_text().splitlines(keepends=True)[: int(words[1][1:])]), end="")
+            elif "mine-model" not in words:
+                assert words[0] == "molclr" and main(words[1:]) == 0, printed.getvalue()
+    return printed.getvalue()
+
+
+@pytest.mark.parametrize("page", ["embed.md", "search.md", "explain.md"])
+def test_the_examples_of_a_page_print_what_it_shows(page, tmp_path, monkeypatch):
+    """Numbers are compared to two units of the last but one digit, because machines round differently."""
+    for name, source in FILES.items():
+        shutil.copy(source, tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    names, compared, printed = {}, 0, ""
+    for language, code in re.findall(r"^```(\w+)\n(.*?)^```", (REPOSITORY / "docs" / page).read_text(), re.M | re.S):
+        if language != "text":
+            printed = run(language, code, names)
+        elif code == FILES["new.csv"].read_text():
+            continue
+        else:
+            compared += 1
+            assert NUMBER.sub("N", printed) == NUMBER.sub("N", code), printed
+            for shown, found in zip(NUMBER.findall(code), NUMBER.findall(printed), strict=True):
+                assert float(found) == pytest.approx(float(shown), abs=2e-3)
+    assert compared == 2

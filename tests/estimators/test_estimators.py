@@ -1,0 +1,247 @@
+"""What users of scikit-learn do with the estimators, on real molecules."""
+
+import os
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+from paths import FIXTURES
+from rdkit import Chem
+from sklearn.base import clone
+from sklearn.compose import make_column_transformer
+from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import Ridge
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from molclr import Encoder, MolCLRClassifier, MolCLRRegressor, MolCLRTransformer
+from molclr.cli import main
+from molclr.config import EncoderShape
+from molclr.errors import MolclrError
+from molclr.evaluation import statistics
+from molclr.models.encoders import make_encoder
+from molclr.training.checkpoint import copy_weights, save_encoder
+
+SVM = {"encoder": "none", "model": "svm"}
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    """Intervals of scores, which no test here looks at, take most of the time."""
+    monkeypatch.setattr(statistics, "RESAMPLES", 2)
+    monkeypatch.setattr(statistics, "RESAMPLES_AT_A_TIME", 2)
+    monkeypatch.setattr(os, "fsync", lambda handle: None)
+
+
+@pytest.fixture(scope="module")
+def freesolv():
+    return pd.read_csv(FIXTURES / "freesolv.csv")
+
+
+@pytest.fixture(scope="module")
+def bbbp():
+    table = pd.read_csv(FIXTURES / "bbbp.csv")
+    return table.assign(enters=np.where(table["p_np"] == 1, "yes", "no"))
+
+
+@pytest.fixture(scope="module")
+def encoder(tmp_path_factory):
+    """The file of a small encoder with random weights."""
+    path = tmp_path_factory.mktemp("encoder") / "encoder.safetensors"
+    network = make_encoder("gin", EncoderShape(layers=2, hidden_dim=16, embedding_dim=24), 0.0)
+    save_encoder(path, network, copy_weights(network), None)
+    return path
+
+
+def test_an_estimator_predicts_what_the_commands_predict(freesolv, encoder, tmp_path):
+    """One implementation: the same models, chosen in the same way, with the same intervals."""
+    freesolv, settings = freesolv[:120], {"baselines": {"trees": 5}, "seeds": 2, "epochs": 1}
+    regressor = MolCLRRegressor(encoder, **settings).fit(freesolv["smiles"], freesolv["freesolv"])
+    words = ["--encoder", str(encoder), "--seeds", "2", "--epochs", "1", "--baselines", "{trees: 5}", "--refit"]
+    table, folder, output = (tmp_path / name for name in ("mine.csv", "model", "out.csv"))
+    freesolv.to_csv(table, index=False)
+    assert main(["train", str(table), "--output", str(folder), *words]) == 0
+    assert main(["predict", str(table), "--model", str(folder), "--output", str(output)]) == 0
+    by_command, loaded = pd.read_csv(output), MolCLRRegressor.load(folder)
+    intervals = by_command[["freesolv_low", "freesolv_high"]].to_numpy()
+    for estimator in (regressor, loaded, pickle.loads(pickle.dumps(regressor))):
+        np.testing.assert_allclose(estimator.predict(freesolv["smiles"]), by_command["freesolv_mean"], rtol=1e-5)
+        np.testing.assert_allclose(estimator.predict_interval(freesolv["smiles"]), intervals, rtol=1e-5)
+        assert estimator.metrics_ == loaded.metrics_ and estimator.chosen_ == loaded.chosen_
+    table = regressor.predict_table(freesolv["smiles"])
+    assert [*table.columns[1:]] == [*by_command.columns[2:-1]]
+    np.testing.assert_allclose(table["similarity"], by_command["similarity"], rtol=1e-5)
+
+
+def test_a_saved_estimator_is_read_by_the_command(freesolv, tmp_path):
+    regressor = MolCLRRegressor(**SVM).fit(freesolv["smiles"], freesolv["freesolv"])
+    regressor.save(tmp_path / "model")
+    words = ["predict", str(FIXTURES / "freesolv.csv"), "--model", str(tmp_path / "model"), "--output"]
+    assert main([*words, str(tmp_path / "out.csv")]) == 0
+    found = pd.read_csv(tmp_path / "out.csv")["freesolv_mean"]
+    np.testing.assert_allclose(regressor.predict(freesolv["smiles"]), found, rtol=1e-5)
+    with pytest.raises(MolclrError, match="exists; choose another folder"):
+        regressor.save(tmp_path / "model")
+    regressor.save(tmp_path / "model", force=True)
+    with pytest.raises(MolclrError, match=r"is a regression; MolCLRClassifier cannot load it"):
+        MolCLRClassifier.load(tmp_path / "model")
+    again = clone(MolCLRRegressor.load(tmp_path / "model")).set_params(encoder="none", settings=None)
+    np.testing.assert_array_equal(
+        again.fit(freesolv["smiles"], freesolv["freesolv"]).predict(["CCO"]), regressor.predict(["OCC"])
+    )
+
+
+@pytest.mark.slow
+def test_cross_validation_in_two_processes(freesolv):
+    regressor = MolCLRRegressor(**SVM, split="random")
+    scores = [cross_val_score(regressor, freesolv["smiles"], freesolv["freesolv"], cv=2, n_jobs=n) for n in (1, 2)]
+    np.testing.assert_allclose(*scores)
+    assert scores[0].mean() > 0.4
+
+
+def test_classes_keep_their_names(bbbp, tmp_path):
+    classifier = MolCLRClassifier(**SVM, split="random").fit(bbbp["smiles"][::2], bbbp["enters"][::2])
+    new = bbbp[1::2]
+    assert classifier.classes_.tolist() == ["no", "yes"] and set(classifier.predict(new["smiles"])) == {"no", "yes"}
+    probabilities = classifier.predict_proba(new["smiles"])
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1)
+    assert roc_auc_score(new["enters"], probabilities[:, 1]) > 0.8
+    assert classifier.score(new["smiles"], new["enters"]) == np.mean(classifier.predict(new["smiles"]) == new["enters"])
+    classifier.save(tmp_path / "model")
+    assert MolCLRClassifier.load(tmp_path / "model").predict(new["smiles"]).tolist() == [
+        *classifier.predict(new["smiles"])
+    ]
+    scores = cross_val_score(classifier, bbbp["smiles"], bbbp["p_np"], cv=2, scoring="roc_auc")
+    assert scores.mean() > 0.65
+
+
+def test_several_targets_with_missing_labels(freesolv):
+    labels = pd.DataFrame({"dG": freesolv["freesolv"], "doubled": 2 * freesolv["freesolv"] + 1})
+    labels.loc[::3, "doubled"] = np.nan
+    labels.loc[0] = None
+    regressor = MolCLRRegressor(**SVM)
+    with pytest.warns(UserWarning, match="1 of 300 molecules have no label; they are left out"):
+        regressor.fit(freesolv["smiles"], labels)
+    predictions, intervals = (method(freesolv["smiles"]) for method in (regressor.predict, regressor.predict_interval))
+    assert predictions.shape == (300, 2) and intervals.shape == (300, 2, 2) and regressor.targets_ == ["dG", "doubled"]
+    assert np.corrcoef(predictions.T)[0, 1] > 0.9
+    assert (intervals[:, :, 0] < predictions).all() and (predictions < intervals[:, :, 1]).all()
+    assert regressor.score(freesolv["smiles"], labels) > 0.6
+
+    classes = np.array(labels < labels.median(), object)
+    classes[::3, 1] = None
+    classifier = MolCLRClassifier(**SVM).fit(freesolv["smiles"], classes)
+    assert [found.tolist() for found in classifier.classes_] == [[False, True]] * 2
+    assert [found.shape for found in classifier.predict_proba(["CCO"])] == [(1, 2)] * 2
+    assert classifier.predict(["CCO", "CCCCCC"]).tolist() == [[True, True], [False, False]]
+    assert 0.7 < classifier.score(freesolv["smiles"], classes) <= 1
+
+
+def test_a_target_without_training_labels_is_not_predicted(freesolv):
+    regressor = MolCLRRegressor(**SVM).fit(freesolv["smiles"], freesolv["freesolv"])
+    split = pd.read_csv(regressor.model_.model.folder / "split.csv")
+    never = freesolv["freesolv"].where(split["subset"] != "train")
+    labels = np.stack([freesolv["freesolv"], never], axis=1)
+    with pytest.warns(UserWarning, match="no training molecule has a label of 'y1'"):
+        regressor.fit(freesolv["smiles"], labels)
+    predictions = regressor.predict(["CCO", "C"])
+    assert np.isnan(predictions).tolist() == [[False, True]] * 2
+    assert np.isnan(regressor.predict_interval(["CCO"])[0]).tolist() == [[False, False], [True, True]]
+
+
+def test_rejected_molecules_are_an_error_or_a_warning(freesolv):
+    smiles, labels = ["C*", *freesolv["smiles"]], [0.0, *freesolv["freesolv"]]
+    with pytest.raises(ValueError, match=r"Molecule 0 of the list, 'C\*', is rejected: it has an atom without an elem"):
+        MolCLRRegressor(**SVM).fit(smiles, labels)
+    regressor = MolCLRRegressor(**SVM, on_error="nan")
+    with pytest.warns(UserWarning, match=r"rejected 1 of 301 molecules: 1 \(molecule 0: .*; they are left out"):
+        regressor.fit(smiles, labels)
+    np.testing.assert_array_equal(
+        regressor.predict(["CCO"]), MolCLRRegressor(**SVM).fit(smiles[1:], labels[1:]).predict(["CCO"])
+    )
+    with pytest.warns(UserWarning, match="rejected 2 of 3") as told:
+        found = regressor.predict(["C*", Chem.MolFromSmiles("CCO"), None])
+    assert np.isnan(found).tolist() == [True, False, True] and told[0].filename == __file__
+    with pytest.warns(UserWarning, match="rejected 1 of 1"):
+        assert np.isnan(regressor.predict_interval(["*"])).all()
+    with pytest.warns(UserWarning, match="rejected 1 of 2"):
+        assert regressor.predict_table(["*", "CCO"])["smiles"].isna().tolist() == [True, False]
+    assert regressor.predict([]).shape == (0,)
+
+    classifier = MolCLRClassifier(**SVM, on_error="nan").fit(smiles[1:], np.array(labels[1:]) < -4)
+    with pytest.warns(UserWarning, match="rejected 1 of 2"):
+        assert classifier.predict(["*", "CCO"]).tolist() == [None, True]
+
+
+def test_salts_are_removed_before_training_and_prediction(freesolv):
+    salts = [f"{text}.Cl" for text in freesolv["smiles"]]
+    desalting = MolCLRRegressor(**SVM, desalt=True).fit(salts, freesolv["freesolv"])
+    plain = MolCLRRegressor(**SVM).fit(freesolv["smiles"], freesolv["freesolv"])
+    np.testing.assert_array_equal(desalting.predict(["CCO.[Na+].[Cl-]"]), plain.predict(["CCO"]))
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ([1, 2, 3], "There are 4 molecules and 3 labels"),
+        ([1, 2, 3, "high"], r"numbers, NaN where missing \(could not convert string to float: 'high'\)"),
+        ([1, 2, 3, np.inf], "y contains infinity or a value too large for float32"),
+        ([None] * 4, "'y' has no label; leave it out of y"),
+        (pd.DataFrame({"smiles": [1, 2, 3, 4]}), "'smiles' is repeated or taken"),
+        (pd.Series([1.0, 2.0, 3.0, None], name="logS"), "scaffold split of the 3 molecules in the training data"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:1 of 4 molecules have no label")
+def test_labels_that_cannot_be_used(labels, message):
+    with pytest.raises(ValueError, match=message) as error:
+        MolCLRRegressor(**SVM).fit(["C", "CC", "CCO", "CCC"], labels)
+    assert isinstance(error.value, MolclrError)
+
+
+def test_more_than_two_classes():
+    with pytest.raises(ValueError, match=r"binary classification .* 'y' has 3 classes; make one target for each class"):
+        MolCLRClassifier(**SVM).fit(["C", "CC", "CCO"], ["low", "middle", "high"])
+
+
+def test_parameters_that_do_not_exist():
+    with pytest.raises(MolclrError, match="settings: unknown key 'epoch'"):
+        MolCLRRegressor(**SVM, settings={"epoch": 3}).fit(["C", "CC", "CCO"], [1, 2, 3])
+    with pytest.raises(MolclrError, match="Unknown encoder 'molclr-gat'"):
+        MolCLRRegressor("molclr-gat").fit(["C", "CC", "CCO"], [1, 2, 3])
+    with pytest.raises(NotFittedError):
+        MolCLRRegressor().predict(["C"])
+
+
+def test_nothing_is_printed_unless_it_is_wanted(freesolv, capsys):
+    MolCLRRegressor(**SVM).fit(freesolv["smiles"], freesolv["freesolv"])
+    assert capsys.readouterr() == ("", "")
+    MolCLRRegressor(**SVM, verbose=True).fit(freesolv["smiles"], freesolv["freesolv"])
+    told = capsys.readouterr().err
+    assert "molclr: split: scaffold, 240 train" in told and "* svm" in told
+
+
+@pytest.mark.filterwarnings("ignore:.* molecules have features that the encoder never saw")
+def test_the_representation_in_pipelines(freesolv, encoder):
+    pipeline = make_pipeline(MolCLRTransformer(), StandardScaler(), Ridge(100))
+    smiles, labels = freesolv["smiles"], freesolv["freesolv"]
+    scores = cross_val_score(pipeline, smiles, labels, cv=2)
+    assert scores.mean() > 0.5
+    search = GridSearchCV(make_pipeline(MolCLRTransformer(encoder), Ridge()), {"ridge__alpha": [1, 10]}, cv=2)
+    search.set_params(estimator__molclrtransformer__encoder=encoder).fit(smiles, labels)
+    again = pickle.loads(pickle.dumps(search))
+    np.testing.assert_allclose(again.predict(smiles), search.predict(smiles))
+
+    transformer = MolCLRTransformer(encoder, on_error="nan").set_output(transform="pandas")
+    with pytest.warns(UserWarning, match="their rows are NaN"):
+        table = transformer.fit_transform(["CCO", "*"])
+    assert table.columns[0] == "molclrtransformer0" and table.isna().all(axis=1).tolist() == [False, True]
+    np.testing.assert_array_equal(table.iloc[:1], Encoder.load(encoder).embed(["CCO"]))
+    columns = make_column_transformer((MolCLRTransformer(encoder), ["smiles"]), remainder="passthrough")
+    assert columns.fit_transform(freesolv).shape == (300, 25)
+
+
+def test_a_notebook_shows_the_parameters():
+    assert "MolCLRRegressor" in MolCLRRegressor(seeds=5)._repr_html_()

@@ -1,0 +1,101 @@
+"""The final model, fitted to all molecules once its score is known."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+from paths import FIXTURES
+
+from molclr.cli import main
+from molclr.data.labelled import LabelledMolecules
+from molclr.evaluation.conformal import half_widths
+from molclr.training.model_folder import ModelFolder
+from molclr.training.predict_folder import prediction_columns
+from molclr.training.refit import FOLDS, _folds
+
+
+def rows_of(path):
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory):
+    """The first 120 molecules of FreeSolv."""
+    path = tmp_path_factory.mktemp("tables") / "freesolv.csv"
+    path.write_text("".join((FIXTURES / "freesolv.csv").read_text().splitlines(keepends=True)[:121]))
+    return path
+
+
+def train(table, folder, *more):
+    shape = ["--shape", "{layers: 1, hidden_dim: 8, embedding_dim: 8}", "--encoder", "none"]
+    words = ["train", str(table), "--output", str(folder), *shape, "--baselines", "{trees: 8}"]
+    assert main([*words, *more]) == 0
+    return ModelFolder.read(folder), json.loads((folder / "metrics.json").read_text())
+
+
+@pytest.mark.parametrize("model", ["svm", "rf", "network"])
+def test_the_final_model_knows_all_molecules_and_its_score_is_that_of_before(table, tmp_path, model):
+    quick = ["--model", model, "--epochs", "1", "--seeds", "2"]
+    before, known = train(table, tmp_path / "before", *quick)
+    after, metrics = train(table, tmp_path / "after", *quick, "--refit")
+    assert metrics["models"] == known["models"], "scores are those of a model that did not know the test molecules"
+    assert (tmp_path / "before/predictions.csv").read_bytes() == (tmp_path / "after/predictions.csv").read_bytes()
+    assert before.training.counts.shape[0] == 96 and after.training.counts.shape[0] == 120
+    assert after.targets == before.targets and after.about["targets"][0]["labels"] == 120
+    smiles = [row["smiles"] for row in rows_of(table)]
+    assert prediction_columns(after, smiles)["similarity"].min() == 1
+    truth = np.array([[float(row["freesolv"])] for row in rows_of(table)])
+    if model != "network":  # which an epoch teaches little
+        errors = [np.abs(each.predict(smiles).mean - truth).mean() for each in (before, after)]
+        assert errors[1] < errors[0]
+    assert not np.array_equal(before.predict(smiles).mean, after.predict(smiles).mean)
+    again, _ = train(table, tmp_path / "again", *quick, "--refit")
+    np.testing.assert_array_equal(again.predict(smiles).mean, after.predict(smiles).mean)
+    assert again.about == after.about and set(after.about["half_widths"]) == {model}
+    width = after.about["half_widths"][model][0]
+    assert metrics["refit"]["prediction_interval"]["freesolv"] == {"level": 0.9, "half_width": width}
+    assert width > before.about["half_widths"][model][0] / 4 and metrics["refit"]["molecules"] == 120
+
+
+def test_only_the_chosen_model_is_kept(table, tmp_path):
+    model, metrics = train(table, tmp_path / "model", "--epochs", "1", "--seeds", "1", "--refit", "--split", "random")
+    assert set(metrics["models"]) == {"network", "rf", "svm"} and model.about["models"] == [metrics["chosen"]]
+    names = {path.name for path in (tmp_path / "model").iterdir()}
+    is_network = metrics["chosen"] == "network"
+    assert ("network-0.safetensors" in names) == is_network and "encoder.safetensors" not in names
+
+
+def test_an_interval_is_calibrated_by_molecules_outside_the_training_set(table, tmp_path):
+    """A forest of trees that repeat their training labels has residuals of zero only in training."""
+    more = ["--model", "rf", "--baselines", "{trees: 1}", "--refit", "--split", "random"]
+    model, _ = train(table, tmp_path / "model", *more)
+    rows = rows_of(table)
+    truth = np.array([[float(row["freesolv"])] for row in rows])
+    fitted = half_widths(truth, model.predict([row["smiles"] for row in rows]).mean)[0]
+    assert model.about["half_widths"]["rf"][0] > 1.2 * fitted
+
+
+def test_folds_keep_the_groups_of_the_scheme_together():
+    smiles = [
+        "C1CC1C",
+        "C1CC1CC",
+        "c1ccccc1",
+        "c1ccccc1C",
+        *("C" * length for length in range(1, 9)),
+        "C1CCC1",
+        "C1CCCC1",
+    ]
+    data = LabelledMolecules(np.arange(14), smiles, np.zeros((14, 1)), ["y"], {})
+    for scheme in ("scaffold", "butina", "a column"):
+        folds = list(_folds(data, scheme))
+        tested = np.concatenate([part.subsets["test"] for part in folds])
+        assert sorted(tested) == list(range(14)) and len(folds) == FOLDS
+        for part in folds:
+            assert not {*part.subsets["test"]} & {*part.subsets["train"]} and not len(part.subsets["valid"])
+            if scheme == "scaffold":
+                assert len({0, 1} & {*part.subsets["test"]}) in (0, 2) and len({2, 3} & {*part.subsets["test"]}) in (
+                    0,
+                    2,
+                )
