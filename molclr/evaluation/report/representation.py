@@ -13,7 +13,7 @@ from sklearn.decomposition import PCA
 
 from molclr.chem.fingerprints import ecfp4
 from molclr.chem.smiles import read_molecule
-from molclr.evaluation.embeddings import Embeddings, nearest, read_embeddings
+from molclr.evaluation.embeddings import Embeddings, highest, read_embeddings, unit
 from molclr.evaluation.figures.tsne import PROPERTIES
 from molclr.evaluation.report.charts import Chart, Trace, chart
 from molclr.evaluation.report.structures import Structures
@@ -78,8 +78,7 @@ def representation_part(embeddings: Path, tsne: Path, structures: Structures) ->
 
 def principal_components(molecules: Embeddings) -> np.ndarray:
     """Compute the first two principal components of the representations, scaled to length 1: float (n, 2)."""
-    unit = molecules.vectors / np.linalg.norm(molecules.vectors, axis=1, keepdims=True)
-    return PCA(2, svd_solver="full").fit_transform(unit)
+    return PCA(2, svd_solver="full").fit_transform(unit(molecules.vectors))
 
 
 def molecule_map(name: str, molecules: Embeddings, maps: dict[str, np.ndarray], numbers: Sequence[int]) -> Chart:
@@ -129,14 +128,16 @@ def _coloured(values: np.ndarray) -> dict[str, Any]:
 def retrieve(molecules: Embeddings, numbers: Sequence[int], count: int) -> Retrieval:
     """Find the `count` nearest neighbours of every molecule by cosine, and compare their fingerprints with the query's."""
     fingerprints = [ecfp4(read_molecule(smiles)) for smiles in molecules.smiles]
+    vectors = unit(molecules.vectors)
     found, cosines, sums = [], [], np.zeros(3)
-    for query, (places, values) in enumerate(nearest(molecules.vectors, molecules.vectors, count + 1)):
-        others = places != query
-        near = places[others][:count]
+    for query, vector in enumerate(vectors):
+        values = vectors @ vector
+        places = highest(values, count + 1)
+        near = places[places != query][:count]
         found.append(near.tolist())
-        cosines.append(values[others][:count].round(3).tolist())
+        cosines.append(values[near].round(3).tolist())
         similarity = np.array(BulkTanimotoSimilarity(fingerprints[query], fingerprints))
         rest = np.delete(similarity, query)
-        sums += similarity[near].mean(), rest.mean(), np.sort(rest)[-count:].mean()
+        sums += similarity[near].mean(), rest.mean(), rest[highest(rest, count)].mean()
     mean, random, best = sums / len(fingerprints)
     return Retrieval(count, mean, random, best, list(numbers), found, cosines)
