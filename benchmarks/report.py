@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from molclr.evaluation.embeddings import Embeddings
-from molclr.evaluation.report.page import write_page
+from molclr.evaluation.report.render import write_page
 from molclr.evaluation.report.representation import molecule_map
 from molclr.evaluation.report.structures import Structures
 

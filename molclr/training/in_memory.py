@@ -71,9 +71,8 @@ def train_in_memory(
         columns = {SMILES: smiles} | {name: labels[name].to_numpy() for name in labels.columns}
         pd.DataFrame(columns).to_parquet(table, index=False)
         try:
-            metrics = train(
-                Training(table=table, output=output, smiles_column=SMILES, targets=list(labels.columns), **options)
-            )
+            asked: dict[str, Any] = {"smiles_column": SMILES, "targets": list(labels.columns)}
+            metrics = train(Training(table=table, output=output, page=False, **asked, **options))
         except MolclrError as error:  # The user has never seen the table.
             raise InvalidInput(str(error).replace(f"'{table}'", "the training data")) from None
         trained = TrainedModel.read(output, options["recipe"].encoder_class)

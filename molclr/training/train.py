@@ -43,7 +43,7 @@ class Training:
     """What 'molclr train' is asked for.
 
     encoder: what the user called the encoder of the recipe. split: a scheme, or a column of the table with train, valid and test.
-    refit: whether the chosen model is fitted again to all molecules.
+    refit: whether the chosen model is fitted again to all molecules. page: whether report.html is written.
     """
 
     table: Path
@@ -58,6 +58,7 @@ class Training:
     split: str = "scaffold"
     split_seed: int = 0
     refit: bool = False
+    page: bool = True
     replace: bool = False
 
 
@@ -90,7 +91,8 @@ def train(asked: Training) -> dict[str, Any]:
         shutil.rmtree(work)
         write_metrics(folder, metrics)
         model.write()
-        write_model_page(folder, dict(zip(data.rows.tolist(), data.smiles, strict=True)))
+        if asked.page:
+            write_model_page(folder, dict(zip(data.rows.tolist(), data.smiles, strict=True)))
     return metrics
 
 

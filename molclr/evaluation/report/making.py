@@ -4,8 +4,9 @@ import os
 import platform
 import re
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
@@ -46,10 +47,13 @@ class Making:
     versions: dict[str, str]
 
 
-def making_of(given: Section, seeds: str, logs: Path | None) -> Making:
-    """Describe how a run was made; logs: folder with Snakemake's records of the jobs."""
-    defaults = type(given).model_construct().model_dump(warnings=False)
-    configuration = pd.DataFrame(_differences(given.model_dump(), defaults, ""), columns=["key", "value", "default"])
+def making_of(sections: Sequence[Section], seeds: str, logs: Path | None) -> Making:
+    """Describe how a run with these sections of the configuration was made; logs: folder with Snakemake's records of the jobs."""
+    rows = []
+    for given in sections:
+        defaults = type(given).model_construct().model_dump(warnings=False)
+        rows += list(_differences(given.model_dump(), defaults, ""))
+    configuration = pd.DataFrame(rows, columns=["key", "value", "default"])
     return Making(code(), machine(), configuration, seeds, steps(logs), versions())
 
 
@@ -85,9 +89,11 @@ def steps(logs: Path | None) -> pd.DataFrame | None:
     return pd.DataFrame(rows, columns=columns) if rows else None
 
 
+@cache
 def versions() -> dict[str, str]:
     """Return library -> version of all installed libraries, sorted by name."""
-    found = {each.metadata["Name"]: each.version for each in distributions() if each.metadata["Name"]}
+    metadata = [each.metadata for each in distributions()]
+    found = {each["Name"]: each["Version"] for each in metadata if each["Name"]}
     found["molclr"] = __version__
     return dict(sorted(found.items(), key=lambda item: item[0].lower()))
 

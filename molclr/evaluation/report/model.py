@@ -15,8 +15,8 @@ from molclr.evaluation.metrics import find_metric
 from molclr.evaluation.report.benchmark import largest_errors, learning_curves
 from molclr.evaluation.report.data import rejected_rows
 from molclr.evaluation.report.making import making_of
-from molclr.evaluation.report.page import write_page
 from molclr.evaluation.report.predictions import prediction_charts
+from molclr.evaluation.report.render import write_page
 from molclr.evaluation.report.results import PREDICTIONS, BenchmarkResults
 from molclr.evaluation.report.structures import Structures
 from molclr.evaluation.statistics import Difference, Predictions, difference, sample
@@ -42,7 +42,10 @@ class ModelRow:
 
 
 def write_model_page(folder: Path, smiles: Mapping[int, str]) -> None:
-    """Write report.html to the folder of a model; smiles: raw row number -> canonical SMILES of its molecules."""
+    """Write report.html to the folder of a model; smiles: raw row number -> canonical SMILES.
+
+    It has drawings of the test molecules with a label, and of rejected rows.
+    """
     about = json.loads((folder / "model.json").read_text(encoding="utf-8"))
     metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
     results, structures = _results(folder, about, metrics, smiles), Structures()
@@ -52,8 +55,7 @@ def write_model_page(folder: Path, smiles: Mapping[int, str]) -> None:
         charts.append(learning_curves(results))
     rejected = read_rejections(folder / "rejected.csv")
     sections = {"verdict": "Verdict", "results": "Models", "predictions": "Test molecules", "data": "Data"}
-    settings = making_of(Finetune(**about["settings"]), "", None)
-    baselines = making_of(Baselines(**about["baselines"]), "", None)
+    given = (Finetune(**about["settings"]), Baselines(**about["baselines"]))
     content = {
         "title": f"Model of {', '.join(results.targets[:3])}{' and others' if len(results.targets) > 3 else ''}",
         "sections": sections | {"making": "How it was made"},
@@ -66,8 +68,7 @@ def write_model_page(folder: Path, smiles: Mapping[int, str]) -> None:
         "page_charts": charts,
         "errors": [] if results.means.empty else largest_errors(results, structures),
         "rejected": (len(rejected), rejected_rows(rejected, structures)),
-        "making": settings,
-        "configuration": pd.concat([settings.configuration, baselines.configuration], ignore_index=True),
+        "making": making_of(given, "", None),
     }
     write_page(folder / REPORT, "model.html", content, structures)
 

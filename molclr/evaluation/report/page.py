@@ -1,33 +1,23 @@
-"""The page of a run: one HTML file that needs no network."""
+"""The page of a run of the workflow."""
 
-import datetime
-from importlib.resources import files
 from os import PathLike
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
-import plotly.offline
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from molclr import __version__
 from molclr.config import PRETRAINED
 from molclr.evaluation.report.benchmark import benchmark_part
 from molclr.evaluation.report.charts import Chart, Trace, chart, line_of
 from molclr.evaluation.report.data import data_part
 from molclr.evaluation.report.making import making_of
 from molclr.evaluation.report.overview import limits, meanings, result_rows, title_of, what_was_done
+from molclr.evaluation.report.render import write_page
 from molclr.evaluation.report.representation import representation_part
 from molclr.evaluation.report.results import Results
 from molclr.evaluation.report.structures import Structures
 from molclr.evaluation.statistics import CONFIDENCE
 from molclr.evaluation.verdict import verdict
-from molclr.evaluation.wide import MINUS
-from molclr.files import replacing
-from molclr.progress import say
 
-MOST_BYTES = 15_000_000
-"""A larger page is slow to open, which is said."""
 COLUMNS = [
     *(("Benchmark", ""), ("Model", ""), ("Test score", "number"), ("Seeds", "number")),
     *(("Minus scratch", "number"), ("Minus best baseline", "number"), ("Paper", "number paper")),
@@ -60,7 +50,7 @@ def write_run_page(results: Results, output: str | PathLike[str], processes: int
         "encoders": encoders,
         "pretraining": pretraining_charts(histories) if histories else [],
         "data": data_part(results, structures),
-        "making": making_of(results.settings, _seeds(results), results.logs),
+        "making": making_of([results.settings], _seeds(results), results.logs),
     }
     write_page(output, "run.html", content, structures, processes)
 
@@ -90,36 +80,3 @@ def pretraining_charts(histories: list[Path]) -> list[Chart]:
         chart("Pre-training: contrastive loss", "Lower is better.", losses, epoch, {}),
         chart("Pre-training: contrastive accuracy", note, curves("contrastive_accuracy"), epoch, accuracy),
     ]
-
-
-def write_page(
-    output: str | PathLike[str], template: str, content: dict[str, Any], structures: Structures, processes: int = 1
-) -> None:
-    """Render a template with `content`, the drawings of `structures` and the scripts to an HTML file."""
-    environment = Environment(
-        loader=PackageLoader("molclr.evaluation.report"), autoescape=True, undefined=StrictUndefined
-    )
-    environment.filters["shown"] = shown
-    folder = files("molclr.evaluation.report") / "templates"
-    charts: list[Chart] = []
-    page = environment.get_template(template).render(
-        content,
-        charts=charts,
-        version=__version__,
-        date=datetime.date.today().isoformat(),
-        structures=structures.packed(processes),
-        style=(folder / "style.css").read_text(encoding="utf-8"),
-        script=(folder / "script.js").read_text(encoding="utf-8"),
-        plotly=plotly.offline.get_plotlyjs(),
-    )
-    if len(page.encode()) > MOST_BYTES:
-        say(f"warning: '{output}' has {len(page.encode()) / 1e6:.0f} MB, so browsers open it slowly")
-    with replacing(output) as temporary:
-        temporary.write_text(page, encoding="utf-8")
-
-
-def shown(value: object) -> str:
-    """Format a cell of a table."""
-    if isinstance(value, float):
-        return "" if pd.isna(value) else f"{value:,.4g}".replace("-", MINUS)
-    return f"{value:,}" if isinstance(value, int) else str(value)

@@ -13,7 +13,8 @@ from molclr.errors import MolclrError
 from molclr.evaluation.embeddings import Embeddings
 from molclr.evaluation.report.making import steps
 from molclr.evaluation.report.overview import limits, result_rows, what_was_done
-from molclr.evaluation.report.page import MOST_BYTES, write_run_page
+from molclr.evaluation.report.page import write_run_page
+from molclr.evaluation.report.render import MOST_BYTES
 from molclr.evaluation.report.representation import retrieve
 from molclr.evaluation.report.results import Results
 from molclr.evaluation.report.structures import Structures, drawings
