@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from molclr.evaluation.report.charts import GREY, Chart, Trace, chart, line_of, marker_of
-from molclr.evaluation.report.predictions import prediction_charts, with_std
+from molclr.evaluation.report.predictions import number, prediction_charts, with_std
 from molclr.evaluation.report.results import BenchmarkResults
 from molclr.evaluation.report.structures import Structures
 
@@ -118,7 +118,7 @@ def largest_errors(results: BenchmarkResults, structures: Structures) -> list[Mo
     for row in worst.itertuples(index=False):
         smiles = results.smiles.get(row.row, "")
         if smiles:
-            lines = [f"measured {row.label:.4g}", f"predicted {with_std(row.mean, row.std)}"]
+            lines = [f"measured {number(row.label)}", f"predicted {with_std(row.mean, row.std)}"]
             lines += [f"{row.target}, row {row.row}" if several else f"row {row.row}"]
             found.append(Molecule(structures.number(smiles), lines))
     return found

@@ -47,14 +47,14 @@ class Making:
     versions: dict[str, str]
 
 
-def making_of(sections: Sequence[Section], seeds: str, logs: Path | None) -> Making:
-    """Describe how a run with these sections of the configuration was made; logs: folder with Snakemake's records of the jobs."""
+def making_of(sections: Sequence[Section], seeds: str = "", cost: pd.DataFrame | None = None) -> Making:
+    """Describe how a run with these sections of the configuration was made; cost: that of `steps`."""
     rows = []
     for given in sections:
         defaults = type(given).model_construct().model_dump(warnings=False)
         rows += list(_differences(given.model_dump(), defaults, ""))
     configuration = pd.DataFrame(rows, columns=["key", "value", "default"])
-    return Making(code(), machine(), configuration, seeds, steps(logs), versions())
+    return Making(code(), machine(), configuration, seeds, cost, versions())
 
 
 def _differences(given: Mapping[str, Any], defaults: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, str, str]]:
@@ -72,10 +72,10 @@ def _shown(value: Any) -> str:
     return "null" if value is None else str(value)
 
 
-def steps(logs: Path | None) -> pd.DataFrame | None:
-    """Sum up the records of jobs that Snakemake wrote to a folder; None if there are none."""
+def steps(logs: Path | None, results: Path) -> pd.DataFrame | None:
+    """Sum up the records of the jobs of a run, which Snakemake wrote to a folder next to `results`; None if there are none."""
     found: dict[str, list[tuple[float, float]]] = {name: [] for name in STEPS}
-    for path in sorted(logs.rglob("*.tsv")) if logs else []:
+    for path in _records(logs, results) if logs else []:
         name = next((name for name, pattern in STEPS.items() if re.search(pattern, path.as_posix())), None)
         if name:
             row = pd.read_csv(path, sep="\t", na_values="-").iloc[0]
@@ -87,6 +87,13 @@ def steps(logs: Path | None) -> pd.DataFrame | None:
             rows.append((name, len(jobs), round(sum(seconds)), round(max(seconds)), np.nanmax(memory).round()))
     columns = ["step", "jobs", "seconds of all jobs", "seconds of the longest", "largest memory, MB"]
     return pd.DataFrame(rows, columns=columns) if rows else None
+
+
+def _records(logs: Path, results: Path) -> list[Path]:
+    """List the records of the data and of one folder of results, which may have other folders of results in it."""
+    own = logs / os.path.relpath(results, logs.parent)
+    folders = [logs / "data", *(own / name for name in ("pretrain", "embeddings", "runs", "tables", "figures"))]
+    return sorted(path for folder in folders for path in folder.rglob("*.tsv"))
 
 
 @cache

@@ -68,7 +68,7 @@ def write_model_page(folder: Path, smiles: Mapping[int, str]) -> None:
         "page_charts": charts,
         "errors": [] if results.means.empty else largest_errors(results, structures),
         "rejected": (len(rejected), rejected_rows(rejected, structures)),
-        "making": making_of(given, "", None),
+        "making": making_of(given),
     }
     write_page(folder / REPORT, "model.html", content, structures)
 

@@ -9,7 +9,7 @@ from molclr.config import PRETRAINED
 from molclr.evaluation.report.benchmark import benchmark_part
 from molclr.evaluation.report.charts import Chart, Trace, chart, line_of
 from molclr.evaluation.report.data import data_part
-from molclr.evaluation.report.making import making_of
+from molclr.evaluation.report.making import making_of, steps
 from molclr.evaluation.report.overview import limits, meanings, result_rows, title_of, what_was_done
 from molclr.evaluation.report.render import write_page
 from molclr.evaluation.report.representation import representation_part
@@ -50,7 +50,7 @@ def write_run_page(results: Results, output: str | PathLike[str], processes: int
         "encoders": encoders,
         "pretraining": pretraining_charts(histories) if histories else [],
         "data": data_part(results, structures),
-        "making": making_of([results.settings], _seeds(results), results.logs),
+        "making": making_of([results.settings], _seeds(results), steps(results.logs, results.folder)),
     }
     write_page(output, "run.html", content, structures, processes)
 

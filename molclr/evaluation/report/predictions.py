@@ -12,6 +12,7 @@ from molclr.evaluation.comparisons import scratch_of
 from molclr.evaluation.report.charts import GREY, Chart, Trace, chart, line_of, marker_of
 from molclr.evaluation.report.results import BenchmarkResults
 from molclr.evaluation.report.structures import Structures
+from molclr.evaluation.wide import MINUS
 
 MOST_POINTS = 1000
 """Molecules of a scatter plot; of more, that many are drawn, evenly spaced in the order of the table."""
@@ -178,7 +179,7 @@ def _molecules(results: BenchmarkResults, table: pd.DataFrame, structures: Struc
     return {
         "customdata": [structures.number(text) if text else -1 for text in smiles],
         "text": [
-            f"row {row.row}: measured {row.label:.4g}, predicted {with_std(row.mean, row.std)}"
+            f"row {row.row}: measured {number(row.label)}, predicted {with_std(row.mean, row.std)}"
             for row in table.itertuples(index=False)
         ],
         "hoverinfo": "none",
@@ -219,6 +220,11 @@ def _choice(results: BenchmarkResults, target: str, **more: str) -> dict[str, st
     return more | ({"Target": target} if len(results.targets) > 1 else {})
 
 
+def number(value: float) -> str:
+    """Format a label."""
+    return f"{value:.4g}".replace("-", MINUS)
+
+
 def with_std(mean: float, std: float) -> str:
     """Format a prediction with its standard deviation over the seeds, if there are several."""
-    return f"{mean:.3g}" if np.isnan(std) else f"{mean:.3g} ± {std:.2g}"
+    return (f"{mean:.3g}" if np.isnan(std) else f"{mean:.3g} ± {std:.2g}").replace("-", MINUS)

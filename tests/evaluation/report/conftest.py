@@ -90,10 +90,11 @@ def made(tmp_path_factory):
     leakage = {"benchmark": "bbbp", "test_molecules": 24, "in_corpus": 3, "scaffold_in_corpus": 5, "acyclic": 1}
     write_rows(results / "tables/leakage.csv", [leakage])
     write_representation(results)
-    log = folder / "logs/results/pretrain/gin.tsv"
-    log.parent.mkdir(parents=True)
-    with log.open("w", newline="") as file:
-        csv.writer(file, delimiter="\t").writerows([["s", "max_rss"], [61.5, 412.3]])
+    for name in ("pretrain", "another/pretrain"):
+        log = folder / f"logs/results/{name}/gin.tsv"
+        log.parent.mkdir(parents=True)
+        with log.open("w", newline="") as file:
+            csv.writer(file, delimiter="\t").writerows([["s", "max_rss"], [61.5, 412.3]])
     return Results(results, files, None, folder / "logs")
 
 

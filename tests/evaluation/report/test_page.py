@@ -72,11 +72,11 @@ def test_it_says_what_was_done_and_how_far_to_trust_it(made):
 def test_the_configuration_that_differs_and_the_cost_of_steps_are_told(made, text):
     assert re.search(r"<td>pretrain.temperature</td><td>0.5</td><td>0.1</td>", text)
     assert "<td>pretrain.epochs</td>" not in text
-    assert steps(made.logs).to_dict("records")[0] | {"largest memory, MB": 412.0} == {
+    assert steps(made.logs, made.folder).to_dict("records")[0] | {"largest memory, MB": 412.0} == {
         **{"step": "pre-train", "jobs": 1, "seconds of all jobs": 62, "seconds of the longest": 62},
         "largest memory, MB": 412.0,
     }
-    assert steps(None) is None
+    assert steps(None, made.folder) is None
 
 
 def test_a_run_without_data_logs_and_embeddings_shows_what_it_has(made, tmp_path):
