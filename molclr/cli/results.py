@@ -175,11 +175,13 @@ def _show(options: argparse.Namespace) -> None:
     from molclr.evaluation.tables import terminal_summary
 
     print(terminal_summary(options.results / "tables", sorted(options.results.glob("figures/*.png"))))
+    if (page := options.results / "report.html").exists():
+        print(f"All of it on one page:\n  {page}")
 
 
 SHOW = Command(
     "show",
-    "print the tables of a run of the workflow, and where its figures are",
+    "print the tables of a run of the workflow, and where its figures and its page are",
     "molclr show results",
     _show_arguments,
     _show,
