@@ -23,8 +23,7 @@ def renewed(page: str) -> str:
     names: dict[str, Any] = {}
 
     def renew(example: re.Match[str]) -> str:
-        printed = _run(example[1], names).rstrip("\n") + "\n"
-        printed = printed.lstrip("\n")
+        printed = _run(example[1], names)
         return f"```python\n{example[1]}```\n" + (f"\n```text\n{printed}```\n" if printed else "")
 
     with _folder_with_tables():
@@ -36,6 +35,7 @@ def _run(code: str, names: dict[str, Any]) -> str:
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed), warnings.catch_warnings():
         warnings.simplefilter("always", UserWarning)
+        warnings.filterwarnings("ignore", message="Sparse CSR tensor support")  # as molclr does
         warnings.showwarning = lambda message, category, *rest: print(f"{category.__name__}: {message}")
         exec(compile(code, "example", "exec"), names)
     return printed.getvalue()

@@ -2,8 +2,9 @@
 
 import os
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from html import escape
 from itertools import islice
 from pathlib import Path
@@ -102,13 +103,14 @@ class Encoder:
             accepted = accept(smiles, on_error)
             if warning := warn_of_unseen(self.seen, accepted.smiles, explicit_hydrogens):
                 warnings.warn(warning, stacklevel=2)
-            parts = [np.empty((0, self.encoder.shape.embedding_dim), np.float32)]
+            dim = self.encoder.shape.embedding_dim
             with _evaluating(self.module):
-                molecules = progress(accepted.smiles, label="embed", unit="molecule")
-                while part := list(islice(molecules, MOLECULES_AT_A_TIME)):
-                    store = GraphStore.of(featurize_part(part, explicit_hydrogens), explicit_hydrogens)
-                    parts.append(embed(store, self.encoder, np.arange(len(part)), self.device, silent=True))
-            return accepted.spread(np.concatenate(parts))
+                return accepted.spread(embed_in_parts(accepted.smiles, dim, partial(self._embed, explicit_hydrogens)))
+
+    def _embed(self, explicit_hydrogens: bool, smiles: list[str]) -> np.ndarray:
+        """Embed canonical SMILES: float32 (n, embedding_dim)."""
+        store = GraphStore.of(featurize_part(smiles, explicit_hydrogens), explicit_hydrogens)
+        return embed(store, self.encoder, np.arange(len(smiles)), self.device, silent=True)
 
 
 class BatchEncoder(nn.Module):
@@ -126,6 +128,15 @@ class BatchEncoder(nn.Module):
         if data.batch is None:
             return self.encoder(data.x, data.edge_index, data.edge_attr, data.x.new_zeros(len(data.x)), 1)
         return self.encoder(data.x, data.edge_index, data.edge_attr, data.batch, data.num_graphs)
+
+
+def embed_in_parts(smiles: list[str], dim: int, embed_part: Callable[[list[str]], np.ndarray]) -> np.ndarray:
+    """Embed canonical SMILES in parts, with a display of the progress: float32 (n, dim)."""
+    parts = [np.empty((0, dim), np.float32)]
+    molecules = progress(smiles, label="embed", unit="molecule")
+    while part := list(islice(molecules, MOLECULES_AT_A_TIME)):
+        parts.append(embed_part(part))
+    return np.concatenate(parts)
 
 
 @contextmanager

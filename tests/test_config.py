@@ -212,6 +212,8 @@ def test_an_encoder_of_ones_own_has_models_in_the_tables():
     assert frozen == ["mine.gat:GAT", "mine.gat:GAT", "gin"]
     assert "name" not in settings.encoder.model_dump(), "a shape is what --shape takes"
     assert settings.decisive()["encoder"] == {"name": "mine.gat:GAT", "layers": 2}
+    short = parse_section(Config, SMALL | {"encoder": {"name": "gat"}, "models": ["MolCLR_GAT", "GAT"]}, "run.yaml")
+    assert short.encoder_of("MolCLR_GAT") == short.encoder_of("gat") == "gat", "a new key of ENCODERS"
 
 
 def test_augmentations_as_a_list():

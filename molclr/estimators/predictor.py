@@ -17,7 +17,8 @@ from molclr.errors import MolclrError
 from molclr.estimators.labels import table_of
 from molclr.evaluation.metrics import Task
 from molclr.progress import called_from_python, say
-from molclr.representation import encoder_file
+from molclr.representation import embed_in_parts, encoder_file
+from molclr.training.embedder import finetuned_embedder
 from molclr.training.fit import AUTO, Recipe
 from molclr.training.in_memory import TrainedModel, train_in_memory
 from molclr.training.predict_folder import prediction_columns
@@ -171,6 +172,23 @@ class Predictor(TakesMolecules):
         molecules = self._accepted(X)
         table = pd.DataFrame({"smiles": molecules.smiles} | self._columns(molecules.smiles), index=molecules.places)
         return table.reindex(range(molecules.total))
+
+    def embed(self, X: Iterable[Molecule]) -> np.ndarray:
+        """Compute the representation of molecules: float32 (n, m), as 'molclr embed --model' does.
+
+        It is that of the fine-tuned networks, concatenated; without networks that of the pre-trained encoder. Raises MolclrError
+        if the model uses fingerprints only.
+        """
+        molecules, model = self._accepted(X), self.model_.model
+        with called_from_python(self.verbose):
+            try:
+                embedder = finetuned_embedder(model.folder, Compute(device=self.device), self.encoder_class)
+            except MolclrError as error:  # The user does not know the folder.
+                raise InvalidInput(str(error).replace(f"'{model.folder}'", "the estimator")) from None
+            vectors = embed_in_parts(
+                molecules.smiles, embedder.dim, lambda part: embedder.embed(embedder.featurize(part))
+            )
+        return molecules.spread(vectors)
 
     def save(self, folder: str | Path, force: bool = False) -> None:
         """Write the model as a folder, which `load` and 'molclr predict' read. force: replace another model."""

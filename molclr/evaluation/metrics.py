@@ -12,7 +12,6 @@ import numpy as np
 from molclr.errors import MolclrError
 
 Task = Literal["classification", "regression"]
-Loss = Literal["cross_entropy", "squared_error", "absolute_error"]
 
 HALF = 0.5
 """The probability from which on class 1 is predicted."""
@@ -108,8 +107,8 @@ class Metric:
     function: Callable[[np.ndarray, np.ndarray], float]
     """Labels and predictions, both float64 (n,) with n >= 1, to a score. Class predictions are probabilities of class 1."""
     higher_is_better: bool
-    loss: Loss
-    """The loss of fine-tuning if this is the primary metric."""
+    loss: str
+    """The loss of fine-tuning if this is the primary metric: a key of SUPERVISED_LOSSES in molclr/training/finetune.py."""
     range: tuple[float, float]
     """Lowest and highest score."""
     unit: Literal["%", "target", ""] = ""

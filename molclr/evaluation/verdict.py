@@ -70,7 +70,9 @@ class Verdict:
         """Return the answer in one or two sentences: does pre-training help, and against what?"""
         against = [
             _answer([model.scratch for model in self.models], "Pre-training", "the same network from scratch"),
-            _answer([model.baseline for model in self.models], "A pre-trained model", "the best baseline"),
+            _answer(
+                [model.baseline for model in self.models], "A model with a pre-trained encoder", "the best baseline"
+            ),
         ]
         told = [sentence for sentence in against if sentence]
         nothing = (

@@ -99,7 +99,7 @@ def load_encoder(
     if about.keys() != {"encoder", "shape", "held_out", "seen"}:
         raise MolclrError(f"'{path}' is not the checkpoint of an encoder; give a file made by 'molclr pretrain'.")
     encoder = stored_encoder(about, path, dropout, encoder_class)
-    load_state(encoder, weights, path)
+    load_state(encoder, weights, path, about, encoder_class)
     return encoder, about | {"seen": read_seen(about)}
 
 
@@ -125,11 +125,21 @@ def stored_encoder(about: dict[str, Any], path: str | Path, dropout: float, enco
     )
 
 
-def load_state(module: nn.Module, weights: dict[str, Tensor], path: str | Path) -> None:
-    """Load the `weights` of the file `path` into a module. Raises MolclrError if names or shapes do not match."""
+def load_state(
+    module: nn.Module, weights: dict[str, Tensor], path: str | Path, about: dict[str, Any], encoder_class: str | None
+) -> None:
+    """Load the `weights` of the file `path` into a module. Raises MolclrError if names or shapes do not match.
+
+    about, encoder_class: see `stored_encoder`.
+    """
     try:
         module.load_state_dict(weights)
     except RuntimeError as error:
+        if encoder_class not in (None, about["encoder"]):
+            raise MolclrError(
+                f"The weights in '{path}' are those of the class {about['encoder']}, but the class given is {encoder_class}, "
+                "which they do not fit."
+            ) from None
         reason = str(error).splitlines()[-1].strip()
         raise MolclrError(f"The weights in '{path}' do not fit the network that it describes ({reason}).") from None
 

@@ -18,7 +18,7 @@ from molclr.data.labelled import LabelledMolecules
 from molclr.data.store import open_store_of
 from molclr.data.subsets import SUBSETS
 from molclr.errors import MolclrError
-from molclr.evaluation.metrics import NOT_PREDICTED, Loss, Score, better, check_labels, find_metric, score
+from molclr.evaluation.metrics import NOT_PREDICTED, Score, better, check_labels, find_metric, score
 from molclr.evaluation.runs import Run, RunMetrics, write_run
 from molclr.files import write_rows
 from molclr.models.encoder import GraphEncoder
@@ -40,7 +40,7 @@ from molclr.training.graphs import Graphs, SlotGraphs, graphs_on
 from molclr.training.inference import predict_molecules
 from molclr.training.step import CapturedStep, Step
 
-SUPERVISED_LOSSES: dict[Loss, Callable[..., Tensor]] = {
+SUPERVISED_LOSSES: dict[str, Callable[..., Tensor]] = {
     "cross_entropy": F.binary_cross_entropy_with_logits,
     "squared_error": F.mse_loss,
     "absolute_error": F.l1_loss,
@@ -49,7 +49,7 @@ SUPERVISED_LOSSES: dict[Loss, Callable[..., Tensor]] = {
 return one loss per label. Missing labels are 0, and their losses are discarded."""
 
 
-def supervised_loss_of(metric: str) -> Loss:
+def supervised_loss_of(metric: str) -> str:
     """Return the key in SUPERVISED_LOSSES of a metric's loss. Raises MolclrError if there is no such loss."""
     loss = find_metric(metric).loss
     if loss not in SUPERVISED_LOSSES:
@@ -86,7 +86,7 @@ def standardization(settings: Finetune, run: Run, labels: np.ndarray) -> tuple[l
     return mean.tolist(), np.where(without, np.nan, np.where(scale > 0, scale, 1)).tolist()
 
 
-def supervised_loss(model: Predictor, h: Tensor, labels: Tensor, loss: Loss) -> Tensor:
+def supervised_loss(model: Predictor, h: Tensor, labels: Tensor, loss: str) -> Tensor:
     """Average a loss of SUPERVISED_LOSSES over the known labels of representations h; 0 without labels.
 
     labels: float (num_graphs, targets), NaN where missing. Raises MolclrError if the loss does not return one value per label.
@@ -250,7 +250,7 @@ def load_model(path: Path, encoder_class: str | None = None) -> FinetunedModel:
     run = Run(**about["run"])
     encoder = stored_encoder(about, path, 0.0, encoder_class)
     model = new_predictor(encoder, Finetune(**about["finetune"]), run, np.zeros((1, len(run.targets))))
-    load_state(model, weights, path)
+    load_state(model, weights, path, about, encoder_class)
     return FinetunedModel(model, run, about["explicit_hydrogens"], read_seen(about))
 
 

@@ -18,11 +18,12 @@ from molclr.data import splits
 from molclr.data.canonicalize import canonicalize
 from molclr.data.featurize import featurize
 from molclr.data.splits import write_split
+from molclr.definitions import require_named_code
 from molclr.evaluation import metrics
 from molclr.evaluation.benchmarks import choose_benchmarks
 from molclr.evaluation.runs import Run, write_run
 from molclr.evaluation.statistics import Predictions, difference, sample
-from molclr.models.augment import augment, view_keys
+from molclr.models.augment import augment, augmentation_steps, lose, molecules_of, view_keys
 from molclr.models.encoders import make_encoder
 from molclr.training import finetune
 from molclr.training.kept import run_identity
@@ -137,6 +138,7 @@ def test_a_corpus_and_a_loss_of_pre_training(own, package):
     values = configuration("A corpus") | configuration("A loss of pre-training")
     settings = parse_section(Config, NOTHING_ELSE | values, "own.yaml")
     choose_benchmarks(settings, "own.yaml")
+    require_named_code(settings, "own.yaml")
     counts = canonicalize(settings.corpus.table, "mine.parquet", "mine.rejected.csv", unique=True, targets=[])
     assert counts == (80, 0)
     featurize("mine.parquet", "mine.safetensors")
@@ -181,7 +183,9 @@ def test_a_benchmark_is_planned(own, package):
     assert "data/splits/permeability.given.csv" in plan.stdout
     (own / "my_package/losses.py").unlink()
     plan = subprocess.run([*command, *options], cwd=own, text=True, capture_output=True)
-    assert "own/config.yaml: There is no Python module 'my_package.losses'" in plan.stdout + plan.stderr
+    assert (
+        "own/config.yaml: 'pretrain.loss': There is no Python module 'my_package.losses'" in plan.stdout + plan.stderr
+    )
 
 
 @pytest.mark.slow
@@ -236,6 +240,7 @@ def test_a_benchmark_by_its_commands(own):
 def test_an_encoder(graphs, package):
     package("An encoder")
     settings = parse_section(Config, NOTHING_ELSE | configuration("An encoder"), "own.yaml")
+    require_named_code(settings, "own.yaml")
     assert settings.encoder_of("MolCLR_GAT") == settings.encoder_of("GAT") == "my_package.gat:GAT"
     encoder = make_encoder(settings.encoder.name, EncoderShape(layers=2, hidden_dim=16, embedding_dim=24), dropout=0.1)
     h = encoder(*graphs)
@@ -251,5 +256,10 @@ def test_an_augmentation(graphs, package):
     view = augment(graphs, only_dropping, view_keys(0, torch.arange(graphs.num_graphs)))
     masked = view.x[:, 0] == 118
     assert masked.any() and not masked[view.edge_index].any(), "a dropped atom has no bond"
+    sizes = graphs.batch.bincount()
+    assert torch.equal(graphs.batch[masked].bincount(minlength=len(sizes)), (sizes * 0.1).long())
+    keys = view_keys(torch.tensor([[0], [1]]), torch.arange(graphs.num_graphs))
+    both = lose(molecules_of(graphs), augmentation_steps(only_dropping), keys).masked
+    assert torch.equal(both[0], masked) and not torch.equal(both[1], masked), "two views at once"
     fewer = augment(graphs, settings, view_keys(0, torch.arange(graphs.num_graphs)))
     assert fewer.edge_index.shape[1] < view.edge_index.shape[1] < graphs.edge_index.shape[1]

@@ -76,6 +76,23 @@ def test_an_estimator_predicts_what_the_commands_predict(freesolv, encoder, tmp_
     np.testing.assert_allclose(table["similarity"], by_command["similarity"], rtol=1e-5)
 
 
+def test_a_fine_tuned_model_embeds(freesolv, encoder, tmp_path):
+    smiles, labels = freesolv["smiles"][:60], freesolv["freesolv"][:60]
+    network = MolCLRRegressor(encoder, model="network", seeds=2, epochs=1, refit=False).fit(smiles, labels)
+    h = network.embed(smiles)
+    assert h.shape == (60, 48) and np.abs(h[:, :24] - Encoder.load(encoder).embed(smiles)).max() > 1e-3
+    assert network.predict_table(["CCO"])["freesolv_std"][0] > 0
+    network.save(tmp_path / "model")
+    words = ["embed", str(FIXTURES / "freesolv.csv"), "--model", str(tmp_path / "model"), "--output"]
+    assert main([*words, str(tmp_path / "h.parquet")]) == 0
+    np.testing.assert_allclose(np.stack(pd.read_parquet(tmp_path / "h.parquet")["embedding"])[:60], h, atol=1e-5)
+    svm = MolCLRRegressor(**SVM).fit(smiles, labels)
+    with pytest.raises(MolclrError, match=r"The models in the estimator \(svm\) use fingerprints"):
+        svm.embed(smiles)
+    frozen = MolCLRRegressor(encoder, model="representation").fit(smiles, labels)
+    np.testing.assert_allclose(frozen.embed(smiles), Encoder.load(encoder).embed(smiles), atol=1e-6)
+
+
 def test_a_saved_estimator_is_read_by_the_command(freesolv, tmp_path):
     regressor = MolCLRRegressor(**SVM).fit(freesolv["smiles"], freesolv["freesolv"])
     regressor.save(tmp_path / "model")

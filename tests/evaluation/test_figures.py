@@ -160,7 +160,7 @@ def test_benchmark_bars_show_the_tables_values(tmp_path, output, figure_of):
     assert panels["BBBP"].get_ylim()[0] > panels["BBBP"].get_ylim()[1], "the first row stands on top"
     assert panels["FreeSolv"].patches[1].get_width() == pytest.approx(2.5)
     assert np.isnan(panels["FreeSolv"].patches[0].get_width()), "no run, no bar"
-    assert panels["FreeSolv"].get_xlabel() == "RMSE (kcal/mol), lower is better"
+    assert panels["FreeSolv"].get_xlabel() == "RMSE (kcal/mol)\nlower is better"
 
 
 def test_the_papers_value_is_drawn_only_where_it_is_confirmed(tmp_path, output, figure_of):

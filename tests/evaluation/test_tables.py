@@ -393,7 +393,7 @@ def test_a_pretrained_model_has_its_difference_to_the_best_baseline(tables):
     (gain,) = cells(markdown, "MolCLR_GIN minus best baseline")
     assert gain.startswith("+5.0 (\N{MINUS SIGN}") and gain.endswith(" ∘"), "with a minus sign"
     assert "+5.0 ($-$" in latex
-    headline = "A pre-trained model is significantly better than the best baseline in 0 of 1 comparison"
+    headline = "A model with a pre-trained encoder is significantly better than the best baseline in 0 of 1 comparison"
     assert markdown.startswith(f"Classification. {headline}") and headline in latex.split(r"\label")[0]
 
 

@@ -28,8 +28,8 @@ def test_pretraining_wins():
     )
     assert headline == (
         "Pre-training is significantly better than the same network from scratch in 2 of 2 comparisons, significantly worse in "
-        "0 and not distinguishable in 0. A pre-trained model is significantly better than the best baseline in 1 of 2 "
-        "comparisons, significantly worse in 0 and not distinguishable in 1."
+        "0 and not distinguishable in 0. A model with a pre-trained encoder is significantly better than the best baseline in 1 "
+        "of 2 comparisons, significantly worse in 0 and not distinguishable in 1."
     )
     assert model == (
         "MolCLR_GIN: significantly better than GIN from scratch on 2 of 2 benchmarks (BBBP, BACE), significantly worse on 0, "

@@ -48,7 +48,7 @@ def finetune(benchmark_files, tmp_path):
 def test_it_is_pretrained_and_embeds(pretrained, corpus, tmp_path, capsys):
     _, about = load_weights(pretrained)
     assert (about["encoder"], about["shape"]) == (GAT, SHAPE.model_dump())
-    embed = ["embed", str(corpus[0]), "--graphs", str(corpus[1]), "--encoder", str(pretrained), "--output"]
+    embed = ["embed-store", str(corpus[0]), "--graphs", str(corpus[1]), "--encoder", str(pretrained), "--output"]
     output = str(tmp_path / "h.parquet")
     assert main([*embed, output]) == 1
     assert f"encoder of the class {GAT}" in (told := capsys.readouterr().err) and f"--encoder-class {GAT}" in told
@@ -82,7 +82,9 @@ def test_from_python(pretrained):
     encoder = molclr.Encoder.load(pretrained, encoder_class=GAT)
     assert repr(encoder) == "<GAT of 2 x 16, h of 24 numbers>"
     assert encoder.embed(["CCO"]).shape == (1, 24)
-    with pytest.raises(MolclrError, match="do not fit the network"):
+    with pytest.raises(
+        MolclrError, match=f"are those of the class {GAT}, but the class given is molclr\\.models\\.encoder:GIN"
+    ):
         molclr.Encoder.load(pretrained, encoder_class="molclr.models.encoder:GIN")
 
 

@@ -20,7 +20,7 @@ MOST_COLUMNS = 3
 SYMBOLS = {"better": "\N{BLACK UP-POINTING TRIANGLE}", "worse": "\N{BLACK DOWN-POINTING TRIANGLE}"}
 SYMBOLS |= {"not significant": "\N{WHITE CIRCLE}", "one seed": "?"}
 """Verdict of a comparison -> symbol to the right of a panel."""
-COMPARISONS = ("scratch", "baseline")
+COMPARISONS = {"scratch": "with the network from scratch", "baseline": "with the best baseline"}
 
 _MEANING = {
     "better": "significantly better",
@@ -66,7 +66,7 @@ def benchmark_bars(classification_csv: AnyPath, regression_csv: AnyPath, output:
     lines = [kind[start : start + columns] for kind in panels for start in range(0, len(kind), columns)]
     # The legend has the width of two panels.
     width = max(4.2, 1.2 + (WIDTH - 1.2) / MOST_COLUMNS * columns)
-    figure = Figure(figsize=(width, 0.7 + (0.9 + 0.21 * len(models)) * len(lines)))
+    figure = Figure(figsize=(width, 0.7 + (1.0 + 0.21 * len(models)) * len(lines)))
     grid = figure.subplots(len(lines), columns, squeeze=False, sharey=True)
     for line, row in zip(lines, grid, strict=True):
         for panel, axes in zip(line, row, strict=False):
@@ -74,14 +74,21 @@ def benchmark_bars(classification_csv: AnyPath, regression_csv: AnyPath, output:
         for axes in row[len(line) :]:
             axes.set_axis_off()
 
-    rows = pd.concat([table for table in tables if len(table)])
+    save(figure, output, _explain(figure, pd.concat([table for table in tables if len(table)])))
+
+
+def _explain(figure: Figure, rows: pd.DataFrame) -> str:
+    """Draw the legend of what is in the figure, and return the caption."""
     has_paper = bool(_confirmed(rows)["paper_mean"].notna().any())
-    verdicts = {verdict for name in COMPARISONS for verdict in rows[f"minus_{name}_verdict"].dropna()}
-    keys = [*_handles(rows, has_paper), *_symbols(verdicts)]
-    compared = "s, b: compared with the network from scratch, with the best baseline" if verdicts else None
-    figure.legend(handles=keys, title=compared, title_fontsize=7.5, loc="outside lower center", ncols=min(3, len(keys)))
-    caption = _CAPTION.format(paper=_PAPER if has_paper else "", marks=_MARKS if verdicts else "")
-    save(figure, output, caption)
+    found = {name: rows[f"minus_{name}_verdict"].dropna() for name in COMPARISONS}
+    shown = [name for name, verdicts in found.items() if len(verdicts)]
+    keys = [*_handles(rows, has_paper), *_symbols({verdict for verdicts in found.values() for verdict in verdicts})]
+    letters, others = (
+        ", ".join(texts) for texts in ([name[0] for name in shown], [COMPARISONS[name] for name in shown])
+    )
+    title = f"{letters}: compared {others}" if shown else None
+    figure.legend(handles=keys, title=title, title_fontsize=7.5, loc="outside lower center", ncols=min(3, len(keys)))
+    return _CAPTION.format(paper=_PAPER if has_paper else "", marks=_MARKS if shown else "")
 
 
 def _draw(axes: Axes, panel: pd.DataFrame) -> None:
@@ -119,7 +126,7 @@ def _draw(axes: Axes, panel: pd.DataFrame) -> None:
         "textcoords": "offset points",
     }
     axes.annotate(_counts(panel), **place, ha="center", fontsize=7)
-    axes.set_xlabel(f"{known['metric']}{unit}, {'higher' if metric.higher_is_better else 'lower'} is better")
+    axes.set_xlabel(f"{known['metric']}{unit}\n{'higher' if metric.higher_is_better else 'lower'} is better")
     axes.set_yticks(places, panel.index)
     axes.set_ylim(len(panel) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0)
