@@ -354,7 +354,7 @@ def test_figures_are_the_same_to_the_byte(tmp_path, embeddings):
         tsne.tsne(embeddings, folder / "map", seed=0, property="logp")
         retrieval.retrieval(embeddings, folder / "panel", neighbours=2)
         files = {path.name: path.read_bytes() for path in folder.iterdir()}
-        assert len(files) == 5 * 4
+        assert len(files) == 5 * 4 + 1, "four forms of each, and the coordinates of the map"
         assert matplotlib.image.imread(folder / "curves.png").shape[1] == 300 * style.WIDTH
         return files
 

@@ -26,7 +26,7 @@ rule report:
     params:
         **code_of("molclr.evaluation.report.page", *TEMPLATES),
         benchmarks=audited_options,
-        corpus=lambda wildcards, input: ["--corpus-rejected", *input.corpus] if input.corpus else [],
+        corpus=lambda wildcards, input: ["--corpus-rejected", input.corpus] if input.corpus else [],
     shell:
         "molclr report {RESULTS:q} {params.benchmarks:q} {params.corpus:q} --logs logs"
         " --processes {threads} --output {output.page:q} 2> {log:q}"
