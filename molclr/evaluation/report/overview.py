@@ -111,7 +111,7 @@ def what_was_done(results: Results) -> str:
     names = list(dict.fromkeys(table["benchmark"]))
     models = list(dict.fromkeys(table["model"]))
     fewest, most = int(table["seeds"].min()), int(table["seeds"].max())
-    seeds = counted(most, "seed") if fewest == most else f"{fewest} to {most} seeds"
+    seeds = counted(most, "seed") if fewest == most else f"up to {most} seeds"
     own = any(model.startswith(PRETRAINED) for model in models)
     start = f"{_pretraining(settings)} " if own else ""
     return (

@@ -101,8 +101,9 @@ def curves(results: BenchmarkResults) -> list[Chart]:
     """Draw ROC and precision-recall curves of all models; a choice of seeds, or of targets if there are several."""
     roc: list[Trace] = []
     pr: list[Trace] = []
+    seeds = results.predictions.groupby("model")["seed"].nunique()
     for target, seed, model, table in _scored(results):
-        meta = _choice(results, target) or {"Seed": str(seed)}
+        meta = _choice(results, target) or ({"Seed": str(seed)} if seeds[model] > 1 else {})
         shared = {**_line(results, model), "meta": meta}
         x, y, _ = roc_curve(table["label"], table["prediction"])
         roc.append({**shared, "x": x, "y": y})

@@ -14,6 +14,7 @@ from molclr.evaluation.embeddings import Embeddings
 from molclr.evaluation.report.making import steps
 from molclr.evaluation.report.overview import limits, result_rows, what_was_done
 from molclr.evaluation.report.page import write_run_page
+from molclr.evaluation.report.predictions import curves
 from molclr.evaluation.report.render import MOST_BYTES
 from molclr.evaluation.report.representation import retrieve
 from molclr.evaluation.report.results import Results
@@ -56,6 +57,20 @@ def test_the_best_and_what_cannot_be_distinguished_from_it_are_marked(made):
     assert ours.baseline.note.startswith("against RF: ") and ours.scratch.interval.count("to") == 1
     assert "-" not in ours.scratch.text + ours.scratch.interval, "a minus sign, not a hyphen"
     assert not rows["FreeSolv", "RF"].scratch.text and rows["FreeSolv", "RF"].paper.text == "2.03 ± 0.22"
+
+
+def test_curves_of_a_model_with_one_seed_are_shown_for_every_seed(made):
+    results = made.benchmarks[0]
+    once = results.predictions.query("model != 'RF' or seed == 0")
+    roc = curves(replace(results, predictions=once))[0]
+    options = {(trace.name, trace.meta["options"].get("Seed")) for trace in roc.figure.data}
+    assert options == {
+        ("RF", None),
+        ("chance", None),
+        *((name, seed) for name in ("GIN", "MolCLR_GIN") for seed in "01"),
+    }
+    assert roc.choices == {"Seed": ["0", "1"]}
+    assert [trace.name for trace in roc.figure.data if trace.visible] == ["RF", "GIN", "MolCLR_GIN", "chance"]
 
 
 def test_a_score_that_all_seeds_share_has_no_spread(made):
