@@ -71,6 +71,8 @@ ReleasedName = Literal["official-gin", "official-gcn"]
 ShippedName = Literal["molclr-gin"]
 DEFAULT_ENCODER: ShippedName = "molclr-gin"
 """The default encoder of the command line and of Python. The workflow uses the encoders that it pre-trains."""
+FROM_SCRATCH = "none"
+"""The name of no encoder: networks start from new weights."""
 
 
 PRETRAINED = "MolCLR_"

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sized
 from contextlib import contextmanager
 from contextvars import ContextVar
 from multiprocessing import current_process
-from typing import Literal, TypeVar
+from typing import NamedTuple, TypeVar
 
 from tqdm import tqdm
 
@@ -16,7 +16,16 @@ SECONDS_BETWEEN_LINES = 20.0
 WARNING = "warning: "
 """How a line of `say` begins that is a warning."""
 
-_in_python: ContextVar[Literal["quiet", "verbose"] | None] = ContextVar("in_python", default=None)
+
+class PythonCall(NamedTuple):
+    """A call from a Python program."""
+
+    verbose: bool
+    hidden: str
+    """A text that lines do not show, such as a temporary folder."""
+
+
+_call: ContextVar[PythonCall | None] = ContextVar("call", default=None)
 
 
 def progress(
@@ -26,7 +35,7 @@ def progress(
 
     In the context `called_from_python`, there are bars but no lines.
     """
-    if silent or (_in_python.get() and not _shows_bars()):
+    if silent or (_call.get() and not _shows_bars()):
         yield from iterable
         return
     if total is None and isinstance(iterable, Sized):
@@ -46,25 +55,27 @@ def progress(
 
 def say(*lines: str) -> None:
     """Tell the user lines on standard error; see `called_from_python` for calls from a Python program."""
-    in_python = _in_python.get()
+    call = _call.get()
     for line in lines:
-        if in_python and line.startswith(WARNING):
+        line = line.replace(call.hidden, "") if call else line
+        if call and line.startswith(WARNING):
             warnings.warn(line.removeprefix(WARNING), stacklevel=2)
-        elif in_python != "quiet":
+        elif not call or call.verbose:
             print(f"molclr: {line}", file=sys.stderr, flush=True)
 
 
 @contextmanager
-def called_from_python(verbose: bool = False) -> Iterator[None]:
+def called_from_python(verbose: bool = False, hidden: str = "") -> Iterator[None]:
     """Context of a call from a Python program: lines of `say` that are warnings become a UserWarning.
 
-    verbose: print other lines of `say`. Progress is shown as a bar on a terminal or in a notebook, and not at all elsewhere.
+    verbose, hidden: print other lines of `say`, without the text `hidden`. Progress is shown as a bar on a terminal or in a
+    notebook, and not at all elsewhere.
     """
-    token = _in_python.set("verbose" if verbose else "quiet")
+    token = _call.set(PythonCall(verbose, hidden))
     try:
         yield
     finally:
-        _in_python.reset(token)
+        _call.reset(token)
 
 
 def _shows_bars() -> bool:

@@ -79,12 +79,13 @@ FIGURE_BENCHMARKS = Command(
 def _pretraining_arguments(parser: Parser) -> None:
     parser.reads("histories", nargs="+", help="history.csv of pre-trainings")
     _add_output(parser)
+    parser.add_argument("--names", nargs="+", help="models in the legend (default: from the folders of the histories)")
 
 
 def _pretraining(options: argparse.Namespace) -> None:
     from molclr.evaluation.figures.pretraining import pretraining_curves
 
-    pretraining_curves(options.histories, options.output)
+    pretraining_curves(options.histories, options.output, options.names)
 
 
 FIGURE_PRETRAINING = Command(
@@ -120,6 +121,7 @@ FIGURE_FINETUNING = Command(
 def _tsne_arguments(parser: Parser) -> None:
     parser.reads("embeddings", help="table of embeddings (Parquet)")
     _add_output(parser)
+    parser.add_argument("--name", help="name of the encoder in the title (default: that of the file)")
     parser.add_argument(
         "--property",
         choices=["molecular_weight", "logp", "tpsa", "rings"],
@@ -131,7 +133,7 @@ def _tsne_arguments(parser: Parser) -> None:
 def _tsne(options: argparse.Namespace) -> None:
     from molclr.evaluation.figures.tsne import tsne
 
-    tsne(options.embeddings, options.output, options.property)
+    tsne(options.embeddings, options.output, options.property, name=options.name)
 
 
 FIGURE_TSNE = Command(
@@ -146,6 +148,7 @@ FIGURE_TSNE = Command(
 def _retrieval_arguments(parser: Parser) -> None:
     parser.reads("embeddings", help="table of embeddings (Parquet)")
     _add_output(parser)
+    parser.add_argument("--name", help="name of the encoder in the title (default: that of the file)")
     parser.add_argument("--neighbours", type=positive, default=8, help="how many neighbours (default: 8)")
     parser.add_argument("--query", type=int, help="raw row number of the query (default: the first molecule)")
 
@@ -153,7 +156,7 @@ def _retrieval_arguments(parser: Parser) -> None:
 def _retrieval(options: argparse.Namespace) -> None:
     from molclr.evaluation.figures.retrieval import retrieval
 
-    retrieval(options.embeddings, options.output, options.neighbours, options.query)
+    retrieval(options.embeddings, options.output, options.neighbours, options.query, options.name)
 
 
 FIGURE_RETRIEVAL = Command(

@@ -9,7 +9,6 @@ from molclr import config
 from molclr.cli.command import TABLE, Command, Parser, add_desalt, add_smiles_column, natural, positive
 from molclr.cli.encoders import NAMES, add_encoder_class
 
-FROM_SCRATCH = "none"
 MODELS = ("network", "rf", "svm", "representation", "combined")
 """As in molclr/training/model_folder.py, whose imports are heavy."""
 
@@ -46,7 +45,7 @@ def _train_arguments(parser: Parser) -> None:
     parser.add_argument(
         "--encoder",
         default=config.DEFAULT_ENCODER,
-        help=f"encoder to start from: {', '.join(NAMES)}, a file, or {FROM_SCRATCH} for a new GIN (default: "
+        help=f"encoder to start from: {', '.join(NAMES)}, a file, or {config.FROM_SCRATCH} for a new GIN (default: "
         f"{config.DEFAULT_ENCODER})",
     )
     add_encoder_class(parser)
@@ -76,7 +75,7 @@ def _train(options: argparse.Namespace) -> None:
     from molclr.training.fit import Recipe
     from molclr.training.train import Training, train
 
-    from_scratch = options.encoder == FROM_SCRATCH
+    from_scratch = options.encoder == config.FROM_SCRATCH
     recipe = Recipe(
         start="gin" if from_scratch else encoder_file(options.encoder),
         model=options.model,

@@ -10,15 +10,15 @@ from sklearn.metrics import accuracy_score
 from sklearn.utils import Tags
 
 from molclr.data.inputs import Molecule
+from molclr.estimators.base import MoleculePredictor
 from molclr.estimators.labels import decode_classes, encode_classes, mean_score, table_of
-from molclr.estimators.predictor import Predictor
 from molclr.evaluation.metrics import Task
 
 CLASSES = "classes"
 """Key of model.json: the two classes of each target, as they were given."""
 
 
-class MolCLRClassifier(ClassifierMixin, Predictor):
+class MolCLRClassifier(ClassifierMixin, MoleculePredictor):
     """Predict one of two classes for each target, with the models and parameters of `MolCLRRegressor`.
 
     The classes may be numbers, words or booleans. After `fit`, `classes_` are the sorted classes, or a list of them for several
@@ -42,7 +42,7 @@ class MolCLRClassifier(ClassifierMixin, Predictor):
 
         NaN, or None for classes that are not numbers, where a molecule is rejected or a target had no training labels.
         """
-        columns = self._decoded(self._means(X))
+        columns = self._decoded(self._means(self._accepted(X)))
         return columns[0] if len(columns) == 1 else np.stack(columns, axis=1)
 
     def predict_proba(self, X: Iterable[Molecule]) -> np.ndarray | list[np.ndarray]:
@@ -50,7 +50,7 @@ class MolCLRClassifier(ClassifierMixin, Predictor):
 
         Like those of scikit-learn's forests, with one column where all labels were equal.
         """
-        means = self._means(X)
+        means = self._means(self._accepted(X))
         found = []
         for probabilities, classes in zip(means.T, self._classes, strict=True):
             both = np.stack([1 - probabilities, probabilities], axis=1)
@@ -59,7 +59,7 @@ class MolCLRClassifier(ClassifierMixin, Predictor):
 
     def score(self, X: Iterable[Molecule], y: Any, sample_weight: Any = None) -> float:
         """Compute the accuracy on the known labels; for several targets, the mean over targets."""
-        means = self._means(X)
+        means = self._means(self._accepted(X))
         labels = table_of(y, len(means))
         return mean_score(accuracy_score, labels, self._decoded(means), sample_weight, least=1)
 

@@ -44,7 +44,7 @@ def _names(y: Any, count: int) -> list[str]:
 def encode_values(labels: pd.DataFrame) -> pd.DataFrame:
     """Encode labels of a regression as float64, NaN where missing. Raises InvalidInput for other labels."""
     try:
-        values = labels.astype(np.float64)
+        values = labels.where(labels.notna(), np.nan).astype(np.float64)
     except (TypeError, ValueError) as error:
         raise InvalidInput(f"Labels of a regression are numbers, NaN where missing ({error}).") from None
     if (values.abs() > LARGEST).any(axis=None):

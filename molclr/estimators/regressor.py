@@ -10,12 +10,12 @@ from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 
 from molclr.data.inputs import Molecule
+from molclr.estimators.base import MoleculePredictor
 from molclr.estimators.labels import encode_values, mean_score, table_of, without_axis
-from molclr.estimators.predictor import Predictor
 from molclr.evaluation.metrics import Task
 
 
-class MolCLRRegressor(RegressorMixin, Predictor):
+class MolCLRRegressor(RegressorMixin, MoleculePredictor):
     """Predict values of molecules with fine-tuned networks, a forest or kernel machines, of which `fit` keeps the best.
 
     encoder: name or file of the encoder to start from, or "none" for a new GIN. model: "auto" to fit all models and keep the best
@@ -38,7 +38,7 @@ class MolCLRRegressor(RegressorMixin, Predictor):
 
     def predict(self, X: Iterable[Molecule]) -> np.ndarray:
         """Predict values: float64 (n,), or (n, targets) for several targets; NaN for targets without training labels."""
-        return without_axis(self._means(X))
+        return without_axis(self._means(self._accepted(X)))
 
     def predict_interval(self, X: Iterable[Molecule]) -> np.ndarray:
         """Predict the bounds of 90 % intervals: float64 (n, 2), or (n, targets, 2) for several targets.
@@ -56,6 +56,6 @@ class MolCLRRegressor(RegressorMixin, Predictor):
 
     def score(self, X: Iterable[Molecule], y: Any, sample_weight: Any = None) -> float:
         """Compute R² on the known labels; for several targets, the mean over those with at least two labels."""
-        predictions = self._means(X)
+        predictions = self._means(self._accepted(X))
         labels = encode_values(table_of(y, len(predictions)))
         return mean_score(r2_score, labels, list(predictions.T), sample_weight, least=2)

@@ -11,11 +11,11 @@ from sklearn.utils.validation import check_is_fitted
 
 from molclr.config import DEFAULT_ENCODER
 from molclr.data.inputs import Molecule, OnError
-from molclr.estimators.predictor import TakesMolecules
+from molclr.estimators.base import MoleculeEstimator
 from molclr.representation import Encoder
 
 
-class MolCLRTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, TakesMolecules):
+class MolCLRTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, MoleculeEstimator):
     """Embed molecules with a pre-trained encoder, as the first step of a pipeline.
 
     encoder, device, encoder_class: see `molclr.Encoder.load`. explicit_hydrogens, on_error: see `molclr.Encoder.embed`; with

@@ -77,8 +77,8 @@ def weighted_spearman(truth: np.ndarray, guess: np.ndarray, weights: np.ndarray)
 def _vary(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Return in which resamples the values, (n,), are not all equal: bool (resamples,)."""
     drawn = weights > 0
-    lowest, highest = np.where(drawn, values, np.inf).min(axis=1), np.where(drawn, values, -np.inf).max(axis=1)
-    return lowest < highest
+    lowest = np.where(drawn, values, np.inf).min(axis=1, initial=np.inf)
+    return lowest < np.where(drawn, values, -np.inf).max(axis=1, initial=-np.inf)
 
 
 WEIGHTED: dict[str, Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]] = {

@@ -154,11 +154,11 @@ def summary(metrics: dict[str, Any]) -> list[str]:
     lines += _further(metrics["metric"], models[metrics["chosen"]])
     if again := metrics.get("refit"):
         scored = again["out_of_fold"][metrics["metric"]]
+        worth = f"{_shown(scored['value'])} ({_interval(scored)})" if scored["value"] is not None else "undefined"
         lines.append(
-            f"{metrics['chosen']} is now fitted to all {again['molecules']} molecules; {metric.label} out of fold "
-            f"{_shown(scored['value'])} ({_interval(scored)})"
+            f"{metrics['chosen']} is now fitted to all {again['molecules']} molecules; {metric.label} out of fold: {worth}"
         )
-    if any(None in _half_widths(found) for found in models.values()):
+    elif any(None in _half_widths(found) for found in models.values()):
         lines.append("there are fewer than 9 validation labels, too few for prediction intervals")
     return lines
 

@@ -13,12 +13,13 @@ import pandas as pd
 from molclr.data.inputs import InvalidInput
 from molclr.errors import MolclrError
 from molclr.files import new_folder
+from molclr.progress import called_from_python, say
 from molclr.training.assess import METRICS, summary
 from molclr.training.model_folder import MODEL_JSON, ModelFolder
 from molclr.training.train import Training, train
 
 SMILES = "smiles"
-TABLE = "training molecules.parquet"
+TABLE = "training data.parquet"
 
 
 class TrainedModel:
@@ -59,23 +60,25 @@ def files_of(folder: Path) -> dict[str, bytes]:
 
 
 def train_in_memory(
-    smiles: list[str], labels: pd.DataFrame, about: Mapping[str, Any], **options: Any
-) -> tuple[TrainedModel, list[str]]:
-    """Train on canonical SMILES and labels, float64 (n, targets), NaN where missing; return the model and a summary in lines.
+    smiles: list[str], labels: pd.DataFrame, about: Mapping[str, Any], verbose: bool = False, **options: Any
+) -> TrainedModel:
+    """Train on canonical SMILES and labels, float64 (n, targets), NaN where missing.
 
-    about: what model.json says in addition. options: fields of `Training`, without table, output, columns and targets. Raises
-    InvalidInput where `train` raises MolclrError.
+    about: what model.json says in addition. verbose: print what 'molclr train' prints. options: fields of `Training`, without
+    table, output, columns and targets. Raises InvalidInput where `train` raises MolclrError.
     """
-    with TemporaryDirectory(prefix="molclr-") as work:
+    with TemporaryDirectory(prefix="molclr-") as work, called_from_python(verbose, hidden=f"{work}/"):
         table, output = Path(work, TABLE), Path(work, "model")
         columns = {SMILES: smiles} | {name: labels[name].to_numpy() for name in labels.columns}
         pd.DataFrame(columns).to_parquet(table, index=False)
+        targets = list(labels.columns)
         try:
-            asked: dict[str, Any] = {"smiles_column": SMILES, "targets": list(labels.columns)}
-            metrics = train(Training(table=table, output=output, page=False, **asked, **options))
+            asked = Training(table, output, smiles_column=SMILES, targets=targets, page=False, **options)
+            say(*summary(train(asked)))
         except MolclrError as error:  # The user has never seen the table.
-            raise InvalidInput(str(error).replace(f"'{table}'", "the training data")) from None
+            text = str(error).replace(f"'{table}'", "the training data")
+            raise InvalidInput(text[:1].upper() + text[1:]) from None
         trained = TrainedModel.read(output, options["recipe"].encoder_class)
     trained.model.about.update(about)
     trained.model.write()
-    return trained, summary(metrics)
+    return trained

@@ -44,8 +44,11 @@ def refit(
         f"refit: {name} is fitted to all {len(data.smiles)} molecules, and {len(folds)} times to all but a fold of them"
     )
     if name == NETWORK:
-        return _refit_networks(model, recipe, data, run, inputs, graphs, folds)
-    return _refit_fixed(model, recipe, data, run, inputs, folds)
+        guesses = _refit_networks(model, recipe, data, run, inputs, graphs, folds)
+    else:
+        guesses = _refit_fixed(model, recipe, data, run, inputs, folds)
+    guesses[:, np.isnan(guesses).any(axis=0)] = np.nan
+    return guesses
 
 
 def _folds(data: LabelledMolecules, scheme: str) -> Iterator[LabelledMolecules]:

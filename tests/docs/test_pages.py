@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import os
 import re
 import shlex
 import shutil
@@ -34,9 +35,24 @@ def run(language, code, names):
     return printed.getvalue()
 
 
+def compare(printed, shown):
+    """Numbers are compared to two units of the last but one digit, because machines round differently."""
+    assert NUMBER.sub("N", printed) == NUMBER.sub("N", shown), printed
+    for expected, found in zip(NUMBER.findall(shown), NUMBER.findall(printed), strict=True):
+        assert float(found) == pytest.approx(float(expected), abs=2e-3)
+
+
+@pytest.mark.skipif("MOLCLR_MIRROR" not in os.environ, reason="no mirror folder: MOLCLR_MIRROR is not set")
+def test_the_refit_of_the_page_about_training(tmp_path, monkeypatch):
+    shutil.copy(Path(os.environ["MOLCLR_MIRROR"], "moleculenet/freesolv.csv"), tmp_path)
+    monkeypatch.chdir(tmp_path)
+    section = (REPOSITORY / "docs/train.md").read_text().partition("\n## Refit\n")[2]
+    command, shown = re.search(r"```sh\n(.*?)```\n\n```text\n(.*?)```", section, re.S).groups()
+    compare(run("sh", command, {}), shown)
+
+
 @pytest.mark.parametrize("page", ["embed.md", "search.md", "explain.md"])
 def test_the_examples_of_a_page_print_what_it_shows(page, tmp_path, monkeypatch):
-    """Numbers are compared to two units of the last but one digit, because machines round differently."""
     for name, source in FILES.items():
         shutil.copy(source, tmp_path / name)
     monkeypatch.chdir(tmp_path)
@@ -48,7 +64,5 @@ def test_the_examples_of_a_page_print_what_it_shows(page, tmp_path, monkeypatch)
             continue
         else:
             compared += 1
-            assert NUMBER.sub("N", printed) == NUMBER.sub("N", code), printed
-            for shown, found in zip(NUMBER.findall(code), NUMBER.findall(printed), strict=True):
-                assert float(found) == pytest.approx(float(shown), abs=2e-3)
+            compare(printed, code)
     assert compared == 2

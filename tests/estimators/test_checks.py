@@ -4,18 +4,12 @@ scikit-learn checks estimators with tables of numbers, which are no molecules, s
 the second test each row of numbers is turned into a molecule, so that nearly all checks apply.
 """
 
-import os
-
 import numpy as np
 import pytest
 from sklearn.utils.estimator_checks import check_estimator
 from sklearn.utils.validation import validate_data
 
 from molclr import MolCLRClassifier, MolCLRRegressor, MolCLRTransformer
-from molclr.config import EncoderShape
-from molclr.evaluation import statistics
-from molclr.models.encoders import make_encoder
-from molclr.training.checkpoint import copy_weights, save_encoder
 
 QUICK = {"encoder": "none", "model": "svm", "split": "random", "refit": False}
 EVERY = """
@@ -104,13 +98,6 @@ class TransformerOfNumbers(OfNumbers, MolCLRTransformer):
         return super().transform(molecules_of(validate_data(self, X, reset=False)) if hasattr(self, "encoder_") else X)
 
 
-@pytest.fixture
-def encoder(tmp_path):
-    network = make_encoder("gin", EncoderShape(layers=1, hidden_dim=8, embedding_dim=8), 0.0)
-    save_encoder(tmp_path / "encoder.safetensors", network, copy_weights(network), None)
-    return tmp_path / "encoder.safetensors"
-
-
 def check(estimator, expected):
     """Run all checks of scikit-learn, of which exactly the expected ones have to fail."""
     found = check_estimator(estimator, expected_failed_checks=expected, on_skip=None)
@@ -131,10 +118,7 @@ def test_numbers_are_rejected_and_all_other_checks_pass(kind, encoder):
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.parametrize("kind", ["classifier", "regressor", "transformer"])
-def test_all_checks_pass_on_molecules(kind, encoder, monkeypatch):
-    monkeypatch.setattr(statistics, "RESAMPLES", 2)
-    monkeypatch.setattr(statistics, "RESAMPLES_AT_A_TIME", 2)
-    monkeypatch.setattr(os, "fsync", lambda handle: None)
+def test_all_checks_pass_on_molecules(kind, encoder, quick):
     estimator, expected = {
         "classifier": (ClassifierOfNumbers(**QUICK), THREE),
         "regressor": (RegressorOfNumbers(**QUICK), THREE),

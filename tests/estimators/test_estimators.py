@@ -1,6 +1,5 @@
 """What users of scikit-learn do with the estimators, on real molecules."""
 
-import os
 import pickle
 
 import numpy as np
@@ -19,21 +18,12 @@ from sklearn.preprocessing import StandardScaler
 
 from molclr import Encoder, MolCLRClassifier, MolCLRRegressor, MolCLRTransformer
 from molclr.cli import main
-from molclr.config import EncoderShape
 from molclr.errors import MolclrError
-from molclr.evaluation import statistics
-from molclr.models.encoders import make_encoder
-from molclr.training.checkpoint import copy_weights, save_encoder
 
 SVM = {"encoder": "none", "model": "svm"}
 
 
-@pytest.fixture(autouse=True)
-def quick(monkeypatch):
-    """Intervals of scores, which no test here looks at, take most of the time."""
-    monkeypatch.setattr(statistics, "RESAMPLES", 2)
-    monkeypatch.setattr(statistics, "RESAMPLES_AT_A_TIME", 2)
-    monkeypatch.setattr(os, "fsync", lambda handle: None)
+pytestmark = pytest.mark.usefixtures("quick")
 
 
 @pytest.fixture(scope="module")
@@ -45,15 +35,6 @@ def freesolv():
 def bbbp():
     table = pd.read_csv(FIXTURES / "bbbp.csv")
     return table.assign(enters=np.where(table["p_np"] == 1, "yes", "no"))
-
-
-@pytest.fixture(scope="module")
-def encoder(tmp_path_factory):
-    """The file of a small encoder with random weights."""
-    path = tmp_path_factory.mktemp("encoder") / "encoder.safetensors"
-    network = make_encoder("gin", EncoderShape(layers=2, hidden_dim=16, embedding_dim=24), 0.0)
-    save_encoder(path, network, copy_weights(network), None)
-    return path
 
 
 def test_an_estimator_predicts_what_the_commands_predict(freesolv, encoder, tmp_path):
@@ -184,8 +165,9 @@ def test_rejected_molecules_are_an_error_or_a_warning(freesolv):
     assert np.isnan(found).tolist() == [True, False, True] and told[0].filename == __file__
     with pytest.warns(UserWarning, match="rejected 1 of 1"):
         assert np.isnan(regressor.predict_interval(["*"])).all()
-    with pytest.warns(UserWarning, match="rejected 1 of 2"):
+    with pytest.warns(UserWarning, match="rejected 1 of 2") as told:
         assert regressor.predict_table(["*", "CCO"])["smiles"].isna().tolist() == [True, False]
+    assert told[0].filename == __file__
     assert regressor.predict([]).shape == (0,)
 
     classifier = MolCLRClassifier(**SVM, on_error="nan").fit(smiles[1:], np.array(labels[1:]) < -4)
@@ -226,6 +208,10 @@ def test_more_than_two_classes():
 def test_parameters_that_do_not_exist():
     with pytest.raises(MolclrError, match="settings: unknown key 'epoch'"):
         MolCLRRegressor(**SVM, settings={"epoch": 3}).fit(["C", "CC", "CCO"], [1, 2, 3])
+    with pytest.raises(ValueError, match="no model 'forest'; choose one of auto, network, rf"):
+        MolCLRRegressor(model="forest").fit(["C", "CC", "CCO"], [1, 2, 3])
+    with pytest.raises(ValueError, match="seeds is 0"):
+        MolCLRRegressor(seeds=0).fit(["C", "CC", "CCO"], [1, 2, 3])
     with pytest.raises(MolclrError, match="Unknown encoder 'molclr-gat'"):
         MolCLRRegressor("molclr-gat").fit(["C", "CC", "CCO"], [1, 2, 3])
     with pytest.raises(NotFittedError):
@@ -237,7 +223,7 @@ def test_nothing_is_printed_unless_it_is_wanted(freesolv, capsys):
     assert capsys.readouterr() == ("", "")
     MolCLRRegressor(**SVM, verbose=True).fit(freesolv["smiles"], freesolv["freesolv"])
     told = capsys.readouterr().err
-    assert "molclr: split: scaffold, 240 train" in told and "* svm" in told
+    assert "molclr: split: scaffold, 240 train" in told and "* svm" in told and "/molclr-" not in told
 
 
 @pytest.mark.filterwarnings("ignore:.* molecules have features that the encoder never saw")

@@ -18,8 +18,7 @@ import pytest
 from molclr.chem.smiles import read_molecule
 from molclr.errors import MolclrError
 from molclr.evaluation.embeddings import HELD_OUT_KEY, Embeddings
-from molclr.evaluation.figures import benchmarks, finetuning, retrieval, style, tsne
-from molclr.evaluation.figures.pretraining import pretraining_curves
+from molclr.evaluation.figures import benchmarks, finetuning, pretraining, retrieval, style, tsne
 from molclr.evaluation.metrics import METRICS
 from molclr.evaluation.runs import RunMetrics
 from molclr.evaluation.summary import COLUMNS
@@ -136,13 +135,28 @@ def figure_of(monkeypatch):
 
 def test_pretraining_curves(tmp_path, output):
     histories = [history(tmp_path / "gin" / "history.csv"), history(tmp_path / "gcn" / "history.csv", epochs=1)]
-    pretraining_curves(histories, output)
+    pretraining.pretraining_curves(histories, output)
     assert_drawn(output)
+
+
+def test_encoders_of_ones_own_have_their_names_and_all_points_are_inside(tmp_path, output, figure_of):
+    saved = figure_of(pretraining)
+    paths = [history(tmp_path / "gin" / "history.csv"), history(tmp_path / "edgegat" / "history.csv")]
+    table = pd.read_csv(paths[1]).assign(contrastive_accuracy=[0.99, 0.991, 0.992, 0.993])
+    table.to_csv(paths[1], index=False)
+    pretraining.pretraining_curves(paths, output)
+    pretraining.pretraining_curves(paths, output, ["MolCLR_GIN", "MolCLR_EdgeGAT"])
+    assert [legend_of(figure)[:2] for figure in saved] == [
+        ["MolCLR_GIN", f"MolCLR_{own}"] for own in ("EDGEGAT", "EdgeGAT")
+    ]
+    assert saved[0].axes[1].get_ylim()[1] > 100, "a marker at 99.3 % is not cut off"
+    with pytest.raises(MolclrError, match="There are 1 names for 2 histories"):
+        pretraining.pretraining_curves(paths, output, ["MolCLR_GIN"])
 
 
 def test_a_history_without_epochs_is_an_error(tmp_path, output):
     with pytest.raises(MolclrError, match="has no epochs"):
-        pretraining_curves([history(tmp_path / "gin" / "history.csv", epochs=0)], output)
+        pretraining.pretraining_curves([history(tmp_path / "gin" / "history.csv", epochs=0)], output)
     assert not output.parent.exists()
 
 
@@ -191,6 +205,15 @@ def test_bars_of_a_model_and_benchmark_that_the_paper_does_not_have(tmp_path, ou
     assert legend_of(saved[0]) == ["mean"], "nothing of the paper's to explain"
     low, high = saved[0].axes[1].get_xlim()
     assert low <= -0.2 and high == 1, "below the range of the bar's start, up to the best"
+
+
+def test_models_have_the_order_of_the_table_and_own_encoders_have_two_colours(tmp_path, output, figure_of):
+    models = ["GAT", "RF", "MolCLR_GAT", "GIN"]
+    saved = figure_of(benchmarks)
+    rows = [("BBBP", model, "ROC-AUC", "%", 71.0, 1.0, None, None, None) for model in models]
+    benchmarks.benchmark_bars(*result_tables(tmp_path, rows), output)
+    assert [label.get_text() for label in saved[0].axes[0].get_yticklabels()] == models
+    assert len({bar.get_facecolor() for bar in saved[0].axes[0].patches}) == 4
 
 
 def test_seeds_counts_and_significance_are_in_the_figure(tmp_path, output, figure_of):
@@ -300,6 +323,14 @@ def test_an_unknown_property_is_an_error(embeddings, output):
         tsne.tsne(embeddings, output, seed=0, property="colour")
 
 
+def test_the_title_has_the_name_of_the_encoder(embeddings, output, figure_of):
+    for module, draw in ((tsne, tsne.tsne), (retrieval, retrieval.retrieval)):
+        saved = figure_of(module)
+        for name, shown in ((None, "EMBEDDINGS"), ("EdgeGAT", "EdgeGAT")):
+            draw(embeddings, output, "logp" if module is tsne else 3, name=name)
+            assert saved.pop().axes[0].get_title().startswith(shown)
+
+
 def test_nearest_neighbours_by_cosine_not_by_length():
     vectors = np.array([[1, 0], [0.1, 0.01], [5, 5], [-1, 0], [100, 1]], np.float32)
     assert retrieval.nearest_neighbours(vectors, 0, 3).tolist() == [4, 1, 2]
@@ -348,7 +379,7 @@ def test_figures_are_the_same_to_the_byte(tmp_path, embeddings):
     runs = [finetuned(tmp_path / "run", "bbbp", "GIN", "roc_auc")]
 
     def draw(folder):
-        pretraining_curves(histories, folder / "curves")
+        pretraining.pretraining_curves(histories, folder / "curves")
         finetuning.finetuning_curves(runs, {}, folder / "finetuning")
         benchmarks.benchmark_bars(*results, folder / "bars")
         tsne.tsne(embeddings, folder / "map", seed=0, property="logp")

@@ -46,6 +46,12 @@ def test_faster_forms_equal_one_by_one(generator, metric):
         )
 
 
+@pytest.mark.parametrize("metric", WEIGHTED)
+def test_a_target_without_labels_has_no_score_in_any_resample(metric):
+    with np.errstate(invalid="ignore", divide="ignore"):
+        assert np.isnan(WEIGHTED[metric](np.empty(0), np.empty(0), np.empty((3, 0)))).all()
+
+
 def test_a_metric_without_a_faster_form_has_an_interval_too(generator, monkeypatch):
     exact, vague = models(generator, (0.3, 1.0), count=60)
     expected = difference("rmse", exact, vague)

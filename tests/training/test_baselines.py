@@ -4,13 +4,18 @@ import numpy as np
 import pytest
 from paths import FIXTURES
 
-from molclr.config import Baselines
+from molclr.cli import main
+from molclr.config import Baselines, EncoderShape
 from molclr.data.canonicalize import canonicalize
+from molclr.data.featurize import featurize
 from molclr.data.labelled import LabelledMolecules, read_labelled
 from molclr.data.splits import write_split
 from molclr.errors import MolclrError
 from molclr.evaluation.runs import Run, read_metrics, summary
+from molclr.models.encoders import make_encoder
+from molclr.representation import Encoder
 from molclr.training.baselines import baseline
+from molclr.training.checkpoint import copy_weights, save_encoder
 
 QUICK = Baselines(trees=30)
 
@@ -172,6 +177,24 @@ def test_machines_on_a_representation(labelled, tmp_path):
     for model in ("SVM_MolCLR_GIN", "SVM_GIN", "SVM_"):
         with pytest.raises(MolclrError, match=f"Unknown baseline '{model}'"):
             baseline(data, tmp_path, regression(model, data.targets), QUICK)
+
+
+def test_the_command_embeds_with_an_encoder(labelled, tmp_path, capsys):
+    data = labelled("freesolv")
+    network = make_encoder("gin", EncoderShape(layers=1, hidden_dim=8, embedding_dim=8), 0.0)
+    save_encoder(tmp_path / "encoder.safetensors", network, copy_weights(network), None)
+    canonicalize(FIXTURES / "freesolv.csv", tmp_path / "m.parquet", tmp_path / "rejected.csv")
+    write_split(tmp_path / "m.parquet", tmp_path / "split.csv", "scaffold")
+    featurize(tmp_path / "m.parquet", tmp_path / "graphs.safetensors")
+    words = ["baseline", str(tmp_path / "m.parquet"), "--split", str(tmp_path / "split.csv"), "--benchmark", "freesolv"]
+    words += ["--model", "SVM_MolCLR_GIN_ECFP", "--seed", "0", "--task", "regression", "--metric", "rmse"]
+    words += ["--output", str(tmp_path / "run"), "--encoder", str(tmp_path / "encoder.safetensors")]
+    assert main(words) == 1 and "--encoder and --graphs belong together" in capsys.readouterr().err
+    assert main([*words, "--graphs", str(tmp_path / "graphs.safetensors")]) == 0
+    h = Encoder.load(tmp_path / "encoder.safetensors").embed(data.smiles)
+    run = regression("SVM_MolCLR_GIN_ECFP", data.targets)
+    expected = baseline(data, tmp_path / "again", run, Baselines(), h=h)
+    assert read_metrics(tmp_path / "run" / "metrics.json").test == pytest.approx(expected.test, rel=1e-5)
 
 
 def test_another_model(labelled, tmp_path):

@@ -307,7 +307,7 @@ def test_drawings_have_the_colours_of_the_contributions(sums, tmp_path):
 
 
 @pytest.mark.parametrize("suffix", ["html", "svg"])
-def test_a_page_needs_no_other_file_and_escapes_names(sums, tmp_path, suffix):
+def test_a_page_needs_no_other_file(sums, tmp_path, suffix):
     for _ in range(2):
         explained(sums, tmp_path, ["OCC", "SCC"], "--figure", str(tmp_path / f"page.{suffix}"), "--force")
     text = (tmp_path / f"page.{suffix}").read_text()

@@ -77,6 +77,20 @@ def test_an_interval_is_calibrated_by_molecules_outside_the_training_set(table, 
     assert model.about["half_widths"]["rf"][0] > 1.2 * fitted
 
 
+@pytest.mark.parametrize("model", ["svm", "network"])
+def test_a_target_whose_labels_are_all_in_one_fold_has_no_interval(table, tmp_path, model):
+    """Here those of monosubstituted benzenes, which have one scaffold. The final model predicts it."""
+    lines = [(row["smiles"], row["freesolv"]) for row in rows_of(table)]
+    benzenes = [f"c1ccccc1{'C' * length},{length}" for length in range(12)]
+    rows = [*(f"{smiles},{label}," for smiles, label in lines), *(f"{text},{text[-1]}" for text in benzenes)]
+    (tmp_path / "mine.csv").write_text("smiles,y,z\n" + "\n".join(rows) + "\n")
+    found, metrics = train(tmp_path / "mine.csv", tmp_path / "m", "--model", model, "--epochs", "1", "--refit")
+    assert metrics["refit"]["out_of_fold"]["rmse"]["undefined"] == {"z": "no label in the training set"}
+    assert found.about["half_widths"][model][1] is None and found.about["half_widths"][model][0] > 0
+    columns = prediction_columns(found, ["CCc1ccccc1"])
+    assert np.isfinite(columns["z_mean"]).all() and np.isnan(columns["z_high"]).all()
+
+
 def test_folds_keep_the_groups_of_the_scheme_together():
     smiles = [
         "C1CC1C",

@@ -37,5 +37,7 @@ def test_only_its_own_jobs_name_the_class(commands):
 
 
 def test_it_has_rows_in_the_tables_and_figures(commands):
-    assert any("tsne_gat.png" in command for command in commands)
+    titles = re.findall(r"molclr figure (?:tsne|retrieval) \S*/(\w+)\.parquet --name (\w+)", "\n".join(commands))
+    assert sorted(titles) == [("gat", "GAT")] * 2 + [("gin", "GIN")] * 2
+    assert any("--names MolCLR_GAT MolCLR_GIN" in command for command in commands), "curves of pre-training"
     assert any("MolCLR_GAT" in command for command in commands if "molclr table" in command)

@@ -149,6 +149,11 @@ def figure(name):
     return {"png": f"{path}.png", "svg": f"{path}.svg", "pdf": f"{path}.pdf", "caption": f"{path}.txt"}
 
 
+def encoder_name(wildcards):
+    """Return the name of an encoder in tables and figures."""
+    return model_name(settings.encoder_of(wildcards.encoder), pretrained=False)
+
+
 def stem_of(wildcards, output):
     """Return the path of a figure without suffix."""
     return output.png.removesuffix(".png")
@@ -191,8 +196,9 @@ rule figure_pretraining:
     params:
         **code_of("molclr.evaluation.figures.pretraining"),
         figure=stem_of,
+        names=[model_name(settings.encoder_of(name), pretrained=True) for name in ENCODERS],
     shell:
-        "molclr figure pretraining {input.histories:q} --output {params.figure:q} 2> {log:q}"
+        "molclr figure pretraining {input.histories:q} --names {params.names:q} --output {params.figure:q} 2> {log:q}"
 
 
 rule figure_finetuning:
@@ -236,8 +242,10 @@ rule figure_tsne:
         **code_of("molclr.evaluation.figures.tsne"),
         property=settings.figures.property,
         figure=stem_of,
+        name=encoder_name,
     shell:
-        "molclr figure tsne {input.embeddings:q} --property {params.property} --output {params.figure:q} 2> {log:q}"
+        "molclr figure tsne {input.embeddings:q} --name {params.name} --property {params.property}"
+        " --output {params.figure:q} 2> {log:q}"
 
 
 rule figure_retrieval:
@@ -257,8 +265,9 @@ rule figure_retrieval:
         **code_of("molclr.evaluation.figures.retrieval"),
         neighbours=settings.figures.neighbours,
         figure=stem_of,
+        name=encoder_name,
     shell:
-        "molclr figure retrieval {input.embeddings:q} --neighbours {params.neighbours}"
+        "molclr figure retrieval {input.embeddings:q} --name {params.name} --neighbours {params.neighbours}"
         " --output {params.figure:q} 2> {log:q}"
 
 

@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from molclr.errors import MolclrError
-from molclr.evaluation.figures.style import INK, WIDTH, AnyPath, colour_of, order_of, read_csv, save, styled
+from molclr.evaluation.figures.style import INK, WIDTH, AnyPath, colour_of, read_csv, save, styled
 from molclr.evaluation.metrics import find_label
 from molclr.evaluation.summary import COLUMNS
 from molclr.evaluation.wide import counted_seeds
@@ -59,7 +59,7 @@ def benchmark_bars(classification_csv: AnyPath, regression_csv: AnyPath, output:
         raise MolclrError(
             f"'{classification_csv}' and '{regression_csv}' contain no benchmarks to draw; run a benchmark first."
         )
-    models = order_of(pd.concat([table["model"] for table in tables]))
+    models = list(dict.fromkeys(pd.concat([table["model"] for table in tables])))
 
     columns = min(MOST_COLUMNS, max(map(len, panels)))
     # Classification and regression have separate lines of panels.

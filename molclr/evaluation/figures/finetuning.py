@@ -14,7 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from molclr.config import OwnBenchmark
 from molclr.data.catalogue import load_catalogue
 from molclr.errors import MolclrError
-from molclr.evaluation.figures.style import INK, WIDTH, AnyPath, colour_of, order_of, read_csv, save, styled
+from molclr.evaluation.figures.style import INK, WIDTH, AnyPath, colour_of, read_csv, save, styled
 from molclr.evaluation.metrics import find_metric
 from molclr.evaluation.runs import RunMetrics, read_metrics
 
@@ -54,7 +54,7 @@ def finetuning_curves(metrics_files: Sequence[Path], own: dict[str, OwnBenchmark
     for axes in grid[-2:, 1 + (len(benchmarks) - 1) % columns :].ravel():
         axes.set_axis_off()
     figure.align_ylabels()
-    models = order_of(run.model for run, _ in curves)
+    models = dict.fromkeys(run.model for run, _ in curves)
     handles = [Line2D([], [], color=colour_of(model), label=model) for model in models]
     handles.append(Line2D([], [], **_BEST, markeredgecolor=INK, label="best epoch"))
     figure.legend(handles=handles, loc="outside lower center", ncols=min(5, len(handles)))

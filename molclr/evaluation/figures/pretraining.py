@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from molclr.config import model_name
 from molclr.errors import MolclrError
 from molclr.evaluation.figures.style import INK, WIDTH, AnyPath, colour_of, read_csv, save, styled
 
@@ -23,16 +24,19 @@ CAPTION = (
 
 
 @styled
-def pretraining_curves(histories: Sequence[Path], output: AnyPath) -> None:
-    """Draw history.csv files, each in a folder with the name of its encoder.
+def pretraining_curves(histories: Sequence[Path], output: AnyPath, names: Sequence[str] | None = None) -> None:
+    """Draw history.csv files.
 
-    Raises MolclrError for another file and for a history without epochs.
+    names: models in the legend, one for each file; None for those of the encoders after which the folders are called. Raises
+    MolclrError for another file, for a history without epochs, and if there are more or fewer names than files.
     """
+    names = names or [model_name(path.parent.name, pretrained=True) for path in histories]
+    if len(names) != len(histories):
+        raise MolclrError(f"There are {len(names)} names for {len(histories)} histories; give one for each.")
     figure = Figure(figsize=(WIDTH, 2.4))
     losses, accuracy, rate = figure.subplots(1, 3)
     handles = []
-    for place, path in enumerate(histories):
-        label = f"MolCLR_{path.parent.name.upper()}"
+    for place, (path, label) in enumerate(zip(histories, names, strict=True)):
         history = read_csv(path, ["epoch", "train_loss", "validation_loss", "contrastive_accuracy", "learning_rate"])
         if history.empty:
             raise MolclrError(f"'{path}' has no epochs to draw; pre-train first.")
@@ -59,7 +63,7 @@ def pretraining_curves(histories: Sequence[Path], output: AnyPath) -> None:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
         axes.spines[["top", "right"]].set_visible(False)
     for axes in (accuracy, rate):
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(0, 1.05 * axes.dataLim.ymax or 1)
     handles.append(Line2D([], [], color=INK, linestyle="--", label="training molecules"))
     handles.append(Line2D([], [], color=INK, linestyle="-", label="held-out molecules"))
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))

@@ -39,11 +39,13 @@ class Similarity:
 
 
 @styled
-def retrieval(embeddings: AnyPath, output: AnyPath, neighbours: int, query: int | None = None) -> None:
+def retrieval(
+    embeddings: AnyPath, output: AnyPath, neighbours: int, query: int | None = None, name: str | None = None
+) -> None:
     """Draw a query molecule of the parquet `embeddings` and its nearest neighbours by cosine.
 
-    query: raw row number; by default the first molecule. Raises MolclrError if it is not in the file, or if there is no other
-    molecule.
+    query: raw row number; by default the first molecule. name: name of the encoder in the title; by default that of the file.
+    Raises MolclrError if the row is not in the file, or if there is no other molecule.
     """
     molecules = read_embeddings(embeddings, at_least=2)
     asked = 0 if query is None else position(molecules, query)
@@ -60,7 +62,7 @@ def retrieval(embeddings: AnyPath, output: AnyPath, neighbours: int, query: int 
     axes = figure.add_subplot(grid[:, 0])
     _draw(axes, molecules.smiles[asked], _mean_text(others))
     kind = "held-out " if molecules.held_out else ""
-    axes.set_title(f"{Path(embeddings).stem.upper()}\n{kind}query", weight="bold")
+    axes.set_title(f"{name or Path(embeddings).stem.upper()}\n{kind}query", weight="bold")
     axes.spines[:].set_edgecolor(INK)
     for rank, place in enumerate(found):
         axes = figure.add_subplot(grid[rank // COLUMNS, 1 + rank % COLUMNS])

@@ -1,7 +1,6 @@
 """Style and output of all figures. The same input gives the same bytes."""
 
 import textwrap
-from collections.abc import Iterable
 from os import PathLike
 from typing import Any
 
@@ -10,6 +9,7 @@ import pandas as pd
 import seaborn
 from matplotlib.figure import Figure
 
+from molclr.config import SVM, pretrained_of
 from molclr.errors import MolclrError
 from molclr.files import replacing
 
@@ -84,14 +84,9 @@ def save(figure: Figure, output: AnyPath, caption: str) -> None:
 
 
 def colour_of(model: str) -> Any:
-    """Return the colour of a model, by its name in tables; grey for models that have none."""
-    return COLOURS.get(model, "0.6")
-
-
-def order_of(models: Iterable[str]) -> list[str]:
-    """Sort models by the order of their colours; others are first, as they come."""
-    known = list(COLOURS)
-    return sorted(dict.fromkeys(models), key=lambda model: known.index(model) if model in known else -1)
+    """Return the colour of a model, by its name in tables; greys for other encoders, darker if they are pre-trained."""
+    grey = "0.2" if model.startswith(SVM) else "0.4" if pretrained_of(model) else "0.75"
+    return COLOURS.get(model, grey)
 
 
 def read_csv(path: AnyPath, columns: list[str]) -> pd.DataFrame:

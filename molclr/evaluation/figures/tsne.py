@@ -49,11 +49,11 @@ PROPERTIES = {
 
 
 @styled
-def tsne(embeddings: AnyPath, output: AnyPath, property: str, seed: int = 0) -> None:
+def tsne(embeddings: AnyPath, output: AnyPath, property: str, seed: int = 0, name: str | None = None) -> None:
     """Draw a t-SNE of the molecules in the parquet `embeddings`, coloured by one of PROPERTIES.
 
-    OUTPUT.csv has the coordinates: raw row number, x, y. Raises MolclrError for fewer than four molecules and for an unknown
-    property.
+    name: name of the encoder in the title; by default that of the file. OUTPUT.csv has the coordinates: raw row number, x, y. Raises
+    MolclrError for fewer than four molecules and for an unknown property.
     """
     if property not in PROPERTIES:
         raise MolclrError(f"Unknown property '{property}'; choose one of {', '.join(PROPERTIES)}.")
@@ -80,7 +80,7 @@ def tsne(embeddings: AnyPath, output: AnyPath, property: str, seed: int = 0) -> 
     edge = 0.02 * across
     axes.set(xlim=(left - edge, right + edge), ylim=(bottom - edge, top + edge), aspect="equal")
     what = f"{len(values):,} {'held-out ' if molecules.held_out else ''}molecules"
-    axes.set_title(f"{Path(embeddings).stem.upper()}: representation of {what}")
+    axes.set_title(f"{name or Path(embeddings).stem.upper()}: representation of {what}")
     table = pd.DataFrame({"row": molecules.rows, "x": places[:, 0], "y": places[:, 1]})
     with replacing(f"{output}.csv") as temporary:
         table.to_csv(temporary, index=False, float_format="%.4f", lineterminator="\n")

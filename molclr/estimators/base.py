@@ -11,24 +11,24 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
-from molclr.config import DEFAULT_ENCODER, Baselines, Compute, EncoderShape, Finetune, parse_section
+from molclr.config import DEFAULT_ENCODER, FROM_SCRATCH, Baselines, Compute, EncoderShape, Finetune, parse_section
 from molclr.data.inputs import Accepted, InvalidInput, Molecule, OnError, accept
 from molclr.errors import MolclrError
 from molclr.estimators.labels import table_of
 from molclr.evaluation.metrics import Task
-from molclr.progress import called_from_python, say
+from molclr.progress import called_from_python
 from molclr.representation import embed_in_parts, encoder_file
 from molclr.training.embedder import finetuned_embedder
 from molclr.training.fit import AUTO, Recipe
 from molclr.training.in_memory import TrainedModel, train_in_memory
+from molclr.training.model_folder import MODELS
 from molclr.training.predict_folder import prediction_columns
 
-FROM_SCRATCH = "none"
-STACK = 4
-"""Frames from a warning to the user's call of a method."""
+STACK = 3
+"""Frames from a warning in `_accepted` to the user's call of a method."""
 
 
-class TakesMolecules(BaseEstimator):
+class MoleculeEstimator(BaseEstimator):
     """An estimator whose X is a list of SMILES strings or RDKit molecules."""
 
     def __sklearn_tags__(self) -> Tags:
@@ -37,7 +37,7 @@ class TakesMolecules(BaseEstimator):
         return tags
 
 
-class Predictor(TakesMolecules):
+class MoleculePredictor(MoleculeEstimator):
     """An estimator that is trained like 'molclr train' and predicts like 'molclr predict'."""
 
     task: Task
@@ -93,13 +93,10 @@ class Predictor(TakesMolecules):
         if not labelled.any():
             raise InvalidInput(f"There is no molecule with a label (0 sample(s) of {molecules.total}); give some.")
         if not labelled.all():
-            warnings.warn(
-                f"{(~labelled).sum()} of {len(labelled)} molecules have no label; they are left out", stacklevel=2
-            )
+            missing = f"{(~labelled).sum()} of {len(labelled)} molecules have no label"
+            warnings.warn(f"{missing}; they are left out", stacklevel=2)
         smiles = [text for text, is_labelled in zip(molecules.smiles, labelled, strict=True) if is_labelled]
-        with called_from_python(self.verbose):
-            self.model_, told = train_in_memory(smiles, labels[labelled], about, **self._options())
-            say(*told)
+        self.model_ = train_in_memory(smiles, labels[labelled], about, self.verbose, **self._options())
         self.targets_ = list(labels.columns)
         self._describe()
         return self
@@ -121,13 +118,18 @@ class Predictor(TakesMolecules):
         }
 
     def _recipe(self) -> Recipe:
-        given = {"device": self.device} | ({"epochs": self.epochs} if self.epochs is not None else {})
+        """Return what is fitted. Raises MolclrError for a parameter that cannot be used."""
+        if self.model not in (AUTO, *MODELS):
+            raise InvalidInput(f"There is no model '{self.model}'; choose one of {', '.join((AUTO, *MODELS))}.")
+        if self.seeds < 1:
+            raise InvalidInput(f"seeds is {self.seeds}; an ensemble has at least one network.")
+        epochs = {} if self.epochs is None else {"epochs": self.epochs}
         return Recipe(
             start="gin" if self.encoder == FROM_SCRATCH else encoder_file(self.encoder),
             model=self.model,
             seeds=self.seeds,
             patience=self.patience,
-            settings=parse_section(Finetune, given | dict(self.settings or {}), "settings"),
+            settings=parse_section(Finetune, {"device": self.device, **(self.settings or {}), **epochs}, "settings"),
             shape=parse_section(EncoderShape, dict(self.shape or {}), "shape"),
             baselines=parse_section(Baselines, dict(self.baselines or {}), "baselines"),
             encoder_class=self.encoder_class,
@@ -140,14 +142,13 @@ class Predictor(TakesMolecules):
     def _accepted(self, X: Iterable[Molecule]) -> Accepted:
         """Return the molecules to predict; warn of those that have features the encoder never saw."""
         check_is_fitted(self)
-        molecules = accept(X, self.on_error, stacklevel=STACK, desalt=self.model_.model.about["desalt"])
+        molecules = accept(X, self.on_error, stacklevel=STACK, desalt=self.model_.model.about.get("desalt", False))
         if warning := self.model_.model.warning(molecules.smiles):
             warnings.warn(warning, stacklevel=STACK)
         return molecules
 
-    def _means(self, X: Iterable[Molecule]) -> np.ndarray:
+    def _means(self, molecules: Accepted) -> np.ndarray:
         """Predict probabilities of class 1, or values: float64 (n, targets), NaN for what is not predicted."""
-        molecules = self._accepted(X)
         mean = np.full((len(molecules.smiles), len(self.targets_)), np.nan)
         model = self.model_.model
         places = [self.targets_.index(name) for name in model.targets]
@@ -207,7 +208,7 @@ class Predictor(TakesMolecules):
             model=about["models"][0] if len(about["models"]) == 1 else AUTO,
             split=about["split"],
             refit=about.get("refit", False),
-            desalt=about["desalt"],
+            desalt=about.get("desalt", False),
             seeds=about["networks"],
             settings=about["settings"],
             baselines=about["baselines"],
