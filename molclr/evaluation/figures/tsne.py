@@ -52,8 +52,8 @@ PROPERTIES = {
 def tsne(embeddings: AnyPath, output: AnyPath, property: str, seed: int = 0, name: str | None = None) -> None:
     """Draw a t-SNE of the molecules in the parquet `embeddings`, coloured by one of PROPERTIES.
 
-    name: name of the encoder in the title; by default that of the file. OUTPUT.csv has the coordinates: raw row number, x, y. Raises
-    MolclrError for fewer than four molecules and for an unknown property.
+    name: name of the encoder in the title; by default that of the file. OUTPUT.csv has the coordinates: raw row number, x, y.
+    Raises MolclrError for fewer than four molecules and for an unknown property.
     """
     if property not in PROPERTIES:
         raise MolclrError(f"Unknown property '{property}'; choose one of {', '.join(PROPERTIES)}.")

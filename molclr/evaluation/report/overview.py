@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from molclr.config import PRETRAINED, Config
+from molclr.config import Config, pretrained_of
 from molclr.evaluation.metrics import find_label
 from molclr.evaluation.published import published
 from molclr.evaluation.reference import compared_with_published
@@ -112,8 +112,7 @@ def what_was_done(results: Results) -> str:
     models = list(dict.fromkeys(table["model"]))
     fewest, most = int(table["seeds"].min()), int(table["seeds"].max())
     seeds = counted(most, "seed") if fewest == most else f"up to {most} seeds"
-    own = any(model.startswith(PRETRAINED) for model in models)
-    start = f"{_pretraining(settings)} " if own else ""
+    start = f"{_pretraining(settings)} " if any(map(pretrained_of, models)) else ""
     return (
         f"{start}{_listed(models)} were trained on {_listed(names)} with {seeds} each, and scored on test molecules that neither "
         "training nor the choice of epochs saw."

@@ -1,5 +1,6 @@
 """The page of a run of the workflow."""
 
+from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
 
@@ -30,8 +31,8 @@ def write_run_page(results: Results, output: str | PathLike[str], processes: int
     structures, rows = Structures(), result_rows(results.table)
     sections = {"verdict": "Verdict", "results": "Results", "benchmarks": "Benchmarks"}
     encoders = [
-        representation_part(path, results.folder / "figures" / f"tsne_{path.stem}.csv", structures)
-        for path in results.of_encoders("embeddings/{}.parquet")
+        representation_part(name, path, results.folder / "figures" / f"tsne_{path.stem}.csv", structures)
+        for name, path in results.of_encoders("embeddings/{}.parquet").items()
     ]
     histories = results.of_encoders("pretrain/{}/history.csv")
     if encoders or histories:
@@ -62,9 +63,9 @@ def _seeds(results: Results) -> str:
     return "; ".join([of_all, *others, f"pre-training: {settings.pretrain.seed}"])
 
 
-def pretraining_charts(histories: list[Path]) -> list[Chart]:
-    """Draw loss and contrastive accuracy over the epochs, from history.csv files in folders named after their encoders."""
-    tables = {f"{PRETRAINED}{path.parent.name.upper()}": pd.read_csv(path) for path in histories}
+def pretraining_charts(histories: Mapping[str, Path]) -> list[Chart]:
+    """Draw loss and contrastive accuracy over the epochs; histories: encoder -> its history.csv."""
+    tables = {f"{PRETRAINED}{name}": pd.read_csv(path) for name, path in histories.items()}
 
     def curves(column: str, **options: str) -> list[Trace]:
         shared = {"mode": "lines+markers", "meta": options}

@@ -58,7 +58,7 @@ class RepresentationPart:
     retrieval: Retrieval
 
 
-def representation_part(embeddings: Path, tsne: Path, structures: Structures) -> RepresentationPart:
+def representation_part(name: str, embeddings: Path, tsne: Path, structures: Structures) -> RepresentationPart:
     """Make the part of the page about an encoder: embeddings of held-out molecules (Parquet), and their t-SNE (CSV)."""
     molecules = read_embeddings(embeddings, at_least=4)
     numbers = [structures.number(smiles) for smiles in molecules.smiles]
@@ -66,7 +66,6 @@ def representation_part(embeddings: Path, tsne: Path, structures: Structures) ->
     if tsne.exists():
         places = pd.read_csv(tsne).set_index("row").loc[molecules.rows, ["x", "y"]]
         maps = {"t-SNE": places.to_numpy(), **maps}
-    name = embeddings.stem.upper()
     return RepresentationPart(
         name,
         len(numbers),

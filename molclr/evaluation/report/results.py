@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from molclr.config import PRETRAINED, Config, Labels, parse_settings
+from molclr.config import PRETRAINED, Config, Labels, parse_settings, pretrained_of
 from molclr.data.audit import BenchmarkFiles
 from molclr.data.catalogue import load_catalogue
 from molclr.data.molecules import read_molecules, read_rejections
@@ -147,16 +147,14 @@ class Results:
 
     @property
     def encoders(self) -> list[str]:
-        """Names of the encoders that the run pre-trained."""
-        names = [
-            model.removeprefix(PRETRAINED).lower() for model in self.settings.models if model.startswith(PRETRAINED)
-        ]
-        return [] if self.settings.encoder.released else names
+        """Names of the encoders that the run pre-trained, as in names of models; files have them in small letters."""
+        used = [name.removeprefix(PRETRAINED) for model in self.settings.models if (name := pretrained_of(model))]
+        return [] if self.settings.encoder.released else list(dict.fromkeys(used))
 
-    def of_encoders(self, pattern: str) -> list[Path]:
-        """List the files of all encoders that exist; pattern: such as embeddings/{}.parquet."""
-        paths = [self.folder / pattern.format(name) for name in self.encoders]
-        return [path for path in paths if path.exists()]
+    def of_encoders(self, pattern: str) -> dict[str, Path]:
+        """Return encoder -> its file, for the files that exist; pattern: such as embeddings/{}.parquet."""
+        paths = {name: self.folder / pattern.format(name.lower()) for name in self.encoders}
+        return {name: path for name, path in paths.items() if path.exists()}
 
     @cached_property
     def rejected(self) -> dict[str, pd.DataFrame]:
