@@ -72,7 +72,7 @@ def digests(folder):
     return {
         str(name): md5(path)
         for path, name in names.items()
-        if not (name.name.startswith(".") or {"kept", "published"} & {*name.parts})
+        if not (name.name.startswith(".") or {"kept", "published", "report.html"} & {*name.parts})
     }
 
 
