@@ -1,11 +1,11 @@
 # make all: the default run, from nothing to tables and figures.  make check: lint, types and quick tests, in a minute.
-# make test: all tests and the documentation too, in up to fifteen minutes.  Each sets up what it needs.
+# make test: all tests and the documentation too.  Each sets up what it needs.
 PYTHON ?= python3
 BIN := .venv/bin
 # As many processes as cores, up to four; of a thread each, unless a test says otherwise.
-PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadgroup
+PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
 
-.PHONY: all install restore check test docs test-gpu lint format release-check
+.PHONY: all install restore check test docs test-gpu lint style types format release-check
 .DELETE_ON_ERROR:
 
 all: install
@@ -27,7 +27,8 @@ install: .venv/installed
 check: lint
 	$(PYTEST) -m "not workflow and not slow"
 
-test: lint docs
+test: install
+	$(MAKE) --jobs 2 --output-sync=target style types docs
 	$(PYTEST)
 
 # The documentation site, into site/. A broken link is an error (not with --quiet, which hides it from --strict).
@@ -42,10 +43,14 @@ test-gpu:
 release-check: install
 	$(BIN)/python -m workflow.provenance check
 
-lint: install
+lint: style types
+
+style: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile workflow
+
+types: install
 	$(BIN)/mypy
 
 format: install

@@ -5,6 +5,8 @@ import os
 import numpy as np
 import pytest
 
+FIRST = ("test_slurm.py", "test_benchmarks.py", "test_stages.py")
+"""Files of long tests that begin first. The first makes the run that others share; the next ones do not need it meanwhile."""
 MOLECULES = [
     "C",  # one atom
     "[Na+].[Cl-]",  # a salt without bonds
@@ -41,14 +43,21 @@ def graphs(smiles, tmp_path):
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Let the long tests of the workflow begin, and those of a file share a process, and with it their fixtures.
+    """Run the longest tests first, and the tests of a file in one process, so that they share their fixtures.
 
-    The stories of test_dvc.py and test_workflow.py share files instead, and may run in any process.
+    The tests of test_dvc.py and test_workflow.py share files instead, and may run in any process.
     """
-    items.sort(key=lambda item: item.get_closest_marker("workflow") is None)
+    items.sort(key=_place)
     for item in items:
         if not item.get_closest_marker("xdist_group") and item.path.name not in ("test_dvc.py", "test_workflow.py"):
             item.add_marker(pytest.mark.xdist_group(item.path.name))
+
+
+def _place(item):
+    """Return the sort key of a test: the files of FIRST, then other tests of the workflow, then slow tests, then the rest."""
+    file = item.path.name if item.get_closest_marker("workflow") else ""
+    first = FIRST.index(file) if file in FIRST else len(FIRST)
+    return first, item.get_closest_marker("workflow") is None, item.get_closest_marker("slow") is None
 
 
 @pytest.hookimpl(wrapper=True)

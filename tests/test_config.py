@@ -27,7 +27,8 @@ def test_the_configurations_are_valid(path):
     settings = parse_section(Config, yaml.safe_load(path.read_text()), path.name)
     for name in settings.benchmarks:
         assert load_catalogue().benchmarks[name]
-    assert settings.corpus.name in load_catalogue().corpora
+    table = settings.corpus.table
+    assert (REPOSITORY / table).is_file() if table else settings.corpus.name in load_catalogue().corpora
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,4 @@
+import shutil
 import signal
 import subprocess
 import sys
@@ -91,9 +92,10 @@ def test_killed_and_continued_two_processes_end_in_the_same_bytes(by_two):
 
 @pytest.mark.slow
 def test_torchrun_starts_processes_stops_them_and_continues(store, by_two, tmp_path):
+    """They prepare the corpus once: the second time it is there."""
     settings = ["--shape", SHAPE.model_dump_json(), "--settings", SHORT.model_dump_json()]
     torchrun = [Path(sys.executable).with_name("torchrun"), "--standalone", "--nproc-per-node", "2", "-m", "molclr.cli"]
-    command = [*torchrun, "pretrain", store, "--encoder", "gin", *settings, "--folder", tmp_path]
+    command = [*torchrun, "pretrain", FIXTURES / "zinc.csv", "--encoder", "gin", *settings, "--output", tmp_path]
     with (tmp_path / "log").open("w") as log:
         process = subprocess.Popen([*command, "--checkpoint-seconds", "0"], stderr=log)
         while not (tmp_path / "state.pt").exists():
@@ -106,4 +108,7 @@ def test_torchrun_starts_processes_stops_them_and_continues(store, by_two, tmp_p
     last = subprocess.run(command, capture_output=True, text=True)
     assert last.returncode == 0, last.stderr
     assert last.stderr.count("epoch 1/1: validation loss") == 1
+    assert last.stderr.count("featurize: nothing has changed") == 1
+    assert (tmp_path / "corpus/graphs.safetensors").read_bytes() == store.read_bytes()
+    shutil.rmtree(tmp_path / "corpus")
     assert results_of(tmp_path) == results_of(by_two / "undisturbed")

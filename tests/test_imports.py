@@ -48,6 +48,12 @@ def test_the_library_and_the_command_line_need_no_workflow_engine():
 
 
 @pytest.mark.slow
+def test_the_steps_before_training_need_no_torch():
+    names = [f"molclr.data.{name}" for name in ("fetch", "canonicalize", "splits", "featurize", "audit", "leakage")]
+    assert not imported(names, [*WORKFLOW, "torch"]) & {"torch"}
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("package", ["models", "training"])
 def test_training_needs_no_rdkit(package):
     names = [f"molclr.training.{name}" for name in TRAINING] if package == "training" else []

@@ -100,8 +100,9 @@ def guard(target: str) -> None:
     earlier = list(STAGES)[: list(STAGES).index(stage)]
     if not all(is_snakemakes(path) for name in earlier for path in present(name, states)):
         register_with_snakemake(earlier)
-    made = outputs_of(target)
-    unverified = [path for path in present(stage, states) if path not in made or not is_snakemakes(path)]
+    here = present(stage, states)
+    made = outputs_of(target) if here else set()
+    unverified = [path for path in here if path not in made or not is_snakemakes(path)]
     verified = states_of_files(by_bytes=True) if unverified else {}
     if lost := [path for path in unverified if verified[path] != "unchanged"]:
         raise MolclrError(

@@ -1,4 +1,4 @@
-"""What a command consists of, and a parser whose arguments say which of them name files that are read or written."""
+"""Commands, and a parser that knows which arguments name files to read or write."""
 
 import argparse
 import os
@@ -17,9 +17,9 @@ TABLE = "table: CSV, TSV, .smi, Excel, Parquet or SDF, compressed or not; - is s
 
 @dataclass(frozen=True)
 class Command:
-    """A command: `molclr NAME`, where the name may be two words.
+    """A command `molclr NAME`, whose name may be two words.
 
-    summary: what it does, for the list of commands. example: command lines for its own help, one a line.
+    summary: what it does, for the list of commands. example: command lines for its help, one per line.
     """
 
     name: str
@@ -29,7 +29,7 @@ class Command:
     run: Callable[[argparse.Namespace], None]
 
     def parser(self) -> "Parser":
-        """A parser of the arguments."""
+        """Make a parser of the arguments."""
         parser = Parser(
             prog=f"molclr {self.name}",
             description=f"{self.summary[0].upper()}{self.summary[1:]}.",
@@ -41,19 +41,19 @@ class Command:
 
 
 class PathArgument(NamedTuple):
-    """An argument that names files or folders: where its value is found, how the user calls it, and what happens to them."""
+    """An argument that names files or folders: its attribute in the options, its label for the user, and its use."""
 
     dest: str
     label: str
     is_written: bool
     is_folder: bool | None
-    """None for a file or a folder."""
+    """None: either a file or a folder."""
 
 
 class Parser(argparse.ArgumentParser):
-    """Parser of one command, which knows what is read and written, and which arguments are sections of the configuration.
+    """Parser of one command, which records what is read and written, and which arguments are sections of the configuration.
 
-    `reads` and `writes` take what `add_argument` takes, and `to`, a group of arguments that the new one joins.
+    `reads` and `writes` take the arguments of `add_argument`, and `to`, the group of arguments to which the new one is added.
     """
 
     def __init__(self, **details: Any) -> None:
@@ -62,11 +62,11 @@ class Parser(argparse.ArgumentParser):
         self.sections: dict[str, tuple[str, type[Section]]] = {}
 
     def reads(self, *flags: str, folder: bool | None = False, to: Any = None, **details: Any) -> None:
-        """Add an argument that names files, folders, or either (None), to read."""
+        """Add an argument that names files to read; folders if `folder` is true, either if it is None."""
         self._add_path(flags, False, folder, to or self, details)
 
     def writes(self, *flags: str, folder: bool | None = False, to: Any = None, **details: Any) -> None:
-        """Add an argument that names a file, a folder, or either (None), to write."""
+        """Add an argument that names a file to write; a folder if `folder` is true, either if it is None."""
         self._add_path(flags, True, folder, to or self, details)
 
     def section(self, option: str, section: type[Section], default: str | None = "{}") -> None:
@@ -91,7 +91,7 @@ class Parser(argparse.ArgumentParser):
         self.path_arguments.append(PathArgument(action.dest, flags[0], is_written, is_folder))
 
     def checked(self, words: list[str]) -> argparse.Namespace:
-        """The options that `words` give, with validated sections. Raises MolclrError for unsuitable paths and settings.
+        """Parse `words` and validate paths and sections. Raises MolclrError for unsuitable paths and settings.
 
         Exits with code 2 if an argument is missing or unknown.
         """
@@ -104,9 +104,9 @@ class Parser(argparse.ArgumentParser):
 
 
 def check_paths(options: argparse.Namespace, arguments: list[PathArgument]) -> None:
-    """Raise MolclrError if a file is named in place of a folder or the reverse, or would be written over another one.
+    """Raise MolclrError if a file is named instead of a folder or the reverse, or if one would be written over another.
 
-    Files that are only read may be named twice. Whether they exist is for those who read them to say.
+    Files that are only read may be named twice. Whether they exist is checked when they are read.
     """
     used: dict[Path, PathArgument] = {}
     for argument in arguments:
@@ -131,7 +131,7 @@ def _check_kind(path: Path, argument: PathArgument) -> None:
 
 
 def _paths_in(value: Any) -> Iterator[Path]:
-    """The paths in the value of an argument, which may be a list, or text that names a YAML file in place of a section."""
+    """Yield the paths in the value of an argument: a path, a list, or text that names the YAML file of a section."""
     if isinstance(value, Path) or (isinstance(value, str) and value.endswith(SUFFIXES_OF_SECTIONS)):
         yield Path(value)
     elif isinstance(value, list | tuple):
@@ -140,23 +140,23 @@ def _paths_in(value: Any) -> Iterator[Path]:
 
 
 def natural(text: str) -> int:
-    """A whole number from 0 on."""
+    """Parse a whole number of at least 0."""
     if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number from 0 on")
+        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number of at least 0")
     return int(text)
 
 
 def positive(text: str) -> int:
-    """A whole number from 1 on."""
+    """Parse a whole number of at least 1."""
     if natural(text) == 0:
-        raise argparse.ArgumentTypeError("it has to be at least 1")
+        raise argparse.ArgumentTypeError("the number must be at least 1")
     return int(text)
 
 
 def parquet(text: str) -> Path:
-    """A Parquet file to write."""
+    """Parse the path of a Parquet file to write."""
     if not text.endswith(".parquet"):
-        raise argparse.ArgumentTypeError(f"'{text}' will be a Parquet file; name it so, as in table.parquet")
+        raise argparse.ArgumentTypeError(f"'{text}' will be a Parquet file; give it the suffix .parquet")
     return Path(text)
 
 
@@ -189,6 +189,6 @@ def add_desalt(parser: Parser) -> None:
 
 
 def require_free(output: Path, force: bool) -> None:
-    """Raise MolclrError if a file exists that the user has not allowed to replace."""
+    """Raise MolclrError if a file exists and the user has not allowed to replace it."""
     if output.exists() and not force:
         raise MolclrError(f"'{output}' exists; choose another file, or replace it with --force.")

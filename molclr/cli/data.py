@@ -1,4 +1,4 @@
-"""Commands from the sources to splits and graph stores."""
+"""Commands that make molecule tables, splits and graph stores."""
 
 import argparse
 import sys
@@ -10,7 +10,7 @@ from molclr.cli.command import Command, Parser, add_desalt, add_processes, natur
 def _fetch_arguments(parser: Parser) -> None:
     parser.add_argument("name", help="name in the catalogue, such as bbbp, zinc or official-gcn")
     parser.writes("--output", required=True, help="table (CSV: smiles and targets) or checkpoint to write")
-    parser.writes("--source", required=True, help="JSON file that says where it came from")
+    parser.writes("--source", required=True, help="JSON file to write, with the source of the data")
     parser.reads("--mirror", folder=True, help="folder with copies of data sets (default: MOLCLR_MIRROR)")
 
 
@@ -22,7 +22,7 @@ def _fetch(options: argparse.Namespace) -> None:
 
 FETCH = Command(
     "fetch",
-    "get a data set or checkpoint from the first of its sources that has the right bytes",
+    "download a data set or checkpoint from the first source with the expected content",
     "molclr fetch bbbp --output bbbp.csv --source bbbp.source.json",
     _fetch_arguments,
     _fetch,
@@ -35,13 +35,15 @@ def _canonicalize_arguments(parser: Parser) -> None:
     parser.writes("--rejected", required=True, help="rejected rows to write (CSV)")
     parser.add_argument("--smiles-column", help="column with the SMILES (default: found by its name or its content)")
     parser.add_argument(
-        "--targets", nargs="*", help="columns with labels (default: all of numbers or classes; without a name: none)"
+        "--targets",
+        nargs="*",
+        help="columns with labels (default: all columns of numbers or classes; without a name: none)",
     )
     parser.add_argument("--decimal", choices=[",", "."], help="decimal sign of labels (default: found)")
     parser.add_argument("--drop-first", action="store_true", help="reject the first row, as the official code does")
     parser.add_argument("--labelled", action="store_true", help="reject rows without any label")
-    parser.add_argument("--limit", type=positive, help="take that many rows, evenly spaced")
-    parser.add_argument("--unique", action="store_true", help="keep the first of equal molecules (for a corpus)")
+    parser.add_argument("--limit", type=positive, help="use only this number of rows, evenly spaced")
+    parser.add_argument("--unique", action="store_true", help="keep only the first of equal molecules (for a corpus)")
     add_desalt(parser)
     add_processes(parser)
 
@@ -71,7 +73,7 @@ def _canonicalize(options: argparse.Namespace) -> None:
 
 CANONICALIZE = Command(
     "canonicalize",
-    "write the canonical SMILES of a raw table, and the rejected rows with their reasons",
+    "convert a raw table to canonical SMILES and labels; list rejected rows with their reasons",
     "molclr canonicalize mine.csv --targets logS --molecules mine.parquet --rejected mine.rejected.csv",
     _canonicalize_arguments,
     _canonicalize,
@@ -82,8 +84,10 @@ def _split_arguments(parser: Parser) -> None:
     parser.reads("molecules", help="molecule table")
     how = parser.add_mutually_exclusive_group(required=True)
     how.add_argument("--scheme", help="how to split: a name in molclr/data/splits.py, such as scaffold or random")
-    parser.reads("--given", to=how, metavar="CSV", help="the raw table, with a column that says it (--column)")
-    parser.add_argument("--column", default="subset", help="its column with train, valid or test (default: subset)")
+    parser.reads(
+        "--given", to=how, metavar="CSV", help="the raw table, if one of its columns contains the split (--column)"
+    )
+    parser.add_argument("--column", default="subset", help="that column, with train, valid or test (default: subset)")
     parser.add_argument("--seed", type=natural, default=0, help="seed of a random scheme (default: 0)")
     parser.writes("--output", required=True, help="CSV table row,subset to write")
 
@@ -109,13 +113,13 @@ SPLIT = Command(
 def _featurize_arguments(parser: Parser) -> None:
     parser.reads("molecules", help="molecule table")
     parser.writes("--output", required=True, help="graph store to write (safetensors)")
-    parser.add_argument("--explicit-hydrogens", action="store_true", help="hydrogens as atoms of their own")
+    parser.add_argument("--explicit-hydrogens", action="store_true", help="make hydrogens explicit atoms")
     parser.add_argument("--shard", type=_shard, default=(1, 1), metavar="I/N", help="only the I-th of N shards")
     add_processes(parser)
 
 
 def _shard(text: str) -> tuple[int, int]:
-    """A shard, such as 2/8."""
+    """Parse a shard, such as 2/8."""
     number, _, shards = text.partition("/")
     if positive(number) > positive(shards):
         raise argparse.ArgumentTypeError(f"there is no shard {number} of {shards}")
@@ -130,7 +134,7 @@ def _featurize(options: argparse.Namespace) -> None:
 
 FEATURIZE = Command(
     "featurize",
-    "write the graphs of a molecule table as flat arrays in one file, a graph store",
+    "convert a molecule table to a graph store, one file with the graphs as flat arrays",
     "molclr featurize mine.parquet --output mine.safetensors --processes 8",
     _featurize_arguments,
     _featurize,
@@ -158,7 +162,7 @@ JOIN = Command(
 
 
 class _Benchmark(argparse.Action):
-    """Append a name and the paths after it."""
+    """Append a name and the paths that follow it."""
 
     def __call__(self, parser, namespace, values, option_string=None) -> None:
         name, *files = values
@@ -192,7 +196,7 @@ def _audit(options: argparse.Namespace) -> None:
 
 AUDIT = Command(
     "audit",
-    "count what is rejected, repeated, conflicting, missing or undefined in benchmarks",
+    "count rejections, duplicates, conflicting and missing labels, and undefined stereochemistry",
     "molclr audit --benchmark mine mine.parquet mine.rejected.csv mine.split.csv --output mine.audit.csv",
     _audit_arguments,
     _audit,
@@ -203,7 +207,9 @@ def _leakage_arguments(parser: Parser) -> None:
     add_benchmarks(parser)
     parser.reads("--corpus", required=True, help="molecule table of the corpus")
     parser.writes("--output", required=True, help="table to write (CSV), one row per benchmark")
-    parser.writes("--molecules", required=True, help="table of these test molecules to write (CSV)")
+    parser.writes(
+        "--molecules", required=True, help="table of the test molecules that are in the corpus, to write (CSV)"
+    )
     add_processes(parser)
 
 
@@ -217,7 +223,7 @@ def _leakage(options: argparse.Namespace) -> None:
 
 LEAKAGE = Command(
     "leakage",
-    "count the test molecules, and their scaffolds, that are in a corpus",
+    "count the test molecules whose structure or scaffold is in a corpus",
     "molclr leakage --benchmark mine mine.parquet mine.rejected.csv mine.split.csv --corpus zinc.parquet \\\n"
     "      --output leakage.csv --molecules leaked.csv",
     _leakage_arguments,
@@ -232,10 +238,10 @@ def _exclude_arguments(parser: Parser) -> None:
         "--like",
         choices=["molecules", "scaffolds"],
         required=True,
-        help="only these, or all that share a scaffold with one",
+        help="exclude only the test molecules, or all molecules that share a scaffold with one",
     )
     parser.writes("--molecules", type=parquet, required=True, help="molecule table to write (Parquet)")
-    parser.writes("--rejected", required=True, help="what is left out, to write (CSV)")
+    parser.writes("--rejected", required=True, help="table of the excluded molecules to write (CSV)")
     add_processes(parser)
 
 
@@ -251,12 +257,12 @@ def _exclude(options: argparse.Namespace) -> None:
         options.rejected,
         options.processes,
     )
-    print(f"{kept} molecules in {options.molecules}, {dropped} left out, see {options.rejected}", file=sys.stderr)
+    print(f"{kept} molecules in {options.molecules}, {dropped} excluded, see {options.rejected}", file=sys.stderr)
 
 
 EXCLUDE = Command(
     "exclude",
-    "leave the test molecules of benchmarks out of a corpus",
+    "exclude the test molecules of benchmarks from a corpus",
     "molclr exclude --benchmark mine mine.parquet mine.rejected.csv mine.split.csv --corpus zinc.parquet \\\n"
     "      --like scaffolds --molecules zinc.clean.parquet --rejected left_out.csv",
     _exclude_arguments,

@@ -1,4 +1,4 @@
-"""Commands that train models on labelled molecules, and predict with them."""
+"""Commands that train models on the benchmarks of the workflow."""
 
 import argparse
 import sys
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def _add_run(parser: Parser) -> None:
-    """Add what all supervised runs have."""
+    """Add the arguments of all supervised runs."""
     parser.reads("molecules", help="molecule table")
     parser.reads("--split", required=True, help="its split")
     parser.add_argument("--benchmark", required=True, help="name of the data set in the tables")
@@ -31,7 +31,7 @@ def _add_run(parser: Parser) -> None:
 
 
 def _run_of(options: argparse.Namespace) -> "tuple[LabelledMolecules, Run]":
-    """The labelled molecules, and the run on them."""
+    """Return the labelled molecules, and the run on them."""
     from molclr.data.labelled import read_labelled
     from molclr.evaluation.runs import Run
 
@@ -50,11 +50,15 @@ def _finetune_arguments(parser: Parser) -> None:
     parser.reads("--graphs", required=True, help="graph store of the molecules")
     start = parser.add_mutually_exclusive_group()
     add_encoder(parser, "pre-trained encoder to start from", start)
-    start.add_argument("--from-scratch", metavar="NAME", help="a new encoder: gin, gcn or the path of your own class")
+    start.add_argument(
+        "--from-scratch", metavar="NAME", help="train a new encoder: gin, gcn or the path of your own class"
+    )
     add_encoder_class(parser)
     parser.section("--shape", config.EncoderShape)
     parser.section("--settings", config.Finetune)
-    parser.add_argument("--trial", type=natural, help="settings of this trial of the random search, from 0")
+    parser.add_argument(
+        "--trial", type=natural, help="use the settings of this trial of the random search, counted from 0"
+    )
 
 
 def _finetune(options: argparse.Namespace) -> None:
@@ -80,7 +84,7 @@ FINETUNE = Command(
 
 def _choose_arguments(parser: Parser) -> None:
     parser.reads("folders", nargs="+", folder=True, help="folders of the trials")
-    parser.writes("--chosen", required=True, help="settings to write (YAML), as --settings takes them")
+    parser.writes("--chosen", required=True, help="settings to write (YAML), for --settings")
     parser.writes("--trials", required=True, help="table of all trials to write (CSV)")
 
 
@@ -92,7 +96,7 @@ def _choose(options: argparse.Namespace) -> None:
 
 CHOOSE = Command(
     "choose",
-    "choose the settings of a random search that are best on validation",
+    "choose the settings of a random search with the best validation score",
     "molclr choose search/trial-0 search/trial-1 --chosen chosen.yaml --trials trials.csv",
     _choose_arguments,
     _choose,
@@ -105,7 +109,9 @@ def _baseline_arguments(parser: Parser) -> None:
     parser.reads("--graphs", help="graph store of the molecules, for the encoder")
     add_encoder_class(parser)
     parser.section("--settings", config.Baselines)
-    parser.add_argument("--threads", type=positive, default=1, help="CPU threads; they change nothing but the time")
+    parser.add_argument(
+        "--threads", type=positive, default=1, help="CPU threads, without effect on results (default: 1)"
+    )
 
 
 def _baseline(options: argparse.Namespace) -> None:

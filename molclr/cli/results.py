@@ -1,4 +1,4 @@
-"""Commands that make tables and figures of what training has left."""
+"""Commands that make tables and figures from the files of training."""
 
 import argparse
 from pathlib import Path
@@ -30,7 +30,7 @@ TABLE = Command(
 
 
 def _predictions_arguments(parser: Parser) -> None:
-    parser.reads("metrics", nargs="*", help="metrics.json of the runs, predictions.csv beside it")
+    parser.reads("metrics", nargs="*", help="metrics.json of the runs, in the folders of their predictions.csv")
     parser.writes("--output", required=True, help="table to write (gzipped CSV)")
 
 
@@ -42,7 +42,7 @@ def _predictions(options: argparse.Namespace) -> None:
 
 PREDICTIONS = Command(
     "predictions",
-    "collect what all runs predict for their test molecules in one table",
+    "collect the test predictions of all runs in one table",
     "molclr predictions mine*/metrics.json --output predictions.csv.gz",
     _predictions_arguments,
     _predictions,
@@ -69,7 +69,7 @@ def _benchmarks(options: argparse.Namespace) -> None:
 
 FIGURE_BENCHMARKS = Command(
     "figure benchmarks",
-    "draw the scores of all models on all benchmarks, and the paper's",
+    "draw the scores of all models on all benchmarks, with the paper's values",
     "molclr figure benchmarks classification.csv regression.csv --output benchmarks",
     _benchmarks_arguments,
     _benchmarks,
@@ -126,7 +126,7 @@ def _tsne_arguments(parser: Parser) -> None:
         "--property",
         choices=["molecular_weight", "logp", "tpsa", "rings"],
         default="logp",
-        help="what the colours show (default: logp)",
+        help="property shown by colour (default: logp)",
     )
 
 
@@ -138,7 +138,7 @@ def _tsne(options: argparse.Namespace) -> None:
 
 FIGURE_TSNE = Command(
     "figure tsne",
-    "draw the representation in two dimensions by t-SNE, coloured by a property",
+    "draw a t-SNE of the representation, coloured by a property",
     "molclr figure tsne mine.h.parquet --property tpsa --output tsne",
     _tsne_arguments,
     _tsne,
@@ -149,7 +149,7 @@ def _retrieval_arguments(parser: Parser) -> None:
     parser.reads("embeddings", help="table of embeddings (Parquet)")
     _add_output(parser)
     parser.add_argument("--name", help="name of the encoder in the title (default: that of the file)")
-    parser.add_argument("--neighbours", type=positive, default=8, help="how many neighbours (default: 8)")
+    parser.add_argument("--neighbours", type=positive, default=8, help="number of neighbours (default: 8)")
     parser.add_argument("--query", type=int, help="raw row number of the query (default: the first molecule)")
 
 
@@ -184,7 +184,7 @@ def _show(options: argparse.Namespace) -> None:
 
 SHOW = Command(
     "show",
-    "print the tables of a run of the workflow, and where its figures and its page are",
+    "print the tables of a run of the workflow and the paths of its figures and its page",
     "molclr show results",
     _show_arguments,
     _show,

@@ -14,14 +14,15 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import torch
 
-from molclr.batch import GraphBatch
 from molclr.errors import MolclrError
 from molclr.files import replacing
+
+if TYPE_CHECKING:
+    from molclr.batch import GraphBatch
 
 ARRAYS: dict[str, np.dtype] = {
     "atom_offsets": np.dtype(np.int64),
@@ -99,11 +100,15 @@ class GraphStore:
         """Number of atoms of all molecules."""
         return int(self._offsets("atom_offsets", np.array([len(self) - 1]))[1, 0]) if len(self) else 0
 
-    def batch(self, molecules: np.ndarray) -> GraphBatch:
+    def batch(self, molecules: np.ndarray) -> "GraphBatch":
         """Make a batch of the graphs at positions `molecules`, int64 (num_graphs,), in that order.
 
         Raises IndexError for a position outside the store.
         """
+        import torch  # Only here, because processes that make a store do not need it.
+
+        from molclr.batch import GraphBatch
+
         part = self._graphs(np.asarray(molecules, np.int64))
         atom_counts = part["atom_counts"]
         first_atom = np.repeat(atom_counts.cumsum() - atom_counts, part["bond_counts"])

@@ -3,12 +3,12 @@
 import csv
 import json
 import re
-import subprocess
 import sys
 
 import numpy as np
 import pytest
 import torch
+import workflow_runs
 import yaml
 from paths import FIXTURES, REPOSITORY
 
@@ -173,19 +173,16 @@ def test_a_benchmark_is_planned(own, package):
     package("A loss of pre-training")
     values = configuration("A benchmark") | configuration("A corpus") | configuration("A loss of pre-training")
     (own / "own/config.yaml").write_text(yaml.safe_dump(values | {"seeds": [0]}))
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "Snakefile"), "--directory", str(own)]
+    command = ["snakemake", "--snakefile", REPOSITORY / "Snakefile", "--directory", own]
     options = ["--configfile", "own/config.yaml", "--dry-run", "--cores", "1", "all"]
-    plan = subprocess.run([*command, *options], cwd=own, text=True, capture_output=True)
-    assert plan.returncode == 0, plan.stdout + plan.stderr
-    jobs = dict(re.findall(r"^(\w+) +(\d+)$", plan.stdout, re.MULTILINE))
+    plan = workflow_runs.run(own, *command, *options)
+    jobs = dict(re.findall(r"^(\w+) +(\d+)$", plan, re.MULTILINE))
     assert (jobs["fetch"], jobs["canonicalize"], jobs["split"], jobs["finetune"]) == ("1", "4", "3", "6")
-    assert "input: own/solubility.csv" in plan.stdout and "input: own/corpus.smi" in plan.stdout
-    assert "data/splits/permeability.given.csv" in plan.stdout
+    assert "input: own/solubility.csv" in plan and "input: own/corpus.smi" in plan
+    assert "data/splits/permeability.given.csv" in plan
     (own / "my_package/losses.py").unlink()
-    plan = subprocess.run([*command, *options], cwd=own, text=True, capture_output=True)
-    assert (
-        "own/config.yaml: 'pretrain.loss': There is no Python module 'my_package.losses'" in plan.stdout + plan.stderr
-    )
+    plan = workflow_runs.run(own, *command, *options, fails=True)
+    assert "own/config.yaml: 'pretrain.loss': There is no Python module 'my_package.losses'" in plan
 
 
 @pytest.mark.slow

@@ -96,7 +96,8 @@ def test_workflows_run_the_targets_of_make_on_every_python():
 
 def test_hooks_before_a_commit_are_the_linters_of_make():
     (local,) = yaml.safe_load((REPOSITORY / ".pre-commit-config.yaml").read_text())["repos"]
-    lint = re.search(r"^lint:.*\n((?:\t.*\n)+)", (REPOSITORY / "Makefile").read_text(), re.MULTILINE)[1]
+    makefile = (REPOSITORY / "Makefile").read_text()
+    lint = "".join(re.findall(r"^(?:style|types):.*\n((?:\t.*\n)+)", makefile, re.MULTILINE))
     of_make = [re.sub(r" --check| \.$", "", line.strip().replace("$(BIN)", ".venv/bin")) for line in lint.splitlines()]
     of_hooks = [hook["entry"].replace(" --force-exclude", "") for hook in local["hooks"]]
     assert of_hooks == [re.sub(r" Snakefile workflow| \.$", "", line) for line in of_make]

@@ -6,7 +6,10 @@ import shutil
 
 import pytest
 from paths import copy_repository
-from workflow_runs import clone, commit, run
+from workflow_runs import clone, commit, replace_in, run
+
+CORPUS = "tests/fixtures/zinc.csv"
+"""The table that config/test.yaml names as its corpus, so that it has to be a dependency in dvc.yaml."""
 
 
 def reproduce(folder):
@@ -17,6 +20,9 @@ def reproduce(folder):
     copy_repository(folder)
     (folder / "dvc.lock").unlink(missing_ok=True)
     shutil.copy(folder / "config/test.yaml", folder / "params.yaml")
+    replace_in(
+        folder / "dvc.yaml", "    outs:\n      - data/raw:", f"    deps: [{CORPUS}]\n    outs:\n      - data/raw:"
+    )
     run(folder, "python", "-m", "workflow.digests")
     run(folder, "git", "init", "--quiet")
     run(folder, "dvc", "remote", "add", "--default", "storage", str(folder.parent / "storage"))

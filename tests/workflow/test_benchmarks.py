@@ -3,12 +3,14 @@
 import csv
 import json
 import os
-import subprocess
-import sys
+import re
+from contextlib import chdir
 
 import pytest
 from paths import REPOSITORY
+from workflow_runs import run
 
+from molclr.cli import main
 from molclr.data.catalogue import load_catalogue
 
 pytestmark = [pytest.mark.workflow, pytest.mark.network]
@@ -23,7 +25,7 @@ MOLECULES = 300
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
-    """The folder of results of all benchmarks that can be fetched."""
+    """The folder of results of all benchmarks that can be fetched: the commands that Snakemake plans, run in this process."""
     folder = tmp_path_factory.mktemp("benchmarks")
     settings = {
         "benchmarks": WITHIN_REACH,
@@ -36,9 +38,13 @@ def results(tmp_path_factory):
     (folder / "run.yaml").write_text(json.dumps(settings))
     for name in ("Snakefile", "molclr", "workflow", "profiles"):
         (folder / name).symlink_to(REPOSITORY / name)
-    command = [sys.executable, "-m", "snakemake", "--configfile", "run.yaml", "--cores", "2", "all"]
-    result = subprocess.run(command, cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    assert result.returncode == 0, result.stdout
+    options = ["--configfile", "run.yaml", "--cores", "1", "--dry-run", "--printshellcmds", "all"]
+    plan = run(folder, "snakemake", *options)
+    commands = re.findall(r"^ *(?:Shell command: )?molclr (.*) 2> logs/\S+$", plan, re.MULTILINE)
+    assert len(commands) == plan.count("    output: "), "one of each job"
+    with chdir(folder):
+        for command in commands:
+            assert main(run(folder, "bash", "-c", f"printf '%s\\n' {command}").splitlines()) == 0, command
     return folder / "results"
 
 

@@ -1,11 +1,10 @@
 """An encoder of one's own in the workflow: which commands its jobs run."""
 
 import re
-import subprocess
-import sys
 
 import pytest
 from paths import REPOSITORY
+from workflow_runs import run
 
 pytestmark = pytest.mark.workflow
 
@@ -13,11 +12,11 @@ pytestmark = pytest.mark.workflow
 @pytest.fixture(scope="module")
 def commands():
     settings = ["encoder={name: 'tests.own_encoder:GAT', layers: 2}", "models=[MolCLR_GAT, GAT, MolCLR_GIN]"]
-    command = [sys.executable, "-m", "snakemake", "--dry-run", "--forceall", "--printshellcmds", "--cores", "1", "all"]
     options = ["--configfile", "config/test.yaml", "--config", *settings, "results=results/own"]
-    result = subprocess.run([*command, *options], cwd=REPOSITORY, text=True, capture_output=True)
-    assert result.returncode == 0, result.stdout + result.stderr
-    return re.findall(r"(molclr [a-z-]+ .*)$", result.stdout, re.MULTILINE)
+    output = run(
+        REPOSITORY, "snakemake", "--dry-run", "--forceall", "--printshellcmds", "--cores", "1", "all", *options
+    )
+    return re.findall(r"(molclr [a-z-]+ .*)$", output, re.MULTILINE)
 
 
 def test_it_is_pretrained_as_its_class_in_a_folder_of_its_name(commands):

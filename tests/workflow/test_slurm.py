@@ -3,12 +3,12 @@
 import re
 import shutil
 import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 
 import pytest
 import slurm
+from workflow_runs import finish
 
 pytestmark = [
     pytest.mark.workflow,
@@ -25,11 +25,8 @@ CONFIGURATION = ["--configfile", "config/test.yaml", "--config", "run={pretrain_
 
 def snakemake(folder, environment, *targets):
     """Have SLURM make files of `folder`; return the exit code of Snakemake and what it prints."""
-    command = [sys.executable, "-m", "snakemake", *targets, "--keep-going", *PROFILE, *STATES, *CONFIGURATION]
-    result = subprocess.run(
-        command, cwd=folder, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    )
-    return result.returncode, result.stdout
+    options = [*targets, "--keep-going", *PROFILE, *STATES, *CONFIGURATION]
+    return finish(folder, "snakemake", *options, env=environment)
 
 
 def accepted(environment):
@@ -40,10 +37,23 @@ def accepted(environment):
 
 @pytest.fixture(scope="module")
 def submitted(finished, tmp_path_factory):
-    """A copy in which SLURM made everything from the raw tables and then failed on a run; the job records; the output."""
+    """A copy in which SLURM made everything, from raw tables on, and then failed on a run; the job records; the output.
+
+    What does not depend on the encoder is there for one of the benchmarks: every rule runs, but not for everything.
+    """
     folder = shutil.copytree(finished, tmp_path_factory.mktemp("on slurm") / "copy")
-    for name in ("results", "data/molecules", "data/splits", "data/graphs"):
+    for name in (
+        "results/pretrain",
+        "results/embeddings",
+        "results/runs/freesolv",
+        "results/tables",
+        "results/figures",
+    ):
         shutil.rmtree(folder / name)
+    for name in ("molecules", "splits", "graphs"):
+        for path in (folder / "data" / name).iterdir():
+            if not path.name.startswith("bbbp"):
+                path.unlink()
     with slurm.cluster() as environment:
         made = snakemake(folder, environment, "all")
         graphs = (folder / GRAPHS).read_bytes()
@@ -70,13 +80,16 @@ def test_every_job_but_the_smallest_is_one_of_slurm(submitted):
     """A molecule table's steps are one, seeds are one each; what takes a second is done where Snakemake runs."""
     _, jobs, _, _ = submitted
     states = Counter((name, re.search(r"JobState=(\w+)", record)[1]) for name, record in jobs)
-    runs = [f"{benchmark}_{{}}_{seed}" for benchmark in ("bbbp", "freesolv") for seed in (0, 1)]
     completed = [
         "rule_molecules_canonicalize_featurize",
-        *["rule_molecules_canonicalize_featurize_split"] * 2,
+        "rule_molecules_canonicalize_featurize_split",
         "rule_pretrain_wildcards_gin",
-        *(f"rule_finetune_wildcards_{run.format(model)}" for run in runs for model in ("GCN", "MolCLR_GIN")),
-        *(f"rule_baseline_wildcards_{run.format('RF')}" for run in runs),
+        *(
+            f"rule_finetune_wildcards_{run}_MolCLR_GIN_{seed}"
+            for run, seed in (("bbbp", 0), ("bbbp", 1), ("freesolv", 0))
+        ),
+        "rule_finetune_wildcards_freesolv_GCN_0",
+        "rule_baseline_wildcards_freesolv_RF_0",
         *(f"rule_frozen_wildcards_{benchmark}_MolCLR_GIN__ECFP_0" for benchmark in ("bbbp", "freesolv")),
         "rule_embed_wildcards_gin",
         "rule_figure_tsne_wildcards_gin",

@@ -2,14 +2,13 @@
 
 import os
 import re
-import subprocess
-import sys
 from functools import cache
 from pathlib import Path
 
 import pytest
 import yaml
 from paths import REPOSITORY
+from workflow_runs import run
 
 from molclr.config import Config, parse_section
 from molclr.errors import MolclrError
@@ -39,7 +38,7 @@ OTHER_VALUES = {
     "figures": "{neighbours: 3, property: tpsa}",
 }
 """For every key that dvc.yaml names, another value."""
-OWN_TABLE = "tests/fixtures/freesolv.csv"
+OWN_TABLE, CORPUS = "tests/fixtures/freesolv.csv", "tests/fixtures/zinc.csv"
 OTHER_VALUES["own_benchmarks"] %= OWN_TABLE
 BESIDE = {
     "single_task": ["benchmarks=[clintox]"],  # has two targets
@@ -54,13 +53,13 @@ BESIDE = {
 @cache
 def jobs(*settings):
     """Inputs, outputs and command of every job, by stage; the target of the stage is the first."""
-    command = [sys.executable, "-m", "snakemake", "--dry-run", "--forceall", "--printshellcmds", "--cores", "1"]
     targets = [f"all_{name}" for name in STAGES]
     options = ["--configfile", "config/test.yaml", *(["--config", *settings] if settings else [])]
-    result = subprocess.run([*command, *targets, *options], cwd=REPOSITORY, text=True, capture_output=True)
-    assert result.returncode == 0, result.stdout + result.stderr
+    output = run(
+        REPOSITORY, "snakemake", "--dry-run", "--forceall", "--printshellcmds", "--cores", "1", *targets, *options
+    )
     found = {name: {} for name in STAGES}
-    for block in re.split(r"^\[.*\]\n", result.stdout, flags=re.MULTILINE):
+    for block in re.split(r"^\[.*\]\n", output, flags=re.MULTILINE):
         rule = re.match(r"(?:local)?rule (\w+):\n", block)
         if not rule:
             continue
@@ -114,7 +113,7 @@ def test_the_dependencies_of_a_stage_are_the_inputs_of_its_jobs(plans, name):
     expected = {
         folder_of(path, STAGES[stage_of(path)]) if stage_of(path) else os.path.normpath(path) for path in inputs
     }
-    expected -= {OWN_TABLE}  # Whoever has a table of one's own adds it to dvc.yaml.
+    expected -= {OWN_TABLE, CORPUS}  # Tables of one's own, which whoever has one adds to dvc.yaml.
     own = parse_section(Config, yaml.safe_load((REPOSITORY / CONFIG).read_text()), CONFIG)
     stated = set(STAGES[name].get("deps", [])) - {table.table for table in (*own.own_benchmarks.values(), own.corpus)}
     assert stated == expected, f"add to dvc.yaml: {expected - stated}; remove from it: {stated - expected}"
