@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from molclr import config
-from molclr.cli.command import Command, Parser, add_processes, positive
+from molclr.cli.command import Command, Parser, positive
 from molclr.cli.data import add_benchmarks
 
 
@@ -197,7 +197,6 @@ def _report_arguments(parser: Parser) -> None:
     add_benchmarks(parser, required=False)
     parser.reads("--corpus-rejected", help="rejected rows of the corpus (CSV)")
     parser.reads("--logs", folder=True, help="folder with Snakemake's records of the jobs")
-    add_processes(parser)
 
 
 def _report(options: argparse.Namespace) -> None:
@@ -207,7 +206,7 @@ def _report(options: argparse.Namespace) -> None:
 
     files = [BenchmarkFiles(*paths) for paths in options.benchmarks or []]
     results = Results(options.results, files, options.corpus_rejected, options.logs)
-    write_run_page(results, options.output, options.processes)
+    write_run_page(results, options.output)
 
 
 REPORT = Command(

@@ -19,7 +19,6 @@ rule report:
         page=REPORT,
     log:
         f"logs/{RESULTS}/report.log",
-    threads: 2
     resources:
         mem_mb=2000,
         runtime=60,
@@ -29,4 +28,4 @@ rule report:
         corpus=lambda wildcards, input: ["--corpus-rejected", input.corpus] if input.corpus else [],
     shell:
         "molclr report {RESULTS:q} {params.benchmarks:q} {params.corpus:q} --logs logs"
-        " --processes {threads} --output {output.page:q} 2> {log:q}"
+        " --output {output.page:q} 2> {log:q}"

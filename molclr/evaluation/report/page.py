@@ -26,7 +26,7 @@ COLUMNS = [
 """Headings of the table of results, and classes of their cells."""
 
 
-def write_run_page(results: Results, output: str | PathLike[str], processes: int = 1) -> None:
+def write_run_page(results: Results, output: str | PathLike[str]) -> None:
     """Write the page of a run of the workflow."""
     structures, rows = Structures(), result_rows(results.table)
     sections = {"verdict": "Verdict", "results": "Results", "benchmarks": "Benchmarks"}
@@ -53,7 +53,7 @@ def write_run_page(results: Results, output: str | PathLike[str], processes: int
         "data": data_part(results, structures),
         "making": making_of([results.settings], _seeds(results), steps(results.logs, results.folder)),
     }
-    write_page(output, "run.html", content, structures, processes)
+    write_page(output, "run.html", content, structures)
 
 
 def _seeds(results: Results) -> str:

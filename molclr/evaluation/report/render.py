@@ -20,9 +20,7 @@ MOST_BYTES = 15_000_000
 """A larger page is slow to open, which is said."""
 
 
-def write_page(
-    output: str | PathLike[str], template: str, content: dict[str, Any], structures: Structures, processes: int = 1
-) -> None:
+def write_page(output: str | PathLike[str], template: str, content: dict[str, Any], structures: Structures) -> None:
     """Render a template with `content`, the drawings of `structures` and the scripts to an HTML file."""
     environment = Environment(
         loader=PackageLoader("molclr.evaluation.report"), autoescape=True, undefined=StrictUndefined
@@ -35,7 +33,7 @@ def write_page(
         charts=charts,
         version=__version__,
         date=datetime.date.today().isoformat(),
-        structures=structures.packed(processes),
+        structures=structures.packed(),
         style=(folder / "style.css").read_text(encoding="utf-8"),
         script=(folder / "script.js").read_text(encoding="utf-8"),
         plotly=plotly.offline.get_plotlyjs(),

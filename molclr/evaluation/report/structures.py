@@ -4,17 +4,15 @@ import base64
 import gzip
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 from rdkit import Chem, rdBase
 from rdkit.Chem.Draw import rdMolDraw2D
 
-from molclr.parallel import ordered_map
 from molclr.progress import progress
 
 SIZE = (240, 170)
 """Width and height of a drawing, pixels."""
-MOLECULES_PER_PART = 250
 _CLASS = re.compile(r" class='[^']*'|\n")
 
 _AS_IT_IS = Chem.SmilesParserParams()
@@ -35,17 +33,15 @@ class Structures:
         """Return the number of a molecule, which is drawn if it is new."""
         return self._numbers.setdefault(smiles, len(self._numbers))
 
-    def packed(self, processes: int) -> str:
+    def packed(self) -> str:
         """Draw all molecules and return a JSON list of SVG and SMILES, by number, compressed by gzip and encoded in base64."""
         smiles = list(self._numbers)
-        parts = [smiles[first : first + MOLECULES_PER_PART] for first in range(0, len(smiles), MOLECULES_PER_PART)]
-        work = progress(ordered_map(drawings, parts, processes), len(parts), "structures", "part")
-        drawn = [svg for part in work for svg in part]
+        drawn = drawings(progress(smiles, label="structures", unit="molecule"))
         text = json.dumps(list(zip(drawn, smiles, strict=True)), separators=(",", ":"))
         return base64.b64encode(gzip.compress(text.encode(), mtime=0)).decode()
 
 
-def drawings(smiles: Sequence[str]) -> list[str]:
+def drawings(smiles: Iterable[str]) -> list[str]:
     """Draw molecules as SVG; an empty string where RDKit cannot draw one."""
     with rdBase.BlockLogs():
         return [_drawing(text) for text in smiles]

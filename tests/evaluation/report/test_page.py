@@ -126,5 +126,5 @@ def test_molecules_are_drawn_once_and_as_far_as_possible():
     assert none == "" and drawings(["C |$name$|"]) == [""]
     structures = Structures()
     assert [structures.number(text) for text in ("CCO", "CC", "CCO")] == [0, 1, 0]
-    unpacked = json.loads(gzip.decompress(base64.b64decode(structures.packed(1))))
+    unpacked = json.loads(gzip.decompress(base64.b64decode(structures.packed())))
     assert unpacked == [[svg, text] for svg, text in zip(drawings(["CCO", "CC"]), ["CCO", "CC"], strict=True)]
