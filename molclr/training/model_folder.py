@@ -3,6 +3,7 @@
 model.json                what predicts what, and how it was trained
 network-SEED.safetensors  a network of the ensemble, as 'molclr finetune' writes it
 encoder.safetensors       the encoder of the representation, unchanged
+report.html               the page of the model, with structures of test molecules
 fixed.safetensors         random forest and support vector machines, one per target, and the features that they compare with
 
 Nothing in it is executed, and it has no structures of training molecules: only their fingerprints and representations.
