@@ -17,10 +17,10 @@ from molclr.chem.smiles import RejectedMolecule, canonicalize_all
 from molclr.data.columns import Columns, Taken, choose_columns
 from molclr.data.forms import RawTable
 from molclr.data.labels import Decimal, is_limit
-from molclr.data.molecules import Rejection
+from molclr.data.molecules import AcceptedRow, Rejection
 from molclr.data.repeats import FirstRows
+from molclr.data.row_counts import RowCounts
 from molclr.data.tables import open_table
-from molclr.data.tally import Molecule, Tally
 from molclr.errors import MolclrError
 from molclr.files import replacing
 from molclr.parallel import ordered_map
@@ -89,19 +89,16 @@ def canonicalize(
             seen = FirstRows() if unique else None
             writer = csv.writer(rejected, lineterminator="\n")
             writer.writerow(Rejection._fields)
-            tally = Tally()
+            counts = RowCounts()
             rows = _canonical_parts(taken, limit, processes, canonicalize_desalted if desalt else canonicalize_all)
             for molecules, rejections in _judged_parts(rows, judge, seen):
                 if molecules:
                     molecule_table.write_table(_as_table(molecules, schema))
                 writer.writerows(rejections)
-                tally.add(molecules, rejections)
-        tally.require_molecules(table.name)
-    if tally.rejected:
-        say(str(tally))
-    if tally.parts or tally.metals:
-        say(tally.salts(desalt))
-    return tally.accepted, tally.rejected
+                counts.add(molecules, rejections)
+        counts.require_molecules(table.name)
+    counts.report(desalt)
+    return counts.accepted, counts.rejected
 
 
 def read_column(raw: str | PathLike[str], column: str) -> list[str]:
@@ -145,9 +142,9 @@ def _canonical_parts(
 
 def _judged_parts(
     parts: Iterable[tuple[list[RawRow], list[str | RejectedMolecule]]],
-    judge: Callable[..., tuple[list[Molecule], list[Rejection]]],
+    judge: Callable[..., tuple[list[AcceptedRow], list[Rejection]]],
     seen: FirstRows | None,
-) -> Iterator[tuple[list[Molecule], list[Rejection]]]:
+) -> Iterator[tuple[list[AcceptedRow], list[Rejection]]]:
     """Yield the molecules and rejections of each part; with `seen`, only the first occurrence of each molecule is kept."""
     for part, verdicts in parts:
         molecules, rejections = judge(part, verdicts)
@@ -163,7 +160,7 @@ def judge_rows(
     columns: Columns,
     drop_first: bool,
     labelled: bool,
-) -> tuple[list[Molecule], list[Rejection]]:
+) -> tuple[list[AcceptedRow], list[Rejection]]:
     """Separate the rows into molecules and rejections."""
     molecules, rejections = [], []
     for row, verdict in zip(part, verdicts, strict=True):
@@ -175,7 +172,7 @@ def judge_rows(
                 raise verdict
             if labelled and all(map(math.isnan, labels)):
                 raise RejectedMolecule("it has no label")
-            molecules.append(Molecule(row.number, _raw_smiles(row, columns), verdict, labels))
+            molecules.append(AcceptedRow(row.number, _raw_smiles(row, columns), verdict, labels))
         except RejectedMolecule as rejection:
             rejections.append(Rejection(row.number, _raw_smiles(row, columns), rejection.reason))
     return molecules, rejections
@@ -198,7 +195,7 @@ def _read_labels(row: RawRow, columns: Columns) -> list[float]:
     return labels
 
 
-def _without_repetition(molecules: list[Molecule], seen: FirstRows) -> tuple[list[Molecule], list[Rejection]]:
+def _without_repetition(molecules: list[AcceptedRow], seen: FirstRows) -> tuple[list[AcceptedRow], list[Rejection]]:
     """Keep the first occurrence of each molecule, reject the others."""
     first = seen.of([molecule.smiles for molecule in molecules], [molecule.row for molecule in molecules]).tolist()
     kept = [molecule for molecule, row in zip(molecules, first, strict=True) if molecule.row == row]
@@ -210,7 +207,7 @@ def _without_repetition(molecules: list[Molecule], seen: FirstRows) -> tuple[lis
     return kept, repeated
 
 
-def _as_table(molecules: list[Molecule], schema: pa.Schema) -> pa.Table:
+def _as_table(molecules: list[AcceptedRow], schema: pa.Schema) -> pa.Table:
     columns = [
         [molecule.row for molecule in molecules],
         [molecule.smiles for molecule in molecules],

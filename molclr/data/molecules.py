@@ -16,6 +16,15 @@ OWN_COLUMNS = ("row", "smiles")
 """Columns of a molecule table that are not targets."""
 
 
+class AcceptedRow(NamedTuple):
+    """An accepted row of a raw table. smiles: canonical. labels: NaN where missing."""
+
+    row: int
+    raw_smiles: str
+    smiles: str
+    labels: list[float]
+
+
 class Rejection(NamedTuple):
     """A rejected row, as it is written to the table of rejected rows."""
 

@@ -10,9 +10,9 @@ from typing import Generic, NamedTuple, TypeVar
 
 from molclr.chem.salts import canonicalize_desalted
 from molclr.chem.smiles import canonicalize_all
-from molclr.data.canonicalize import ROWS_PER_PART, Molecule, RawRow, judge_rows
+from molclr.data.canonicalize import ROWS_PER_PART, RawRow, judge_rows
 from molclr.data.columns import Columns, Taken
-from molclr.data.molecules import Rejection
+from molclr.data.molecules import AcceptedRow, Rejection
 from molclr.parallel import ordered_map
 from molclr.progress import progress
 
@@ -26,7 +26,7 @@ class Part(NamedTuple, Generic[Made]):
     """The number of the first row."""
     rows: list[list[str]]
     """The fields of each row, as many as the table has columns."""
-    molecules: list[Molecule]
+    molecules: list[AcceptedRow]
     """The accepted rows, in order."""
     rejections: list[Rejection]
     made: Made | None
@@ -58,7 +58,7 @@ def read_parts(
 
 def _judged(
     rows: list[RawRow], columns: Columns, work: Callable[[list[str]], Made], desalt: bool
-) -> tuple[list[Molecule], list[Rejection], Made | None]:
+) -> tuple[list[AcceptedRow], list[Rejection], Made | None]:
     """Separate the rows into molecules and rejections, and do the work for the molecules."""
     smiles = [row.fields[columns.smiles] if columns.smiles < len(row.fields) else "" for row in rows]
     verdicts = (canonicalize_desalted if desalt else canonicalize_all)(smiles)

@@ -10,8 +10,8 @@ from molclr.chem.seen import UnseenFeatures
 from molclr.data.columns import choose_columns
 from molclr.data.output import writing
 from molclr.data.parts import Part, read_parts
+from molclr.data.row_counts import RowCounts
 from molclr.data.tables import free_names, open_table
-from molclr.data.tally import Tally
 from molclr.errors import MolclrError
 from molclr.evaluation.embeddings import CANONICAL, ENCODER_KEY
 from molclr.progress import say
@@ -40,7 +40,7 @@ def embed_table(
         taken = choose_columns(raw, smiles_column, [])
         say(*taken.told)
         schema = _schema(taken.table.columns, embedder, on_error)
-        tally, unseen = Tally(), UnseenFeatures(embedder.seen, embedder.explicit_hydrogens)
+        counts, unseen = RowCounts(), UnseenFeatures(embedder.seen, embedder.explicit_hydrogens)
         with writing(output, schema) as write:
             for part in read_parts(taken, embedder.featurize, processes, f"embed {raw.name}", embedder.desalt):
                 if part.rejections and on_error == "raise":
@@ -50,11 +50,11 @@ def embed_table(
                         "keep or drop."
                     )
                 write(_as_table(part, embedder, schema))
-                tally.add(part.molecules, part.rejections)
+                counts.add(part.molecules, part.rejections)
                 unseen.add([molecule.smiles for molecule in part.molecules])
-            tally.require_molecules(raw.name)
-    tell_counts(tally, unseen, embedder.desalt)
-    return {**tally.summary(), "encoder": embedder.name, "dimensions": embedder.dim, "output": str(output)}
+            counts.require_molecules(raw.name)
+    report_counts(counts, unseen, embedder.desalt)
+    return {**counts.summary(), "encoder": embedder.name, "dimensions": embedder.dim, "output": str(output)}
 
 
 def _schema(columns: list[str], embedder: Embedder, on_error: OnError) -> pa.Schema:
@@ -88,11 +88,8 @@ def _as_table(part: Part[dict[str, np.ndarray]], embedder: Embedder, schema: pa.
     return table if has_reasons else table.filter(pa.array(~is_missing))
 
 
-def tell_counts(tally: Tally, unseen: UnseenFeatures, desalt: bool) -> None:
-    """Tell the user why rows were rejected, and how many molecules are salts or have features that the encoder never saw."""
-    if tally.rejected:
-        say(str(tally))
-    if tally.parts or tally.metals:
-        say(tally.salts(desalt))
+def report_counts(counts: RowCounts, unseen: UnseenFeatures, desalt: bool) -> None:
+    """Report rejected rows, salts, metals and molecules with features that the encoder never saw."""
+    counts.report(desalt)
     if str(unseen):
         say(f"warning: {unseen}")

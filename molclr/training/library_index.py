@@ -18,14 +18,14 @@ from molclr.chem.seen import UnseenFeatures
 from molclr.data.columns import Taken, choose_columns, naming_column
 from molclr.data.featurize import featurize_part
 from molclr.data.parts import Part, read_parts
+from molclr.data.row_counts import RowCounts
 from molclr.data.tables import open_table
-from molclr.data.tally import Tally
 from molclr.errors import MolclrError
 from molclr.evaluation.embeddings import unit
 from molclr.evaluation.neighbours import OWN, Library
 from molclr.files import replacing, sha256_of
 from molclr.progress import say
-from molclr.training.embed_table import tell_counts
+from molclr.training.embed_table import report_counts
 from molclr.training.embedder import Embedder
 
 KEY = b"molclr_index"
@@ -108,15 +108,15 @@ def _write_index(library: Path, place: Path, embedder: Embedder, made_of: dict[s
         taken = choose_columns(raw, made_of["smiles_column"], [])
         say(*taken.told)
         schema = _schema(taken, embedder, made_of)
-        tally, unseen = Tally(), UnseenFeatures(embedder.seen, embedder.explicit_hydrogens)
+        counts, unseen = RowCounts(), UnseenFeatures(embedder.seen, embedder.explicit_hydrogens)
         with pa.ipc.new_file(str(temporary), schema) as file:
             for part in read_parts(taken, work, processes, f"index {raw.name}", embedder.desalt):
-                tally.add(part.molecules, part.rejections)
+                counts.add(part.molecules, part.rejections)
                 unseen.add([molecule.smiles for molecule in part.molecules])
                 if part.made is not None:
                     file.write_batch(_as_batch(part, part.made, embedder, schema))
-        tally.require_molecules(raw.name)
-    tell_counts(tally, unseen, embedder.desalt)
+        counts.require_molecules(raw.name)
+    report_counts(counts, unseen, embedder.desalt)
 
 
 def _schema(taken: Taken, embedder: Embedder, made_of: dict[str, Any]) -> pa.Schema:

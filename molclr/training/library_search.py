@@ -11,13 +11,13 @@ from molclr.data.columns import Columns, Taken, choose_columns, naming_column
 from molclr.data.forms import RawTable
 from molclr.data.output import writing
 from molclr.data.parts import Part, read_parts
+from molclr.data.row_counts import RowCounts
 from molclr.data.tables import free_names, open_table
-from molclr.data.tally import Tally
 from molclr.errors import MolclrError
 from molclr.evaluation.hits import Found, hits_schema, hits_table
 from molclr.evaluation.neighbours import Library
 from molclr.progress import say
-from molclr.training.embed_table import tell_counts
+from molclr.training.embed_table import report_counts
 from molclr.training.embedder import Embedder
 from molclr.training.library_index import Compared, compared
 
@@ -38,7 +38,7 @@ def search(
     accepted.
     """
     work = partial(compared, explicit_hydrogens=embedder.explicit_hydrogens)
-    tally, unseen = Tally(), UnseenFeatures(embedder.seen, embedder.explicit_hydrogens)
+    counts, unseen = RowCounts(), UnseenFeatures(embedder.seen, embedder.explicit_hydrogens)
     with _table_of(queries, smiles_column) as taken:
         say(*taken.told)
         columns = free_names(taken.table.columns, [])
@@ -47,14 +47,14 @@ def search(
         with writing(output, schema) if output else nullcontext() as write:
             label = "search" if isinstance(queries, Path) else ""
             for part in read_parts(taken, work, processes, label, embedder.desalt):
-                tally.add(part.molecules, part.rejections)
+                counts.add(part.molecules, part.rejections)
                 unseen.add([molecule.smiles for molecule in part.molecules])
                 found = _found(part, library, embedder, count, columns, names)
                 if write and found:
                     write(hits_table(found, schema))
                 yield from found
-            tally.require_molecules(taken.table.name)
-    tell_counts(tally, unseen, embedder.desalt)
+            counts.require_molecules(taken.table.name)
+    report_counts(counts, unseen, embedder.desalt)
 
 
 @contextmanager
