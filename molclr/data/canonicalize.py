@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from molclr.chem.salts import canonicalize_desalted
 from molclr.chem.smiles import RejectedMolecule, canonicalize_all
-from molclr.data.columns import Columns, Taken, choose_columns
+from molclr.data.columns import ChosenColumns, Columns, choose_columns
 from molclr.data.forms import RawTable
 from molclr.data.labels import Decimal, is_limit
 from molclr.data.molecules import AcceptedRow, Rejection
@@ -79,18 +79,18 @@ def canonicalize(
         replacing(rejected_csv) as rejected_path,
         rejected_path.open("w", newline="", encoding="utf-8") as rejected,
     ):
-        taken = choose_columns(table, smiles_column, targets, decimal)
-        say(*taken.told)
-        if labelled and not taken.columns.targets:
+        chosen = choose_columns(table, smiles_column, targets, decimal)
+        say(*chosen.report)
+        if labelled and not chosen.columns.targets:
             raise MolclrError(f"'{table.name}' has no column with labels; name yours with --targets.")
-        schema = _schema(taken.columns)
+        schema = _schema(chosen.columns)
         with pq.ParquetWriter(table_path, schema, compression="zstd", use_dictionary=False) as molecule_table:
-            judge = partial(judge_rows, columns=taken.columns, drop_first=drop_first, labelled=labelled)
+            judge = partial(judge_rows, columns=chosen.columns, drop_first=drop_first, labelled=labelled)
             seen = FirstRows() if unique else None
             writer = csv.writer(rejected, lineterminator="\n")
             writer.writerow(Rejection._fields)
             counts = RowCounts()
-            rows = _canonical_parts(taken, limit, processes, canonicalize_desalted if desalt else canonicalize_all)
+            rows = _canonical_parts(chosen, limit, processes, canonicalize_desalted if desalt else canonicalize_all)
             for molecules, rejections in _judged_parts(rows, judge, seen):
                 if molecules:
                     molecule_table.write_table(_as_table(molecules, schema))
@@ -130,13 +130,16 @@ def _spaced_rows(table: RawTable, count: int, total: int) -> Iterator[RawRow]:
 
 
 def _canonical_parts(
-    taken: Taken, limit: int | None, processes: int, canonical: Callable[[list[str]], list[str | RejectedMolecule]]
+    chosen: ChosenColumns,
+    limit: int | None,
+    processes: int,
+    canonical: Callable[[list[str]], list[str | RejectedMolecule]],
 ) -> Iterator[tuple[list[RawRow], list[str | RejectedMolecule]]]:
     """Yield the rows in parts, in order, each with the result of `canonical` for its SMILES."""
-    count = min(limit or taken.rows, taken.rows)
-    rows = progress(_spaced_rows(taken.table, count, taken.rows), count, f"canonicalize {taken.table.name}", "row")
+    count = min(limit or chosen.rows, chosen.rows)
+    rows = progress(_spaced_rows(chosen.table, count, chosen.rows), count, f"canonicalize {chosen.table.name}", "row")
     parts, again = tee(iter(lambda: list(islice(rows, ROWS_PER_PART)), []))
-    smiles = ([_raw_smiles(row, taken.columns) for row in part] for part in parts)
+    smiles = ([_raw_smiles(row, chosen.columns) for row in part] for part in parts)
     return zip(again, ordered_map(canonical, smiles, processes), strict=True)
 
 

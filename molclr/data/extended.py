@@ -53,8 +53,8 @@ class ExtendedTable:
             with open_table(source) as raw:
                 if smiles_column is None and preferred is not None and raw.columns.count(preferred) == 1:
                     smiles_column = preferred
-                taken = choose_columns(raw, smiles_column, [])
-                columns, rows = list(taken.table.columns), list(taken.table.rows())
+                chosen = choose_columns(raw, smiles_column, [])
+                columns, rows = list(chosen.table.columns), list(chosen.table.rows())
             options: dict[str, Any] = {"smiles_column": smiles_column, "targets": [], "processes": processes}
             canonicalize(source, molecules, rejections, **options, desalt=desalt)
             accepted, rejected = read_molecules(molecules), read_rejections(rejections)
@@ -62,7 +62,7 @@ class ExtendedTable:
         return cls(
             columns,
             [(row + blank)[: len(columns)] for row in rows],
-            taken.columns.smiles,
+            chosen.columns.smiles,
             dict(zip(accepted["row"].tolist(), accepted["smiles"], strict=True)),
             dict(zip(rejected["row"].tolist(), rejected["reason"], strict=True)),
         )

@@ -11,7 +11,7 @@ from typing import Generic, NamedTuple, TypeVar
 from molclr.chem.salts import canonicalize_desalted
 from molclr.chem.smiles import canonicalize_all
 from molclr.data.canonicalize import ROWS_PER_PART, RawRow, judge_rows
-from molclr.data.columns import Columns, Taken
+from molclr.data.columns import ChosenColumns, Columns
 from molclr.data.molecules import AcceptedRow, Rejection
 from molclr.parallel import ordered_map
 from molclr.progress import progress
@@ -39,18 +39,18 @@ class Part(NamedTuple, Generic[Made]):
 
 
 def read_parts(
-    taken: Taken, work: Callable[[list[str]], Made], processes: int = 1, label: str = "", desalt: bool = False
+    chosen: ChosenColumns, work: Callable[[list[str]], Made], processes: int = 1, label: str = "", desalt: bool = False
 ) -> Iterator[Part[Made]]:
     """Yield the rows of a table in parts, in order, with `work(canonical SMILES)` of the accepted molecules of each.
 
     work: is pickled for more than one process. label: label of the progress display; none if it is empty. desalt:
     keep only the largest organic part of salts and mixtures.
     """
-    width = taken.columns.width
-    rows = map(RawRow, count(), taken.table.rows())
-    shown = progress(rows, taken.rows, label, "row", silent=not label)
+    width = chosen.columns.width
+    rows = map(RawRow, count(), chosen.table.rows())
+    shown = progress(rows, chosen.rows, label, "row", silent=not label)
     parts, again = tee(iter(lambda: list(islice(shown, ROWS_PER_PART)), []))
-    judged = ordered_map(partial(_judged, columns=taken.columns, work=work, desalt=desalt), parts, processes)
+    judged = ordered_map(partial(_judged, columns=chosen.columns, work=work, desalt=desalt), parts, processes)
     for part, (molecules, rejections, made) in zip(again, judged, strict=True):
         fields = [(row.fields + [""] * width)[:width] for row in part]
         yield Part(part[0].number, fields, molecules, rejections, made)

@@ -1,4 +1,4 @@
-"""What the classifier and the regressor have in common: parameters, fit, and predictions as a table."""
+"""The base of classifier and regressor: parameters, fit, and predictions as a table."""
 
 import warnings
 from collections.abc import Iterable, Mapping
@@ -14,13 +14,13 @@ from sklearn.utils.validation import check_is_fitted
 from molclr.config import DEFAULT_ENCODER, FROM_SCRATCH, Baselines, Compute, EncoderShape, Finetune, parse_section
 from molclr.data.inputs import Accepted, InvalidInput, Molecule, OnError, accept
 from molclr.errors import MolclrError
+from molclr.estimators.in_memory import TrainedModel, train_in_memory
 from molclr.estimators.labels import table_of
 from molclr.evaluation.metrics import Task
 from molclr.progress import called_from_python
 from molclr.representation import embed_in_parts, encoder_file
 from molclr.training.embedder import finetuned_embedder
 from molclr.training.fit import AUTO, Recipe
-from molclr.training.in_memory import TrainedModel, train_in_memory
 from molclr.training.model_folder import MODELS
 from molclr.training.predict_folder import prediction_columns
 
@@ -102,7 +102,7 @@ class MoleculePredictor(MoleculeEstimator):
         return self
 
     def _encoded(self, labels: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, Any]]:
-        """Encode labels as float64, NaN where missing; return them and what model.json says of them."""
+        """Encode labels as float64, NaN where missing; return them and the entries of model.json about them."""
         raise NotImplementedError
 
     def _options(self) -> dict[str, Any]:
@@ -118,7 +118,7 @@ class MoleculePredictor(MoleculeEstimator):
         }
 
     def _recipe(self) -> Recipe:
-        """Return what is fitted. Raises MolclrError for a parameter that cannot be used."""
+        """Return the models to fit. Raises MolclrError for a parameter that cannot be used."""
         if self.model not in (AUTO, *MODELS):
             raise InvalidInput(f"There is no model '{self.model}'; choose one of {', '.join((AUTO, *MODELS))}.")
         if self.seeds < 1:
@@ -164,7 +164,7 @@ class MoleculePredictor(MoleculeEstimator):
             return prediction_columns(self.model_.model, smiles, Compute(device=self.device))
 
     def predict_table(self, X: Iterable[Molecule]) -> pd.DataFrame:
-        """Predict all that 'molclr predict' writes, as a table with one row per molecule.
+        """Return the columns of 'molclr predict' as a table with one row per molecule.
 
         The columns are `smiles` (canonical), for each target mean, standard deviation over networks or trees and, for values, the
         bounds of the 90 % interval; then the similarity to the nearest training molecule and whether a molecule is outside the

@@ -18,7 +18,7 @@ from molclr.progress import say
 from molclr.training.embedder import Embedder
 
 OnError = Literal["keep", "drop", "raise"]
-"""What is done with a rejected row: it is kept with its reason and without a vector, it is left out, or it is an error."""
+"""The treatment of a rejected row: keep it with its reason and without a vector, leave it out, or raise an error."""
 
 
 def embed_table(
@@ -29,20 +29,20 @@ def embed_table(
     smiles_column: str | None = None,
     processes: int = 1,
 ) -> dict[str, Any]:
-    """Embed the molecules of a raw table part by part; return a summary of what was done.
+    """Embed the molecules of a raw table part by part; return the counts, names and reasons as a summary.
 
-    output: Parquet if it is called so, otherwise CSV, with the columns of the table as text, in order, `canonical_smiles`,
-    `embedding` (in CSV one column per number) and, with on_error="keep", `reason`. A column of ours gets an underscore in front
-    where the table has one of that name. Raises MolclrError, and writes nothing, if the file is no table of molecules, every row
-    is rejected, or, with on_error="raise", one is.
+    output: Parquet if its name ends in .parquet, otherwise CSV, with the columns of the table as text, in order,
+    `canonical_smiles`, `embedding` (in CSV one column per number) and, with on_error="keep", `reason`. An added column gets an
+    underscore in front if the table has one of that name. Raises MolclrError, and writes nothing, if the file is no table of
+    molecules, every row is rejected, or, with on_error="raise", one is.
     """
     with open_table(table) as raw:
-        taken = choose_columns(raw, smiles_column, [])
-        say(*taken.told)
-        schema = _schema(taken.table.columns, embedder, on_error)
+        chosen = choose_columns(raw, smiles_column, [])
+        say(*chosen.report)
+        schema = _schema(chosen.table.columns, embedder, on_error)
         counts, unseen = RowCounts(), UnseenFeatures(embedder.seen, embedder.explicit_hydrogens)
         with writing(output, schema) as write:
-            for part in read_parts(taken, embedder.featurize, processes, f"embed {raw.name}", embedder.desalt):
+            for part in read_parts(chosen, embedder.featurize, processes, f"embed {raw.name}", embedder.desalt):
                 if part.rejections and on_error == "raise":
                     first = part.rejections[0]
                     raise MolclrError(

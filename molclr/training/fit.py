@@ -27,7 +27,7 @@ AUTO = "auto"
 
 @dataclass(frozen=True)
 class Recipe:
-    """What is fitted, whatever the molecules.
+    """The models to fit, and their settings.
 
     start: the file of an encoder, or the name of one that is trained from scratch. model: AUTO, which fits all and keeps the
     best, or one of MODELS. seeds: networks in the ensemble. patience, encoder_class: see `molclr.training.finetune.finetune`.
@@ -58,7 +58,7 @@ def fit_models(
 ) -> list[int]:
     """Fit the models of a recipe and write their files to `folder`; return the best epoch of each network.
 
-    inputs: what models on fixed features know of all molecules. graphs: the graph store of all molecules.
+    inputs: those of models on fixed features, of all molecules. graphs: the graph store of all molecules.
     """
     limit, known = recipe.baselines.svm_training_limit, ~np.isnan(data.labels[data.subsets["train"]])
     machines = [name for name in recipe.models if name not in (NETWORK, FOREST)]
@@ -70,7 +70,7 @@ def fit_models(
 
 
 def inputs_of(recipe: Recipe, data: LabelledMolecules, graphs: Path) -> Inputs:
-    """Compute what models on fixed features know of all molecules. graphs: their graph store."""
+    """Compute the inputs of models on fixed features for all molecules. graphs: their graph store."""
     h = None
     if isinstance(recipe.start, Path) and not {*WITH_ENCODER}.isdisjoint(recipe.models):
         h = embed_labelled(data, graphs, recipe.start, recipe.encoder_class, recipe.settings)
@@ -104,7 +104,7 @@ def fit_targets(
 
 
 def write_models(recipe: Recipe, folder: Path, training: Inputs, fitted: dict[str, list[Arrays]]) -> None:
-    """Write models on fixed features, and with them their encoder. training: what they know of their training molecules."""
+    """Write models on fixed features, and their encoder if they have one. training: inputs of their training molecules."""
     arrays = stored_inputs(training)
     for name, targets in fitted.items():
         for place, model in enumerate(targets):

@@ -1,11 +1,11 @@
-"""The folder of a model that 'molclr train' made: how it is laid out, and predictions with it.
+"""The folder of a model that 'molclr train' made: its layout, and predictions with it.
 
-model.json                what predicts what, and how it was trained
+model.json                the models, their targets and their training
 network-SEED.safetensors  a network of the ensemble, as 'molclr finetune' writes it
 encoder.safetensors       the encoder of the representation, unchanged
-fixed.safetensors         random forest and support vector machines, one per target, and the features that they compare with
+fixed.safetensors         random forest and support vector machines, one per target, and features of the training molecules
 
-Nothing in it is executed, and it has no structures of training molecules: only their fingerprints and representations.
+Nothing in it is executed. It contains fingerprints and representations of the training molecules, not their structures.
 """
 
 import json
@@ -114,13 +114,13 @@ class ModelFolder:
 
     @cached_property
     def training(self) -> Inputs:
-        """What the models on fixed features know of the training molecules."""
+        """Inputs of models on fixed features: those of the training molecules."""
         data, indices, indptr = (self.fixed[f"ecfp.{part}"] for part in ("counts", "bits", "ends"))
         counts = csr_matrix((data.astype(np.float32), indices, indptr), shape=(len(indptr) - 1, BITS))
         return Inputs(counts, self.fixed.get("h"))
 
     def name_of(self, name: str | None) -> str:
-        """Return the name of a model in the folder; None for the one that was chosen. Raises MolclrError if there is none."""
+        """Return the name of a model in the folder; None for the chosen one. Raises MolclrError if there is no such model."""
         name = name or self.about["chosen"]
         if name not in self.about["models"]:
             found = ", ".join(self.about["models"])
@@ -128,7 +128,7 @@ class ModelFolder:
         return name
 
     def predict(self, smiles: Sequence[str], name: str | None = None, compute: Compute | None = None) -> Predicted:
-        """Predict molecules, given as canonical SMILES, with the model `name`; None for the one that was chosen.
+        """Predict molecules, given as canonical SMILES, with the model `name`; None for the chosen one.
 
         Raises MolclrError if the folder has no such model.
         """
@@ -142,7 +142,7 @@ class ModelFolder:
     def predict_queries(
         self, queries: Queries, name: str, device: torch.device, change: Change = unchanged
     ) -> Predicted:
-        """Predict each row of `queries`. change: function of what each network or tree predicts, of all rows."""
+        """Predict each row of `queries`. change: function of the predictions of each network or tree."""
         if name == NETWORK:
             return self._networks(queries, device, change)
         return self._fixed(queries, name, device, change)
@@ -185,7 +185,7 @@ class ModelFolder:
         return ExtendedTable.read(table, beside, smiles_column, known, processes, desalt)
 
     def warning(self, smiles: Sequence[str], name: str | None = None) -> str:
-        """Say how many molecules have features that the encoder of a model never saw in pre-training; empty if none."""
+        """Describe how many molecules have features that the encoder of a model never saw in pre-training; empty if none."""
         name = self.name_of(name)
         if name == NETWORK:
             seen = load_model(network_file(self.folder, 0), self.encoder_class).seen
@@ -207,7 +207,7 @@ def number_or_none(value: float) -> float | None:
 
 
 def stored_inputs(training: Inputs) -> Arrays:
-    """Arrange what is known of the training molecules for fixed.safetensors."""
+    """Return the inputs of the training molecules as arrays for fixed.safetensors."""
     arrays = {
         "ecfp.counts": training.counts.data.astype(np.uint16),
         "ecfp.bits": training.counts.indices.astype(np.int32),

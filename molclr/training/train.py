@@ -1,7 +1,7 @@
-"""'molclr train': from a table of molecules to a folder with models that predict, and what they are worth.
+"""'molclr train': from a table of molecules to a folder with fitted models and their scores.
 
 The training molecules fit the models. The validation molecules choose: the epoch of a network, the penalty of a support vector
-machine, and the model. The test molecules only measure. With `refit`, the chosen model is then fitted to all of them.
+machine, and the model. The test molecules only measure. With `refit`, the chosen model is then fitted to all molecules.
 """
 
 import shutil
@@ -27,7 +27,7 @@ from molclr.files import new_folder
 from molclr.progress import say
 from molclr.training.assess import evaluate, evaluate_refit, write_metrics
 from molclr.training.domain import domain_threshold
-from molclr.training.duration import tell_time
+from molclr.training.duration import report_duration
 from molclr.training.fit import Recipe, fit_models, inputs_of
 from molclr.training.model_folder import MODEL_JSON, NETWORK, ModelFolder
 from molclr.training.refit import all_training, refit
@@ -39,9 +39,9 @@ SPLIT, REJECTED = "split.csv", "rejected.csv"
 
 @dataclass(frozen=True)
 class Training:
-    """What 'molclr train' is asked for.
+    """The request to 'molclr train'.
 
-    encoder: what the user called the encoder of the recipe. split: a scheme, or a column of the table with train, valid and test.
+    encoder: the name of the recipe's encoder in model.json. split: a scheme, or a column of the table with train, valid and test.
     refit: whether the chosen model is fitted again to all molecules.
     """
 
@@ -61,7 +61,7 @@ class Training:
 
 
 def train(asked: Training) -> dict[str, Any]:
-    """Train models on a table, choose one and write the folder `asked.output`; return what metrics.json contains.
+    """Train models on a table, choose one and write the folder `asked.output`; return the content of metrics.json.
 
     Nothing is left behind on failure. Raises MolclrError if table, columns or split do not fit, and if the output exists.
     """
@@ -73,7 +73,7 @@ def train(asked: Training) -> dict[str, Any]:
         graphs = work / "graphs.safetensors"
         data, run, smiles_column = _prepared(asked, folder, graphs)
         if NETWORK in names:
-            tell_time(recipe, data, run, graphs, asked.refit)
+            report_duration(recipe, data, run, graphs, asked.refit)
         inputs = inputs_of(recipe, data, graphs)
         about = _about(asked, run, smiles_column) | {"models": names, "chosen": names[0]}
         about["epochs"] = fit_models(recipe, data, run, inputs, graphs, folder)
@@ -99,18 +99,18 @@ def _prepared(asked: Training, folder: Path, graphs: Path) -> tuple[LabelledMole
     columns: dict[str, Any] = {"smiles_column": asked.smiles_column, "targets": asked.targets, "decimal": asked.decimal}
     canonicalize(table, molecules, folder / REJECTED, labelled=True, desalt=asked.desalt, **columns)
     with open_table(table) as raw:
-        taken = choose_columns(raw, **columns)
+        chosen = choose_columns(raw, **columns)
     _split(asked, molecules, table, folder / SPLIT)
     featurize(molecules, graphs)
     data = _trainable(read_labelled(molecules, folder / SPLIT))
     task = asked.task or guess_task(data)
     check_labels(task, data.labels, data.targets)
     run = Run(asked.table.stem, NETWORK, 0, task, PRIMARY[task], data.targets)
-    return data, run, taken.table.columns[taken.columns.smiles]
+    return data, run, chosen.table.columns[chosen.columns.smiles]
 
 
 def _split(asked: Training, molecules: Path, table: Path, output: Path) -> None:
-    """Write the split, and tell its sizes."""
+    """Write the split, and report its sizes."""
     try:
         if asked.split in SCHEMES:
             sizes = write_split(molecules, output, asked.split, asked.split_seed)
@@ -122,7 +122,7 @@ def _split(asked: Training, molecules: Path, table: Path, output: Path) -> None:
 
 
 def _trainable(data: LabelledMolecules) -> LabelledMolecules:
-    """Leave out targets without labels of training molecules, and tell it."""
+    """Leave out targets without labels of training molecules, with a warning."""
     known = ~np.isnan(data.labels[data.subsets["train"]]).all(axis=0)
     for target in (name for name, is_known in zip(data.targets, known, strict=True) if not is_known):
         say(f"warning: no training molecule has a label of '{target}', so it is not predicted")
@@ -131,7 +131,7 @@ def _trainable(data: LabelledMolecules) -> LabelledMolecules:
 
 
 def guess_task(data: LabelledMolecules) -> Task:
-    """Return classification if all labels are 0 or 1, otherwise regression; tell the user which, and why."""
+    """Return classification if all labels are 0 or 1, otherwise regression; report which and why."""
     is_class = [bool(np.isin(column[~np.isnan(column)], (0, 1)).all()) for column in data.labels.T]
     if all(is_class):
         say("task: classification, because all labels are 0 or 1 (--task changes it)")
@@ -145,7 +145,7 @@ def guess_task(data: LabelledMolecules) -> Task:
 
 
 def _about(asked: Training, run: Run, smiles_column: str) -> dict[str, Any]:
-    """What model.json says of the task and how it was trained."""
+    """Return the entries of model.json about task and training."""
     recipe = asked.recipe
     return {
         "task": run.task,
@@ -162,7 +162,7 @@ def _about(asked: Training, run: Run, smiles_column: str) -> dict[str, Any]:
 
 
 def _training_set(data: LabelledMolecules, counts: csr_matrix) -> dict[str, Any]:
-    """What model.json says of the training molecules: their labels, and the domain. counts: their ECFP4 counts."""
+    """Return the entries of model.json about the training molecules: labels and domain. counts: their ECFP4 counts."""
     targets = []
     for target, column in zip(data.targets, data.labels[data.subsets["train"]].T, strict=True):
         known = column[~np.isnan(column)]

@@ -19,9 +19,9 @@ from molclr.models.encoders import make_encoder
 from molclr.training.checkpoint import copy_weights, save_encoder
 from molclr.training.forest import fit_forest, predict_trees
 from molclr.training.kernels import Features, log_counts
-from molclr.training.machine import fit_machine, predict_machine
 from molclr.training.model_folder import MODELS, ModelFolder
 from molclr.training.predict_folder import prediction_columns
+from molclr.training.svm import fit_svm, predict_svm
 
 QUICK = ["--epochs", "2", "--seeds", "2", "--settings", "{threads: 1}", "--baselines", "{trees: 10}"]
 
@@ -379,8 +379,8 @@ def test_arrays_predict_as_scikit_learn(molecules, task):
     np.testing.assert_allclose(mean, expected, rtol=1e-5, atol=1e-6)
     assert (std > 0).any()
     features = Features(x)
-    arrays = fit_machine(features[known], labels[known], task, [10.0])
-    found = predict_machine(arrays, features[known][arrays["support"]], features[new], task)
+    arrays = fit_svm(features[known], labels[known], task, [10.0])
+    found = predict_svm(arrays, features[known][arrays["support"]], features[new], task)
     mean, scale = (0, 1) if task == "classification" else (labels[known].mean(), labels[known].std())
     fitted = machine(C=10.0).fit(x[known], (labels[known] - mean) / scale)
     expected = (
@@ -396,8 +396,8 @@ def test_equal_labels_are_predicted(molecules, task):
     counts, labels = molecules[0][:30], np.ones(30)
     assert (predict_trees(fit_forest(counts, labels, task, 5, 0, 1), counts) == 1).all()
     features = Features(log_counts(csr_matrix(counts)))
-    machine = fit_machine(features, labels, task, [1.0])
-    assert (predict_machine(machine, features, features, task) == 1).all()
+    machine = fit_svm(features, labels, task, [1.0])
+    assert (predict_svm(machine, features, features, task) == 1).all()
 
 
 def test_a_conformal_interval_covers_what_it_says():
