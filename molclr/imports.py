@@ -54,7 +54,7 @@ def load_object(path: str) -> Any:
 def load_function(path: str, *arguments: str) -> Any:
     """Import a function or class at a dotted path, which is called with these positional arguments.
 
-    Raises MolclrError like `load_object`, and if it cannot be called so.
+    Raises MolclrError like `load_object`, and if it cannot be called with these arguments.
     """
     function = load_object(path)
     require_callable(function, f"'{path}'", *arguments)

@@ -1,4 +1,4 @@
-"""Commands, and a parser that knows which arguments name files to read or write."""
+"""Commands, and a parser that records which arguments name files to read or write."""
 
 import argparse
 import os
@@ -162,7 +162,7 @@ def parquet(text: str) -> Path:
 
 def csv_or_parquet(text: str) -> Path:
     """Return the path of a CSV or Parquet file to write."""
-    if not text.endswith((".csv", ".parquet")) and not Path(text).is_dir():  # What a folder is, is said later.
+    if not text.endswith((".csv", ".parquet")) and not Path(text).is_dir():  # check_paths reports folders.
         raise argparse.ArgumentTypeError(
             f"'{text}' will be CSV or Parquet; name it so, as in table.csv or table.parquet"
         )
@@ -189,6 +189,6 @@ def add_desalt(parser: Parser) -> None:
 
 
 def require_free(output: Path, force: bool) -> None:
-    """Raise MolclrError if a file exists and the user has not allowed to replace it."""
+    """Raise MolclrError if a file exists, unless it may be replaced."""
     if output.exists() and not force:
         raise MolclrError(f"'{output}' exists; choose another file, or replace it with --force.")

@@ -18,7 +18,7 @@ def add_encoder(parser: Parser, purpose: str, to: argparse._ActionsContainer | N
 
 
 def _encoder(text: str) -> str | Path:
-    """A name, or the path of a file."""
+    """Parse the name of an encoder, or the path of a file."""
     return text if text in NAMES else Path(text)
 
 

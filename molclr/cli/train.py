@@ -10,14 +10,12 @@ from molclr.cli.command import TABLE, Command, Parser, add_desalt, add_smiles_co
 from molclr.cli.encoders import NAMES, add_encoder_class
 
 MODELS = ("network", "rf", "svm", "representation", "combined")
-"""As in molclr/training/model_folder.py, whose imports are heavy."""
+"""The same as in molclr/training/model_folder.py, whose imports are slow."""
 
 
 def _train_arguments(parser: Parser) -> None:
     parser.reads("table", help=TABLE)
-    parser.writes(
-        "--output", folder=True, required=True, help="folder to write, with the models and what they are worth"
-    )
+    parser.writes("--output", folder=True, required=True, help="folder to write, with the models and their scores")
     parser.add_argument(
         "--task",
         "--task-type",
@@ -90,7 +88,7 @@ def _train(options: argparse.Namespace) -> None:
         table=options.table,
         output=options.output,
         recipe=recipe,
-        encoder=Path(options.encoder).name,  # A folder is shared, and a path says too much.
+        encoder=Path(options.encoder).name,  # The folder may be shared, and a path may contain private names.
         task=options.task,
         targets=options.targets,
         smiles_column=options.smiles_column,

@@ -98,7 +98,7 @@ def listed(molecules: Iterable[Molecule]) -> list[Any]:
 def _verdicts(
     given: list[Any], canonicalize: Callable[[Iterable[str]], list[str | RejectedMolecule]]
 ) -> list[str | RejectedMolecule]:
-    """For each molecule its canonical SMILES, or why it is rejected."""
+    """Return the canonical SMILES of each molecule, or the reason for its rejection."""
     with rdBase.BlockLogs():
         texts = [_text_of(molecule) for molecule in given]
     smiles = [text for text in texts if isinstance(text, str)]
@@ -107,7 +107,7 @@ def _verdicts(
 
 
 def _text_of(molecule: Any) -> str | RejectedMolecule:
-    """The SMILES of a molecule, not yet canonical."""
+    """Return the SMILES of a molecule, not yet canonical, or the reason for its rejection."""
     if isinstance(molecule, str):
         return str(molecule)
     if not isinstance(molecule, Chem.Mol):

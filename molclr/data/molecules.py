@@ -52,7 +52,7 @@ def open_molecules(path: str | PathLike[str]) -> pq.ParquetFile:
 
 
 def is_other_parquet(path: str | PathLike[str]) -> bool:
-    """Whether a file is a whole Parquet table, but not a molecule table."""
+    """Return whether a file is an intact Parquet table, but not a molecule table."""
     try:
         return not _has_its_columns(pq.read_schema(path))
     except pa.ArrowInvalid:

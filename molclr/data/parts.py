@@ -1,4 +1,4 @@
-"""Raw tables in parts: the rows as they are, their molecules or the reasons of rejection, and what is computed for the molecules.
+"""Raw tables in parts: their rows, molecules, rejections, and results that are computed for the molecules.
 
 One part at a time is in memory, so that a table may have millions of rows.
 """
@@ -30,11 +30,11 @@ class Part(NamedTuple, Generic[Made]):
     """The accepted rows, in order."""
     rejections: list[Rejection]
     made: Made | None
-    """What was computed for the molecules; None if there are none."""
+    """The result for the molecules; None if there are none."""
 
     @property
     def places(self) -> list[int]:
-        """The places of the molecules among the rows of this part."""
+        """Positions of the molecules among the rows of this part."""
         return [molecule.row - self.first for molecule in self.molecules]
 
 

@@ -1,4 +1,4 @@
-"""Tables of the representation h of molecules."""
+"""Representations h of the molecules of graph stores."""
 
 import hashlib
 from pathlib import Path

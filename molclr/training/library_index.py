@@ -79,7 +79,7 @@ def open_library(
     if why := _why_made(place, wanted):
         if not os.access(place.parent, os.W_OK):
             raise MolclrError(f"The index '{place}' cannot be written there; name another place with --index.")
-        say(f"the index '{place}' is made, because {why}")
+        say(f"making the index '{place}' because {why}")
         _write_index(library, place, embedder, wanted, processes)
     with pa.memory_map(str(place)) as file:
         table = pa.ipc.open_file(file).read_all()
@@ -89,7 +89,7 @@ def open_library(
 def _why_made(index: Path, wanted: dict[str, Any]) -> str:
     """Return the reason to make an index; empty if there is a current one. Raises MolclrError if the file is not an index."""
     if not index.exists():
-        return "there is none"
+        return "it does not exist"
     try:
         with pa.memory_map(str(index)) as file:
             found = json.loads(pa.ipc.open_file(file).schema.metadata[KEY])
