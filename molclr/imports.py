@@ -48,7 +48,9 @@ def load_object(path: str) -> Any:
             f"'{path}' cannot be imported: there is no module '{error.name}'; install it, or run from its folder."
         ) from None
     except AttributeError:
-        raise MolclrError(f"'{path}' cannot be imported: the module '{module}' has no '{name}'.") from None
+        raise MolclrError(
+            f"'{path}' cannot be imported: the module '{module}' has no '{name}'; correct the name."
+        ) from None
 
 
 def load_function(path: str, *arguments: str) -> Any:

@@ -156,16 +156,14 @@ def positive(text: str) -> int:
 def parquet(text: str) -> Path:
     """Parse the path of a Parquet file to write."""
     if not text.endswith(".parquet"):
-        raise argparse.ArgumentTypeError(f"'{text}' will be a Parquet file; give it the suffix .parquet")
+        raise argparse.ArgumentTypeError(f"'{text}' must end in .parquet")
     return Path(text)
 
 
 def csv_or_parquet(text: str) -> Path:
     """Return the path of a CSV or Parquet file to write."""
     if not text.endswith((".csv", ".parquet")) and not Path(text).is_dir():  # check_paths reports folders.
-        raise argparse.ArgumentTypeError(
-            f"'{text}' will be CSV or Parquet; name it so, as in table.csv or table.parquet"
-        )
+        raise argparse.ArgumentTypeError(f"'{text}' must end in .csv or .parquet")
     return Path(text)
 
 

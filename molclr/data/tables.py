@@ -34,7 +34,7 @@ def open_table(path: str | PathLike[str]) -> Iterator[RawTable]:
             yield _table(Path(copy.name), "standard input" if name == STANDARD_INPUT else name)
         return
     if not path.exists():
-        raise MolclrError(f"There is no file '{path}'.")
+        raise MolclrError(f"There is no file '{path}'; correct the path.")
     if path.is_dir():
         raise MolclrError(f"'{path}' is a folder; name a table in it.")
     yield _table(path, name)

@@ -202,7 +202,10 @@ class MoleculePredictor(MoleculeEstimator):
         model = TrainedModel.read(Path(folder), encoder_class)
         about = model.model.about
         if about["task"] != cls.task:
-            raise MolclrError(f"The model in '{folder}' is a {about['task']}; {cls.__name__} cannot load it.")
+            other = "MolCLRClassifier" if about["task"] == "classification" else "MolCLRRegressor"
+            raise MolclrError(
+                f"The model in '{folder}' is a {about['task']}; {cls.__name__} cannot load it; use {other}."
+            )
         estimator = cls(
             about["encoder"],
             model=about["models"][0] if len(about["models"]) == 1 else AUTO,

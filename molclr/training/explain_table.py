@@ -120,7 +120,9 @@ def _place_of(figure: Path | None, force: bool) -> AbstractContextManager[Path |
     if figure.suffix in (PAGE, SHEET):
         return replacing(figure)
     if figure.suffix:
-        raise MolclrError(f"--figure: '{figure}' is neither a page (.html) nor a drawing (.svg) nor a folder.")
+        raise MolclrError(
+            f"--figure: '{figure}' must end in .html (a page) or .svg (a drawing), or have no suffix (a folder)."
+        )
     return new_folder(figure, LEGEND, force)
 
 

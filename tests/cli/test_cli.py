@@ -230,7 +230,7 @@ def test_what_is_only_read_may_be_named_twice(tmp_path, capsys):
 def test_a_parquet_file_has_its_name(capsys):
     with pytest.raises(SystemExit):
         main(["embed-store", "m.parquet", "--graphs", "g", "--encoder", "official-gcn", "--output", "h.csv"])
-    assert "'h.csv' will be a Parquet file; give it the suffix .parquet" in capsys.readouterr().err
+    assert "'h.csv' must end in .parquet" in capsys.readouterr().err
 
 
 def test_the_data_steps_by_hand(tmp_path):

@@ -126,7 +126,7 @@ def test_names_of_columns_that_are_ours(embed, tmp_path):
 @pytest.mark.parametrize(
     "output, options, error",
     [
-        ("h.npy", [], "'h.npy' will be CSV or Parquet"),
+        ("h.npy", [], "'h.npy' must end in .csv or .parquet"),
         ("h.csv", ["--encoder", "a", "--model", "b"], "not allowed with argument"),
     ],
 )

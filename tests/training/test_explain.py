@@ -272,7 +272,10 @@ def test_atoms_are_those_of_the_molecule_that_is_predicted(sums, tmp_path):
     [
         (["--targets", "logP"], "has no target 'logP'; its targets are: up, down."),
         (["--use", "rf"], "has no model 'rf'; choose one of network."),
-        (["--figure", "atoms.png"], "'atoms.png' is neither a page (.html) nor a drawing (.svg) nor a folder."),
+        (
+            ["--figure", "atoms.png"],
+            "'atoms.png' must end in .html (a page) or .svg (a drawing), or have no suffix (a folder).",
+        ),
     ],
 )
 def test_a_mistake_is_one_sentence_and_nothing_is_written(sums, tmp_path, capsys, monkeypatch, more, trouble):
