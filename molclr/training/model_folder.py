@@ -3,6 +3,7 @@
 model.json                the models, their targets and their training
 network-SEED.safetensors  a network of the ensemble, as 'molclr finetune' writes it
 encoder.safetensors       the encoder of the representation, unchanged
+report.html               the page of the model, with structures of test molecules
 fixed.safetensors         random forest and support vector machines, one per target, and features of the training molecules
 
 Nothing in it is executed. It contains fingerprints and representations of the training molecules, not their structures.

@@ -22,6 +22,7 @@ from molclr.data.splits import SCHEMES, write_given_split, write_split
 from molclr.data.tables import kept_table, open_table
 from molclr.errors import MolclrError
 from molclr.evaluation.metrics import Task, check_labels
+from molclr.evaluation.report.model import write_model_page
 from molclr.evaluation.runs import Run
 from molclr.files import new_folder
 from molclr.progress import say
@@ -42,7 +43,7 @@ class Training:
     """The request to 'molclr train'.
 
     encoder: the name of the recipe's encoder in model.json. split: a scheme, or a column of the table with train, valid and test.
-    refit: whether the chosen model is fitted again to all molecules.
+    refit: whether the chosen model is fitted again to all molecules. page: whether report.html is written.
     """
 
     table: Path
@@ -57,6 +58,7 @@ class Training:
     split: str = "scaffold"
     split_seed: int = 0
     refit: bool = False
+    page: bool = True
     replace: bool = False
 
 
@@ -89,6 +91,8 @@ def train(asked: Training) -> dict[str, Any]:
         shutil.rmtree(work)
         write_metrics(folder, metrics)
         model.write()
+        if asked.page:
+            write_model_page(folder, dict(zip(data.rows.tolist(), data.smiles, strict=True)))
     return metrics
 
 
