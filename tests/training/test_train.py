@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -11,9 +12,11 @@ from scipy.sparse import csr_matrix
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from sklearn.svm import SVC, SVR
 
+from molclr import MolCLRRegressor
 from molclr.chem.fingerprints import ecfp4_counts
 from molclr.cli import main
 from molclr.config import EncoderShape
+from molclr.errors import MolclrError
 from molclr.evaluation.conformal import coverage, half_widths
 from molclr.models.encoders import make_encoder
 from molclr.training.checkpoint import copy_weights, save_encoder
@@ -192,8 +195,13 @@ def test_two_targets_and_missing_labels(trained, tmp_path, two_targets):
 
 
 def test_a_damaged_or_newer_folder_is_a_mistake(trained, tmp_path, capsys):
-    for text, trouble in (("", "damaged"), ('{"format": 99}', "of format 99"), (None, "has no model.json")):
-        folder = tmp_path / str(len(trouble))
+    for text, trouble in (
+        ("", "damaged"),
+        ('{"format": 99}', "of format 99"),
+        ('{"format": 1}', "earlier format 1"),
+        (None, "has no model.json"),
+    ):
+        folder = tmp_path / trouble
         folder.mkdir()
         if text is not None:
             (folder / "model.json").write_text(text)
@@ -206,6 +214,25 @@ def test_a_damaged_or_newer_folder_is_a_mistake(trained, tmp_path, capsys):
             str(tmp_path / "out.csv"),
         ]
         assert main(words) == 1 and trouble in capsys.readouterr().err
+
+
+def test_a_folder_works_elsewhere_but_not_with_files_of_another_model(trained, two_targets, tmp_path, capsys):
+    folder, words = tmp_path / "moved", ["predict", str(two_targets), "--output", str(tmp_path / "out.csv"), "--force"]
+    words += ["--model", str(folder)]
+    shutil.copytree(trained / "two", folder)
+    about = (folder / "model.json").read_text()
+    assert main(words) == 0
+    (folder / "model.json").write_text(about.replace("dG", "x").replace("doubled", "dG").replace('"x"', '"doubled"'))
+    capsys.readouterr()
+    assert main(words) == 1
+    assert "names the targets doubled, dG, but the model was trained on dG, doubled" in capsys.readouterr().err
+    (folder / "model.json").write_text(about)
+    shutil.copyfile(trained / "bbbp" / "fixed.safetensors", folder / "fixed.safetensors")
+    assert main(words) == 1 and "fixed.safetensors' does not belong to this model" in capsys.readouterr().err
+    with pytest.raises(MolclrError, match="does not belong to this model"):
+        MolCLRRegressor.load(folder)
+    (folder / "fixed.safetensors").unlink()
+    assert main(words) == 1 and "is incomplete, it has no fixed.safetensors; copy" in capsys.readouterr().err
 
 
 def test_nothing_is_replaced_without_force_or_that_is_no_model(trained, tmp_path, encoder, capsys):
