@@ -8,6 +8,7 @@ from pathlib import Path
 from molclr import config
 from molclr.cli.command import TABLE, Command, Parser, add_desalt, add_smiles_column, natural, positive
 from molclr.cli.encoders import NAMES, add_encoder_class
+from molclr.errors import MolclrError
 
 MODELS = ("network", "rf", "svm", "representation", "combined")
 """As in molclr/training/model_folder.py, whose imports are heavy."""
@@ -75,6 +76,10 @@ def _train(options: argparse.Namespace) -> None:
     from molclr.training.fit import Recipe
     from molclr.training.train import Training, train
 
+    if options.epochs and "epochs" in options.settings.model_fields_set:
+        raise MolclrError(
+            f"--epochs is {options.epochs} and 'epochs' in --settings is {options.settings.epochs}; give one of them."
+        )
     from_scratch = options.encoder == config.FROM_SCRATCH
     recipe = Recipe(
         start="gin" if from_scratch else encoder_file(options.encoder),

@@ -43,6 +43,8 @@ from molclr.training.queries import Queries
 FORMAT = 2
 """Version of the layout. Version 1 has no digests of files."""
 MODEL_JSON, ENCODER, FIXED = "model.json", "encoder.safetensors", "fixed.safetensors"
+CLASSES = "classes"
+"""Key of model.json: target -> its classes 0 and 1 as they were given, if they are not these numbers."""
 NETWORK = "network"
 """An ensemble of networks."""
 MODELS = (NETWORK, *FIXED_MODELS)
@@ -121,6 +123,14 @@ class ModelFolder:
     def targets(self) -> list[str]:
         """Names of the targets."""
         return [target["name"] for target in self.about["targets"]]
+
+    @property
+    def words(self) -> dict[str, str]:
+        """Target -> the word for its class 1, where its labels were words."""
+        given = self.about.get(CLASSES, {})
+        return {
+            name: classes[1] for name, classes in given.items() if isinstance(classes[-1], str) and len(classes) == 2
+        }
 
     @cached_property
     def fixed(self) -> Arrays:

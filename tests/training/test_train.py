@@ -12,7 +12,7 @@ from scipy.sparse import csr_matrix
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from sklearn.svm import SVC, SVR
 
-from molclr import MolCLRRegressor
+from molclr import MolCLRClassifier, MolCLRRegressor
 from molclr.chem.fingerprints import ecfp4_counts
 from molclr.cli import main
 from molclr.config import EncoderShape
@@ -276,6 +276,19 @@ def test_what_was_guessed_is_said_and_json_is_alone_on_stdout(tmp_path, capsys):
     assert "task: classification, because all labels are 0 or 1" in err and "SMILES in 'smiles'" in err
 
 
+def test_the_words_of_classes_are_kept(tmp_path, capsys):
+    lines = [f"{row['smiles']},{'Yes' if float(row['p_np']) else 'No'}\n" for row in rows_of(FIXTURES / "bbbp.csv")]
+    (tmp_path / "mine.csv").write_text("smiles,enters\n" + "".join(lines[:120]))
+    words = ["train", str(tmp_path / "mine.csv"), "--split", "random", "--encoder", "none", "--model", "svm"]
+    assert main([*words, "--output", str(tmp_path / "model")]) == 0
+    found = predicted_by(tmp_path / "model", tmp_path / "mine.csv", tmp_path / "out.csv")
+    assert "'enters_mean' is the probability of 'Yes'" in capsys.readouterr().err
+    classifier = MolCLRClassifier.load(tmp_path / "model")
+    assert classifier.classes_.tolist() == ["No", "Yes"]
+    expected = ["Yes" if float(row["enters_mean"]) > 0.5 else "No" for row in found]
+    assert classifier.predict([row["smiles"] for row in found]).tolist() == expected
+
+
 def test_a_column_may_say_the_split(tmp_path):
     given = rows_of(FIXTURES / "freesolv.csv")
     subsets = ["test", "valid", "train", "train"]
@@ -352,12 +365,16 @@ def test_predict_says_what_it_did_as_json(trained, tmp_path, capsys):
 def test_too_few_molecules(tmp_path, capsys):
     lines = (FIXTURES / "freesolv.csv").read_text().splitlines()
     words = ["--encoder", "none", "--output", str(tmp_path / "model")]
+    assert main(["train", "mine.csv", *words, "--epochs", "5", "--settings", "{epochs: 3}"]) == 1
+    assert "--epochs is 5 and 'epochs' in --settings is 3; give one of them." in capsys.readouterr().err
     (tmp_path / "mine.csv").write_text("\n".join(lines[:3]))
     assert main(["train", str(tmp_path / "mine.csv"), *words]) == 1
     assert f"'{tmp_path / 'mine.csv'}' has 2 molecules" in capsys.readouterr().err
     (tmp_path / "mine.csv").write_text("\n".join(lines[:31]))
     assert main(["train", str(tmp_path / "mine.csv"), *words, "--split", "random", "--model", "svm"]) == 0
-    assert "too few for prediction intervals" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "too few for prediction intervals" in out
+    assert "test scores mean little: there are fewer than 10 test labels of 'freesolv' (3)" in out
     found = predicted_by(tmp_path / "model", tmp_path / "mine.csv", tmp_path / "out.csv")
     assert found[0]["freesolv_mean"] and found[0]["freesolv_low"] == found[0]["freesolv_std"] == ""
 
