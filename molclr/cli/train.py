@@ -17,7 +17,13 @@ MODELS = ("network", "rf", "svm", "representation", "combined")
 def _train_arguments(parser: Parser) -> None:
     parser.reads("table", help=TABLE)
     parser.writes(
-        "--output", folder=True, required=True, help="folder to write, with the models and what they are worth"
+        "--output",
+        "--output-dir",
+        "--save-dir",
+        "-o",
+        folder=True,
+        required=True,
+        help="folder to write, with the models and what they are worth",
     )
     parser.add_argument(
         "--task",
