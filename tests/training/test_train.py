@@ -276,6 +276,15 @@ def test_what_was_guessed_is_said_and_json_is_alone_on_stdout(tmp_path, capsys):
     assert "task: classification, because all labels are 0 or 1" in err and "SMILES in 'smiles'" in err
 
 
+@pytest.mark.parametrize("command", ["predict", "explain", "embed"])
+def test_a_table_without_molecules_is_an_error(trained, tmp_path, capsys, command):
+    (tmp_path / "bad.csv").write_text("smiles\nC*\n")
+    words = [command, str(tmp_path / "bad.csv"), "--model", str(trained / "freesolv"), "--output"]
+    assert main([*words, str(tmp_path / "out.csv")]) == 1
+    assert "bad.csv' are rejected, for example row 0: it has an atom without" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["bad.csv"]
+
+
 def test_the_words_of_classes_are_kept(tmp_path, capsys):
     lines = [f"{row['smiles']},{'Yes' if float(row['p_np']) else 'No'}\n" for row in rows_of(FIXTURES / "bbbp.csv")]
     (tmp_path / "mine.csv").write_text("smiles,enters\n" + "".join(lines[:120]))
