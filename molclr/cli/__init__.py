@@ -35,6 +35,7 @@ GROUPS: dict[str, tuple[Command, ...]] = {
         results.FIGURE_FINETUNING,
         results.FIGURE_TSNE,
         results.FIGURE_RETRIEVAL,
+        results.REPORT,
     ),
 }
 """The commands, as `molclr --help` lists them."""

@@ -73,7 +73,8 @@ def train_in_memory(
         pd.DataFrame(columns).to_parquet(table, index=False)
         targets = list(labels.columns)
         try:
-            say(*summary(train(Training(table, output, smiles_column=SMILES, targets=targets, **options))))
+            asked = Training(table, output, smiles_column=SMILES, targets=targets, page=False, **options)
+            say(*summary(train(asked)))
         except MolclrError as error:  # The user has never seen the table.
             text = str(error).replace(f"'{table}'", "the training data")
             raise InvalidInput(text[:1].upper() + text[1:]) from None

@@ -1,8 +1,9 @@
 """The folder of a model that 'molclr train' made: how it is laid out, and predictions with it.
 
-model.json                what predicts what, how it was trained, and the SHA-256 of the other files
+model.json                what predicts what, how it was trained, and the SHA-256 of the .safetensors files
 network-SEED.safetensors  a network of the ensemble, as 'molclr finetune' writes it
 encoder.safetensors       the encoder of the representation, unchanged
+report.html               the page of the model, with structures of test molecules
 fixed.safetensors         random forest and support vector machines, one per target, and the features that they compare with
 
 Nothing in it is executed, and it has no structures of training molecules: only their fingerprints and representations.

@@ -23,6 +23,7 @@ from molclr.data.splits import SCHEMES, write_given_split, write_split
 from molclr.data.tables import kept_table, open_table
 from molclr.errors import MolclrError
 from molclr.evaluation.metrics import Task, check_labels
+from molclr.evaluation.report.model import write_model_page
 from molclr.evaluation.runs import Run
 from molclr.files import new_folder
 from molclr.progress import say
@@ -43,7 +44,7 @@ class Training:
     """What 'molclr train' is asked for.
 
     encoder: what the user called the encoder of the recipe. split: a scheme, or a column of the table with train, valid and test.
-    refit: whether the chosen model is fitted again to all molecules.
+    refit: whether the chosen model is fitted again to all molecules. page: whether report.html is written.
     """
 
     table: Path
@@ -58,6 +59,7 @@ class Training:
     split: str = "scaffold"
     split_seed: int = 0
     refit: bool = False
+    page: bool = True
     replace: bool = False
 
 
@@ -90,6 +92,8 @@ def train(asked: Training) -> dict[str, Any]:
         shutil.rmtree(work)
         write_metrics(folder, metrics)
         model.write()
+        if asked.page:
+            write_model_page(folder, dict(zip(data.rows.tolist(), data.smiles, strict=True)))
     return metrics
 
 

@@ -27,7 +27,7 @@ NOTHING = "Nothing to be done"
 
 
 def planned(folder):
-    return run(folder, "snakemake", "--dry-run", "all")
+    return run(folder, "snakemake", "--dry-run", "all_results")
 
 
 def jobs_run(output):
@@ -67,7 +67,7 @@ def digests(folder):
     return {
         str(name): md5(path)
         for path, name in names.items()
-        if not (name.name.startswith(".") or {"kept", "published"} & {*name.parts})
+        if not (name.name.startswith(".") or {"kept", "published", "report.html"} & {*name.parts})
     }
 
 
