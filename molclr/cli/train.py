@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from molclr import config
 from molclr.cli.command import TABLE, Command, Parser, add_desalt, add_smiles_column, natural, positive
 from molclr.cli.encoders import NAMES, add_encoder_class
+from molclr.errors import MolclrError
 
 if TYPE_CHECKING:
     from molclr.training.fit import Recipe
@@ -19,7 +20,15 @@ MODELS = ("network", "rf", "svm", "representation", "combined")
 
 def _train_arguments(parser: Parser) -> None:
     parser.reads("table", help=TABLE)
-    parser.writes("--output", folder=True, required=True, help="folder to write, with the models and their scores")
+    parser.writes(
+        "--output",
+        "--output-dir",
+        "--save-dir",
+        "-o",
+        folder=True,
+        required=True,
+        help="folder to write, with the models and their scores",
+    )
     parser.add_argument(
         "--task",
         "--task-type",
@@ -81,6 +90,10 @@ def _recipe_of(options: argparse.Namespace) -> "Recipe":
     from molclr.representation import encoder_file
     from molclr.training.fit import Recipe
 
+    if options.epochs and "epochs" in options.settings.model_fields_set:
+        raise MolclrError(
+            f"--epochs is {options.epochs} and 'epochs' in --settings is {options.settings.epochs}; give one of them."
+        )
     from_scratch = options.encoder == config.FROM_SCRATCH
     return Recipe(
         start="gin" if from_scratch else encoder_file(options.encoder),

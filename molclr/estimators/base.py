@@ -15,7 +15,7 @@ from molclr.config import DEFAULT_ENCODER, FROM_SCRATCH, Baselines, Compute, Enc
 from molclr.data.inputs import Accepted, InvalidInput, Molecule, OnError, accept
 from molclr.errors import MolclrError
 from molclr.estimators.in_memory import TrainedModel, train_in_memory
-from molclr.estimators.labels import table_of
+from molclr.estimators.labels import table_of, warn_of_indexes
 from molclr.evaluation.metrics import Task
 from molclr.progress import called_from_python
 from molclr.representation import embed_in_parts, encoder_file
@@ -84,8 +84,10 @@ class MoleculePredictor(MoleculeEstimator):
 
         X: SMILES strings or RDKit molecules. y: labels, (n,) or (n, targets); NaN or None where missing. The columns of a table
         name the targets. Warns of molecules that are left out: rejected ones (with on_error="nan") and those without labels.
+        Rows of X and y belong together by position, and a warning says if their indexes differ.
         Raises MolclrError, which is also a ValueError, for molecules and labels that cannot be used.
         """
+        warn_of_indexes(X, y)
         molecules = accept(X, self.on_error, outcome="they are left out", desalt=self.desalt)
         labels, about = self._encoded(table_of(y, molecules.total))
         labels = labels.iloc[molecules.places]
@@ -123,17 +125,26 @@ class MoleculePredictor(MoleculeEstimator):
             raise InvalidInput(f"There is no model '{self.model}'; choose one of {', '.join((AUTO, *MODELS))}.")
         if self.seeds < 1:
             raise InvalidInput(f"seeds is {self.seeds}; an ensemble has at least one network.")
-        epochs = {} if self.epochs is None else {"epochs": self.epochs}
+        given, settings = self._given(), dict(self.settings or {})
+        for name in given.keys() & settings.keys():
+            raise InvalidInput(
+                f"{name} is {given[name]!r} and '{name}' in settings is {settings[name]!r}; give one of them."
+            )
         return Recipe(
             start="gin" if self.encoder == FROM_SCRATCH else encoder_file(self.encoder),
             model=self.model,
             seeds=self.seeds,
             patience=self.patience,
-            settings=parse_section(Finetune, {"device": self.device, **(self.settings or {}), **epochs}, "settings"),
+            settings=parse_section(Finetune, {**settings, **given}, "settings"),
             shape=parse_section(EncoderShape, dict(self.shape or {}), "shape"),
             baselines=parse_section(Baselines, dict(self.baselines or {}), "baselines"),
             encoder_class=self.encoder_class,
         )
+
+    def _given(self) -> dict[str, Any]:
+        """Return the parameters that are also keys of settings, where they differ from the default."""
+        epochs = {} if self.epochs is None else {"epochs": self.epochs}
+        return epochs | ({} if self.device == "auto" else {"device": self.device})
 
     def _describe(self) -> None:
         """Set the attributes that describe the trained model."""
@@ -201,6 +212,7 @@ class MoleculePredictor(MoleculeEstimator):
         """Read a model from a folder that `save` or 'molclr train' made. Unlike a pickle, it cannot execute code."""
         model = TrainedModel.read(Path(folder), encoder_class)
         about = model.model.about
+        settings = {name: value for name, value in about["settings"].items() if name not in ("device", "epochs")}
         if about["task"] != cls.task:
             other = "MolCLRClassifier" if about["task"] == "classification" else "MolCLRRegressor"
             raise MolclrError(
@@ -213,7 +225,8 @@ class MoleculePredictor(MoleculeEstimator):
             refit=about.get("refit", False),
             desalt=about.get("desalt", False),
             seeds=about["networks"],
-            settings=about["settings"],
+            epochs=about["settings"]["epochs"],
+            settings=settings,
             baselines=about["baselines"],
             encoder_class=encoder_class,
         )

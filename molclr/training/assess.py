@@ -19,6 +19,8 @@ from molclr.files import replacing, write_rows
 from molclr.training.model_folder import ModelFolder, Predicted, number_or_none
 
 SCORED = ("valid", "test")
+FEW_LABELS, TARGETS_TOLD = 10, 3
+"""The fewest test labels of which a score means something, and the most targets that are named for having fewer."""
 PREDICTIONS, METRICS = "predictions.csv", "metrics.json"
 
 
@@ -28,7 +30,7 @@ def evaluate(model: ModelFolder, data: LabelledMolecules, run: Run) -> dict[str,
     Writes the chosen model and the widths of prediction intervals to `model.about`.
     """
     predicted = {name: _predict_scored(model, data, name) for name in model.about["models"]}
-    valid = data.labels[data.subsets["valid"]]
+    valid, test = (data.labels[data.subsets[subset]] for subset in SCORED)
     widths = {name: half_widths(valid, found["valid"].mean) for name, found in predicted.items()}
     widths = widths if run.task == "regression" else {}
     scores = {name: _scores(data, run, found, widths.get(name)) for name, found in predicted.items()}
@@ -41,6 +43,7 @@ def evaluate(model: ModelFolder, data: LabelledMolecules, run: Run) -> dict[str,
         "metric": run.metric,
         "chosen": model.about["chosen"],
         "molecules": {subset: len(places) for subset, places in data.subsets.items()},
+        "test_labels": dict(zip(data.targets, (~np.isnan(test)).sum(axis=0).tolist(), strict=True)),
         "confidence": CONFIDENCE,
         "models": scores,
     }
@@ -153,6 +156,7 @@ def summary(metrics: dict[str, Any]) -> list[str]:
         lines += [f"    test score of '{target}' undefined: {why}" for target, why in test["undefined"].items()][:3]
     lines.append(_reason(metrics["metric"], metrics["chosen"], values))
     lines += _further(metrics["metric"], models[metrics["chosen"]])
+    lines += _few(metrics["test_labels"])
     if again := metrics.get("refit"):
         scored = again["out_of_fold"][metrics["metric"]]
         worth = f"{_shown(scored['value'])} ({_interval(scored)})" if scored["value"] is not None else "undefined"
@@ -178,6 +182,15 @@ def _further(primary: str, found: dict[str, Any]) -> list[str]:
         mean = f"{np.mean(known):.0%} of the test labels" + " (mean over the targets)" * (len(covered) > 1)
         lines.append(f"  {LEVEL:.0%} prediction intervals contain {mean}")
     return lines
+
+
+def _few(labels: dict[str, int]) -> list[str]:
+    """Say of which targets there are too few test labels. labels: their numbers."""
+    few = [f"'{target}' ({count})" for target, count in labels.items() if count < FEW_LABELS]
+    if not few:
+        return []
+    named = ", ".join(few[:TARGETS_TOLD]) + f" and {len(few) - TARGETS_TOLD} other targets" * (len(few) > TARGETS_TOLD)
+    return [f"test scores mean little: there are fewer than {FEW_LABELS} test labels of {named}"]
 
 
 def _reason(metric: str, chosen: str, values: dict[str, float | None]) -> str:

@@ -39,7 +39,7 @@ def embed_table(
     with open_table(table) as raw:
         chosen = choose_columns(raw, smiles_column, [])
         say(*chosen.report)
-        schema = _schema(chosen.table.columns, embedder, on_error)
+        schema = _schema(chosen.table.columns, embedder, on_error, output)
         counts, unseen = RowCounts(), UnseenFeatures(embedder.seen, embedder.explicit_hydrogens)
         with writing(output, schema) as write:
             for part in read_parts(chosen, embedder.featurize, processes, f"embed {raw.name}", embedder.desalt):
@@ -57,8 +57,11 @@ def embed_table(
     return {**counts.summary(), "encoder": embedder.name, "dimensions": embedder.dim, "output": str(output)}
 
 
-def _schema(columns: list[str], embedder: Embedder, on_error: OnError) -> pa.Schema:
-    kinds = {CANONICAL: pa.string(), "embedding": pa.list_(pa.float32(), embedder.dim)}
+def _schema(columns: list[str], embedder: Embedder, on_error: OnError, output: Path) -> pa.Schema:
+    vector = "embedding"
+    while output.suffix != ".parquet" and any(f"{vector}_{place}" in columns for place in range(embedder.dim)):
+        vector = f"_{vector}"
+    kinds = {CANONICAL: pa.string(), vector: pa.list_(pa.float32(), embedder.dim)}
     if on_error == "keep":
         kinds["reason"] = pa.string()
     given = [pa.string()] * len(columns)

@@ -175,7 +175,8 @@ def _groups(model: ModelFolder, targets: dict[str, int], found: dict[int, Explai
     groups = []
     for target, place in targets.items():
         is_class = model.about["task"] == "classification"
-        label = f"contribution to {f'probability of {target} = 1' if is_class else f'{target}, in its unit'}"
+        what = f"probability of {target} = {model.words.get(target, 1)}" if is_class else f"{target}, in its unit"
+        label = f"contribution to {what}"
         drawings = [
             Drawing(
                 f"row-{row}",

@@ -65,7 +65,7 @@ def fit_models(
     if machines and (most := int(known.sum(axis=0).max())) > limit:
         say(f"{', '.join(machines)}: fitted to a random sample of {limit} of {most} labelled training molecules")
     fitted = {name: fit_targets(recipe, name, inputs, data, run) for name in recipe.models if name != NETWORK}
-    write_models(recipe, folder, inputs[data.subsets["train"]], fitted)
+    write_models(recipe, folder, inputs[data.subsets["train"]], fitted, data.targets)
     return fit_networks(recipe, data, run, graphs, folder) if NETWORK in recipe.models else []
 
 
@@ -103,13 +103,18 @@ def fit_targets(
     return found
 
 
-def write_models(recipe: Recipe, folder: Path, training: Inputs, fitted: dict[str, list[Arrays]]) -> None:
-    """Write models on fixed features, and their encoder if they have one. training: inputs of their training molecules."""
+def write_models(
+    recipe: Recipe, folder: Path, training: Inputs, fitted: dict[str, list[Arrays]], targets: Sequence[str]
+) -> None:
+    """Write models on fixed features, and their encoder if they have one.
+
+    training: inputs of their training molecules. targets: their names.
+    """
     arrays = stored_inputs(training)
-    for name, targets in fitted.items():
-        for place, model in enumerate(targets):
+    for name, found in fitted.items():
+        for place, model in enumerate(found):
             arrays |= {f"{name}.{place}.{part}": array for part, array in model.items()}
-    write_fixed(folder, arrays)
+    write_fixed(folder, arrays, targets)
     if isinstance(recipe.start, Path) and not {*WITH_ENCODER}.isdisjoint(fitted):
         shutil.copyfile(recipe.start, folder / ENCODER)
 

@@ -79,8 +79,7 @@ def open_library(
     if why := _why_made(place, wanted):
         if not os.access(place.parent, os.W_OK):
             raise MolclrError(f"The index '{place}' cannot be written there; name another place with --index.")
-        say(f"making the index '{place}' because {why}")
-        _write_index(library, place, embedder, wanted, processes)
+        _write_index(library, place, embedder, wanted, why, processes)
     with pa.memory_map(str(place)) as file:
         table = pa.ipc.open_file(file).read_all()
     return Library(table, json.loads(table.schema.metadata[KEY])["names"])
@@ -101,12 +100,14 @@ def _why_made(index: Path, wanted: dict[str, Any]) -> str:
     return " and ".join(REASONS.get(key, f"it was made with another version of {key}") for key in differing)
 
 
-def _write_index(library: Path, place: Path, embedder: Embedder, made_of: dict[str, Any], processes: int) -> None:
-    """Write the index of a library, part by part."""
+def _write_index(
+    library: Path, place: Path, embedder: Embedder, made_of: dict[str, Any], why: str, processes: int
+) -> None:
+    """Write the index of a library, part by part. why: what is said of the reason."""
     work = partial(compared, explicit_hydrogens=embedder.explicit_hydrogens)
     with open_table(library) as raw, replacing(place) as temporary:
         chosen = choose_columns(raw, made_of["smiles_column"], [])
-        say(*chosen.report)
+        say(f"making the index '{place}' because {why}", *chosen.report)
         schema = _schema(chosen, embedder, made_of)
         counts, unseen = RowCounts(), UnseenFeatures(embedder.seen, embedder.explicit_hydrogens)
         with pa.ipc.new_file(str(temporary), schema) as file:

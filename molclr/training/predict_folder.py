@@ -11,6 +11,7 @@ from scipy.sparse import csr_matrix
 
 from molclr.chem.fingerprints import ecfp4_counts
 from molclr.config import Compute
+from molclr.data.columns import TARGETS_SHOWN
 from molclr.progress import say
 from molclr.training.domain import similarity_to
 from molclr.training.model_folder import ModelFolder
@@ -48,6 +49,8 @@ def predict_with_folder(
     smiles = list(given.molecules.values())
     if warning := model.warning(smiles, name):
         say(f"warning: {warning}")
+    for target, word in list(model.words.items())[:TARGETS_SHOWN]:
+        say(f"'{target}_mean' is the probability of '{word}'")
     added = prediction_columns(model, smiles, compute, name)
     given.write(output, {name: given.column(values, pa.float64()) for name, values in added.items()})
     return Outcome(name, len(smiles), len(given.reasons), int(added["outside_domain"].sum()))

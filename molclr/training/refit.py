@@ -84,9 +84,8 @@ def _refit_fixed(
             if fitted:
                 guesses[fold, target] = predict_fixed(name, fitted, inputs[rest], inputs[fold], run.task)[0]
     _clear(model.folder)
-    write_models(
-        recipe, model.folder, inputs, {name: fit_targets(recipe, name, inputs, all_training(data), run, costs)}
-    )
+    refitted = fit_targets(recipe, name, inputs, all_training(data), run, costs)
+    write_models(recipe, model.folder, inputs, {name: refitted}, data.targets)
     return guesses
 
 
@@ -114,7 +113,7 @@ def _refit_networks(
         learn, _ = trained(part, number % recipe.seeds)
         guesses[part.subsets["test"]] = predict_molecules(learn.model, learn.graphs, part.subsets["test"])
     _clear(model.folder)
-    write_models(recipe, model.folder, Inputs(inputs.counts), {})
+    write_models(recipe, model.folder, Inputs(inputs.counts), {}, data.targets)
     for seed in range(recipe.seeds):
         learn, about = trained(all_training(data), seed)
         save_weights(network_file(model.folder, seed), copy_weights(learn.model), about)

@@ -5,6 +5,7 @@ machine, and the model. The test molecules only measure. With `refit`, the chose
 """
 
 import shutil
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +15,7 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 from molclr.data.canonicalize import canonicalize
-from molclr.data.columns import choose_columns
+from molclr.data.columns import ChosenColumns, choose_columns
 from molclr.data.featurize import featurize
 from molclr.data.labelled import LabelledMolecules, read_labelled
 from molclr.data.labels import Decimal
@@ -30,7 +31,7 @@ from molclr.training.assess import evaluate, evaluate_refit, write_metrics
 from molclr.training.domain import domain_threshold
 from molclr.training.duration import report_duration
 from molclr.training.fit import Recipe, fit_models, inputs_of
-from molclr.training.model_folder import MODEL_JSON, NETWORK, ModelFolder
+from molclr.training.model_folder import CLASSES, MODEL_JSON, NETWORK, ModelFolder
 from molclr.training.refit import all_training, refit
 
 PRIMARY: dict[Task, str] = {"classification": "roc_auc", "regression": "rmse"}
@@ -73,11 +74,11 @@ def train(asked: Training) -> dict[str, Any]:
         work = folder / "work"
         work.mkdir()
         graphs = work / "graphs.safetensors"
-        data, run, smiles_column = _prepared(asked, folder, graphs)
+        data, run, columns = _prepared(asked, folder, graphs)
         if NETWORK in names:
             report_duration(recipe, data, run, graphs, asked.refit)
         inputs = inputs_of(recipe, data, graphs)
-        about = _about(asked, run, smiles_column) | {"models": names, "chosen": names[0]}
+        about = _about(asked, run) | columns | {"models": names, "chosen": names[0]}
         about["epochs"] = fit_models(recipe, data, run, inputs, graphs, folder)
         model = ModelFolder(
             folder, about | _training_set(data, inputs.counts[data.subsets["train"]]), recipe.encoder_class
@@ -96,21 +97,39 @@ def train(asked: Training) -> dict[str, Any]:
     return metrics
 
 
-def _prepared(asked: Training, folder: Path, graphs: Path) -> tuple[LabelledMolecules, Run, str]:
-    """Canonicalize, split and featurize the table; return its molecules, the run, and the column of SMILES."""
+def _prepared(asked: Training, folder: Path, graphs: Path) -> tuple[LabelledMolecules, Run, dict[str, Any]]:
+    """Canonicalize, split and featurize the table; return its molecules, the run, and what model.json says of its columns."""
     table = kept_table(asked.table, graphs.parent)
     molecules = graphs.with_name("molecules.parquet")
     columns: dict[str, Any] = {"smiles_column": asked.smiles_column, "targets": asked.targets, "decimal": asked.decimal}
     canonicalize(table, molecules, folder / REJECTED, labelled=True, desalt=asked.desalt, **columns)
     with open_table(table) as raw:
         chosen = choose_columns(raw, **columns)
+        words = class_words(chosen)
     _split(asked, molecules, table, folder / SPLIT)
     featurize(molecules, graphs)
     data = _trainable(read_labelled(molecules, folder / SPLIT))
     task = asked.task or guess_task(data)
     check_labels(task, data.labels, data.targets)
     run = Run(asked.table.stem, NETWORK, 0, task, PRIMARY[task], data.targets)
-    return data, run, chosen.table.columns[chosen.columns.smiles]
+    about: dict[str, Any] = {"smiles_column": chosen.table.columns[chosen.columns.smiles]}
+    known = {target: words[target] for target in data.targets if target in words}
+    return data, run, about | ({CLASSES: known} if known and task == "classification" else {})
+
+
+def class_words(chosen: ChosenColumns) -> dict[str, list[str]]:
+    """Return target -> words for the classes 0 and 1, as most of its labels spell them; no targets whose labels are numbers."""
+    readers = {place: reader for place, reader in chosen.columns.targets.items() if reader.words}
+    texts = {place: Counter[str]() for place in readers}
+    for row in chosen.table.rows() if readers else ():
+        for place, found in texts.items():
+            found.update(field.strip() for field in row[place : place + 1])
+    return {reader.target: [_spelled(word, texts[place]) for word in reader.words] for place, reader in readers.items()}
+
+
+def _spelled(word: str, texts: Counter[str]) -> str:
+    """Return the most frequent text that is a word in lower case; the word if there is none."""
+    return next((text for text, _ in texts.most_common() if text.lower() == word), word)
 
 
 def _split(asked: Training, molecules: Path, table: Path, output: Path) -> None:
@@ -148,14 +167,13 @@ def guess_task(data: LabelledMolecules) -> Task:
     return "regression"
 
 
-def _about(asked: Training, run: Run, smiles_column: str) -> dict[str, Any]:
+def _about(asked: Training, run: Run) -> dict[str, Any]:
     """Return the entries of model.json about task and training."""
     recipe = asked.recipe
     return {
         "task": run.task,
         "metric": run.metric,
         "table": asked.table.name,
-        "smiles_column": smiles_column,
         "desalt": asked.desalt,
         "split": asked.split,
         "encoder": asked.encoder,
