@@ -210,7 +210,7 @@ def _parser_complaint(smiles: str) -> str:
 
 
 def _other_notation(text: str) -> str:
-    """Return what a text is if it is another notation, or more than a SMILES; an empty string if that is unknown."""
+    """Return the name of another notation than a plain SMILES that a text has; an empty string if it is unknown."""
     if text.lower() in _NOTHING:
         return f"it has no SMILES ({text!r})"
     if text.startswith("InChI="):

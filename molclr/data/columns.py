@@ -23,7 +23,7 @@ UNNAMED = "Unnamed: "
 """Prefix of the names that pandas gives to columns without a name."""
 MOSTLY = 0.5
 """The fraction of the first rows that must be SMILES if the content decides."""
-TARGETS_TOLD = 10
+TARGETS_SHOWN = 10
 """The largest number of targets that are reported individually."""
 ROWS_PER_PART = 4096
 
@@ -37,19 +37,19 @@ class Columns(NamedTuple):
     """Position of the field -> how to read it, in the order of the targets."""
 
 
-class Taken(NamedTuple):
-    """What is used of a raw table."""
+class ChosenColumns(NamedTuple):
+    """A raw table with the columns that a command uses."""
 
     table: RawTable
     columns: Columns
     rows: int
-    told: list[str]
-    """Lines that report it to the user."""
+    report: list[str]
+    """Lines that describe the choice to the user."""
 
 
 def choose_columns(
     table: RawTable, smiles_column: str | None, targets: Sequence[str] | None, decimal: Decimal | None = None
-) -> Taken:
+) -> ChosenColumns:
     """Choose the columns of a table, and read it once to survey the labels.
 
     smiles_column: None to find it by name or content. targets: None for all columns of numbers or classes that have a name and do
@@ -75,8 +75,8 @@ def choose_columns(
     columns = Columns(len(table.columns), smiles, {place: survey.reader() for place, survey in taken.items()})
     left = [place for place in range(len(table.columns)) if place not in (smiles, *candidates)]
     ignored |= dict.fromkeys(left, "not named")
-    told = list(_told(table, smiles, rows, taken.values(), ignored))
-    return Taken(table, columns, rows, told if targets != [] else told[:1])
+    report = list(_report(table, smiles, rows, taken.values(), ignored))
+    return ChosenColumns(table, columns, rows, report if targets != [] else report[:1])
 
 
 def naming_column(table: RawTable, smiles: int) -> int | None:
@@ -216,11 +216,13 @@ def _check_points(table: RawTable, surveys: Iterable[Survey]) -> None:
         )
 
 
-def _told(table: RawTable, smiles: int, rows: int, targets: Iterable[Survey], ignored: dict[int, str]) -> Iterator[str]:
-    """Yield lines that report what is used of a table."""
+def _report(
+    table: RawTable, smiles: int, rows: int, targets: Iterable[Survey], ignored: dict[int, str]
+) -> Iterator[str]:
+    """Yield the lines that describe to the user which columns are used."""
     surveys = list(targets)
     yield f"{table.name}: {rows} rows, SMILES in '{table.columns[smiles]}'{''.join(f', {note}' for note in table.notes)}"
-    if len(surveys) > TARGETS_TOLD:
+    if len(surveys) > TARGETS_SHOWN:
         low, high = min(survey.low for survey in surveys), max(survey.high for survey in surveys)
         labels, missing = sum(survey.labels for survey in surveys), sum(survey.kinds["missing"] for survey in surveys)
         first = ", ".join(survey.name for survey in surveys[:3])
@@ -233,5 +235,5 @@ def _told(table: RawTable, smiles: int, rows: int, targets: Iterable[Survey], ig
     for place, why in sorted(ignored.items()):
         reasons.setdefault(why, []).append(f"'{table.columns[place]}'")
     for why, names in reasons.items():
-        shown = ", ".join(names[:TARGETS_TOLD]) + ", ..." * (len(names) > TARGETS_TOLD)
+        shown = ", ".join(names[:TARGETS_SHOWN]) + ", ..." * (len(names) > TARGETS_SHOWN)
         yield f"ignored, {why}: {shown}" + "; name it with --targets to predict it" * ("looks" in why or "equal" in why)

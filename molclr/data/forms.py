@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from rdkit import Chem, rdBase
 
 from molclr.chem.smiles import UNREADABLE, is_smiles
-from molclr.data.encodings import Open, damage_told, encoding_of
+from molclr.data.encodings import Open, encoding_of, errors_of_content
 from molclr.data.labels import Number
 from molclr.errors import MolclrError
 
@@ -49,7 +49,7 @@ class RawTable:
 
     def rows(self) -> Rows:
         """Yield the rows from the first. Raises MolclrError, which names the file, at rows that cannot be read."""
-        with damage_told(self.name):
+        with errors_of_content(self.name):
             yield from self.read()
 
     def sample(self) -> list[list[str]]:

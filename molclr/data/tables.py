@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import IO
 
-from molclr.data.encodings import damage_told, decompressed
+from molclr.data.encodings import decompressed, errors_of_content
 from molclr.data.forms import SAMPLE_BYTES, RawTable, form_of
 from molclr.errors import MolclrError
 
@@ -34,7 +34,7 @@ def open_table(path: str | PathLike[str], name: str | None = None) -> Iterator[R
             yield _table(Path(copy.name), name)
         return
     if not path.exists():
-        raise MolclrError(f"There is no file '{path}'.")
+        raise MolclrError(f"There is no file '{path}'; correct the path.")
     if path.is_dir():
         raise MolclrError(f"'{path}' is a folder; name a table in it.")
     yield _table(path, name)
@@ -86,7 +86,7 @@ def free_names(names: Iterable[str], taken: Iterable[str]) -> list[str]:
 def _table(path: Path, name: str) -> RawTable:
     """Return the table of a file that can be read several times."""
     notes: list[str] = []
-    with damage_told(name):
+    with errors_of_content(name):
         opened, inner = decompressed(path, name, notes)
         with opened() as stream:
             beginning = stream.read(SAMPLE_BYTES)

@@ -54,14 +54,6 @@ def test_a_csv_file_has_a_column_per_number(embed, tmp_path):
     assert np.isnan(numbers[~kept]).all() and [*rows["compound_id"]] == [*table["compound_id"]]
 
 
-def test_a_table_that_was_embedded_before_is_embedded_again(embed, tmp_path):
-    (tmp_path / "ids.csv").write_text("smiles,embedding_0,_embedding_7\nCCO,1.5,2\n")
-    assert embed(tmp_path / "ids.csv", "h.csv") == 0
-    header = (tmp_path / "h.csv").read_text().splitlines()[0].replace('"', "").split(",")
-    given = ["smiles", "embedding_0", "_embedding_7", "canonical_smiles"]
-    assert header == [*given, *(f"__embedding_{place}" for place in range(24)), "reason"]
-
-
 def test_rejected_rows_are_dropped_or_an_error(embed, tmp_path, capsys):
     assert embed(NEW, "h.parquet", "--on-error", "drop", "--json") == 0
     summary = json.loads(capsys.readouterr().out)
@@ -129,12 +121,16 @@ def test_names_of_columns_that_are_ours(embed, tmp_path):
     columns = ["smiles", "reason", "embedding", "_reason", "canonical_smiles", "_embedding", "__reason"]
     table = pq.read_table(tmp_path / "h.parquet")
     assert table.column_names == columns and table["_reason"].to_pylist() == ["c"]
+    (tmp_path / "again.csv").write_text("smiles,embedding_0,_embedding_23\nCCO,1.5,2\n")
+    assert embed(tmp_path / "again.csv", "again.h.csv") == 0
+    header = (tmp_path / "again.h.csv").read_text().splitlines()[0].replace('"', "").split(",")
+    assert header[1] == "embedding_0" and header[4:28] == [f"__embedding_{place}" for place in range(24)]
 
 
 @pytest.mark.parametrize(
     "output, options, error",
     [
-        ("h.npy", [], "'h.npy' will be CSV or Parquet"),
+        ("h.npy", [], "'h.npy' must end in .csv or .parquet"),
         ("h.csv", ["--encoder", "a", "--model", "b"], "not allowed with argument"),
     ],
 )

@@ -135,7 +135,7 @@ def test_restore_rejects_files_made_with_other_parameters_or_code(finished, tmp_
     folder = clone(finished, tmp_path / "clone")
     set_parameter(folder, "pretrain.temperature", 0.5)
     replace_in(folder / "molclr/models/augment.py", '"""', '"""Edited. ')
-    replace_in(folder / "molclr/training/machine.py", "KERNEL_CACHE = 500", "KERNEL_CACHE = 501")
+    replace_in(folder / "molclr/training/svm.py", "KERNEL_CACHE = 500", "KERNEL_CACHE = 501")
     replace_in(folder / "dvc.yaml", "snakemake all_results", "snakemake  all_results")
     lock = yaml.safe_load((folder / "dvc.lock").read_text())
     graphs = next(out for out in lock["stages"]["data"]["outs"] if out["path"] == "data/graphs")
