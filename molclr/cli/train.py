@@ -9,7 +9,7 @@ from molclr import config
 from molclr.cli.command import TABLE, Command, Parser, add_desalt, add_smiles_column, natural, positive
 from molclr.cli.encoders import NAMES, add_encoder_class
 
-MODELS = ("network", "rf", "svm", "representation", "combined")
+MODELS = ("network", "rf", "svm", "tanimoto", "representation", "combined")
 """As in molclr/training/model_folder.py, whose imports are heavy."""
 
 

@@ -9,14 +9,11 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from molclr.config import PRETRAINED, SVM, pretrained_of
+from molclr.config import FINGERPRINT_MODELS, PRETRAINED, pretrained_of
 from molclr.errors import MolclrError
 from molclr.evaluation.metrics import better, find_metric
 from molclr.evaluation.runs import RunMetrics, read_run
 from molclr.evaluation.statistics import Difference, Predictions, Sample, adjusted, difference, sample
-
-BASELINES = ("RF", SVM)
-"""Models of molecular fingerprints, without a network."""
 
 _DIFFERENCE = ("", "_low", "_high", "_p", "_verdict")
 COLUMNS = [
@@ -116,7 +113,7 @@ def _between(
 
 def _best_baseline(benchmark: str, groups: Mapping[Key, Sequence[RunMetrics]]) -> str:
     """Return the baseline with the best mean validation score; "" if none has one, unless there is only one baseline."""
-    there = [model for model in BASELINES if (benchmark, model) in groups]
+    there = [model for model in FINGERPRINT_MODELS if (benchmark, model) in groups]
     best, best_score = there[0] if len(there) == 1 else "", np.nan
     for model in there:
         value = mean_validation(groups[benchmark, model])

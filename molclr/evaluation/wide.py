@@ -186,11 +186,12 @@ def _notes(table: pd.DataFrame, grids: list[Grid]) -> list[str]:
             f"Intervals of differences cover test molecules (bootstrap, {RESAMPLES} resamples) and seeds (their variance, "
             "Welch's t), for one pre-training and one split; they are not adjusted for the number of comparisons."
         )
-    if frozen := [name for name in dict.fromkeys(table["model"]) if name.startswith(f"{SVM}_")]:
+    if frozen := [name for name in dict.fromkeys(table["model"]) if name.startswith(SVM) and pretrained_of(name)]:
         network = pretrained_of(frozen[0])
         notes.append(
-            f"{SVM}: a support vector machine on ECFP4 counts; {SVM}_{network}: one on the frozen representation of the encoder "
-            f"with which {network} begins; with {AND_ECFP}: on that and ECFP4 counts. Like the other models, they keep the "
+            f"{SVM}: a support vector machine on ECFP4 counts, with a Gaussian kernel; {SVM}_Tanimoto: with a Tanimoto kernel; "
+            f"{SVM}_{network}: one on the frozen representation of the encoder with which {network} begins; "
+            f"with {AND_ECFP}: on that and ECFP4 counts, compared by the Tanimoto kernel. Like the other models, they keep the "
             "validation molecules out of training."
         )
     used: set[str] = set().union(*(grid.marks for grid in grids))

@@ -112,6 +112,11 @@ def test_the_best_baseline_is_the_one_with_the_best_validation_score(several):
     assert found["GIN"].baseline == found["RF"].baseline == "", "not for the other models"
 
 
+def test_the_tanimoto_machine_is_a_baseline(several):
+    found = rows(several(SVM=(2.0, 1.0), SVM_Tanimoto=(1.5, 0.9), SVM_MolCLR_GIN_ECFP=(1.0, 0.1)))
+    assert found["SVM_MolCLR_GIN_ECFP"].baseline == "SVM_Tanimoto" and found["SVM_Tanimoto"].baseline == ""
+
+
 def test_without_validation_scores_there_is_no_choice_between_two_baselines(several):
     unknown = several(RF=(2.0, None), SVM=(0.3, None), MolCLR_GIN=(1.0, None))
     assert rows(unknown)["MolCLR_GIN"].baseline == ""

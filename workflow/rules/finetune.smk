@@ -2,7 +2,7 @@
 # Needs molecule tables, splits, graph stores and encoders; makes results/runs/BENCHMARK/MODEL/seed-SEED.
 
 MACHINES = [name for name in settings.models if name.startswith(SVM)]
-BASELINES = [name for name in settings.models if name in ("RF", SVM)]
+BASELINES = [name for name in settings.models if name in FINGERPRINT_MODELS]
 NETWORKS = [name for name in settings.models if name not in (*BASELINES, *MACHINES)]
 
 
