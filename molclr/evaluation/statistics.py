@@ -119,11 +119,12 @@ def adjusted(differences: Mapping[Key, Difference]) -> dict[Key, Difference]:
 def score_interval(metric: str, labels: np.ndarray, predictions: np.ndarray) -> tuple[float, float]:
     """Compute the bootstrap interval of a score at the level CONFIDENCE, by the percentiles of resampled molecules.
 
-    labels: float64 (n, targets), NaN where missing; predictions: (n, targets). NaN for a single molecule, and if no
-    resample has a score.
+    labels: float64 (n, targets), NaN where missing; predictions: (n, targets), NaN for all molecules if the target is not
+    predicted and does not count. NaN for a single molecule, and if no resample has a score.
     """
     if len(labels) < 2:
         return math.nan, math.nan
+    labels = np.where(np.isnan(predictions).all(axis=0), np.nan, labels)
     model = Predictions(np.arange(len(labels)), labels, predictions[None].astype(np.float64))
     generator = np.random.default_rng(derive_seed(0, "bootstrap"))
     values = np.concatenate([scores(metric, model, weights)[0] for weights in _resamples(len(labels), generator)])

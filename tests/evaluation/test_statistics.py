@@ -14,6 +14,7 @@ from molclr.evaluation.statistics import (
     adjusted,
     one_by_one,
     sample,
+    score_interval,
     scores,
 )
 
@@ -93,6 +94,17 @@ def models(generator, noise, seeds=3, count=300):
         Predictions(np.arange(count), labels, labels + size * generator.normal(size=(seeds, count, 1)))
         for size in noise
     ]
+
+
+@pytest.mark.parametrize("metric", WEIGHTED)
+def test_a_target_without_predictions_does_not_count(generator, metric, monkeypatch):
+    """Neither by the faster forms, which would compare NaN, nor one by one."""
+    monkeypatch.setattr(statistics, "RESAMPLES", 200)
+    labels = generator.integers(2, size=(40, 2)).astype(float)
+    values = np.column_stack([np.abs(labels[:, 0] - 0.6 * generator.random(40)), np.full(40, np.nan)])
+    alone = score_interval(metric, labels[:, :1], values[:, :1])
+    assert score_interval(metric, labels, values) == alone and alone[0] < alone[1]
+    assert np.isnan(score_interval(metric, labels[:, 1:], values[:, 1:])).all()
 
 
 def test_a_clear_difference_is_better_or_worse_by_the_direction_of_the_metric(generator):
