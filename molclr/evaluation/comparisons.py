@@ -53,7 +53,10 @@ class Comparison:
     over_baseline: Difference | None
     """Difference of a pre-trained model to that baseline."""
     best: Best
-    """Whether the model has the best test score of the benchmark, or one that does not differ significantly from it."""
+    """Whether the model has the best test score of the benchmark, or one that does not differ significantly from it.
+
+    A difference to a model of one seed is not significant.
+    """
 
     def columns(self, factor: float) -> dict[str, Any]:
         """Return the values of COLUMNS; `factor` converts a score to the number that tables show."""
@@ -128,9 +131,10 @@ def mean_validation(runs: Sequence[RunMetrics]) -> float:
 
 
 def _best(benchmark: str, groups: Mapping[Key, Sequence[RunMetrics]], samples: Samples) -> list[tuple[Key, Best]]:
-    """Mark the best model, and all models whose interval of the difference to it contains 0.
+    """Mark the best model, and all models with a score that does not differ from it significantly.
 
-    The best is one of those with the most seeds, or deterministic.
+    The best is one of those with the most seeds, or deterministic. p-values are adjusted (Holm) for the number of models of the
+    benchmark that are compared with it. A difference of one seed is not significant, and neither is one that is undefined.
     """
     scores = {
         model: [run.test for run in runs if run.test is not None]
@@ -145,12 +149,12 @@ def _best(benchmark: str, groups: Mapping[Key, Sequence[RunMetrics]], samples: S
     }
     metric = groups[benchmark, next(iter(scores))][0].metric
     first = (max if find_metric(metric).higher_is_better else min)(means, key=lambda model: means[model], default="")
-    marks: list[tuple[Key, Best]] = []
-    for model in scores:
-        gap = _between(benchmark, model, first, groups, samples) if scores[model] else None
-        close: Best = "not distinguishable" if gap and gap.low <= 0 <= gap.high else ""
-        marks.append(((benchmark, model), "best" if model == first else close))
-    return marks
+    others = [model for model in scores if scores[model] and model != first]
+    gaps = {model: _between(benchmark, model, first, groups, samples) for model in others}
+    tested = adjusted({model: gap for model, gap in gaps.items() if gap})
+    other = {model for model, gap in tested.items() if gap.verdict in ("better", "worse")}
+    marks: dict[str, Best] = {first: "best", **{model: "not distinguishable" for model in others if model not in other}}
+    return [((benchmark, model), marks.get(model, "")) for model in scores]
 
 
 def read_samples(runs: Mapping[Path, RunMetrics]) -> dict[Key, Sample]:

@@ -104,8 +104,9 @@ def _scores(table: pd.DataFrame, task: Task, places: dict[str, int]) -> Grid:
             columns.append(Column([f"{benchmark}, paper", *[""] * (count - 1)], papers, is_paper=True))
     seeds = f"{most} seeds" if fewest == most else f"{fewest} to {most} seeds"
     scores = f"mean ± standard deviation over {seeds}" if most > 1 else "one seed"
+    close = (table["best"] == "not distinguishable").any()
     bold = (
-        ", and all that do not differ from it significantly" if (table["best"] == "not distinguishable").any() else ""
+        ", and all that do not differ from it significantly (Holm; one seed is not enough to differ)" if close else ""
     )
     return Grid(f"Test scores, {task}: {scores}. In bold: the best of our scores{bold}.", columns)
 
