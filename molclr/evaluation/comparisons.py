@@ -169,12 +169,18 @@ def read_samples(runs: Mapping[Path, RunMetrics]) -> dict[Key, Sample]:
 
 
 def read_predictions(folders: Iterable[Path], runs: Mapping[Path, RunMetrics]) -> Predictions:
-    """Read the predictions.csv of all seeds of a model; a seed has one folder, or one folder per target.
-
-    Labels of a target that no seed predicts, because the training set has none, become NaN.
-    """
+    """Read the predictions.csv of all seeds of a model; a seed has one folder, or one folder per target."""
     folders = list(folders)
-    every = pd.concat([read_run(folder).assign(seed=runs[folder].seed) for folder in folders])
+    every = [read_run(folder).assign(seed=runs[folder].seed) for folder in folders]
+    return predictions_of(pd.concat(every), str(folders[-1].parent))
+
+
+def predictions_of(every: pd.DataFrame, name: str) -> Predictions:
+    """Arrange the predictions of all seeds of a model, a table with the columns seed, row, target, label and prediction.
+
+    Labels of a target that no seed predicts, because the training set has none, become NaN. Raises MolclrError, which names
+    the model by `name`, if the seeds have predictions for different molecules or targets.
+    """
     labels = every.drop_duplicates(["row", "target"]).pivot(index="row", columns="target", values="label")
     values = np.stack(
         [
@@ -184,7 +190,5 @@ def read_predictions(folders: Iterable[Path], runs: Mapping[Path, RunMetrics]) -
     )
     labels.loc[:, np.isnan(values).all(axis=(0, 1))] = np.nan
     if np.isnan(values[:, labels.notna().to_numpy()]).any():
-        raise MolclrError(
-            f"'{folders[-1].parent}': the seeds have predictions for different molecules or targets; run them again."
-        )
+        raise MolclrError(f"'{name}': the seeds have predictions for different molecules or targets; run them again.")
     return Predictions(labels.index.to_numpy(), labels.to_numpy(), values)
