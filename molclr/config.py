@@ -101,8 +101,10 @@ def class_name_problem(encoder: EncoderName) -> str:
 SVM, AND_ECFP = "SVM", "_ECFP"
 """Parts of the names of support vector machines: SVM on ECFP4 counts, SVM_MolCLR_GIN on a frozen representation, and
 SVM_MolCLR_GIN_ECFP on both."""
-FINGERPRINT_MODELS = ("RF", SVM, f"{SVM}_Tanimoto")
-"""The baselines, which know ECFP4 counts alone. SVM_Tanimoto compares them by the kernel of SVM_MolCLR_GIN_ECFP."""
+SVM_TANIMOTO = f"{SVM}_Tanimoto"
+"""A support vector machine on ECFP4 counts, which compares them by the kernel of SVM_MolCLR_GIN_ECFP."""
+FINGERPRINT_MODELS = ("RF", SVM, SVM_TANIMOTO)
+"""The baselines, which know ECFP4 counts alone."""
 
 
 def frozen_names(pretrained: str) -> list[str]:

@@ -67,7 +67,7 @@ class Sample:
     observed: np.ndarray
     resampled: np.ndarray
     deterministic: bool = False
-    """Whether nothing in the model is random, so that one seed is enough."""
+    """Whether nothing in the model is random, given its encoder, so that one seed is enough."""
 
 
 def sample(metric: str, model: Predictions, deterministic: bool = False) -> Sample:

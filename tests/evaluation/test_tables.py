@@ -208,7 +208,9 @@ def test_a_machine_runs_once_where_nothing_in_it_is_random(tables):
     assert [(row["model"], row["seeds"]) for row in rows] == [("RF", "3"), ("SVM", "1"), ("SVM_MolCLR_GIN_ECFP", "1")]
     assert cells(markdown, "SVM_MolCLR_GIN_ECFP") == ["**80.0**"] and "over 3 seeds" in markdown
     assert rows[2]["baseline"] == "" and rows[2]["minus_baseline_verdict"] == "", "none has a validation score"
-    assert "| seeds " not in markdown and "if nothing in a model is random, one is enough" in markdown
+    assert "| seeds " not in markdown and "if nothing in a model is random, given its encoder, one" in markdown
+    assert "partly that of the kernel, because SVM_Tanimoto was not run" in markdown
+    assert "not run" not in tables([run("bbbp", "SVM_Tanimoto", 0, 0.6), machines[1]])[1]
     assert "SVM_MolCLR_GIN: one on the frozen representation of the encoder with which MolCLR_GIN begins" in markdown
 
 

@@ -14,7 +14,7 @@ def is_sampled(name):
 
 
 def seeds_of(name, model):
-    """Return the seeds of a model on a benchmark: one if nothing in it is random."""
+    """Return the seeds of a model on a benchmark: one if nothing in it is random, given its encoder."""
     seeds = settings.seeds_of.get(name, settings.seeds)
     return seeds[:1] if model in MACHINES and not is_sampled(name) else seeds
 
