@@ -290,7 +290,7 @@ def test_properties_of_an_sdf_that_are_called_like_added_columns(take):
     more = "> <name>\nours\n\n> <smiles>\nN\n\n$$$$"
     table, _, told = take("t.sdf", text.replace("$$$$", more), smiles_column="_smiles")
     assert table["smiles"].tolist() == ["CCO", "CCCO", "CCN"]
-    assert "ignored, names of molecules: '_name', 'name'" in told
+    assert "ignored, names of molecules: '_name'" in told and "ignored, text: 'name'" in told
 
 
 def test_a_wide_field(take):
