@@ -1,8 +1,8 @@
 """Benchmark scores of frozen representations: `python benchmarks/frozen.py [ENCODER ...] --benchmarks bbbp bace`.
 
 Fits support vector machines per target, as `molclr train` does: on the logarithms of ECFP4 counts (Gaussian kernel), on ECFP4
-counts (Tanimoto kernel), on each standardized representation h (Gaussian kernel), and on both (mean of a Gaussian kernel on h and
-a Tanimoto kernel on counts). The penalty C is selected on the validation molecules, which are not in training.
+counts (Tanimoto kernel), on each standardized representation h (Gaussian kernel), and on both (mean of a Gaussian kernel on h and a
+Tanimoto kernel on counts). The penalty C is selected on the validation molecules, which are not in training.
 The result is deterministic. Prints validation and test scores with a 95 % bootstrap interval over the test molecules. Needs the
 files of the benchmarks (`snakemake all_data`); splits are those of the catalogue.
 """
@@ -21,7 +21,7 @@ from molclr.evaluation.metrics import score
 from molclr.evaluation.statistics import score_interval
 from molclr.representation import Encoder
 from molclr.training.kernels import Features, log_counts, standardized
-from molclr.training.machine import fit_machine, predict_machine
+from molclr.training.svm import fit_svm, predict_svm
 
 COSTS = (0.1, 1.0, 10.0, 100.0)
 """Candidates for C, which is selected on the validation molecules."""
@@ -71,8 +71,8 @@ def probe(
     for target, labels in enumerate(data.labels.T):
         known = train[~np.isnan(labels[train])]
         given = features[known], labels[known], benchmark.task, COSTS
-        machine = fit_machine(*given, (features[valid], labels[valid]), benchmark.metric)
-        predictions[:, target] = predict_machine(machine, features[known[machine["support"]]], features, benchmark.task)
+        machine = fit_svm(*given, (features[valid], labels[valid]), benchmark.metric)
+        predictions[:, target] = predict_svm(machine, features[known[machine["support"]]], features, benchmark.task)
     values = [score(benchmark.metric, data.labels[rows], predictions[rows], data.targets) for rows in (valid, test)]
     interval = score_interval(benchmark.metric, data.labels[test], predictions[test])
     return values[0].value, values[1].value, interval

@@ -11,7 +11,7 @@ QUANTILE = 0.05
 
 
 def similarity_to(training: csr_matrix, new: csr_matrix) -> np.ndarray:
-    """Compute the Tanimoto similarity of bits to the nearest training molecule: float64 (n,). Both are ECFP4 counts."""
+    """Compute the Tanimoto similarity of bits to the nearest training molecule: float64 (n,). Both arguments are ECFP4 counts."""
     known = bits_of(training)
     return np.array([max(BulkTanimotoSimilarity(each, known)) for each in bits_of(new)], np.float64)
 
