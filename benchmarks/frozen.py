@@ -2,8 +2,8 @@
 
 Fits support vector machines per target, as `molclr train` does: on the logarithms of ECFP4 counts (Gaussian kernel), on ECFP4
 counts (Tanimoto kernel), on each standardized representation h (Gaussian kernel), and on both (mean of a Gaussian kernel on h and
-a Tanimoto kernel on counts). The penalty C is selected on the validation molecules, which are not in training.
-The result is deterministic. Prints validation and test scores with a 95 % bootstrap interval over the test molecules. Needs the
+a Tanimoto kernel on counts). The penalty C is selected on the validation molecules, which are not in training. The result is
+deterministic. Prints validation and test scores with a 95 % bootstrap interval over the test molecules. Needs the
 files of the benchmarks (`snakemake all_data`); splits are those of the catalogue.
 """
 
