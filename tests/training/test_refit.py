@@ -12,7 +12,7 @@ from molclr.data.labelled import LabelledMolecules
 from molclr.evaluation.conformal import half_widths
 from molclr.training.model_folder import ModelFolder
 from molclr.training.predict_folder import prediction_columns
-from molclr.training.refit import FOLDS, _folds
+from molclr.training.refit import FOLDS, _folds, _tell_folds
 
 
 def rows_of(path):
@@ -91,25 +91,41 @@ def test_a_target_whose_labels_are_all_in_one_fold_has_no_interval(table, tmp_pa
     assert np.isfinite(columns["z_mean"]).all() and np.isnan(columns["z_high"]).all()
 
 
-def test_folds_keep_the_groups_of_the_scheme_together():
-    smiles = [
-        "C1CC1C",
-        "C1CC1CC",
-        "c1ccccc1",
-        "c1ccccc1C",
-        *("C" * length for length in range(1, 9)),
-        "C1CCC1",
-        "C1CCCC1",
-    ]
-    data = LabelledMolecules(np.arange(14), smiles, np.zeros((14, 1)), ["y"], {})
-    for scheme in ("scaffold", "butina", "a column"):
-        folds = list(_folds(data, scheme))
-        tested = np.concatenate([part.subsets["test"] for part in folds])
-        assert sorted(tested) == list(range(14)) and len(folds) == FOLDS
-        for part in folds:
-            assert not {*part.subsets["test"]} & {*part.subsets["train"]} and not len(part.subsets["valid"])
-            if scheme == "scaffold":
-                assert len({0, 1} & {*part.subsets["test"]}) in (0, 2) and len({2, 3} & {*part.subsets["test"]}) in (
-                    0,
-                    2,
-                )
+SMILES = [
+    *("C1CC1C", "C1CC1CC", "c1ccccc1", "c1ccccc1C", "C1CCC1", "C1CCCC1"),
+    *("C" * length for length in range(1, 9)),
+]
+
+
+@pytest.mark.parametrize("scheme", ["scaffold", "butina", "a column"])
+def test_folds_keep_the_groups_of_the_scheme_together(scheme):
+    """A column does not tell its groups, so that scaffolds are kept together."""
+    data = LabelledMolecules(np.arange(14), SMILES, np.zeros((14, 1)), ["y"], {})
+    folds = list(_folds(data, scheme))
+    tested = [{*part.subsets["test"].tolist()} for part in folds]
+    assert sorted(place for fold in tested for place in fold) == list(range(14)) and len(folds) == FOLDS
+    for part, fold in zip(folds, tested, strict=True):
+        assert not fold & {*part.subsets["train"]} and not len(part.subsets["valid"])
+        assert scheme == "butina" or (len({0, 1} & fold) in (0, 2) and len({2, 3} & fold) in (0, 2))
+
+
+def test_molecules_of_one_scaffold_can_be_refitted_to_and_large_groups_are_told(capsys):
+    data = LabelledMolecules(np.arange(8), SMILES[6:], np.zeros((8, 1)), ["y"], {})
+    assert len(list(_folds(data, "a column"))) == FOLDS
+    assert "warning: all molecules have one scaffold" in capsys.readouterr().err
+    _tell_folds("svm", 14, [8, 2, 2, 1, 1])
+    told = capsys.readouterr().err
+    assert "5 times without a fold of 1 to 8 of them" in told and "warning: 8 of 14 molecules belong together" in told
+    _tell_folds("svm", 10, [2] * 5)
+    assert "warning" not in capsys.readouterr().err
+
+
+def test_the_intervals_of_a_split_in_a_column_are_those_of_the_scheme_that_made_it(table, tmp_path, capsys):
+    built_in, _ = train(table, tmp_path / "scaffold", "--model", "svm", "--refit")
+    subset = {row["row"]: row["subset"] for row in rows_of(tmp_path / "scaffold/split.csv")}
+    lines = [f"{row['smiles']},{row['freesolv']},{subset[str(place)]}" for place, row in enumerate(rows_of(table))]
+    (tmp_path / "mine.csv").write_text("\n".join(["smiles,freesolv,set", *lines]))
+    named, _ = train(tmp_path / "mine.csv", tmp_path / "m", "--model", "svm", "--refit", "--split", "set")
+    assert named.about["half_widths"] == built_in.about["half_widths"]
+    told = capsys.readouterr().err
+    assert "'set' does not tell what belongs together" in told
