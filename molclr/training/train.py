@@ -80,7 +80,7 @@ def train(asked: Training) -> dict[str, Any]:
         model = ModelFolder(
             folder, about | _training_set(data, inputs.counts[data.subsets["train"]]), recipe.encoder_class
         )
-        metrics = evaluate(model, data, run)
+        metrics = evaluate(model, data, run) | {"molecules_in_several_subsets": len(data.in_several_subsets)}
         if asked.refit:
             guesses = refit(model, recipe, data, run, asked.split, inputs, graphs)
             about = model.about | _training_set(all_training(data), inputs.counts)

@@ -260,6 +260,23 @@ def test_a_column_may_say_the_split(tmp_path):
     assert all(row["subset"] == subsets[int(row["row"]) % 4] for row in split)
 
 
+def test_molecules_in_several_subsets_are_counted(tmp_path, capsys):
+    """Molecules are compared as canonical SMILES, after --desalt."""
+    given = [(row["smiles"], row["freesolv"]) for row in rows_of(FIXTURES / "freesolv.csv")[:40]]
+    lines = [
+        f"{text},{label},{('train', 'train', 'valid', 'test')[place % 4]}" for place, (text, label) in enumerate(given)
+    ]
+    more = ["C1CCCCC1Br,1,train", "BrC1CCCCC1,1,test", "BrC1CCCCC1,1,test", "NCCCN,1,train", "NCCCN.Cl,2,valid"]
+    (tmp_path / "mine.csv").write_text("\n".join(["smiles,y,part", *lines, *more]))
+    words = ["train", str(tmp_path / "mine.csv"), "--split", "part", "--encoder", "none", "--model", "svm", "--output"]
+    for folder, options, count in (("plain", [], 1), ("desalted", ["--desalt"], 2)):
+        assert main([*words, str(tmp_path / folder), *options]) == 0
+        told = f"warning: {count} molecules, such as BrC1CCCCC1, have rows in more than one of"
+        assert told in capsys.readouterr().err
+        metrics = json.loads((tmp_path / folder / "metrics.json").read_text())
+        assert metrics["molecules_in_several_subsets"] == count
+
+
 def test_a_target_that_only_test_molecules_have_is_not_predicted(tmp_path, capsys):
     given = rows_of(FIXTURES / "freesolv.csv")
     subsets = ["test", "valid", "train", "train"]
