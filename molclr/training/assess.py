@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from molclr.config import Compute
 from molclr.data.extended import digits
@@ -20,6 +21,8 @@ from molclr.training.model_folder import ModelFolder, Predicted, number_or_none
 
 SCORED = ("valid", "test")
 PREDICTIONS, METRICS = "predictions.csv", "metrics.json"
+STANDARD_DEVIATIONS = "standard deviations of the training labels"
+"""The unit of scores that are means over targets of different units."""
 
 
 def evaluate(model: ModelFolder, data: LabelledMolecules, run: Run) -> dict[str, Any]:
@@ -31,7 +34,8 @@ def evaluate(model: ModelFolder, data: LabelledMolecules, run: Run) -> dict[str,
     valid = data.labels[data.subsets["valid"]]
     widths = {name: half_widths(valid, found["valid"].mean) for name, found in predicted.items()}
     widths = widths if run.task == "regression" else {}
-    scores = {name: _scores(data, run, found, widths.get(name)) for name, found in predicted.items()}
+    scale = scale_of(data, run)
+    scores = {name: _scores(data, run, found, widths.get(name), scale) for name, found in predicted.items()}
     values = {name: found["validation"][run.metric]["value"] for name, found in scores.items()}
     model.about["chosen"] = choose_model(run.metric, values)
     model.about["half_widths"] = {name: [number_or_none(width) for width in found] for name, found in widths.items()}
@@ -39,6 +43,7 @@ def evaluate(model: ModelFolder, data: LabelledMolecules, run: Run) -> dict[str,
     return {
         "task": run.task,
         "metric": run.metric,
+        "mean_over_targets_in": STANDARD_DEVIATIONS if np.ndim(scale) else None,
         "chosen": model.about["chosen"],
         "molecules": {subset: len(places) for subset, places in data.subsets.items()},
         "confidence": CONFIDENCE,
@@ -53,7 +58,9 @@ def evaluate_refit(model: ModelFolder, data: LabelledMolecules, run: Run, predic
     """
     name, scored = model.about["chosen"], {}
     for metric in metrics_of(run.task):
-        scored[metric] = _scored(metric, data.labels, predictions, data.targets, with_interval=True)
+        scored[metric] = _scored(
+            metric, data.labels, predictions, data.targets, scale_of(data, run), with_interval=True
+        )
     model.about.update(models=[name], half_widths={}, refit=True)
     found: dict[str, Any] = {"molecules": len(data.smiles), "out_of_fold": scored}
     if run.task == "regression":
@@ -63,6 +70,17 @@ def evaluate_refit(model: ModelFolder, data: LabelledMolecules, run: Run, predic
             target: {"level": LEVEL, "half_width": width} for target, width in zip(data.targets, widths, strict=True)
         }
     return found
+
+
+def scale_of(data: LabelledMolecules, run: Run) -> np.ndarray | float:
+    """Return what scores of values are divided by before their mean over targets, whose units may differ.
+
+    It is the standard deviation of the training labels of each target, (targets,), as in fine-tuning; 1 for a single target.
+    """
+    if run.task == "classification" or len(data.targets) == 1:
+        return 1.0
+    scale = pd.DataFrame(data.labels[data.subsets["train"]]).std().to_numpy()
+    return np.where(scale > 0, scale, 1.0)
 
 
 def write_metrics(folder: Path, metrics: dict[str, Any]) -> None:
@@ -88,14 +106,18 @@ def choose_model(metric: str, validation: dict[str, float | None]) -> str:
 
 
 def _scores(
-    data: LabelledMolecules, run: Run, predicted: dict[str, Predicted], widths: list[float] | None
+    data: LabelledMolecules,
+    run: Run,
+    predicted: dict[str, Predicted],
+    widths: list[float] | None,
+    scale: np.ndarray | float,
 ) -> dict[str, Any]:
-    """Score a model on validation and test molecules, by all metrics."""
+    """Score a model on validation and test molecules, by all metrics. scale: see `scale_of`."""
     found: dict[str, Any] = {}
     for subset, label in zip(SCORED, ("validation", "test"), strict=True):
         labels, mean = data.labels[data.subsets[subset]], predicted[subset].mean
         found[label] = {
-            metric: _scored(metric, labels, mean, data.targets, with_interval=subset == "test")
+            metric: _scored(metric, labels, mean, data.targets, scale, with_interval=subset == "test")
             for metric in metrics_of(run.task)
         }
     if widths is not None:
@@ -109,11 +131,18 @@ def _scores(
 
 
 def _scored(
-    metric: str, labels: np.ndarray, predictions: np.ndarray, targets: Sequence[str], with_interval: bool
+    metric: str,
+    labels: np.ndarray,
+    predictions: np.ndarray,
+    targets: Sequence[str],
+    scale: np.ndarray | float,
+    with_interval: bool,
 ) -> dict[str, Any]:
+    """Score predictions: each target in its unit, and the mean of targets and its interval after division by `scale`."""
     scored = score(metric, labels, predictions, targets)
+    labels, predictions = labels / scale, predictions / scale
     found: dict[str, Any] = {
-        "value": number_or_none(scored.value),
+        "value": number_or_none(score(metric, labels, predictions, targets).value),
         "per_target": scored.per_target,
         "undefined": scored.left_out,
     }
@@ -145,6 +174,8 @@ def summary(metrics: dict[str, Any]) -> list[str]:
     metric, models = find_metric(metrics["metric"]), metrics["models"]
     values = {name: found["validation"][metrics["metric"]]["value"] for name, found in models.items()}
     lines = [f"{'':2}{'model':16}{'validation':>12}{'test':>10}   {CONFIDENCE:.0%} interval ({metric.label})"]
+    if unit := metrics["mean_over_targets_in"]:
+        lines.append(f"  mean over the targets, RMSE and MAE in {unit}:")
     for name, found in models.items():
         test = found["test"][metrics["metric"]]
         star = "* " if name == metrics["chosen"] else "  "

@@ -80,7 +80,7 @@ def _tell_folds(name: str, molecules: int, sizes: list[int]) -> None:
     )
     if max(sizes) > 2 * molecules / FOLDS:
         say(
-            f"warning: {max(sizes)} of {molecules} molecules belong together and are predicted from the others, "
+            f"refit: {max(sizes)} of {molecules} molecules belong together and are predicted from the others, "
             "so the intervals may be too wide"
         )
 

@@ -115,9 +115,9 @@ def test_molecules_of_one_scaffold_can_be_refitted_to_and_large_groups_are_told(
     assert "warning: all molecules have one scaffold" in capsys.readouterr().err
     _tell_folds("svm", 14, [8, 2, 2, 1, 1])
     told = capsys.readouterr().err
-    assert "5 times without a fold of 1 to 8 of them" in told and "warning: 8 of 14 molecules belong together" in told
+    assert "5 times without a fold of 1 to 8 of them" in told and "refit: 8 of 14 molecules belong together" in told
     _tell_folds("svm", 10, [2] * 5)
-    assert "warning" not in capsys.readouterr().err
+    assert "belong together" not in capsys.readouterr().err
 
 
 def test_the_intervals_of_a_split_in_a_column_are_those_of_the_scheme_that_made_it(table, tmp_path, capsys):
