@@ -19,6 +19,8 @@ from sklearn.preprocessing import StandardScaler
 from molclr import Encoder, MolCLRClassifier, MolCLRRegressor, MolCLRTransformer
 from molclr.cli import main
 from molclr.errors import MolclrError
+from molclr.estimators.labels import decode_classes
+from molclr.evaluation.metrics import accuracy
 
 SVM = {"encoder": "none", "model": "svm"}
 
@@ -198,6 +200,19 @@ def test_labels_that_cannot_be_used(labels, message):
     with pytest.raises(ValueError, match=message) as error:
         MolCLRRegressor(**SVM).fit(["C", "CC", "CCO", "CCC"], labels)
     assert isinstance(error.value, MolclrError)
+
+
+@pytest.mark.parametrize("labels", [[1, "", 1, ""], ["yes", 0, None, "yes"], [True, "no", True, "no"]])
+def test_words_and_numbers_are_not_two_classes_of_one_target(labels):
+    with pytest.raises(ValueError, match="The labels of 'y' are words and numbers, such as") as error:
+        MolCLRClassifier(**SVM).fit(["C", "CC", "CCO", "CCC"], labels)
+    assert all(repr(label) in str(error.value) for label in {*labels} - {None})
+
+
+def test_a_tie_is_the_class_that_the_accuracy_counts():
+    probabilities = np.array([0.25, 0.5, 0.75, np.nan])
+    assert decode_classes(probabilities, np.array(["no", "yes"])).tolist() == ["no", "yes", "yes", None]
+    assert accuracy(np.array([0.0, 1, 1]), probabilities[:3]) == 1
 
 
 def test_more_than_two_classes():
