@@ -1,5 +1,6 @@
 """What users of scikit-learn do with the estimators, on real molecules."""
 
+import json
 import pickle
 
 import numpy as np
@@ -150,6 +151,27 @@ def test_a_target_without_training_labels_is_not_predicted(freesolv):
     predictions = regressor.predict(["CCO", "C"])
     assert np.isnan(predictions).tolist() == [[False, True]] * 2
     assert np.isnan(regressor.predict_interval(["CCO"])[0]).tolist() == [[False, False], [True, True]]
+
+
+def test_load_restores_parameters_and_targets(freesolv, encoder, tmp_path):
+    """Also those that have no training labels, and the path of an encoder, so that a clone can be fitted."""
+    given = {"split": "random", "split_seed": np.int64(7), "patience": 3, "shape": {"layers": 1}, "on_error": "nan"}
+    given |= {"encoder": encoder, "model": "svm", "refit": False, "epochs": 2, "baselines": {"trees": 9}}
+    smiles, labels = freesolv["smiles"][:60], np.stack([freesolv["freesolv"][:60]] * 2, axis=1)
+    first = MolCLRRegressor(**given).fit(smiles, labels)
+    split = pd.read_csv(first.model_.model.folder / "split.csv")
+    labels[split["subset"] == "train", 0] = np.nan
+    with pytest.warns(UserWarning, match="no training molecule has a label of 'y0'"):
+        first.fit(smiles, labels)
+    first.save(tmp_path / "model")
+    again = MolCLRRegressor.load(tmp_path / "model")
+    assert again.get_params() == first.get_params() | {"encoder": str(encoder)}
+    assert again.targets_ == ["y0", "y1"]
+    np.testing.assert_array_equal(again.predict(smiles[:3]), first.predict(smiles[:3]))
+    about = json.loads((tmp_path / "model/model.json").read_text())
+    about["estimator"]["parameters"] |= {"encoder_class": "evil.py", "of_a_newer_version": 1}
+    (tmp_path / "model/model.json").write_text(json.dumps(about))
+    assert MolCLRRegressor.load(tmp_path / "model").encoder_class is None, "a folder names no code to execute"
 
 
 def test_rejected_molecules_are_an_error_or_a_warning(freesolv):
