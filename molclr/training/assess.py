@@ -182,8 +182,9 @@ def summary(metrics: dict[str, Any]) -> list[str]:
         lines.append(f"{star}{name:16}{_shown(values[name]):>12}{_shown(test['value']):>10}   {_interval(test)}")
         lines += [f"    test score of '{target}' undefined: {why}" for target, why in test["undefined"].items()][:3]
     lines.append(_reason(metrics["metric"], metrics["chosen"], values))
-    lines += _further(metrics["metric"], models[metrics["chosen"]])
-    if again := metrics.get("refit"):
+    again = metrics.get("refit")
+    lines += _further(metrics["metric"], models[metrics["chosen"]], before="before refit, " if again else "")
+    if again:
         scored = again["out_of_fold"][metrics["metric"]]
         worth = f"{_shown(scored['value'])} ({_interval(scored)})" if scored["value"] is not None else "undefined"
         lines.append(
@@ -194,8 +195,11 @@ def summary(metrics: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _further(primary: str, found: dict[str, Any]) -> list[str]:
-    """Describe the test scores of a model by the other metrics, and how many labels lie in its prediction intervals."""
+def _further(primary: str, found: dict[str, Any], before: str) -> list[str]:
+    """Describe the test scores of a model by the other metrics, and how many labels lie in its prediction intervals.
+
+    before: how the line on intervals begins.
+    """
     told = [
         f"{find_metric(name).label} {_shown(scored['value'])} ({_interval(scored)})"
         for name, scored in found["test"].items()
@@ -206,7 +210,7 @@ def _further(primary: str, found: dict[str, Any]) -> list[str]:
     known = [fraction for fraction in covered if fraction is not None]
     if known and None not in _half_widths(found):
         mean = f"{np.mean(known):.0%} of the test labels" + " (mean over the targets)" * (len(covered) > 1)
-        lines.append(f"  {LEVEL:.0%} prediction intervals contain {mean}")
+        lines.append(f"  {before}{LEVEL:.0%} prediction intervals contain {mean}")
     return lines
 
 

@@ -10,6 +10,8 @@ from paths import FIXTURES
 from molclr.cli import main
 from molclr.data.labelled import LabelledMolecules
 from molclr.evaluation.conformal import half_widths
+from molclr.training.assess import summary
+from molclr.training.explain_table import _scored
 from molclr.training.model_folder import ModelFolder
 from molclr.training.predict_folder import prediction_columns
 from molclr.training.refit import FOLDS, _folds, _tell_folds
@@ -118,6 +120,17 @@ def test_molecules_of_one_scaffold_can_be_refitted_to_and_large_groups_are_told(
     assert "5 times without a fold of 1 to 8 of them" in told and "refit: 8 of 14 molecules belong together" in told
     _tell_folds("svm", 10, [2] * 5)
     assert "belong together" not in capsys.readouterr().err
+
+
+def test_the_scores_that_are_shown_say_whether_they_are_of_the_final_model(table, tmp_path):
+    for name, more in (("before", []), ("after", ["--refit"])):
+        model, metrics = train(table, tmp_path / name, "--model", "svm", *more)
+        lines, explained = summary(metrics), _scored(model, "svm")
+        (covered,) = (line for line in lines if "prediction intervals contain" in line)
+        found = metrics["refit"]["out_of_fold"] if more else metrics["models"]["svm"]["test"]
+        kind = "out-of-fold" if more else "test"
+        assert explained == f"'svm' ({kind} RMSE {found['rmse']['value']:.3g}) is explained"
+        assert ("before refit" in covered) == bool(more)
 
 
 def test_the_intervals_of_a_split_in_a_column_are_those_of_the_scheme_that_made_it(table, tmp_path, capsys):
