@@ -73,7 +73,9 @@ def _warn_of_targets(labels: np.ndarray, targets: list[str]) -> None:
     missing = [target for target, any_known in zip(targets, known.any(axis=0), strict=True) if not any_known]
     equal = [target for target, low, high in zip(targets, lowest, highest, strict=True) if low == high]
     if missing:
-        say(f"warning: no training molecule has a label of {_listed(missing)}, which will not be predicted")
+        say(
+            f"warning: no training molecule has a label of {_listed(missing)}, so models fitted to these do not predict it"
+        )
     if equal:
         say(
             f"warning: all training molecules have the same label of {_listed(equal)}, from which nothing can be learned"

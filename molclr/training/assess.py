@@ -75,11 +75,13 @@ def evaluate_refit(model: ModelFolder, data: LabelledMolecules, run: Run, predic
 def scale_of(data: LabelledMolecules, run: Run) -> np.ndarray | float:
     """Return what scores of values are divided by before their mean over targets, whose units may differ.
 
-    It is the standard deviation of the training labels of each target, (targets,), as in fine-tuning; 1 for a single target.
+    It is the standard deviation of the training labels of each target, (targets,), as in fine-tuning, of all labels where there
+    are none; 1 for a single target.
     """
     if run.task == "classification" or len(data.targets) == 1:
         return 1.0
-    scale = pd.DataFrame(data.labels[data.subsets["train"]]).std().to_numpy()
+    labels = pd.DataFrame(data.labels)
+    scale = labels.iloc[data.subsets["train"]].std().fillna(labels.std()).to_numpy()
     return np.where(scale > 0, scale, 1.0)
 
 

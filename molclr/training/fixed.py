@@ -82,11 +82,16 @@ def fit_fixed(
     if len(known) > settings.svm_training_limit:
         generator = np.random.default_rng(seed)
         known = np.sort(generator.choice(known, settings.svm_training_limit, replace=False))
-    costs = costs or (COUNT_COSTS if name == MACHINE else H_COSTS)
+    costs = costs or costs_of(name)
     valid = (selection.inputs.features(name, training), selection.labels) if selection else None
     features = training[known].features(name, training)
     machine = fit_machine(features, labels[known], task, costs, valid, selection.metric if selection else "")
     return machine | {"support": known[machine["support"]]}
+
+
+def costs_of(name: str) -> tuple[float, ...]:
+    """Return the candidates for the penalty of a machine."""
+    return COUNT_COSTS if name == MACHINE else H_COSTS
 
 
 def predict_fixed(

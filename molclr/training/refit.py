@@ -21,7 +21,7 @@ from molclr.progress import say
 from molclr.training.checkpoint import copy_weights, save_weights
 from molclr.training.finetune import begin, train_for
 from molclr.training.fit import Recipe, fit_targets, write_models
-from molclr.training.fixed import FOREST, Inputs, predict_fixed
+from molclr.training.fixed import FOREST, Inputs, costs_of, predict_fixed
 from molclr.training.inference import predict_molecules
 from molclr.training.machine import cost_of
 from molclr.training.model_folder import ENCODER, NETWORK, ModelFolder, network_file
@@ -98,9 +98,14 @@ def _refit_fixed(
     inputs: Inputs,
     folds: list[LabelledMolecules],
 ) -> np.ndarray:
-    """Refit a model on fixed features, with the penalties that the validation molecules selected."""
-    name = recipe.model
-    costs = None if name == FOREST else [cost_of(arrays) for arrays in model.arrays(name)]
+    """Refit a model on fixed features, with the penalties that the validation molecules selected.
+
+    A target that had no training labels has the first candidate.
+    """
+    name, costs = recipe.model, None
+    if name != FOREST:
+        selected = {target: cost_of(arrays) for target, arrays in zip(model.targets, model.arrays(name), strict=True)}
+        costs = [selected.get(target, costs_of(name)[0]) for target in data.targets]
     guesses = np.full(data.labels.shape, np.nan)
     for part in folds:
         rest, fold = part.subsets["train"], part.subsets["test"]

@@ -146,11 +146,18 @@ def test_a_target_without_training_labels_is_not_predicted(freesolv):
     split = pd.read_csv(regressor.model_.model.folder / "split.csv")
     never = freesolv["freesolv"].where(split["subset"] != "train")
     labels = np.stack([freesolv["freesolv"], never], axis=1)
-    with pytest.warns(UserWarning, match="no training molecule has a label of 'y1'"):
-        regressor.fit(freesolv["smiles"], labels)
+    with pytest.warns(UserWarning, match="label of 'y1'") as told:
+        regressor.set_params(refit=False).fit(freesolv["smiles"], labels)
+    assert any("so it is not predicted" in str(each.message) for each in told)
     predictions = regressor.predict(["CCO", "C"])
     assert np.isnan(predictions).tolist() == [[False, True]] * 2
     assert np.isnan(regressor.predict_interval(["CCO"])[0]).tolist() == [[False, False], [True, True]]
+    with pytest.warns(UserWarning, match="label of 'y1'") as told:
+        regressor.set_params(refit=True).fit(freesolv["smiles"], labels)
+    assert any("only the refitted model predicts it, without a test score" in str(each.message) for each in told)
+    assert np.isfinite(regressor.predict(["CCO", "C"])).all() and np.isfinite(regressor.predict_interval(["C"])).all()
+    assert list(regressor.metrics_["models"]["svm"]["test"]["rmse"]["per_target"]) == ["y0"]
+    assert list(regressor.metrics_["refit"]["out_of_fold"]["rmse"]["per_target"]) == ["y0", "y1"]
 
 
 def test_load_restores_parameters_and_targets(freesolv, encoder, tmp_path):

@@ -122,6 +122,22 @@ def test_molecules_of_one_scaffold_can_be_refitted_to_and_large_groups_are_told(
     assert "belong together" not in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("model", ["network", "rf"])
+def test_a_target_without_training_labels_is_predicted_after_a_refit(table, tmp_path, model):
+    lines = [f"{row['smiles']},{row['freesolv']}" for row in rows_of(table)]
+    rows = [f"{line}," if place % 4 else f"{line},{place}" for place, line in enumerate(lines)]
+    subset = ["train" if place % 4 else ("valid", "test")[place // 4 % 2] for place in range(len(rows))]
+    text = [f"{row},{name}" for row, name in zip(rows, subset, strict=True)]
+    (tmp_path / "mine.csv").write_text("\n".join(["smiles,y,late,set", *text]))
+    words = ["--model", model, "--epochs", "1", "--seeds", "1", "--refit", "--split", "set"]
+    found, metrics = train(tmp_path / "mine.csv", tmp_path / "m", *words)
+    assert found.targets == ["y", "late"] and np.isfinite(found.predict(["CCO"]).mean).all()
+    assert (
+        found.about["half_widths"][model][1] > 0
+        and "late" not in metrics["models"][model]["test"]["rmse"]["per_target"]
+    )
+
+
 def test_the_scores_that_are_shown_say_whether_they_are_of_the_final_model(table, tmp_path):
     for name, more in (("before", []), ("after", ["--refit"])):
         model, metrics = train(table, tmp_path / name, "--model", "svm", *more)

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import tracemalloc
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -17,6 +18,7 @@ from molclr.config import EncoderShape
 from molclr.evaluation.conformal import coverage, half_widths
 from molclr.models.encoders import make_encoder
 from molclr.training.checkpoint import copy_weights, save_encoder
+from molclr.training.domain import similarity_to
 from molclr.training.forest import fit_forest, predict_trees
 from molclr.training.kernels import Features, log_counts
 from molclr.training.machine import fit_machine, predict_machine
@@ -165,6 +167,21 @@ def test_columns_order_and_rejected_rows_are_kept(trained, tmp_path, capsys):
     table = pq.read_table(tmp_path / "out.parquet").to_pylist()
     assert table[0]["id"] == "A" and table[1]["freesolv_mean"] is None
     assert table[0]["freesolv_mean"] == pytest.approx(float(found[0]["freesolv_mean"]), rel=1e-5)
+
+
+def test_the_similarity_needs_no_dense_fingerprints(trained):
+    """Those of 4000 molecules would take 33 MB."""
+    training = ModelFolder.read(trained / "freesolv").training.counts[:20]
+    smiles = ["C" * length for length in range(1, 41)]
+    tracemalloc.start()
+    found = similarity_to(training, smiles * 100)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 5e6
+    own, known = (np.asarray(counts > 0, float) for counts in (ecfp4_counts(smiles), training.toarray()))
+    both = own @ known.T
+    expected = (both / (own.sum(axis=1)[:, None] + known.sum(axis=1) - both)).max(axis=1)
+    np.testing.assert_allclose(found, np.tile(expected, 100))
 
 
 def test_training_molecules_are_in_the_domain_and_an_odd_one_is_not(trained, tmp_path):
