@@ -97,13 +97,14 @@ def costs_of(name: str) -> tuple[float, ...]:
 def predict_fixed(
     name: str, fitted: Arrays, training: Inputs, inputs: Inputs, task: Task, change: Change = unchanged
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Predict molecules: mean and standard deviation over the trees, NaN for a machine; float64 (n,) each.
+    """Predict molecules: mean and standard deviation over the trees, NaN for a machine or a single tree; float64 (n,) each.
 
     change: function of what the trees, or the machine, predict.
     """
     if name == FOREST:
         trees = change(predict_trees(fitted, inputs.counts.toarray()))
-        return trees.mean(axis=0), trees.std(axis=0)
+        spread = trees.std(axis=0, ddof=1) if len(trees) > 1 else np.full(trees.shape[1:], np.nan)
+        return trees.mean(axis=0), spread
     vectors = training[fitted["support"]].features(name, training)
     (mean,) = change(predict_machine(fitted, vectors, inputs.features(name, training), task)[None])
     return mean, np.full(len(mean), np.nan)

@@ -95,7 +95,7 @@ def train(asked: Training) -> dict[str, Any]:
 
 
 def _prepared(asked: Training, folder: Path, graphs: Path) -> tuple[LabelledMolecules, Run, str]:
-    """Canonicalize, split and featurize the table; return its molecules, a run of all targets, and the column of SMILES."""
+    """Canonicalize, split and featurize the table; return its molecules, a run, and the column of SMILES."""
     table = kept_table(asked.table, graphs.parent)
     molecules = graphs.with_name("molecules.parquet")
     columns: dict[str, Any] = {"smiles_column": asked.smiles_column, "targets": asked.targets, "decimal": asked.decimal}
@@ -105,6 +105,7 @@ def _prepared(asked: Training, folder: Path, graphs: Path) -> tuple[LabelledMole
     _split(asked, molecules, table, folder / SPLIT)
     featurize(molecules, graphs)
     data = read_labelled(molecules, folder / SPLIT)
+    data = data if asked.refit else _trainable(data, refit=False)
     task = asked.task or guess_task(data)
     check_labels(task, data.labels, data.targets)
     run = Run(asked.table.stem, NETWORK, 0, task, PRIMARY[task], data.targets)

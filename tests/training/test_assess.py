@@ -4,10 +4,14 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_matrix
 
+from molclr.config import Baselines
 from molclr.data.labelled import LabelledMolecules
 from molclr.evaluation.runs import Run
 from molclr.training.assess import STANDARD_DEVIATIONS, evaluate, evaluate_refit, summary
+from molclr.training.fixed import Inputs, fit_fixed, predict_fixed
+from molclr.training.forest import predict_trees
 from molclr.training.model_folder import Predicted
 
 TARGETS = ["IC50 in nM", "logD"]
@@ -46,3 +50,14 @@ def test_targets_of_different_units_count_alike(measured, tmp_path):
     refit = evaluate_refit(folder, measured, RUN, measured.labels + np.array([295, 0.99]))
     assert refit["out_of_fold"]["rmse"]["value"] == pytest.approx(found["value"])
     assert refit["prediction_interval"]["IC50 in nM"]["half_width"] == pytest.approx(295)
+
+
+@pytest.mark.parametrize("trees", [1, 3])
+def test_the_standard_deviation_over_trees_is_that_of_a_sample_as_over_networks(trees):
+    generator = np.random.default_rng(0)
+    counts, labels = generator.integers(0, 2, (30, 2048)).astype(np.float32), generator.standard_normal(30)
+    inputs = Inputs(csr_matrix(counts))
+    forest = fit_fixed("rf", inputs, labels, "regression", Baselines(trees=trees), 0)
+    _, std = predict_fixed("rf", forest, inputs, inputs, "regression")
+    each = predict_trees(forest, counts)
+    np.testing.assert_array_equal(std, np.full(30, np.nan) if trees == 1 else each.std(axis=0, ddof=1))
