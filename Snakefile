@@ -43,9 +43,6 @@ if settings.mirror and not os.environ.get("MOLCLR_MIRROR"):
     os.environ["MOLCLR_MIRROR"] = settings.mirror
 
 
-report: "workflow/report/workflow.rst"
-
-
 # A job runs again if the meaning of its code changes: Snakemake compares `code_of` in the parameters of rules, one for each module, and
 # names those that changed; DVC compares workflow/code.yaml, which is renewed here.
 renew()
@@ -63,6 +60,7 @@ include: "workflow/rules/data.smk"
 include: "workflow/rules/pretrain.smk"
 include: "workflow/rules/finetune.smk"
 include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/report.smk"
 
 
 # On a cluster, rules that need the network or take a second run on the login node.
@@ -78,8 +76,9 @@ localrules:
 
 
 rule all:
-    """Make all tables and figures of the configuration."""
+    """Make all tables and figures of the configuration, and the page that shows them."""
     default_target: True
     input:
         TABLES,
         FIGURES,
+        REPORT,

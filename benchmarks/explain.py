@@ -1,9 +1,9 @@
-"""Do explanations find what is known? `python benchmarks/explain.py data/molecules/lipo.parquet data/molecules/esol.parquet`.
+"""Comparison of explanations with known contributions of atoms: `python benchmarks/explain.py TABLE ...`.
 
-Trains models on Crippen log P, which RDKit computes as a sum over atoms, explains test molecules, and compares what masking an
-atom takes from the prediction with the atom's known contribution (a heavy atom with its hydrogens). Rank correlations are within
-a molecule; Pearson correlations are over the atoms of all molecules: as they are, with the mean of each molecule subtracted, and
-over the carbon atoms alone.
+Trains models on Crippen log P, which RDKit computes as a sum over atoms, explains test molecules, and compares the contribution
+of each atom with its known one (a heavy atom with its hydrogens). Rank correlations are within a molecule; Pearson correlations
+are over the atoms of all molecules: of the contributions, of the contributions minus the mean of their molecule, and of those of
+carbon atoms alone.
 For comparison: known contributions in random order within a molecule, and the mean known contribution of the atom's element.
 Tables with SMILES are read as by `molclr train`; the molecules that are chosen do not depend on their form.
 """

@@ -21,7 +21,7 @@ from molclr.evaluation.metrics import score
 from molclr.evaluation.statistics import score_interval
 from molclr.representation import Encoder
 from molclr.training.kernels import Features, log_counts, standardized, tanimoto_of_counts
-from molclr.training.machine import fit_machine, predict_machine
+from molclr.training.svm import fit_svm, predict_svm
 
 COSTS = (0.1, 1.0, 10.0, 100.0)
 """Candidates for C, which is selected on the validation molecules."""
@@ -83,8 +83,8 @@ def probe(
     for target, labels in enumerate(data.labels.T):
         known = train[~np.isnan(labels[train])]
         given = features[known], labels[known], benchmark.task, COSTS
-        machine = fit_machine(*given, (features[valid], labels[valid]), benchmark.metric)
-        predictions[:, target] = predict_machine(machine, features[known[machine["support"]]], features, benchmark.task)
+        machine = fit_svm(*given, (features[valid], labels[valid]), benchmark.metric)
+        predictions[:, target] = predict_svm(machine, features[known[machine["support"]]], features, benchmark.task)
     values = [score(benchmark.metric, data.labels[rows], predictions[rows], data.targets) for rows in (valid, test)]
     interval = score_interval(benchmark.metric, data.labels[test], predictions[test])
     return values[0].value, values[1].value, interval

@@ -78,14 +78,14 @@ def _resolve(link: re.Match[str], page: Page, files: Files) -> str:
 
 
 def _page_of(path: str) -> str:
-    """The address in the site of a file of the repository."""
+    """Return the address in the site of a file of the repository."""
     if path.startswith("molclr/") and path.endswith(".py"):
         return reference_of(path.removesuffix(".py").removesuffix("/__init__").replace("/", "."))
     return PAGES.get(path, path.removeprefix("docs/"))
 
 
 def modules() -> list[str]:
-    """Names of the modules of the package that have something public."""
+    """List the modules of the package that have public names."""
     names = []
     for directory, folders, file_names in os.walk(REPOSITORY / "molclr"):
         folders[:] = sorted(folder for folder in folders if folder != "__pycache__")
@@ -97,13 +97,13 @@ def modules() -> list[str]:
 
 
 def reference_of(module: str) -> str:
-    """The page of a module."""
+    """Make the page of a module."""
     return f"reference/{module}.md"
 
 
 @functools.cache
 def commands() -> str:
-    """Markdown: what `molclr --help` says, and the help of every command that it lists."""
+    """Return the output of `molclr --help` and the help of every command as Markdown."""
     overview = help_of()
     names = re.findall(r"^ {2,4}([a-z][a-z-]*(?: [a-z]+)?)(?: {2,}.*)?$", overview, re.MULTILINE)
     sections = [f"## molclr {name}\n\n```text\n{help_of(*name.split())}```\n" for name in names]
@@ -111,7 +111,7 @@ def commands() -> str:
 
 
 def help_of(*command: str) -> str:
-    """The help of a command, or without one that of `molclr`."""
+    """Return the help of a command; without one, that of `molclr`."""
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed), contextlib.suppress(SystemExit):
         cli.main([*command, "--help"])

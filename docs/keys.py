@@ -23,7 +23,7 @@ def renewed(page: str) -> str:
 
 
 def tables_of_keys() -> Iterator[str]:
-    """Markdown: every key with its default, its values and its description, in one table for each section."""
+    """Return Markdown: every key with its default, its values and its description, in one table for each section."""
     schema = Config.model_json_schema()
     yield from _table("", schema, schema["$defs"])
 
@@ -53,7 +53,7 @@ def _row(key: str, entry: dict[str, Any], required: bool) -> str:
 
 
 def _in_yaml(value: Any) -> str:
-    """A default as a configuration has it; 1.0e-5 instead of 1e-05, which YAML 1.1 takes for text."""
+    """Format a default as in a configuration; 1.0e-5 instead of 1e-05, which YAML 1.1 takes for text."""
     if isinstance(value, float) and 0 < abs(value) < 1e-2:
         digits, exponent = f"{value:.1e}".split("e")
         return f"{digits}e{int(exponent)}"
@@ -61,7 +61,7 @@ def _in_yaml(value: Any) -> str:
 
 
 def _values(entry: dict[str, Any]) -> str:
-    """What a key may be, in words."""
+    """Describe the values of a key."""
     if "anyOf" in entry:
         return " or ".join(_values(one) for one in entry["anyOf"])
     if "enum" in entry or "const" in entry:

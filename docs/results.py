@@ -13,13 +13,13 @@ MODEL, SCRATCH, BASELINES = "MolCLR_GCN", "GCN", ["RF", "SVM"]
 
 
 def read(study: str) -> pd.DataFrame:
-    """All published scores of a study, one row per benchmark and model."""
+    """Read all published scores of a study, one row per benchmark and model."""
     folder = REPOSITORY / "results/published" / study
     return pd.concat([pd.read_csv(folder / f"{task}.csv") for task in ("classification", "regression")])
 
 
 def table() -> str:
-    """Markdown: the table of the released GCN, and what it and the default run say in numbers."""
+    """Return Markdown: the table of the released GCN, and sentences that count its results and those of the default run."""
     scores, default = read("official-gcn"), read("default")
     lines = [
         "| benchmark | score | MolCLR_GCN | paper | GCN from scratch | difference (95 % interval) | better of RF, SVM |",
@@ -53,7 +53,7 @@ def table() -> str:
 
 
 def _over_baselines(default: pd.DataFrame) -> list[str]:
-    """The same against the best baseline, if the published tables have it."""
+    """Count the comparisons with the best baseline, if the published tables have them."""
     if "minus_baseline_verdict" not in default:
         return []
     verdicts = default["minus_baseline_verdict"].dropna()
@@ -81,18 +81,18 @@ def _row(benchmark: str, row: pd.Series, scratch: pd.Series, best: pd.Series) ->
 
 
 def _score(row: pd.Series, digits: int) -> str:
-    """The mean, with the standard deviation unless all seeds have the same score."""
+    """Format the mean, with the standard deviation unless all seeds have the same score."""
     deviation = f" ± {row['std']:.{digits}f}" if row["seeds"] > 1 and row["std"] > 0 else ""
     return f"{row['mean']:.{digits}f}{deviation}"
 
 
 def _paper(row: pd.Series, digits: int) -> str:
-    """The paper's mean, if it is confirmed; its standard deviation is not, for any of these."""
+    """Format the paper's mean, if it is confirmed; its standard deviation is not, for any of these."""
     return "not confirmed" if row["paper_check"] == "unverified" else f"{row['paper_mean']:.{digits}f}"
 
 
 def renewed(readme: str) -> str:
-    """README.md with the present table between its marks."""
+    """Return README.md with the present table between its marks."""
     before, rest = readme.split(BEGIN)
     return f"{before}{BEGIN}\n{table()}\n{END}{rest.split(END)[1]}"
 

@@ -1,4 +1,4 @@
-"""What modules define, read from their source: checks of a configuration that run no code and import no PyTorch."""
+"""Names that modules define, read from their source, to check a configuration without running code or importing PyTorch."""
 
 import ast
 from collections.abc import Iterable, Iterator
@@ -18,7 +18,7 @@ NAMED = {
         "my_package.views:swap_atoms",
     ),
 }
-"""Key of the configuration -> what it names, the table of its short names, and the path of an object of one's own."""
+"""Key of the configuration -> the kind of object it names, the table of short names, and the path of a user's object."""
 
 
 def require_named_code(settings: Config, source: str) -> None:

@@ -96,7 +96,9 @@ def _tree(source: bytes, module: str) -> ast.Module:
     try:
         return ast.parse(source)
     except SyntaxError as error:
-        raise MolclrError(f"The code of '{module}' is not Python ({error.msg}, line {error.lineno}).") from None
+        raise MolclrError(
+            f"The code of '{module}' is not Python ({error.msg}, line {error.lineno}); correct it."
+        ) from None
 
 
 @cache

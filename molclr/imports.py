@@ -48,13 +48,15 @@ def load_object(path: str) -> Any:
             f"'{path}' cannot be imported: there is no module '{error.name}'; install it, or run from its folder."
         ) from None
     except AttributeError:
-        raise MolclrError(f"'{path}' cannot be imported: the module '{module}' has no '{name}'.") from None
+        raise MolclrError(
+            f"'{path}' cannot be imported: the module '{module}' has no '{name}'; correct the name."
+        ) from None
 
 
 def load_function(path: str, *arguments: str) -> Any:
     """Import a function or class at a dotted path, which is called with these positional arguments.
 
-    Raises MolclrError like `load_object`, and if it cannot be called so.
+    Raises MolclrError like `load_object`, and if it cannot be called with these arguments.
     """
     function = load_object(path)
     require_callable(function, f"'{path}'", *arguments)

@@ -14,7 +14,7 @@ from tqdm import tqdm
 T = TypeVar("T")
 SECONDS_BETWEEN_LINES = 20.0
 WARNING = "warning: "
-"""How a line of `say` begins that is a warning."""
+"""Beginning of lines of `say` that are warnings."""
 
 
 class PythonCall(NamedTuple):
@@ -22,7 +22,7 @@ class PythonCall(NamedTuple):
 
     verbose: bool
     hidden: str
-    """A text that lines do not show, such as a temporary folder."""
+    """A text that is removed from lines, such as a temporary folder."""
 
 
 _call: ContextVar[PythonCall | None] = ContextVar("call", default=None)
@@ -54,7 +54,7 @@ def progress(
 
 
 def say(*lines: str) -> None:
-    """Tell the user lines on standard error; see `called_from_python` for calls from a Python program."""
+    """Print lines for the user on standard error; see `called_from_python` for calls from a Python program."""
     call = _call.get()
     for line in lines:
         line = line.replace(call.hidden, "") if call else line
@@ -84,7 +84,7 @@ def _shows_bars() -> bool:
 
 
 def _in_notebook() -> bool:
-    """Return whether this is the kernel of a notebook."""
+    """Return whether this process is the kernel of a notebook."""
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython else None
     return shell is not None and "IPKernelApp" in shell.config

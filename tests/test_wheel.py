@@ -65,5 +65,5 @@ def test_it_has_the_encoders_and_their_curves_and_nothing_but_the_package(wheel)
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
     assert {"molclr/encoders/molclr-gin.safetensors", "molclr/encoders/molclr-gin.history.csv"} <= names
-    assert "molclr/py.typed" in names
+    assert {"molclr/py.typed", "molclr/evaluation/report/templates/model.html"} <= names
     assert {name.split("/")[0].split("-")[0] for name in names} == {"molclr"}

@@ -1,1 +1,1 @@
-"""SMILES in, arrays out. Knows RDKit, knows no torch."""
+"""Molecules with RDKit: SMILES, graphs, fingerprints and scaffolds, without PyTorch."""

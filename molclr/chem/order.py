@@ -1,4 +1,4 @@
-"""The order of atoms: which atom of a canonical SMILES is which atom of the SMILES that was given."""
+"""The order of atoms: atoms of a canonical SMILES matched with those of the given SMILES."""
 
 from rdkit import rdBase
 
@@ -8,8 +8,8 @@ from molclr.chem.smiles import MAX_READINGS, RejectedMolecule, canonical_smiles,
 def canonical_order(smiles: str) -> tuple[str, list[int]]:
     """Return the stable canonical SMILES, as `canonicalize_all` does, and the index of each of its atoms in `smiles`.
 
-    An index is the place of the atom when RDKit reads `smiles`. Raises RejectedMolecule for what `canonicalize_all` rejects, and
-    if RDKit reads different numbers of atoms from the two.
+    An index is the place of the atom when RDKit reads `smiles`. Raises RejectedMolecule for molecules that `canonicalize_all`
+    rejects, and if RDKit reads different numbers of atoms from the two.
     """
     with rdBase.BlockLogs():
         molecule = read_molecule(smiles)

@@ -44,7 +44,7 @@ _NEUTRAL = rdMolStandardize.Uncharger()
 
 
 def canonicalize_desalted(smiles: Iterable[str]) -> list[str | RejectedMolecule]:
-    """Like `canonicalize_all`, but of several parts only the largest organic one is kept, without the charges of a salt."""
+    """Canonicalize like `canonicalize_all`, but keep only the largest organic part of several, without the charges of a salt."""
     return [
         canonicalize_all([_main_part(verdict)])[0] if isinstance(verdict, str) and "." in verdict else verdict
         for verdict in canonicalize_all(smiles)
@@ -52,7 +52,7 @@ def canonicalize_desalted(smiles: Iterable[str]) -> list[str | RejectedMolecule]
 
 
 def _main_part(smiles: str) -> str:
-    """Return the largest organic part of a canonical SMILES as a neutral molecule, as far as protons make it so."""
+    """Return the largest organic part of a canonical SMILES as a molecule that protons neutralize as far as possible."""
     with rdBase.BlockLogs():
         return canonical_smiles(_NEUTRAL.uncharge(_LARGEST.choose(read_molecule(smiles))))
 

@@ -29,7 +29,7 @@ class Seen(NamedTuple):
     charges: bool | None
 
     def lacks(self, smiles: str, explicit_hydrogens: bool = False) -> list[str]:
-        """Describe the features of a molecule, given by its canonical SMILES, that do not occur in the corpus."""
+        """List the features of a molecule, given by its canonical SMILES, that do not occur in the corpus."""
         elements = elements_of(smiles) | ({"H"} if explicit_hydrogens else set())
         return [
             *(f"the element {symbol}" for symbol in sorted(elements.difference(self.elements))),

@@ -50,6 +50,8 @@ _has_atom_map = re.compile(r":\d+\]").search
 
 _NOTHING = {"nan", "na", "n/a", "#n/a", "none", "null", "-", "?"}
 """Words for a missing SMILES."""
+UNREADABLE = "unreadable structure"
+"""What readers of structure files write in place of the SMILES of a record that RDKit cannot read."""
 
 _NO_ELEMENT = Chem.MolFromSmarts("[#0]")
 _OTHER_BOND = Chem.MolFromSmarts("[*]~;!-;!=;!#;!:[*]")
@@ -195,6 +197,8 @@ def _parser_complaint(smiles: str) -> str:
     """Return why RDKit returned no molecule: its message about the chemistry; for syntax errors, it only writes a log."""
     if not smiles.strip():
         return "it has no atoms"
+    if smiles == UNREADABLE:
+        return "its structure cannot be read"
     if foreign := _other_notation(smiles.strip()):
         return foreign
     unsanitized = Chem.MolFromSmiles(smiles, sanitize=False)
@@ -206,7 +210,7 @@ def _parser_complaint(smiles: str) -> str:
 
 
 def _other_notation(text: str) -> str:
-    """Return what a text is if it is another notation, or more than a SMILES; an empty string if that is unknown."""
+    """Return the name of another notation than a plain SMILES that a text has; an empty string if it is unknown."""
     if text.lower() in _NOTHING:
         return f"it has no SMILES ({text!r})"
     if text.startswith("InChI="):

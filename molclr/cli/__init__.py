@@ -1,4 +1,4 @@
-"""The command line: what users do, and the steps of the workflow. No logic of its own; heavy imports where they are used."""
+"""The command line: commands of users, and steps of the workflow. Functions import what is slow to import."""
 
 import difflib
 import os
@@ -35,6 +35,7 @@ GROUPS: dict[str, tuple[Command, ...]] = {
         results.FIGURE_FINETUNING,
         results.FIGURE_TSNE,
         results.FIGURE_RETRIEVAL,
+        results.REPORT,
     ),
 }
 """The commands, as `molclr --help` lists them."""
@@ -95,7 +96,7 @@ def help_text(groups: Mapping[str, Sequence[Command]]) -> str:
 
 
 def _complaint(words: list[str]) -> str:
-    """Say that there is no such command, and which one may have been meant."""
+    """Return the error for an unknown command, with the closest one."""
     family = {name for name in COMMANDS if " " in name and name.split()[0] == words[0]}
     given = " ".join(words[:2]) if family else words[0]
     close = difflib.get_close_matches(given, family or COMMANDS, n=1, cutoff=0.5)
@@ -111,7 +112,7 @@ def _run(command: Command, words: list[str]) -> int:
         command.run(parser.checked(words))
     except BrokenPipeError:
         raise
-    except (MolclrError, OSError) as error:  # A full disk or a missing right is the user's to mend.
+    except (MolclrError, OSError) as error:  # The user can correct a full disk or a missing permission.
         print(f"molclr: error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -121,5 +122,5 @@ def _run(command: Command, words: list[str]) -> int:
 
 
 def _terminate(*_: object) -> NoReturn:
-    """End as if by Ctrl-C when a scheduler says so, so that temporary files go."""
+    """End as after Ctrl-C on SIGTERM, so that temporary files are deleted."""
     raise KeyboardInterrupt

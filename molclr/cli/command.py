@@ -1,4 +1,4 @@
-"""Commands, and a parser that knows which arguments name files to read or write."""
+"""Commands, and a parser that records which arguments name files to read or write."""
 
 import argparse
 import os
@@ -6,13 +6,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import indent
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 from molclr.config import SUFFIXES_OF_SECTIONS, Section, parse_settings
 from molclr.errors import MolclrError
 
 TABLE = "table: CSV, TSV, .smi, Excel, Parquet or SDF, compressed or not; - is standard input"
 """Help of an argument that is a raw table."""
+OPTIONS_OF_TABLE = ("-i", "--data-path", "--test-path")
+"""What chemprop calls the argument that is a raw table."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,7 @@ class Parser(argparse.ArgumentParser):
         super().__init__(**details)
         self.path_arguments: list[PathArgument] = []
         self.sections: dict[str, tuple[str, type[Section]]] = {}
+        self.words: list[str] = []
 
     def reads(self, *flags: str, folder: bool | None = False, to: Any = None, **details: Any) -> None:
         """Add an argument that names files to read; folders if `folder` is true, either if it is None."""
@@ -95,12 +98,35 @@ class Parser(argparse.ArgumentParser):
 
         Exits with code 2 if an argument is missing or unknown.
         """
-        options = self.parse_args(words)
+        has_table = any(argument.dest == "table" for argument in self.path_arguments)
+        self.words = table_first(words) if has_table else words
+        options = self.parse_args(self.words)
         check_paths(options, self.path_arguments)
         for dest, (option, section) in self.sections.items():
             if (text := getattr(options, dest)) is not None:
                 setattr(options, dest, parse_settings(section, text, option))
         return options
+
+    def error(self, message: str) -> NoReturn:
+        """Exit with code 2 and one line. Options that do not exist are named, even if others are missing."""
+        given = [word.partition("=")[0] for word in self.words if word.startswith("--")]
+        known = tuple(option for action in self._actions for option in action.option_strings)
+        unknown = [option for option in given if not any(name.startswith(option) for name in known)]
+        if unknown and "required" in message:
+            message += f" (there is no option {', '.join(unknown)})"
+        self.exit(2, f"{self.prog}: error: {message}; see '{self.prog} --help'.\n")
+
+
+def table_first(words: list[str]) -> list[str]:
+    """Return the words of a command with the table, if it is given as an option, as the first argument."""
+    for place, word in enumerate(words):
+        option, equals, value = word.partition("=")
+        if option in OPTIONS_OF_TABLE:
+            given, rest = (
+                ([value], words[place + 1 :]) if equals else (words[place + 1 : place + 2], words[place + 2 :])
+            )
+            return [*given, *words[:place], *rest]
+    return words
 
 
 def check_paths(options: argparse.Namespace, arguments: list[PathArgument]) -> None:
@@ -156,16 +182,14 @@ def positive(text: str) -> int:
 def parquet(text: str) -> Path:
     """Parse the path of a Parquet file to write."""
     if not text.endswith(".parquet"):
-        raise argparse.ArgumentTypeError(f"'{text}' will be a Parquet file; give it the suffix .parquet")
+        raise argparse.ArgumentTypeError(f"'{text}' must end in .parquet")
     return Path(text)
 
 
 def csv_or_parquet(text: str) -> Path:
     """Return the path of a CSV or Parquet file to write."""
-    if not text.endswith((".csv", ".parquet")) and not Path(text).is_dir():  # What a folder is, is said later.
-        raise argparse.ArgumentTypeError(
-            f"'{text}' will be CSV or Parquet; name it so, as in table.csv or table.parquet"
-        )
+    if not text.endswith((".csv", ".parquet")) and not Path(text).is_dir():  # check_paths reports folders.
+        raise argparse.ArgumentTypeError(f"'{text}' must end in .csv or .parquet")
     return Path(text)
 
 
@@ -189,6 +213,6 @@ def add_desalt(parser: Parser) -> None:
 
 
 def require_free(output: Path, force: bool) -> None:
-    """Raise MolclrError if a file exists and the user has not allowed to replace it."""
+    """Raise MolclrError if a file exists, unless it may be replaced."""
     if output.exists() and not force:
         raise MolclrError(f"'{output}' exists; choose another file, or replace it with --force.")

@@ -88,7 +88,7 @@ def _split_arguments(parser: Parser) -> None:
         "--given", to=how, metavar="CSV", help="the raw table, if one of its columns contains the split (--column)"
     )
     parser.add_argument("--column", default="subset", help="that column, with train, valid or test (default: subset)")
-    parser.add_argument("--seed", type=natural, default=0, help="seed of a random scheme (default: 0)")
+    parser.add_argument("--seed", type=natural, default=0, help="seed of a random choice (default: 0)")
     parser.writes("--output", required=True, help="CSV table row,subset to write")
 
 
@@ -96,7 +96,7 @@ def _split(options: argparse.Namespace) -> None:
     from molclr.data.splits import write_given_split, write_split
 
     if options.given:
-        write_given_split(options.molecules, options.output, options.given, options.column)
+        write_given_split(options.molecules, options.output, options.given, options.column, options.seed)
     else:
         write_split(options.molecules, options.output, options.scheme, options.seed)
 
@@ -169,20 +169,21 @@ class _Benchmark(argparse.Action):
         setattr(namespace, self.dest, [*(getattr(namespace, self.dest) or []), (name, *map(Path, files))])
 
 
-def _add_benchmarks(parser: Parser) -> None:
+def add_benchmarks(parser: Parser, required: bool = True) -> None:
+    """Add the option for the files of benchmarks."""
     parser.reads(
         "--benchmark",
         dest="benchmarks",
         nargs=4,
         action=_Benchmark,
-        required=True,
+        required=required,
         metavar=("NAME", "MOLECULES", "REJECTED", "SPLIT"),
         help="a benchmark: its name, molecule table, rejected rows and split; may be given several times",
     )
 
 
 def _audit_arguments(parser: Parser) -> None:
-    _add_benchmarks(parser)
+    add_benchmarks(parser)
     parser.writes("--output", required=True, help="table to write (CSV), one row per benchmark")
     add_processes(parser)
 
@@ -203,7 +204,7 @@ AUDIT = Command(
 
 
 def _leakage_arguments(parser: Parser) -> None:
-    _add_benchmarks(parser)
+    add_benchmarks(parser)
     parser.reads("--corpus", required=True, help="molecule table of the corpus")
     parser.writes("--output", required=True, help="table to write (CSV), one row per benchmark")
     parser.writes(
@@ -231,7 +232,7 @@ LEAKAGE = Command(
 
 
 def _exclude_arguments(parser: Parser) -> None:
-    _add_benchmarks(parser)
+    add_benchmarks(parser)
     parser.reads("--corpus", required=True, help="molecule table of the corpus")
     parser.add_argument(
         "--like",

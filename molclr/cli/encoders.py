@@ -18,23 +18,23 @@ def add_encoder(parser: Parser, purpose: str, to: argparse._ActionsContainer | N
 
 
 def _encoder(text: str) -> str | Path:
-    """A name, or the path of a file."""
+    """Parse the name of an encoder, or the path of a file."""
     return text if text in NAMES else Path(text)
 
 
 def add_encoder_class(parser: Parser) -> None:
-    """Add the option for the class of an encoder of the user's own."""
+    """Add the option for a user-defined encoder class."""
     parser.add_argument(
         "--encoder-class",
         metavar="PATH",
-        help="path of the class of an encoder of your own that is read from a file, such as my_package.gat:GAT; its code runs",
+        help="path of your encoder class, for a file with weights of such an encoder: my_package.gat:GAT; its code is run",
     )
 
 
 def _pretrain_arguments(parser: Parser) -> None:
     parser.reads(
         "corpus",
-        help="table with SMILES, such as a CSV or .smi file, with which everything begins; or a molecule table or graph store",
+        help="table with SMILES, such as a CSV or .smi file, or a molecule table or graph store made of one",
     )
     parser.add_argument(
         "--encoder", default="gin", help="gin (default), gcn or the path of your own class, such as my_package.gat:GAT"
@@ -45,7 +45,9 @@ def _pretrain_arguments(parser: Parser) -> None:
     parser.section("--shape", config.EncoderShape)
     parser.section("--settings", config.Pretrain)
     parser.add_argument(
-        "--begin-anew", action="store_true", help="keep an unfinished run of something else in OUTPUT/kept, and begin"
+        "--begin-anew",
+        action="store_true",
+        help="move an unfinished run with other inputs to OUTPUT/kept, and start a new one",
     )
     parser.add_argument(
         "--checkpoint-seconds", type=float, default=300.0, metavar="S", help="time between checkpoints (default: 300)"
@@ -101,9 +103,11 @@ def _embed_store_arguments(parser: Parser) -> None:
     add_encoder_class(parser)
     parser.writes("--output", type=parquet, required=True, help="table row,smiles,embedding (Parquet)")
     parser.add_argument(
-        "--held-out", action="store_true", help="only what pre-training held out of the table, its corpus"
+        "--held-out",
+        action="store_true",
+        help="only molecules that pre-training held out; the table must be its corpus",
     )
-    parser.add_argument("--limit", type=positive, help="take at most so many molecules, evenly spaced")
+    parser.add_argument("--limit", type=positive, help="use at most this number of molecules, evenly spaced")
     parser.section("--settings", config.Compute)
 
 

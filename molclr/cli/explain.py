@@ -59,7 +59,7 @@ def _explain(options: argparse.Namespace) -> None:
 
 EXPLAIN = Command(
     "explain",
-    "say what each atom contributes to a prediction, in a table and on drawings",
+    "compute the contribution of each atom to a prediction, as a table and drawings",
     "molclr explain new.csv --model mine-model --output explained.csv --figure explained.html",
     _explain_arguments,
     _explain,

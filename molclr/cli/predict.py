@@ -17,11 +17,20 @@ def _predict_arguments(parser: Parser) -> None:
     parser.reads("table", help=TABLE)
     parser.reads(
         "--model",
+        "--model-path",
+        "--model-paths",
         folder=None,
         required=True,
         help="folder that 'molclr train' made, or a folder or model.safetensors of 'molclr finetune'",
     )
-    parser.writes("--output", type=csv_or_parquet, required=True, help="table to write: .csv or .parquet")
+    parser.writes(
+        "--output",
+        "--preds-path",
+        "-o",
+        type=csv_or_parquet,
+        required=True,
+        help="table to write: .csv or .parquet",
+    )
     parser.add_argument("--use", choices=MODELS, help="model in the folder (default: the one that was chosen)")
     add_smiles_column(parser)
     add_processes(parser)

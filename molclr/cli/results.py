@@ -5,6 +5,7 @@ from pathlib import Path
 
 from molclr import config
 from molclr.cli.command import Command, Parser, positive
+from molclr.cli.data import add_benchmarks
 
 
 def _table_arguments(parser: Parser) -> None:
@@ -177,12 +178,41 @@ def _show(options: argparse.Namespace) -> None:
     from molclr.evaluation.tables import terminal_summary
 
     print(terminal_summary(options.results / "tables", sorted(options.results.glob("figures/*.png"))))
+    if (page := options.results / "report.html").exists():
+        print(f"All of it on one page:\n  {page}")
 
 
 SHOW = Command(
     "show",
-    "print the tables of a run of the workflow and the paths of its figures",
+    "print the tables of a run of the workflow and the paths of its figures and its page",
     "molclr show results",
     _show_arguments,
     _show,
+)
+
+
+def _report_arguments(parser: Parser) -> None:
+    parser.reads("results", folder=True, help="folder of results of the workflow")
+    parser.writes("--output", required=True, help="page to write (HTML)")
+    add_benchmarks(parser, required=False)
+    parser.reads("--corpus-rejected", help="rejected rows of the corpus (CSV)")
+    parser.reads("--logs", folder=True, help="folder with Snakemake's records of the jobs")
+
+
+def _report(options: argparse.Namespace) -> None:
+    from molclr.data.audit import BenchmarkFiles
+    from molclr.evaluation.report.page import write_run_page
+    from molclr.evaluation.report.results import Results
+
+    files = [BenchmarkFiles(*paths) for paths in options.benchmarks or []]
+    results = Results(options.results, files, options.corpus_rejected, options.logs)
+    write_run_page(results, options.output)
+
+
+REPORT = Command(
+    "report",
+    "write one page about a run, from the verdict to the versions",
+    "molclr report results --output report.html",
+    _report_arguments,
+    _report,
 )

@@ -15,14 +15,14 @@ DRAWN = 10
 
 
 def _query(text: str) -> str | Path:
-    """The path of a table, or a SMILES."""
+    """Parse a query: the path of an existing file, or else a SMILES."""
     return Path(text) if text == "-" or os.path.exists(text) else text
 
 
 def _svg(text: str) -> Path:
-    """An SVG file to write."""
+    """Parse the path of an SVG file to write."""
     if not text.endswith(".svg"):
-        raise argparse.ArgumentTypeError(f"'{text}' will be an SVG file; name it so, as in hits.svg")
+        raise argparse.ArgumentTypeError(f"'{text}' must end in .svg, as in hits.svg")
     return Path(text)
 
 
@@ -51,7 +51,7 @@ def _run(options: argparse.Namespace) -> None:
         require_free(path, options.force)
     embedder = embedder_of(options)
     library = open_library(options.library, embedder, options.index, options.smiles_column, options.processes)
-    queries, drawn, told = 0, [], []
+    queries, drawn, listed = 0, [], []
     asked = search(
         options.query,
         library,
@@ -66,11 +66,11 @@ def _run(options: argparse.Namespace) -> None:
             queries += 1
             drawn += [found] if options.figure and queries <= DRAWN else []
             if options.json:
-                told.append(as_dict(found, library.columns))
+                listed.append(as_dict(found, library.columns))
             elif options.output is None:
                 print("\n".join(lines_of(found)))
     if options.json:
-        print(json.dumps({"library": str(options.library), "molecules": len(library), "queries": told}, indent=2))
+        print(json.dumps({"library": str(options.library), "molecules": len(library), "queries": listed}, indent=2))
     if options.figure:
         draw_hits(drawn, options.figure)
         if queries > DRAWN:

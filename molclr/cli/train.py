@@ -4,19 +4,30 @@ import argparse
 import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from molclr import config
 from molclr.cli.command import TABLE, Command, Parser, add_desalt, add_smiles_column, natural, positive
 from molclr.cli.encoders import NAMES, add_encoder_class
+from molclr.errors import MolclrError
+
+if TYPE_CHECKING:
+    from molclr.training.fit import Recipe
 
 MODELS = ("network", "rf", "svm", "representation", "combined")
-"""As in molclr/training/model_folder.py, whose imports are heavy."""
+"""The same as in molclr/training/model_folder.py, whose imports are slow."""
 
 
 def _train_arguments(parser: Parser) -> None:
     parser.reads("table", help=TABLE)
     parser.writes(
-        "--output", folder=True, required=True, help="folder to write, with the models and what they are worth"
+        "--output",
+        "--output-dir",
+        "--save-dir",
+        "-o",
+        folder=True,
+        required=True,
+        help="folder to write, with the models and their scores",
     )
     parser.add_argument(
         "--task",
@@ -42,6 +53,13 @@ def _train_arguments(parser: Parser) -> None:
     parser.add_argument(
         "--refit", action="store_true", help="fit the chosen model again, to all molecules, once its score is known"
     )
+    _add_models(parser)
+    parser.add_argument("--force", action="store_true", help="replace a model in the folder")
+    parser.add_argument("--json", action="store_true", help="print the metrics as JSON")
+
+
+def _add_models(parser: Parser) -> None:
+    """Add the arguments that decide which models are fitted and how."""
     parser.add_argument(
         "--encoder",
         default=config.DEFAULT_ENCODER,
@@ -65,18 +83,19 @@ def _train_arguments(parser: Parser) -> None:
     parser.section("--settings", config.Finetune)
     parser.section("--shape", config.EncoderShape)
     parser.section("--baselines", config.Baselines)
-    parser.add_argument("--force", action="store_true", help="replace a model in the folder")
-    parser.add_argument("--json", action="store_true", help="print the metrics as JSON")
 
 
-def _train(options: argparse.Namespace) -> None:
+def _recipe_of(options: argparse.Namespace) -> "Recipe":
+    """Return the models to fit."""
     from molclr.representation import encoder_file
-    from molclr.training.assess import summary
     from molclr.training.fit import Recipe
-    from molclr.training.train import Training, train
 
+    if options.epochs and "epochs" in options.settings.model_fields_set:
+        raise MolclrError(
+            f"--epochs is {options.epochs} and 'epochs' in --settings is {options.settings.epochs}; give one of them."
+        )
     from_scratch = options.encoder == config.FROM_SCRATCH
-    recipe = Recipe(
+    return Recipe(
         start="gin" if from_scratch else encoder_file(options.encoder),
         model=options.model,
         seeds=options.seeds,
@@ -86,11 +105,17 @@ def _train(options: argparse.Namespace) -> None:
         baselines=options.baselines,
         encoder_class=options.encoder_class,
     )
+
+
+def _train(options: argparse.Namespace) -> None:
+    from molclr.training.assess import summary
+    from molclr.training.train import Training, train
+
     asked = Training(
         table=options.table,
         output=options.output,
-        recipe=recipe,
-        encoder=Path(options.encoder).name,  # A folder is shared, and a path says too much.
+        recipe=_recipe_of(options),
+        encoder=Path(options.encoder).name,  # The folder may be shared, and a path may contain private names.
         task=options.task,
         targets=options.targets,
         smiles_column=options.smiles_column,

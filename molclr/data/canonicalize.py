@@ -14,13 +14,13 @@ import pyarrow.parquet as pq
 
 from molclr.chem.salts import canonicalize_desalted
 from molclr.chem.smiles import RejectedMolecule, canonicalize_all
-from molclr.data.columns import Columns, Taken, choose_columns
+from molclr.data.columns import ChosenColumns, Columns, choose_columns
 from molclr.data.forms import RawTable
 from molclr.data.labels import Decimal, is_limit
-from molclr.data.molecules import Rejection
+from molclr.data.molecules import AcceptedRow, Rejection
 from molclr.data.repeats import FirstRows
+from molclr.data.row_counts import RowCounts
 from molclr.data.tables import open_table
-from molclr.data.tally import Molecule, Tally
 from molclr.errors import MolclrError
 from molclr.files import replacing
 from molclr.parallel import ordered_map
@@ -51,6 +51,7 @@ def canonicalize(
     targets: Sequence[str] | None = None,
     decimal: Decimal | None = None,
     desalt: bool | None = None,
+    name: str | None = None,
 ) -> tuple[int, int]:
     """Write the molecule table of a raw table, and its rejected rows with their reasons; return the number of each.
 
@@ -62,7 +63,7 @@ def canonicalize(
     limit: use only this number of rows, evenly spaced. drop_first: reject the first row, which the official reader loses.
     labelled: reject rows without any label. unique: reject all but the first occurrence of a molecule. desalt: keep only the
     largest organic part of salts and mixtures; False keeps all parts and advises it, None keeps all parts. processes: has no
-    effect on the files.
+    effect on the files. name: what `raw` is called in messages; None for its path.
 
     Reports on standard error what was used and rejected. Raises MolclrError, and writes neither file, if `raw` is not such a
     table, has no rows, or all its rows are rejected.
@@ -74,34 +75,31 @@ def canonicalize(
     if limit is not None and limit < 1:
         raise MolclrError(f"The limit of {limit} rows leaves nothing of '{raw}'; it must be at least 1.")
     with (
-        open_table(raw) as table,
+        open_table(raw, name) as table,
         replacing(output_parquet) as table_path,
         replacing(rejected_csv) as rejected_path,
         rejected_path.open("w", newline="", encoding="utf-8") as rejected,
     ):
-        taken = choose_columns(table, smiles_column, targets, decimal)
-        say(*taken.told)
-        if labelled and not taken.columns.targets:
+        chosen = choose_columns(table, smiles_column, targets, decimal)
+        say(*chosen.report)
+        if labelled and not chosen.columns.targets:
             raise MolclrError(f"'{table.name}' has no column with labels; name yours with --targets.")
-        schema = _schema(taken.columns)
+        schema = _schema(chosen.columns)
         with pq.ParquetWriter(table_path, schema, compression="zstd", use_dictionary=False) as molecule_table:
-            judge = partial(judge_rows, columns=taken.columns, drop_first=drop_first, labelled=labelled)
+            judge = partial(judge_rows, columns=chosen.columns, drop_first=drop_first, labelled=labelled)
             seen = FirstRows() if unique else None
             writer = csv.writer(rejected, lineterminator="\n")
             writer.writerow(Rejection._fields)
-            tally = Tally()
-            rows = _canonical_parts(taken, limit, processes, canonicalize_desalted if desalt else canonicalize_all)
+            counts = RowCounts()
+            rows = _canonical_parts(chosen, limit, processes, canonicalize_desalted if desalt else canonicalize_all)
             for molecules, rejections in _judged_parts(rows, judge, seen):
                 if molecules:
                     molecule_table.write_table(_as_table(molecules, schema))
                 writer.writerows(rejections)
-                tally.add(molecules, rejections)
-        tally.require_molecules(table.name)
-    if tally.rejected:
-        say(str(tally))
-    if tally.parts or tally.metals:
-        say(tally.salts(desalt))
-    return tally.accepted, tally.rejected
+                counts.add(molecules, rejections)
+        counts.require_molecules(table.name)
+    counts.report(desalt)
+    return counts.accepted, counts.rejected
 
 
 def read_column(raw: str | PathLike[str], column: str) -> list[str]:
@@ -133,21 +131,24 @@ def _spaced_rows(table: RawTable, count: int, total: int) -> Iterator[RawRow]:
 
 
 def _canonical_parts(
-    taken: Taken, limit: int | None, processes: int, canonical: Callable[[list[str]], list[str | RejectedMolecule]]
+    chosen: ChosenColumns,
+    limit: int | None,
+    processes: int,
+    canonical: Callable[[list[str]], list[str | RejectedMolecule]],
 ) -> Iterator[tuple[list[RawRow], list[str | RejectedMolecule]]]:
     """Yield the rows in parts, in order, each with the result of `canonical` for its SMILES."""
-    count = min(limit or taken.rows, taken.rows)
-    rows = progress(_spaced_rows(taken.table, count, taken.rows), count, f"canonicalize {taken.table.name}", "row")
+    count = min(limit or chosen.rows, chosen.rows)
+    rows = progress(_spaced_rows(chosen.table, count, chosen.rows), count, f"canonicalize {chosen.table.name}", "row")
     parts, again = tee(iter(lambda: list(islice(rows, ROWS_PER_PART)), []))
-    smiles = ([_raw_smiles(row, taken.columns) for row in part] for part in parts)
+    smiles = ([_raw_smiles(row, chosen.columns) for row in part] for part in parts)
     return zip(again, ordered_map(canonical, smiles, processes), strict=True)
 
 
 def _judged_parts(
     parts: Iterable[tuple[list[RawRow], list[str | RejectedMolecule]]],
-    judge: Callable[..., tuple[list[Molecule], list[Rejection]]],
+    judge: Callable[..., tuple[list[AcceptedRow], list[Rejection]]],
     seen: FirstRows | None,
-) -> Iterator[tuple[list[Molecule], list[Rejection]]]:
+) -> Iterator[tuple[list[AcceptedRow], list[Rejection]]]:
     """Yield the molecules and rejections of each part; with `seen`, only the first occurrence of each molecule is kept."""
     for part, verdicts in parts:
         molecules, rejections = judge(part, verdicts)
@@ -163,7 +164,7 @@ def judge_rows(
     columns: Columns,
     drop_first: bool,
     labelled: bool,
-) -> tuple[list[Molecule], list[Rejection]]:
+) -> tuple[list[AcceptedRow], list[Rejection]]:
     """Separate the rows into molecules and rejections."""
     molecules, rejections = [], []
     for row, verdict in zip(part, verdicts, strict=True):
@@ -175,7 +176,7 @@ def judge_rows(
                 raise verdict
             if labelled and all(map(math.isnan, labels)):
                 raise RejectedMolecule("it has no label")
-            molecules.append(Molecule(row.number, _raw_smiles(row, columns), verdict, labels))
+            molecules.append(AcceptedRow(row.number, _raw_smiles(row, columns), verdict, labels))
         except RejectedMolecule as rejection:
             rejections.append(Rejection(row.number, _raw_smiles(row, columns), rejection.reason))
     return molecules, rejections
@@ -198,7 +199,7 @@ def _read_labels(row: RawRow, columns: Columns) -> list[float]:
     return labels
 
 
-def _without_repetition(molecules: list[Molecule], seen: FirstRows) -> tuple[list[Molecule], list[Rejection]]:
+def _without_repetition(molecules: list[AcceptedRow], seen: FirstRows) -> tuple[list[AcceptedRow], list[Rejection]]:
     """Keep the first occurrence of each molecule, reject the others."""
     first = seen.of([molecule.smiles for molecule in molecules], [molecule.row for molecule in molecules]).tolist()
     kept = [molecule for molecule, row in zip(molecules, first, strict=True) if molecule.row == row]
@@ -210,7 +211,7 @@ def _without_repetition(molecules: list[Molecule], seen: FirstRows) -> tuple[lis
     return kept, repeated
 
 
-def _as_table(molecules: list[Molecule], schema: pa.Schema) -> pa.Table:
+def _as_table(molecules: list[AcceptedRow], schema: pa.Schema) -> pa.Table:
     columns = [
         [molecule.row for molecule in molecules],
         [molecule.smiles for molecule in molecules],

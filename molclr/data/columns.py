@@ -8,21 +8,22 @@ from typing import NamedTuple
 
 from molclr.chem.smiles import is_smiles
 from molclr.data.forms import RawTable
-from molclr.data.labels import Decimal, LabelReader, Survey
+from molclr.data.labels import REMEDY, Decimal, LabelReader, Survey, is_comma_number
 from molclr.data.molecules import OWN_COLUMNS
 from molclr.errors import MolclrError
+from molclr.progress import say
 
 SMILES_NAMES = ("smiles", "canonicalsmiles", "isomericsmiles", "cansmiles", "isosmiles", "rdkitsmiles")
 """Names of a column of SMILES, in lower case and without other characters than letters, in order of preference."""
 POSSIBLE_NAMES = ("structure", "mol", "molecule", "compound", "drug", "ligand")
 """Names that a column of SMILES may have; its content decides."""
-NAMES_OF_NAMES = {"name", "names", "title"}
+NAMES_OF_NAMES = {"name", "_name", "names", "title"}
 """Names of a column with the names of molecules, which may be numbers."""
 UNNAMED = "Unnamed: "
 """Prefix of the names that pandas gives to columns without a name."""
 MOSTLY = 0.5
 """The fraction of the first rows that must be SMILES if the content decides."""
-TARGETS_TOLD = 10
+TARGETS_SHOWN = 10
 """The largest number of targets that are reported individually."""
 ROWS_PER_PART = 4096
 
@@ -36,19 +37,19 @@ class Columns(NamedTuple):
     """Position of the field -> how to read it, in the order of the targets."""
 
 
-class Taken(NamedTuple):
-    """What is used of a raw table."""
+class ChosenColumns(NamedTuple):
+    """A raw table with the columns that a command uses."""
 
     table: RawTable
     columns: Columns
     rows: int
-    told: list[str]
-    """Lines that report it to the user."""
+    report: list[str]
+    """Lines that describe the choice to the user."""
 
 
 def choose_columns(
     table: RawTable, smiles_column: str | None, targets: Sequence[str] | None, decimal: Decimal | None = None
-) -> Taken:
+) -> ChosenColumns:
     """Choose the columns of a table, and read it once to survey the labels.
 
     smiles_column: None to find it by name or content. targets: None for all columns of numbers or classes that have a name and do
@@ -61,6 +62,8 @@ def choose_columns(
         candidates = [place for place in range(len(table.columns)) if place != smiles]
     else:
         candidates = [_find(table, name, "--targets") for name in targets]
+        if smiles in candidates:
+            raise MolclrError(f"'{table.columns[smiles]}' has the SMILES of '{table.name}'; leave it out of --targets.")
     surveys = {place: Survey(table.columns[place], decimal) for place in candidates}
     rows = _read_through(table, surveys)
     if rows == 0:
@@ -68,11 +71,12 @@ def choose_columns(
     ignored = {place: why for place in candidates if targets is None and (why := _why_ignored(surveys[place]))}
     taken = {place: surveys[place] for place in candidates if place not in ignored}
     _check_targets(table, taken.values())
+    _check_points(table, taken.values())
     columns = Columns(len(table.columns), smiles, {place: survey.reader() for place, survey in taken.items()})
     left = [place for place in range(len(table.columns)) if place not in (smiles, *candidates)]
     ignored |= dict.fromkeys(left, "not named")
-    told = list(_told(table, smiles, rows, taken.values(), ignored))
-    return Taken(table, columns, rows, told if targets != [] else told[:1])
+    report = list(_report(table, smiles, rows, taken.values(), ignored))
+    return ChosenColumns(table, columns, rows, report if targets != [] else report[:1])
 
 
 def naming_column(table: RawTable, smiles: int) -> int | None:
@@ -84,7 +88,8 @@ def naming_column(table: RawTable, smiles: int) -> int | None:
     for place, name in enumerate(table.columns):
         survey = Survey(name)
         survey.add([row[place] if place < len(row) else "" for row in sample])
-        if place != smiles and name and not name.startswith(UNNAMED) and _why_ignored(survey):
+        is_naming = bool(_why_ignored(survey)) and not survey.is_constant
+        if place != smiles and name and not name.startswith(UNNAMED) and is_naming:
             return place
     return None
 
@@ -120,6 +125,19 @@ def _find_smiles(table: RawTable) -> int | None:
             f"'{table.name}' has no column of SMILES; its columns are: {found}. Name yours with --smiles-column."
         )
     return None if is_smiles(table.columns[best]) else best
+
+
+def tell_other_smiles(table: RawTable, chosen: str) -> None:
+    """Warn if another column than `chosen`, in which a model expects the SMILES, would have been taken for them."""
+    try:
+        place = _find_smiles(table)
+    except MolclrError:
+        return
+    if place is not None and table.columns[place] != chosen:
+        say(
+            f"warning: the model was trained on '{chosen}', so the SMILES are read from it, and not from "
+            f"'{table.columns[place]}'; --smiles-column chooses"
+        )
 
 
 def _only(table: RawTable, places: Sequence[int]) -> int:
@@ -161,10 +179,14 @@ def _why_ignored(survey: Survey) -> str:
     """Return why a column is not a target unless it is named; an empty string if it is one."""
     if not survey.name or survey.name.startswith(UNNAMED):
         return "it has no name"
+    if survey.is_grouped:
+        return f"it seems to have numbers with thousands separators ({REMEDY})"
     if survey.is_text:
         return "text"
     if survey.name.lower() in NAMES_OF_NAMES:
         return "names of molecules"
+    if survey.is_constant:
+        return "all its labels are equal"
     return "it looks like an index or identifier" if survey.is_index else ""
 
 
@@ -184,11 +206,23 @@ def _check_targets(table: RawTable, surveys: Iterable[Survey]) -> None:
             raise MolclrError(f"The target '{survey.name}' of '{table.name}' has {only}; leave it out with --targets.")
 
 
-def _told(table: RawTable, smiles: int, rows: int, targets: Iterable[Survey], ignored: dict[int, str]) -> Iterator[str]:
-    """Yield lines that report what is used of a table."""
+def _check_points(table: RawTable, surveys: Iterable[Survey]) -> None:
+    """Raise MolclrError for points that may separate thousands, in a table with commas that may be decimal."""
+    found = next((survey for survey in surveys if survey.may_be_grouped), None)
+    if found and (found.kinds["comma"] or any(is_comma_number(text) for row in table.sample() for text in row)):
+        raise MolclrError(
+            f"'{found.grouped}' in the column '{found.name}' may have a decimal point or a point between thousands, because "
+            f"'{table.name}' also has numbers with a comma; choose with --decimal , or --decimal ."
+        )
+
+
+def _report(
+    table: RawTable, smiles: int, rows: int, targets: Iterable[Survey], ignored: dict[int, str]
+) -> Iterator[str]:
+    """Yield the lines that describe to the user which columns are used."""
     surveys = list(targets)
     yield f"{table.name}: {rows} rows, SMILES in '{table.columns[smiles]}'{''.join(f', {note}' for note in table.notes)}"
-    if len(surveys) > TARGETS_TOLD:
+    if len(surveys) > TARGETS_SHOWN:
         low, high = min(survey.low for survey in surveys), max(survey.high for survey in surveys)
         labels, missing = sum(survey.labels for survey in surveys), sum(survey.kinds["missing"] for survey in surveys)
         first = ", ".join(survey.name for survey in surveys[:3])
@@ -201,5 +235,5 @@ def _told(table: RawTable, smiles: int, rows: int, targets: Iterable[Survey], ig
     for place, why in sorted(ignored.items()):
         reasons.setdefault(why, []).append(f"'{table.columns[place]}'")
     for why, names in reasons.items():
-        shown = ", ".join(names[:TARGETS_TOLD]) + ", ..." * (len(names) > TARGETS_TOLD)
-        yield f"ignored, {why}: {shown}" + "; name it with --targets to predict it" * ("looks" in why)
+        shown = ", ".join(names[:TARGETS_SHOWN]) + ", ..." * (len(names) > TARGETS_SHOWN)
+        yield f"ignored, {why}: {shown}" + "; name it with --targets to predict it" * ("looks" in why or "equal" in why)

@@ -22,8 +22,8 @@ Open = Callable[[], BinaryIO]
 
 
 @contextmanager
-def damage_told(name: str) -> Iterator[None]:
-    """Turn errors of decoders and archives into MolclrError, which names the file."""
+def errors_of_content(name: str) -> Iterator[None]:
+    """Context that turns errors of decoders and archives into MolclrError, which names the file."""
     try:
         yield
     except UnicodeDecodeError as error:

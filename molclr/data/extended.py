@@ -1,4 +1,4 @@
-"""A raw table to which a command adds columns: all its rows and columns stay, in order."""
+"""A raw table with added columns: all its rows and columns are kept, in order."""
 
 import csv
 import math
@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from molclr.data.canonicalize import canonicalize
-from molclr.data.columns import choose_columns
+from molclr.data.columns import choose_columns, tell_other_smiles
 from molclr.data.molecules import read_molecules, read_rejections
-from molclr.data.tables import free_names, kept_table, open_table
+from molclr.data.tables import free_names, kept_table, name_of, open_table
 from molclr.files import replacing
 
 
@@ -22,7 +22,7 @@ from molclr.files import replacing
 class ExtendedTable:
     """A raw table with its molecules.
 
-    columns: names. rows: as many fields each. smiles: the place of the column of SMILES. molecules: number of the row ->
+    columns: names. rows: as many fields each. smiles: the position of the column of SMILES. molecules: number of the row ->
     canonical SMILES. reasons: number of the row -> why it is rejected.
     """
 
@@ -50,25 +50,26 @@ class ExtendedTable:
         with TemporaryDirectory(dir=beside.parent, prefix=f".{beside.stem}.") as work:
             molecules, rejections = (Path(work, name) for name in ("parquet", "csv"))
             source = kept_table(table, Path(work))
-            with open_table(source) as raw:
+            with open_table(source, name_of(table)) as raw:
                 if smiles_column is None and preferred is not None and raw.columns.count(preferred) == 1:
                     smiles_column = preferred
-                taken = choose_columns(raw, smiles_column, [])
-                columns, rows = list(taken.table.columns), list(taken.table.rows())
+                    tell_other_smiles(raw, preferred)
+                chosen = choose_columns(raw, smiles_column, [])
+                columns, rows = list(chosen.table.columns), list(chosen.table.rows())
             options: dict[str, Any] = {"smiles_column": smiles_column, "targets": [], "processes": processes}
-            canonicalize(source, molecules, rejections, **options, desalt=desalt)
+            canonicalize(source, molecules, rejections, **options, desalt=desalt, name=name_of(table))
             accepted, rejected = read_molecules(molecules), read_rejections(rejections)
         blank = [""] * len(columns)
         return cls(
             columns,
             [(row + blank)[: len(columns)] for row in rows],
-            taken.columns.smiles,
+            chosen.columns.smiles,
             dict(zip(accepted["row"].tolist(), accepted["smiles"], strict=True)),
             dict(zip(rejected["row"].tolist(), rejected["reason"], strict=True)),
         )
 
     def column(self, values: Iterable[Any], kind: pa.DataType) -> pa.Array:
-        """Make a column of values of the molecules, in order; rejected rows have none, nor has NaN a value."""
+        """Make a column from the values of the molecules, in order; it is null for NaN and in rejected rows."""
         of_row = dict(zip(self.molecules, values, strict=True))
         return pa.array(map(of_row.get, range(len(self.rows))), kind, from_pandas=True)
 
@@ -94,12 +95,12 @@ class ExtendedTable:
 
 
 def _text(value: float | str | Sequence[float | str] | None) -> str:
-    """Return a value as it stands in CSV."""
+    """Format a value for CSV."""
     if value is None or isinstance(value, str):
         return value or ""
     return " ".join(map(_text, value)) if isinstance(value, Sequence) else digits(value)
 
 
 def digits(value: float) -> str:
-    """Write a number with six digits; empty if it is not finite."""
+    """Format a number with six digits; empty if it is not finite."""
     return f"{value:.6g}" if math.isfinite(value) else ""

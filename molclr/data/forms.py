@@ -5,6 +5,7 @@ import io
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from decimal import Decimal
 from itertools import islice
 from pathlib import Path
 
@@ -12,8 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from rdkit import Chem, rdBase
 
-from molclr.chem.smiles import is_smiles
-from molclr.data.encodings import Open, damage_told, encoding_of
+from molclr.chem.smiles import UNREADABLE, is_smiles
+from molclr.data.encodings import Open, encoding_of, errors_of_content
+from molclr.data.labels import Number
 from molclr.errors import MolclrError
 
 SAMPLE_ROWS = 100
@@ -25,6 +27,10 @@ SEPARATORS = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "vertical bar
 LINE_SUFFIXES = {".smi", ".smiles", ".ism", ".can"}
 SMILES_HEADERS = {"smiles", "canonical_smiles", "isomeric_smiles"}
 """First words of the header that some programs write to .smi files."""
+
+_PROPERTY_NAME = r"^>[^<\n]*<(.+)>[^>\n]*$"
+_PROPERTY = re.compile(rf"{_PROPERTY_NAME}\n?((?:(?!{_PROPERTY_NAME.replace('(.+)', '.+')}).*\S.*\n?)*)", re.MULTILINE)
+"""A property of an SDF record: its name, and its lines up to an empty line or the next name."""
 
 Rows = Iterator[list[str]]
 
@@ -43,7 +49,7 @@ class RawTable:
 
     def rows(self) -> Rows:
         """Yield the rows from the first. Raises MolclrError, which names the file, at rows that cannot be read."""
-        with damage_told(self.name):
+        with errors_of_content(self.name):
             yield from self.read()
 
     def sample(self) -> list[list[str]]:
@@ -121,6 +127,8 @@ def _parquet(opened: Open, name: str, inner: Path, beginning: bytes, notes: list
 
 def _as_text(value: object) -> str:
     """Return a value of a typed table as text, as in a CSV file."""
+    if isinstance(value, int | float | Decimal):
+        return Number(value)
     return "" if value is None else str(value)
 
 
@@ -128,17 +136,18 @@ def _structures(opened: Open, name: str, inner: Path, beginning: bytes, notes: l
     """Read the structures of an SDF as SMILES with names and properties. A first pass collects the names of the properties."""
     properties: dict[str, None] = {}
     for record in _sdf_records(opened):
-        properties |= dict.fromkeys(re.findall(r"^> .*?<([^>\n]+)>", record, re.MULTILINE))
+        properties |= dict.fromkeys(_sdf_properties(record))
 
     def read() -> Rows:
         for record in _sdf_records(opened):
-            molecule = _structure(record)
-            found = molecule.GetPropsAsDict(autoConvertStrings=False) if molecule else {}
-            smiles = Chem.MolToSmiles(molecule) if molecule else ""
-            yield [smiles, str(found.get("_Name", "")), *(str(found.get(name, "")) for name in properties)]
+            molecule, found = _structure(record), _sdf_properties(record)
+            smiles = UNREADABLE if molecule is None else Chem.MolToSmiles(molecule)
+            yield [smiles, record.partition("\n")[0].strip(), *(found.get(name, "") for name in properties)]
 
     notes.append("structures (SDF) with their properties")
-    return RawTable(name, ["smiles", "name", *(column.strip() for column in properties)], read, notes)
+    columns = [column.strip() for column in properties]
+    added = ["_" * (column in columns) + column for column in ("smiles", "name")]
+    return RawTable(name, [*added, *columns], read, notes)
 
 
 def _sdf_records(opened: Open) -> Iterator[str]:
@@ -155,8 +164,13 @@ def _sdf_records(opened: Open) -> Iterator[str]:
             yield "".join(lines)
 
 
+def _sdf_properties(record: str) -> dict[str, str]:
+    """Return the properties of a record by name. They are read from its text, so that an impossible structure keeps them."""
+    return {name: value.rstrip("\n") for name, value in _PROPERTY.findall(record.partition("\n")[2])}
+
+
 def _structure(record: str) -> Chem.Mol | None:
-    """Return the molecule of a record, unsanitized if its chemistry is impossible; None if it has no structure."""
+    """Return the molecule of a record, unsanitized if its chemistry is impossible; None if RDKit cannot read it."""
     with rdBase.BlockLogs():
         for sanitize in (True, False):
             supplier = Chem.SDMolSupplier()

@@ -10,7 +10,7 @@ from rdkit import Chem, rdBase
 from molclr.chem.salts import canonicalize_desalted
 from molclr.chem.smiles import MAX_ATOMS, RejectedMolecule, canonical_smiles, canonicalize_all
 from molclr.data.molecules import Rejection
-from molclr.data.tally import Tally
+from molclr.data.row_counts import RowCounts
 from molclr.errors import MolclrError
 from molclr.progress import progress
 
@@ -59,7 +59,7 @@ def accept(
     if on_error not in get_args(OnError):
         raise InvalidInput(f"on_error is '{on_error}'; choose {' or '.join(get_args(OnError))}.")
     given = listed(molecules)
-    smiles, places, tally = list[str](), list[int](), Tally("molecule")
+    smiles, places, counts = list[str](), list[int](), RowCounts("molecule")
     for place, verdict in enumerate(_verdicts(given, canonicalize_desalted if desalt else canonicalize_all)):
         if not isinstance(verdict, RejectedMolecule):
             smiles.append(verdict)
@@ -67,10 +67,10 @@ def accept(
         elif on_error == "raise":
             raise InvalidInput(f"Molecule {place} of the list, {_shown(given[place])}, is rejected: {verdict.reason}.")
         else:
-            tally.add([], [Rejection(place, _shown(given[place]), verdict.reason)])
-    tally.accepted = len(smiles)
-    if tally.rejected:
-        warnings.warn(f"{tally}; {outcome}", stacklevel=stacklevel + 1)
+            counts.add([], [Rejection(place, _shown(given[place]), verdict.reason)])
+    counts.accepted = len(smiles)
+    if counts.rejected:
+        warnings.warn(f"{counts}; {outcome}", stacklevel=stacklevel + 1)
     return Accepted(smiles, np.array(places, np.int64), len(given))
 
 
@@ -98,7 +98,7 @@ def listed(molecules: Iterable[Molecule]) -> list[Any]:
 def _verdicts(
     given: list[Any], canonicalize: Callable[[Iterable[str]], list[str | RejectedMolecule]]
 ) -> list[str | RejectedMolecule]:
-    """For each molecule its canonical SMILES, or why it is rejected."""
+    """Return the canonical SMILES of each molecule, or the reason for its rejection."""
     with rdBase.BlockLogs():
         texts = [_text_of(molecule) for molecule in given]
     smiles = [text for text in texts if isinstance(text, str)]
@@ -107,7 +107,7 @@ def _verdicts(
 
 
 def _text_of(molecule: Any) -> str | RejectedMolecule:
-    """The SMILES of a molecule, not yet canonical."""
+    """Return the SMILES of a molecule, not yet canonical, or the reason for its rejection."""
     if isinstance(molecule, str):
         return str(molecule)
     if not isinstance(molecule, Chem.Mol):

@@ -3,7 +3,7 @@
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from molclr.chem.smiles import RejectedMolecule
@@ -27,6 +27,8 @@ LARGEST = 3.4028234e38
 """The largest number in single precision, the precision of the models."""
 REGISTRY_NUMBER = 1_000_000
 """A column of whole numbers that are all at least this large is taken for identifiers, such as those of PubChem."""
+REMEDY = "remove them, or choose the decimal sign with --decimal"
+"""What to do about thousands separators."""
 ROWS_FOR_AN_INDEX = 10
 """A column of strictly ascending whole numbers is taken for an index if it has at least this many rows."""
 
@@ -36,12 +38,23 @@ _is_limit = re.compile(r"[<>≤≥~]=?\s*[-+]?[\d.,]+(e[-+]?\d+)?", re.IGNORECAS
 _is_number = re.compile(r"\s*[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?\s*", re.IGNORECASE).fullmatch
 _is_comma_number = re.compile(r"[-+]?\d*,\d+(e[-+]?\d+)?", re.IGNORECASE).fullmatch
 _may_be_thousands = re.compile(r"[-+]?\d+,\d{3}").fullmatch
-_is_grouped = re.compile(r"[-+]?\d{1,3}(,\d{3})+(\.\d*)?").fullmatch
+_is_grouped: dict[str, Callable[[str], re.Match[str] | None]] = {
+    ".": re.compile(r"[-+]?[1-9]\d{0,2}(,\d{3})+(\.\d*)?").fullmatch,
+    ",": re.compile(r"[-+]?[1-9]\d{0,2}(\.\d{3})+(,\d*)?").fullmatch,
+}
+"""Decimal sign -> matches numbers with the other sign between thousands."""
+_looks_grouped = re.compile(r"[-+]?[1-9]\d{0,2}([.,' \u2019\xa0\u202f]\d{3})+([.,]\d*)?").fullmatch
 _names_identifiers = re.compile(
     r"(.*[ _.-])?(id|ids|idx|index|key|cid|sid|aid|cas)"
     r"|row|no\.?|nr\.?|num|number|#"
     r"|(cas|cmpd|cpd|compound|entry|mol|molecule|registry|row|sample)[ _.-]?(no\.?|nr\.?|num|number)"
 ).fullmatch
+
+
+class Number(str):
+    """The text of a number that a typed table stores: its point is a decimal point, whatever the decimal sign of text."""
+
+    __slots__ = ()
 
 
 class LabelReader(NamedTuple):
@@ -56,9 +69,8 @@ class LabelReader(NamedTuple):
     def read(self, text: str) -> float:
         """Return the label of a field; NaN if it is missing or only a limit. Raises RejectedMolecule for any other text."""
         plain = _with_ascii_minus(text)
-        try:
-            value = float(plain)
-        except ValueError:
+        value = _number(plain.strip(), None if isinstance(text, Number) else self.decimal)
+        if not math.isfinite(value):
             value = self._read_words(plain.strip())
         if abs(value) > LARGEST or "_" in text:  # float accepts 1_000.
             raise RejectedMolecule(f"the label {text.strip()!r} of {self.target} {self._trouble(plain)}")
@@ -69,13 +81,15 @@ class LabelReader(NamedTuple):
         word = text.lower()
         if word in MISSING or _is_limit(text):
             return math.nan
-        if word in self.words:
-            return self.words[word]
-        return _with_commas(text, self.decimal)
+        return self.words.get(word, math.inf)
 
     def _trouble(self, text: str) -> str:
         if self.words:
             return f"is neither {' nor '.join(self.words)}"
+        if self.decimal == "," and "." in text and _is_number(text):
+            return "has a decimal point, but --decimal names the comma"
+        if _looks_grouped(text.strip()):
+            return f"seems to have thousands separators; {REMEDY}"
         return "is beyond single precision (3.4e38)" if _is_number(text) else "is not a number"
 
 
@@ -84,13 +98,21 @@ def _with_ascii_minus(text: str) -> str:
     return text.replace("\N{MINUS SIGN}", "-")
 
 
-def _with_commas(text: str, decimal: Decimal | None) -> float:
-    """Return a number with a decimal comma or commas between thousands; infinity if it is not such a number."""
-    if decimal == "," and _is_comma_number(text):
-        return float(text.replace(",", "."))
-    if decimal == "." and _is_grouped(text):
-        return float(text.replace(",", ""))
-    return math.inf
+def _number(text: str, decimal: Decimal | None) -> float:
+    """Return the number of a text, with the other sign between thousands if `decimal` is given; infinity if it is none."""
+    if decimal and _is_grouped[decimal](text):
+        text = text.replace("," if decimal == "." else ".", "").replace(",", ".")
+    elif decimal == ",":
+        text = text.replace(",", ".") if _is_comma_number(text) else "" if "." in text else text
+    try:
+        return float(text)
+    except ValueError:
+        return math.inf
+
+
+def is_comma_number(text: str) -> bool:
+    """Return whether a text is a number with a comma that may be decimal."""
+    return _is_comma_number(text.strip()) is not None
 
 
 def is_limit(text: str) -> bool:
@@ -107,7 +129,10 @@ class Survey:
         self.rows, self.kinds = 0, Counter[str]()
         self.words: set[str] = set()
         self.low, self.high = math.inf, -math.inf
-        self.thousands = ""
+        self.thousands = self.grouped = ""
+        """The last texts in which a comma, or a point, may separate thousands."""
+        self.has_points = False
+        """Whether there are points that can only be decimal."""
         self.whole = self.ascending = True
         self._last = -math.inf
 
@@ -115,12 +140,12 @@ class Survey:
         """Add labels to the statistics."""
         self.rows += len(texts)
         for text, count in Counter(texts).items():
-            self.kinds[self._kind_of(text.strip())] += count
+            self.kinds[self._kind_of(text)] += count
         if self.whole:
             self._look_for_an_index(texts)
 
-    def _kind_of(self, text: str) -> str:
-        text = _with_ascii_minus(text)
+    def _kind_of(self, given: str) -> str:
+        text = _with_ascii_minus(given).strip()
         word = text.lower()
         if word in MISSING:
             return "missing"
@@ -129,15 +154,15 @@ class Survey:
         if word in _words_of_classes:
             self.words.add(word)
             return "word"
-        try:
-            value, kind = float(text), "point" if "." in text else "whole"
-        except ValueError:
-            value, kind = _with_commas(text, self.decimal or ","), "comma"
+        decimal = None if isinstance(given, Number) else self.decimal
+        value = _number(text, "," if decimal is None and _is_comma_number(text) else decimal)
         if abs(value) > LARGEST or "_" in text:
-            return "beyond" if _is_number(text) else "text"
+            return "beyond" if _is_number(text) else "grouped" if _looks_grouped(text) else "text"
         self.thousands = text if _may_be_thousands(text) else self.thousands
+        if "." in text and not isinstance(given, Number):
+            self.grouped, self.has_points = (text, self.has_points) if _is_grouped[","](text) else (self.grouped, True)
         self.low, self.high = min(self.low, value), max(self.high, value)
-        return kind
+        return "comma" if "," in text else "point" if "." in text else "whole"
 
     def _look_for_an_index(self, texts: Iterable[str]) -> None:
         for text in texts:
@@ -153,7 +178,7 @@ class Survey:
     @property
     def labels(self) -> int:
         """Number of rows with a usable label."""
-        return self.rows - sum(self.kinds[kind] for kind in ("missing", "limit", "text", "beyond"))
+        return self.rows - sum(self.kinds[kind] for kind in ("missing", "limit", "text", "grouped", "beyond"))
 
     @property
     def is_empty(self) -> bool:
@@ -163,7 +188,24 @@ class Survey:
     @property
     def is_text(self) -> bool:
         """Whether most non-missing values are neither a number nor a class."""
-        return 2 * self.kinds["text"] > self.rows - self.kinds["missing"]
+        return 2 * (self.kinds["text"] + self.kinds["grouped"]) > self.rows - self.kinds["missing"]
+
+    @property
+    def is_grouped(self) -> bool:
+        """Whether most non-missing values are numbers with thousands separators that the decimal sign does not explain."""
+        return 2 * self.kinds["grouped"] > self.rows - self.kinds["missing"]
+
+    @property
+    def may_be_grouped(self) -> bool:
+        """Whether all points may separate thousands, as in 1.770, and no decimal sign is named."""
+        return self.decimal is None and bool(self.grouped) and not self.has_points
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether it has several labels, which are all equal."""
+        if self.words:
+            return len(self.words) == 1 < self.kinds["word"] == self.labels
+        return self.low == self.high and self.labels > 1
 
     @property
     def is_index(self) -> bool:
@@ -191,11 +233,15 @@ class Survey:
         if found.words:
             what = f"{self.labels} labels, {' and '.join(found.words)} read as 0 and 1"
         else:
-            what = f"{self.labels} labels from {self.low:g} to {self.high:g}"
+            what = f"{self.labels} labels" + f" from {self.low:g} to {self.high:g}" * (self.low <= self.high)
             what += " with decimal commas" * (found.decimal == "," and self.kinds["comma"] > 0)
+        if self.may_be_grouped:
+            what += (
+                f" (points as in {self.grouped} are read as decimal; --decimal , reads them as thousands separators)"
+            )
         what += f", {self.kinds['missing']} missing"
         if limits := self.kinds["limit"]:
             what += f", {limits} limits such as >10 taken as missing"
-        if text := self.kinds["text"] + self.kinds["beyond"]:
+        if text := self.kinds["text"] + self.kinds["grouped"] + self.kinds["beyond"]:
             what += f", {text} that cannot be read"
-        return what + ("; all labels are equal" if self.low == self.high and self.labels > 1 else "")
+        return what + "; all labels are equal" * self.is_constant

@@ -16,6 +16,15 @@ OWN_COLUMNS = ("row", "smiles")
 """Columns of a molecule table that are not targets."""
 
 
+class AcceptedRow(NamedTuple):
+    """An accepted row of a raw table. smiles: canonical. labels: NaN where missing."""
+
+    row: int
+    raw_smiles: str
+    smiles: str
+    labels: list[float]
+
+
 class Rejection(NamedTuple):
     """A rejected row, as it is written to the table of rejected rows."""
 
@@ -43,7 +52,7 @@ def open_molecules(path: str | PathLike[str]) -> pq.ParquetFile:
 
 
 def is_other_parquet(path: str | PathLike[str]) -> bool:
-    """Whether a file is a whole Parquet table, but not a molecule table."""
+    """Return whether a file is an intact Parquet table, but not a molecule table."""
     try:
         return not _has_its_columns(pq.read_schema(path))
     except pa.ArrowInvalid:

@@ -13,7 +13,7 @@ from molclr.files import replacing
 
 @contextmanager
 def writing(output: Path, schema: pa.Schema) -> Iterator[Callable[[pa.Table], None]]:
-    """Yield a function that appends tables to the file `output`, Parquet if it is called so, otherwise CSV.
+    """Context of a function that appends tables to the file `output`, Parquet if its name ends in .parquet, otherwise CSV.
 
     The file appears, or is replaced, once the context ends without an error. In CSV a column of vectors of n numbers becomes the
     columns NAME_0 to NAME_(n - 1).

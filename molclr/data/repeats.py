@@ -7,7 +7,7 @@ import numpy as np
 
 
 class FirstRows:
-    """Remembers in which row each SMILES came first, in 16 bytes a SMILES: sorted runs of hashes, merged as they grow.
+    """The row of the first occurrence of each SMILES, in 16 bytes per SMILES: sorted runs of hashes that are merged.
 
     Of 10 million different SMILES two have the same 64-bit hash with a probability of three in a million.
     """
@@ -16,7 +16,7 @@ class FirstRows:
         self._runs: list[tuple[np.ndarray, np.ndarray]] = []
 
     def of(self, smiles: Sequence[str], rows: Sequence[int]) -> np.ndarray:
-        """For each SMILES the row where it came first, now or in an earlier call: int64 (len(smiles),)."""
+        """Return the row of the first occurrence of each SMILES, in this or an earlier call: int64 (len(smiles),)."""
         digests = b"".join(blake2b(text.encode(), digest_size=8).digest() for text in smiles)
         hashes, index, inverse = np.unique(np.frombuffer(digests, np.uint64), return_index=True, return_inverse=True)
         first = np.array(rows, np.int64)[index]

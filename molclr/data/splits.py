@@ -17,7 +17,16 @@ from molclr.data.molecules import read_molecules
 from molclr.data.subsets import SUBSETS
 from molclr.errors import MolclrError
 from molclr.files import replacing
+from molclr.progress import say
 
+WORDS = {
+    **dict(zip(SUBSETS, SUBSETS, strict=True)),
+    "training": "train",
+    "val": "valid",
+    "validation": "valid",
+    "testing": "test",
+}
+"""Words for the subsets in a column of a raw table, in lower case."""
 Subsets: TypeAlias = tuple[np.ndarray, np.ndarray, np.ndarray]
 """Ascending indices of the training, validation and test molecules: three int64 arrays that partition all molecules."""
 
@@ -71,31 +80,49 @@ def _require_partition(scheme: str, smiles: Sequence[str], parts: Sequence[np.nd
 
 
 def write_given_split(
-    molecules: str | PathLike[str], output_csv: str | PathLike[str], raw_csv: str | PathLike[str], column: str
+    molecules: str | PathLike[str],
+    output_csv: str | PathLike[str],
+    raw_csv: str | PathLike[str],
+    column: str,
+    seed: int = 0,
 ) -> dict[str, int]:
     """Write the split that a column of the raw table defines, in the format of `write_split`; return the sizes.
 
-    raw_csv: the CSV file from which the molecule table was made. column: has train, valid or test in each row. Repeated molecules
-    may be in different subsets. Raises MolclrError for other values, and if a subset is empty.
+    raw_csv: the table from which the molecule table was made. column: has one of WORDS in each row, in any case; if no accepted
+    molecule is in valid, a tenth of the training molecules is drawn with `seed`, which is reported. Repeated molecules may be in
+    different subsets. Raises MolclrError for other values, and if a subset is empty.
     """
     words = read_column(raw_csv, column)
-    rows = read_molecules(molecules)["row"].to_list()
+    table = read_molecules(molecules)
+    rows = table["row"].to_list()
     if rows and rows[-1] >= len(words):
         raise MolclrError(
             f"'{molecules}' was not made from '{raw_csv}', which has only {len(words)} rows; give the table it was made from."
         )
-    names = [words[row].strip() for row in rows]
-    for row, name in zip(rows, names, strict=True):
-        if name not in SUBSETS:
-            raise MolclrError(
-                f"Row {row} of '{raw_csv}' has '{name}' in the column '{column}'; write one of {', '.join(SUBSETS)}."
-            )
+    names = [WORDS.get(words[row].strip().lower(), "") for row in rows]
+    if "" in names:
+        row = rows[names.index("")]
+        raise MolclrError(
+            f"Row {row} of '{raw_csv}' has '{words[row].strip()}' in the column '{column}'; "
+            f"write one of {', '.join(SUBSETS)}."
+        )
+    if "valid" not in names:
+        _draw_validation(table["smiles"].to_list(), names, seed)
+        drawn = names.count("valid")
+        say(f"'{column}' has no validation molecules: {drawn} training molecules, drawn at random, become validation")
     for subset in SUBSETS:
         if subset not in names:
             raise MolclrError(
                 f"The column '{column}' of '{raw_csv}' assigns no accepted molecule to {subset}; change the column."
             )
     return _write(output_csv, rows, names)
+
+
+def _draw_validation(smiles: Sequence[str], names: list[str], seed: int) -> None:
+    """Move a tenth of the training molecules to validation, at random and with all training rows of a molecule."""
+    training = [place for place, name in enumerate(names) if name == "train"]
+    for index in random_split([smiles[place] for place in training], seed)[1].tolist():
+        names[training[index]] = "valid"
 
 
 def _write(output_csv: str | PathLike[str], rows: Sequence[int], subsets: Sequence[str]) -> dict[str, int]:

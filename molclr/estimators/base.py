@@ -1,4 +1,4 @@
-"""What the classifier and the regressor have in common: parameters, fit, and predictions as a table."""
+"""The base of classifier and regressor: parameters, fit, and predictions as a table."""
 
 import json
 import warnings
@@ -15,13 +15,13 @@ from sklearn.utils.validation import check_is_fitted
 from molclr.config import DEFAULT_ENCODER, FROM_SCRATCH, Baselines, Compute, EncoderShape, Finetune, parse_section
 from molclr.data.inputs import Accepted, InvalidInput, Molecule, OnError, accept
 from molclr.errors import MolclrError
-from molclr.estimators.labels import table_of
+from molclr.estimators.in_memory import TrainedModel, train_in_memory
+from molclr.estimators.labels import table_of, warn_of_indexes
 from molclr.evaluation.metrics import Task
 from molclr.progress import called_from_python
 from molclr.representation import embed_in_parts, encoder_file
 from molclr.training.embedder import finetuned_embedder
 from molclr.training.fit import AUTO, Recipe
-from molclr.training.in_memory import TrainedModel, train_in_memory
 from molclr.training.model_folder import MODELS
 from molclr.training.predict_folder import prediction_columns
 
@@ -89,8 +89,10 @@ class MoleculePredictor(MoleculeEstimator):
 
         X: SMILES strings or RDKit molecules. y: labels, (n,) or (n, targets); NaN or None where missing. The columns of a table
         name the targets. Warns of molecules that are left out: rejected ones (with on_error="nan") and those without labels.
+        Rows of X and y belong together by position, and a warning says if their indexes differ.
         Raises MolclrError, which is also a ValueError, for molecules and labels that cannot be used.
         """
+        warn_of_indexes(X, y)
         molecules = accept(X, self.on_error, outcome="they are left out", desalt=self.desalt)
         labels, about = self._encoded(table_of(y, molecules.total))
         labels = labels.iloc[molecules.places]
@@ -108,7 +110,7 @@ class MoleculePredictor(MoleculeEstimator):
         return self
 
     def _encoded(self, labels: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, Any]]:
-        """Encode labels as float64, NaN where missing; return them and what model.json says of them."""
+        """Encode labels as float64, NaN where missing; return them and the entries of model.json about them."""
         raise NotImplementedError
 
     def _stored(self) -> dict[str, Any]:
@@ -135,22 +137,31 @@ class MoleculePredictor(MoleculeEstimator):
         }
 
     def _recipe(self) -> Recipe:
-        """Return what is fitted. Raises MolclrError for a parameter that cannot be used."""
+        """Return the models to fit. Raises MolclrError for a parameter that cannot be used."""
         if self.model not in (AUTO, *MODELS):
             raise InvalidInput(f"There is no model '{self.model}'; choose one of {', '.join((AUTO, *MODELS))}.")
         if self.seeds < 1:
             raise InvalidInput(f"seeds is {self.seeds}; an ensemble has at least one network.")
-        epochs = {} if self.epochs is None else {"epochs": self.epochs}
+        given, settings = self._given(), dict(self.settings or {})
+        for name in given.keys() & settings.keys():
+            raise InvalidInput(
+                f"{name} is {given[name]!r} and '{name}' in settings is {settings[name]!r}; give one of them."
+            )
         return Recipe(
             start="gin" if self.encoder == FROM_SCRATCH else encoder_file(self.encoder),
             model=self.model,
             seeds=self.seeds,
             patience=self.patience,
-            settings=parse_section(Finetune, {"device": self.device, **(self.settings or {}), **epochs}, "settings"),
+            settings=parse_section(Finetune, {**settings, **given}, "settings"),
             shape=parse_section(EncoderShape, dict(self.shape or {}), "shape"),
             baselines=parse_section(Baselines, dict(self.baselines or {}), "baselines"),
             encoder_class=self.encoder_class,
         )
+
+    def _given(self) -> dict[str, Any]:
+        """Return the parameters that are also keys of settings, where they differ from the default."""
+        epochs = {} if self.epochs is None else {"epochs": self.epochs}
+        return epochs | ({} if self.device == "auto" else {"device": self.device})
 
     def _describe(self) -> None:
         """Set the attributes that describe the trained model."""
@@ -181,7 +192,7 @@ class MoleculePredictor(MoleculeEstimator):
             return prediction_columns(self.model_.model, smiles, Compute(device=self.device))
 
     def predict_table(self, X: Iterable[Molecule]) -> pd.DataFrame:
-        """Predict all that 'molclr predict' writes, as a table with one row per molecule.
+        """Return the columns of 'molclr predict' as a table with one row per molecule.
 
         The columns are `smiles` (canonical), for each target mean, standard deviation over networks or trees and, for values, the
         bounds of the 90 % interval; then the similarity to the nearest training molecule and whether a molecule is outside the
@@ -222,8 +233,12 @@ class MoleculePredictor(MoleculeEstimator):
         """
         model = TrainedModel.read(Path(folder), encoder_class)
         about = model.model.about
+        settings = {name: value for name, value in about["settings"].items() if name not in ("device", "epochs")}
         if about["task"] != cls.task:
-            raise MolclrError(f"The model in '{folder}' is a {about['task']}; {cls.__name__} cannot load it.")
+            other = "MolCLRClassifier" if about["task"] == "classification" else "MolCLRRegressor"
+            raise MolclrError(
+                f"The model in '{folder}' is a {about['task']}; {cls.__name__} cannot load it; use {other}."
+            )
         estimator = cls(
             about["encoder"],
             model=about["models"][0] if len(about["models"]) == 1 else AUTO,
@@ -231,7 +246,8 @@ class MoleculePredictor(MoleculeEstimator):
             refit=about.get("refit", False),
             desalt=about.get("desalt", False),
             seeds=about["networks"],
-            settings=about["settings"],
+            epochs=about["settings"]["epochs"],
+            settings=settings,
             baselines=about["baselines"],
             encoder_class=encoder_class,
         )

@@ -11,11 +11,9 @@ from sklearn.utils import Tags
 
 from molclr.data.inputs import Molecule
 from molclr.estimators.base import MoleculePredictor
-from molclr.estimators.labels import decode_classes, encode_classes, mean_score, table_of
+from molclr.estimators.labels import decode_classes, encode_classes, mean_score, table_of, warn_of_indexes
 from molclr.evaluation.metrics import Task
-
-CLASSES = "classes"
-"""Key of model.json: the two classes of each target, as they were given."""
+from molclr.training.model_folder import CLASSES
 
 
 class MolCLRClassifier(ClassifierMixin, MoleculePredictor):
@@ -59,6 +57,7 @@ class MolCLRClassifier(ClassifierMixin, MoleculePredictor):
 
     def score(self, X: Iterable[Molecule], y: Any, sample_weight: Any = None) -> float:
         """Compute the accuracy on the known labels; for several targets, the mean over targets."""
+        warn_of_indexes(X, y)
         means = self._means(self._accepted(X))
         labels = table_of(y, len(means))
         return mean_score(accuracy_score, labels, self._decoded(means), sample_weight, least=1)

@@ -1,5 +1,6 @@
 """Labels as scikit-learn's users give them, and scores of predictions where labels are missing."""
 
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -31,6 +32,14 @@ def table_of(y: Any, count: int) -> pd.DataFrame:
         if count and column.isna().all():
             raise InvalidInput(f"The target '{name}' has no label; leave it out of y.")
     return table
+
+
+def warn_of_indexes(X: Any, y: Any) -> None:
+    """Warn the caller of an estimator's method if X and y are of pandas and have different indexes."""
+    of_pandas = isinstance(X, pd.Series | pd.DataFrame) and isinstance(y, pd.Series | pd.DataFrame)
+    if of_pandas and len(X) == len(y) and not X.index.equals(y.index):
+        text = "X and y have different indexes; their rows belong together by position, not by index"
+        warnings.warn(text, stacklevel=3)
 
 
 def _names(y: Any, count: int) -> list[str]:

@@ -11,7 +11,7 @@ from sklearn.metrics import r2_score
 
 from molclr.data.inputs import Molecule
 from molclr.estimators.base import MoleculePredictor
-from molclr.estimators.labels import encode_values, mean_score, table_of, without_axis
+from molclr.estimators.labels import encode_values, mean_score, table_of, warn_of_indexes, without_axis
 from molclr.evaluation.metrics import Task
 
 
@@ -56,6 +56,7 @@ class MolCLRRegressor(RegressorMixin, MoleculePredictor):
 
     def score(self, X: Iterable[Molecule], y: Any, sample_weight: Any = None) -> float:
         """Compute R² on the known labels; for several targets, the mean over those with at least two labels."""
+        warn_of_indexes(X, y)
         predictions = self._means(self._accepted(X))
         labels = encode_values(table_of(y, len(predictions)))
         return mean_score(r2_score, labels, list(predictions.T), sample_weight, least=2)

@@ -1,4 +1,4 @@
-"""What a search in a library found: as a table, for the terminal and for programs."""
+"""Results of a search in a library: as a table, for the terminal and for programs."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
@@ -36,7 +36,7 @@ class Found(NamedTuple):
     """Of all KINDS, the nearest first."""
 
     def of(self, kind: str) -> list[Hit]:
-        """The hits of one of KINDS."""
+        """Return the hits of one of KINDS."""
         return [hit for hit in self.hits if hit.by == kind]
 
 

@@ -185,8 +185,8 @@ class Score:
     @property
     def why_undefined(self) -> str:
         """Return the reasons for targets without a score, in words; the first ones if there are many."""
-        told = [f"{target}: {reason}" for target, reason in self.left_out.items()]
-        return "; ".join([*told[:3], *["..."] * (len(told) > 3)])
+        reasons = [f"{target}: {reason}" for target, reason in self.left_out.items()]
+        return "; ".join([*reasons[:3], *["..."] * (len(reasons) > 3)])
 
 
 def score(metric: str, labels: np.ndarray, predictions: np.ndarray, targets: Sequence[str]) -> Score:

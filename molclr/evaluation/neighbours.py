@@ -12,7 +12,7 @@ from molclr.evaluation.embeddings import highest, unit
 ROW, SMILES, VECTOR, FINGERPRINT = OWN = ("row", "canonical_smiles", "vector", "ecfp4")
 """The first columns of an index; those of the library follow. The vectors have length 1."""
 REPRESENTATION, ECFP = KINDS = ("representation", "ecfp4")
-"""What molecules are compared by: the cosine of vectors, and the Tanimoto similarity of fingerprints."""
+"""Similarities: the cosine of vectors, and the Tanimoto similarity of fingerprints."""
 
 CELLS = 1 << 24
 """The most similarities of each kind that are held in memory."""
@@ -24,7 +24,7 @@ class Hit(NamedTuple):
     by: str
     """One of KINDS."""
     rank: int
-    """From 1 on."""
+    """Counted from 1."""
     cosine: float
     tanimoto: float
     row: int

@@ -33,7 +33,7 @@ def compared_with_published(tables: Path, published: Path = PUBLISHED) -> str:
     largest = [rows.loc[rows["moved"].idxmax()] for _, rows in other.groupby("metric", sort=False)]
     return (
         f"{len(other)} of {len(found)} means differ from those of {published}, a run with the same configuration on another "
-        f"machine or with another version of the code. The largest differences: {'; '.join(map(_told, largest))}. Neither "
+        f"machine or with another version of the code. The largest differences: {'; '.join(map(_described, largest))}. Neither "
         "standard deviations nor intervals cover this."
     )
 
@@ -58,7 +58,7 @@ def _means(folder: Path) -> pd.DataFrame:
     return pd.concat(tables).set_index(["benchmark", "model"])[columns].dropna(subset="mean")
 
 
-def _told(row: pd.Series) -> str:
+def _described(row: pd.Series) -> str:
     benchmark, model = row.name
     here, there = (_score(row[f"mean{end}"], row[f"std{end}"]) for end in ("", "_there"))
     return f"{row['moved']:.3g} in {row['metric']}, {model} on {benchmark}, {here} here, {there} there"

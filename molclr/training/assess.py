@@ -1,4 +1,4 @@
-"""What the models of a folder are worth on validation and test molecules, and which of them is chosen."""
+"""Scores of the models of a folder on validation and test molecules, and the choice of the best one."""
 
 import json
 import math
@@ -20,18 +20,20 @@ from molclr.files import replacing, write_rows
 from molclr.training.model_folder import ModelFolder, Predicted, number_or_none
 
 SCORED = ("valid", "test")
+FEW_LABELS, TARGETS_TOLD = 10, 3
+"""The fewest test labels of which a score means something, and the most targets that are named for having fewer."""
 PREDICTIONS, METRICS = "predictions.csv", "metrics.json"
 STANDARD_DEVIATIONS = "standard deviations of the training labels"
 """The unit of scores that are means over targets of different units."""
 
 
 def evaluate(model: ModelFolder, data: LabelledMolecules, run: Run) -> dict[str, Any]:
-    """Predict validation and test molecules with all models, choose one, and write predictions.csv; return what was measured.
+    """Predict validation and test molecules with all models, choose one, and write predictions.csv; return the metrics.
 
     Writes the chosen model and the widths of prediction intervals to `model.about`.
     """
     predicted = {name: _predict_scored(model, data, name) for name in model.about["models"]}
-    valid = data.labels[data.subsets["valid"]]
+    valid, test = (data.labels[data.subsets[subset]] for subset in SCORED)
     widths = {name: half_widths(valid, found["valid"].mean) for name, found in predicted.items()}
     widths = widths if run.task == "regression" else {}
     scale = scale_of(data, run)
@@ -46,15 +48,17 @@ def evaluate(model: ModelFolder, data: LabelledMolecules, run: Run) -> dict[str,
         "mean_over_targets_in": STANDARD_DEVIATIONS if np.ndim(scale) else None,
         "chosen": model.about["chosen"],
         "molecules": {subset: len(places) for subset, places in data.subsets.items()},
+        "test_labels": dict(zip(data.targets, (~np.isnan(test)).sum(axis=0).tolist(), strict=True)),
         "confidence": CONFIDENCE,
         "models": scores,
     }
 
 
 def evaluate_refit(model: ModelFolder, data: LabelledMolecules, run: Run, predictions: np.ndarray) -> dict[str, Any]:
-    """Calibrate prediction intervals out of fold, and score these predictions; return what was measured.
+    """Calibrate prediction intervals by predictions out of fold, and score these; return the metrics.
 
-    predictions: float64 (n, targets), NaN for a target without. Writes the widths to `model.about`, which then has one model.
+    predictions: float64 (n, targets), NaN for a target without predictions. Writes the widths to `model.about`, which then has
+    one model.
     """
     name, scored = model.about["chosen"], {}
     for metric in metrics_of(run.task):
@@ -99,7 +103,7 @@ def _predict_scored(model: ModelFolder, data: LabelledMolecules, name: str) -> d
 
 
 def choose_model(metric: str, validation: dict[str, float | None]) -> str:
-    """Return the model with the best validation score; the first if none has one, or of equal ones."""
+    """Return the model with the best validation score; the first of equal ones, and if none has a score."""
     best, best_score = next(iter(validation)), math.nan
     for name, value in validation.items():
         if value is not None and better(metric, value, best_score):
@@ -172,7 +176,7 @@ def _write_predictions(
 
 
 def summary(metrics: dict[str, Any]) -> list[str]:
-    """Describe in lines what the models are worth, and which was chosen."""
+    """Describe the scores of all models and the choice, line by line."""
     metric, models = find_metric(metrics["metric"]), metrics["models"]
     values = {name: found["validation"][metrics["metric"]]["value"] for name, found in models.items()}
     lines = [f"{'':2}{'model':16}{'validation':>12}{'test':>10}   {CONFIDENCE:.0%} interval ({metric.label})"]
@@ -186,6 +190,7 @@ def summary(metrics: dict[str, Any]) -> list[str]:
     lines.append(_reason(metrics["metric"], metrics["chosen"], values))
     again = metrics.get("refit")
     lines += _further(metrics["metric"], models[metrics["chosen"]], before="before refit, " if again else "")
+    lines += _few(metrics["test_labels"])
     if again:
         scored = again["out_of_fold"][metrics["metric"]]
         worth = f"{_shown(scored['value'])} ({_interval(scored)})" if scored["value"] is not None else "undefined"
@@ -202,12 +207,12 @@ def _further(primary: str, found: dict[str, Any], before: str) -> list[str]:
 
     before: how the line on intervals begins.
     """
-    told = [
+    shown = [
         f"{find_metric(name).label} {_shown(scored['value'])} ({_interval(scored)})"
         for name, scored in found["test"].items()
         if name != primary and scored["value"] is not None
     ]
-    lines = [f"  test: {', '.join(told)}"] if told else []
+    lines = [f"  test: {', '.join(shown)}"] if shown else []
     covered = [interval["coverage_of_test"] for interval in found.get("prediction_interval", {}).values()]
     known = [fraction for fraction in covered if fraction is not None]
     if known and None not in _half_widths(found):
@@ -216,8 +221,17 @@ def _further(primary: str, found: dict[str, Any], before: str) -> list[str]:
     return lines
 
 
+def _few(labels: dict[str, int]) -> list[str]:
+    """Say of which targets there are too few test labels. labels: their numbers."""
+    few = [f"'{target}' ({count})" for target, count in labels.items() if count < FEW_LABELS]
+    if not few:
+        return []
+    named = ", ".join(few[:TARGETS_TOLD]) + f" and {len(few) - TARGETS_TOLD} other targets" * (len(few) > TARGETS_TOLD)
+    return [f"test scores mean little: there are fewer than {FEW_LABELS} test labels of {named}"]
+
+
 def _reason(metric: str, chosen: str, values: dict[str, float | None]) -> str:
-    """Say why a model was chosen, and by how much it is better. values: validation scores of all models."""
+    """Describe why a model was chosen, and by how much it is better. values: validation scores of all models."""
     best, others = values[chosen], {name: value for name, value in values.items() if name != chosen}
     if not others:
         return f"* {chosen}, as asked for"
@@ -229,7 +243,7 @@ def _reason(metric: str, chosen: str, values: dict[str, float | None]) -> str:
 
 
 def _half_widths(found: dict[str, Any]) -> list[float | None]:
-    """Half widths of the prediction intervals of a model, a target each; empty for classes."""
+    """Return the half width of the prediction interval of each target; empty for classes."""
     return [interval["half_width"] for interval in found.get("prediction_interval", {}).values()]
 
 

@@ -39,8 +39,8 @@ def baseline(
     Models are RF and SVM on ECFP4 counts, SVM_MolCLR_GIN on `h`, the representation of all molecules, float32
     (n, embedding_dim), and SVM_MolCLR_GIN_ECFP on both. Writes predictions.csv and metrics.json to `folder`; they do not depend
     on `threads`. Each estimator is fitted to the training molecules that have a label for its target; the validation molecules
-    select the penalty of an SVM. If the labels are all equal, the prediction is constant, and without any there is none, which
-    the note of the run says. Raises MolclrError for another model and for classes other than 0 and 1.
+    select the penalty of an SVM. If the labels are all equal, the prediction is constant, and without any there is none; the
+    note of the run records both. Raises MolclrError for another model and for classes other than 0 and 1.
     """
     name = _kind(run.model, h)
     check_labels(run.task, data.labels, run.targets)
@@ -78,7 +78,7 @@ def baseline(
 
 
 def _remark(labels: np.ndarray) -> str:
-    """Say why nothing can be learned from training labels, (n,), NaN where missing; empty if something can."""
+    """Describe why nothing can be learned from training labels, (n,), NaN where missing; empty if something can."""
     known = labels[~np.isnan(labels)]
     if not len(known):
         return f"{NOT_PREDICTED}, no prediction"

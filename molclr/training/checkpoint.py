@@ -32,7 +32,9 @@ def save_weights(path: str | Path, weights: dict[str, Tensor], metadata: dict[st
         try:
             save_file(tensors, temporary, metadata={METADATA_KEY: json.dumps({"format": FORMAT, **metadata})})
         except SafetensorError as error:
-            raise MolclrError(f"'{path}' cannot be written ({error}).") from None
+            raise MolclrError(
+                f"'{path}' cannot be written ({error}); free disk space or choose another place."
+            ) from None
 
 
 def load_weights(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

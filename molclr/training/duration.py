@@ -1,4 +1,4 @@
-"""How long the networks of 'molclr train' take, estimated from a few timed steps."""
+"""Duration of the training of networks by 'molclr train', estimated from a few timed steps."""
 
 import math
 import time
@@ -14,8 +14,8 @@ from molclr.training.refit import FOLDS
 TIMED_BATCHES = 4
 
 
-def tell_time(recipe: Recipe, data: LabelledMolecules, run: Run, graphs: Path, refit: bool) -> None:
-    """Tell how long the networks take at most. graphs: the graph store of all molecules."""
+def report_duration(recipe: Recipe, data: LabelledMolecules, run: Run, graphs: Path, refit: bool) -> None:
+    """Report the longest time that the networks take. graphs: the graph store of all molecules."""
     seconds, epochs = seconds_per_epoch(recipe, data, run, graphs), recipe.settings.epochs
     again = (recipe.seeds + FOLDS) * seconds * epochs
     say(
@@ -27,7 +27,7 @@ def tell_time(recipe: Recipe, data: LabelledMolecules, run: Run, graphs: Path, r
 
 
 def seconds_per_epoch(recipe: Recipe, data: LabelledMolecules, run: Run, graphs: Path) -> float:
-    """Time a few steps, and estimate from them how long an epoch takes with its validation."""
+    """Estimate the seconds of an epoch with its validation from a few timed steps."""
     train, settings = data.subsets["train"], recipe.settings
     few = train[: TIMED_BATCHES * settings.batch_size]
     learn, _ = begin(data, graphs, run, recipe.start, settings, recipe.shape, few, recipe.encoder_class)

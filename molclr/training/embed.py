@@ -1,4 +1,4 @@
-"""Tables of the representation h of molecules."""
+"""Representations h of the molecules of graph stores."""
 
 import hashlib
 from pathlib import Path
@@ -15,11 +15,11 @@ from molclr.data.corpus import held_out_positions
 from molclr.data.labelled import LabelledMolecules
 from molclr.data.molecules import OWN_COLUMNS, open_molecules
 from molclr.data.store import GraphStore, open_store_of
-from molclr.distributed import tell
 from molclr.errors import MolclrError
 from molclr.evaluation.embeddings import ENCODER_KEY, HELD_OUT_KEY
 from molclr.files import replacing
 from molclr.models.encoder import GraphEncoder
+from molclr.progress import say
 from molclr.training.checkpoint import load_encoder
 from molclr.training.device import prepare
 from molclr.training.graphs import graphs_on
@@ -97,7 +97,7 @@ def write_embeddings(
     chosen = table.read(columns=list(OWN_COLUMNS)).take(positions)
     store = open_store_of(graphs, count, chosen.column("smiles").to_pylist(), positions)
     if warning := warn_of_unseen(about["seen"], chosen.column("smiles").to_pylist(), store.explicit_hydrogens):
-        tell(f"molclr: warning: {warning}")
+        say(f"warning: {warning}")
     h = embed(store, model, positions, prepare(compute))
     vectors = pa.FixedSizeListArray.from_arrays(pa.array(h.ravel()), h.shape[1])
     hydrogens = " with hydrogens" if store.explicit_hydrogens else ""

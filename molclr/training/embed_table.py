@@ -10,15 +10,15 @@ from molclr.chem.seen import UnseenFeatures
 from molclr.data.columns import choose_columns
 from molclr.data.output import writing
 from molclr.data.parts import Part, read_parts
+from molclr.data.row_counts import RowCounts
 from molclr.data.tables import free_names, open_table
-from molclr.data.tally import Tally
 from molclr.errors import MolclrError
 from molclr.evaluation.embeddings import CANONICAL, ENCODER_KEY
 from molclr.progress import say
 from molclr.training.embedder import Embedder
 
 OnError = Literal["keep", "drop", "raise"]
-"""What is done with a rejected row: it is kept with its reason and without a vector, it is left out, or it is an error."""
+"""The treatment of a rejected row: keep it with its reason and without a vector, leave it out, or raise an error."""
 
 
 def embed_table(
@@ -29,20 +29,20 @@ def embed_table(
     smiles_column: str | None = None,
     processes: int = 1,
 ) -> dict[str, Any]:
-    """Embed the molecules of a raw table part by part; return a summary of what was done.
+    """Embed the molecules of a raw table part by part; return the counts, names and reasons as a summary.
 
-    output: Parquet if it is called so, otherwise CSV, with the columns of the table as text, in order, `canonical_smiles`,
-    `embedding` (in CSV one column per number) and, with on_error="keep", `reason`. A column of ours gets an underscore in front
-    where the table has one of that name. Raises MolclrError, and writes nothing, if the file is no table of molecules, every row
-    is rejected, or, with on_error="raise", one is.
+    output: Parquet if its name ends in .parquet, otherwise CSV, with the columns of the table as text, in order,
+    `canonical_smiles`, `embedding` (in CSV one column per number) and, with on_error="keep", `reason`. An added column gets an
+    underscore in front if the table has one of that name. Raises MolclrError, and writes nothing, if the file is no table of
+    molecules, every row is rejected, or, with on_error="raise", one is.
     """
     with open_table(table) as raw:
-        taken = choose_columns(raw, smiles_column, [])
-        say(*taken.told)
-        schema = _schema(taken.table.columns, embedder, on_error)
-        tally, unseen = Tally(), UnseenFeatures(embedder.seen, embedder.explicit_hydrogens)
+        chosen = choose_columns(raw, smiles_column, [])
+        say(*chosen.report)
+        schema = _schema(chosen.table.columns, embedder, on_error, output)
+        counts, unseen = RowCounts(), UnseenFeatures(embedder.seen, embedder.explicit_hydrogens)
         with writing(output, schema) as write:
-            for part in read_parts(taken, embedder.featurize, processes, f"embed {raw.name}", embedder.desalt):
+            for part in read_parts(chosen, embedder.featurize, processes, f"embed {raw.name}", embedder.desalt):
                 if part.rejections and on_error == "raise":
                     first = part.rejections[0]
                     raise MolclrError(
@@ -50,15 +50,18 @@ def embed_table(
                         "keep or drop."
                     )
                 write(_as_table(part, embedder, schema))
-                tally.add(part.molecules, part.rejections)
+                counts.add(part.molecules, part.rejections)
                 unseen.add([molecule.smiles for molecule in part.molecules])
-            tally.require_molecules(raw.name)
-    tell_counts(tally, unseen, embedder.desalt)
-    return {**tally.summary(), "encoder": embedder.name, "dimensions": embedder.dim, "output": str(output)}
+            counts.require_molecules(raw.name)
+    report_counts(counts, unseen, embedder.desalt)
+    return {**counts.summary(), "encoder": embedder.name, "dimensions": embedder.dim, "output": str(output)}
 
 
-def _schema(columns: list[str], embedder: Embedder, on_error: OnError) -> pa.Schema:
-    kinds = {CANONICAL: pa.string(), "embedding": pa.list_(pa.float32(), embedder.dim)}
+def _schema(columns: list[str], embedder: Embedder, on_error: OnError, output: Path) -> pa.Schema:
+    vector = "embedding"
+    while output.suffix != ".parquet" and any(f"{vector}_{place}" in columns for place in range(embedder.dim)):
+        vector = f"_{vector}"
+    kinds = {CANONICAL: pa.string(), vector: pa.list_(pa.float32(), embedder.dim)}
     if on_error == "keep":
         kinds["reason"] = pa.string()
     given = [pa.string()] * len(columns)
@@ -88,11 +91,8 @@ def _as_table(part: Part[dict[str, np.ndarray]], embedder: Embedder, schema: pa.
     return table if has_reasons else table.filter(pa.array(~is_missing))
 
 
-def tell_counts(tally: Tally, unseen: UnseenFeatures, desalt: bool) -> None:
-    """Tell the user why rows were rejected, and how many molecules are salts or have features that the encoder never saw."""
-    if tally.rejected:
-        say(str(tally))
-    if tally.parts or tally.metals:
-        say(tally.salts(desalt))
+def report_counts(counts: RowCounts, unseen: UnseenFeatures, desalt: bool) -> None:
+    """Report rejected rows, salts, metals and molecules with features that the encoder never saw."""
+    counts.report(desalt)
     if str(unseen):
         say(f"warning: {unseen}")

@@ -31,7 +31,8 @@ from molclr.training.model_folder import ENCODER, NETWORK, ModelFolder, network_
 class Embedder:
     """One or more networks, whose representations are concatenated.
 
-    name: as the user knows it. digest: SHA-256 of the files. seen: the features that occurred in pre-training; None if unknown.
+    name: the one that is shown to the user. digest: SHA-256 of the files. seen: the features that occurred in pre-training; None
+    if unknown.
     """
 
     name: str
@@ -45,7 +46,7 @@ class Embedder:
 
     @property
     def dim(self) -> int:
-        """The length of a vector."""
+        """Length of a vector."""
         return sum(network.shape.embedding_dim for network in self.networks)
 
     @property
@@ -56,7 +57,7 @@ class Embedder:
 
     @property
     def featurize(self) -> Any:
-        """The function that makes the graphs for `embed` from canonical SMILES."""
+        """Function that makes the graphs for `embed` from canonical SMILES."""
         return partial(featurize_part, explicit_hydrogens=self.explicit_hydrogens)
 
     def embed(self, graphs: dict[str, np.ndarray]) -> np.ndarray:
@@ -77,7 +78,7 @@ def finetuned_embedder(model: Path, compute: Compute, encoder_class: str | None 
     """Return the embedder of the networks in a folder of 'molclr train', or of a model of 'molclr finetune', file or folder.
 
     Salts are treated as in training. If a folder has no networks, but a model on the representation, the pre-trained encoder of
-    that model is used. Says so, and also if the model that was chosen is not the network. Raises MolclrError if all models of the
+    that model is used. Reports this, and if the chosen model is not the network. Raises MolclrError if all models of the
     folder use fingerprints only.
     """
     of_finetune = model / "model.safetensors" if model.is_dir() else model
@@ -88,7 +89,7 @@ def finetuned_embedder(model: Path, compute: Compute, encoder_class: str | None 
     folder = ModelFolder.read(model, encoder_class)
     models, name, desalt = folder.about["models"], model.resolve().name, bool(folder.about.get("desalt"))
     if NETWORK in models:
-        _tell_choice(folder)
+        _report_choice(folder)
         paths = [network_file(model, seed) for seed in range(folder.about["networks"])]
         loaded = [load_model(path, encoder_class) for path in paths]
         networks = [each.predictor.encoder for each in loaded]
@@ -103,8 +104,8 @@ def finetuned_embedder(model: Path, compute: Compute, encoder_class: str | None 
     )
 
 
-def _tell_choice(folder: ModelFolder) -> None:
-    """Say that another model than the network was chosen, if it was."""
+def _report_choice(folder: ModelFolder) -> None:
+    """Report that another model than the network was chosen, if it was."""
     chosen = folder.about["chosen"]
     if chosen != NETWORK:
         say(

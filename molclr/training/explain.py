@@ -1,11 +1,12 @@
-"""What each atom of a molecule contributes to a prediction.
+"""Contributions of the atoms of a molecule to a prediction.
 
 The contribution of an atom is the prediction for the molecule minus the prediction for the molecule with that atom masked, in the
 unit of the prediction: positive where the atom raises it. Networks and the representation see the mask token of pre-training in
 place of the atom, whose bonds stay; models on ECFP4 counts lack the substructures that contain the atom
 (`molclr.training.queries`). For an ensemble or a forest, it is the mean of this difference over networks or trees.
 
-The mask token is not "no atom" but an unknown one, so contributions are relative to that: they do not add up to the prediction.
+The mask token stands for an unknown atom, not for a missing one. Contributions are relative to an unknown atom and therefore do
+not add up to the prediction.
 """
 
 from collections.abc import Sequence
@@ -23,7 +24,7 @@ MOLECULES_AT_A_TIME = 64
 
 
 class Explanation(NamedTuple):
-    """The prediction for a molecule, and what its atoms contribute, in the order of its canonical SMILES.
+    """The prediction for a molecule, and the contributions of its atoms in the order of its canonical SMILES.
 
     Standard deviations are those over networks or trees; NaN for a support vector machine or a single network.
     """
@@ -41,7 +42,7 @@ class Explanation(NamedTuple):
 def explain(
     model: ModelFolder, smiles: Sequence[str], name: str | None = None, compute: Compute | None = None
 ) -> list[Explanation]:
-    """Explain the predictions for molecules, given as canonical SMILES, by the model `name`; None for the one that was chosen.
+    """Explain the predictions for molecules, given as canonical SMILES, by the model `name`; None for the chosen one.
 
     A molecule and its masked copies are predicted in one batch, unless it is large. Raises MolclrError if the folder has no such
     model.
@@ -53,13 +54,15 @@ def explain(
         queries = MaskedQueries(smiles[first : first + MOLECULES_AT_A_TIME])
         is_whole = queries.whole == np.arange(len(queries.whole))
 
-        def lost(values: np.ndarray, queries: MaskedQueries = queries, is_whole: np.ndarray = is_whole) -> np.ndarray:
-            """Predictions of whole molecules as they are, and what masking takes from them: (networks or trees, rows, ...)."""
+        def contributions(
+            values: np.ndarray, queries: MaskedQueries = queries, is_whole: np.ndarray = is_whole
+        ) -> np.ndarray:
+            """Keep predictions of whole molecules; subtract those of masked ones from them: (networks or trees, rows, ...)."""
             change = values[:, queries.whole] - values
             change[:, is_whole] = values[:, is_whole]
             return change
 
-        mean, std = model.predict_queries(queries, model.name_of(name), device, lost)
+        mean, std = model.predict_queries(queries, model.name_of(name), device, contributions)
         rows = np.flatnonzero(is_whole)[1:]
         for ours, our_std in zip(np.split(mean, rows), np.split(std, rows), strict=True):
             found.append(Explanation(ours[0], our_std[0], ours[1:], our_std[1:]))

@@ -53,12 +53,13 @@ def explain_table(
 ) -> dict[str, Any]:
     """Explain the predictions for the molecules of a raw table with the folder of 'molclr train'; return counts and names.
 
-    use: one of the models in the folder; None for the chosen one. targets: those to explain; None for all. output: CSV or, if it
-    is called so, Parquet, with all rows and columns of `table`, in order, `explained_smiles`, the symbols of its atoms, for each
-    target the prediction and the contributions of these atoms with their standard deviations, and the reason of a rejection.
-    `explained_smiles` is the SMILES as given, unless another molecule is predicted, such as a part of a salt; atoms have the
-    order in which RDKit reads it. figure: a page (.html), a drawing (.svg) or a folder of drawings. force: whether such a folder
-    may be replaced. Raises MolclrError if a file is missing or invalid, a model or target unknown, or all rows are rejected.
+    use: one of the models in the folder; None for the chosen one. targets: those to explain; None for all. output: CSV or, if its
+    name ends in .parquet, Parquet, with all rows and columns of `table`, in order, `explained_smiles`, the symbols of its atoms,
+    for each target the prediction and the contributions of these atoms with their standard deviations, and the reason of a
+    rejection. `explained_smiles` is the SMILES as given, unless another molecule is predicted, such as a part of a salt; atoms
+    have the order in which RDKit reads it. figure: a page (.html), a drawing (.svg) or a folder of drawings. force: whether such
+    a folder may be replaced. Raises MolclrError if a file is missing or invalid, a model or target unknown, or all rows are
+    rejected.
     """
     model = ModelFolder.read(folder, encoder_class)
     name = model.name_of(use)
@@ -85,7 +86,7 @@ def explain_table(
 
 
 def _scored(model: ModelFolder, name: str) -> str:
-    """Say which model is explained, with its test score and that of the chosen model, if the folder has them.
+    """Describe which model is explained, with its test score and that of the chosen model, if the folder has them.
 
     A model that was refitted knows the test molecules, so that its score is that of predictions out of fold.
     """
@@ -104,12 +105,12 @@ def _scored(model: ModelFolder, name: str) -> str:
 
 
 def _masking(name: str) -> str:
-    """Say what masking an atom is for a model."""
+    """Describe what masking an atom does for a model."""
     return TOKEN if name in ON_GRAPHS else WITHOUT if name in ON_COUNTS else f"{TOKEN}, and {WITHOUT}"
 
 
 def _places(model: ModelFolder, targets: Sequence[str] | None) -> dict[str, int]:
-    """Return target -> its place. Raises MolclrError for a target that the model does not have."""
+    """Return target -> its index. Raises MolclrError for a target that the model does not have."""
     for target in targets or []:
         if target not in model.targets:
             raise MolclrError(
@@ -119,18 +120,20 @@ def _places(model: ModelFolder, targets: Sequence[str] | None) -> dict[str, int]
 
 
 def _place_of(figure: Path | None, force: bool) -> AbstractContextManager[Path | None]:
-    """Yield where to draw until the figure is whole."""
+    """Return the context of a temporary path to draw to, which replaces `figure` on success; of None without a figure."""
     if figure is None:
         return nullcontext()
     if figure.suffix in (PAGE, SHEET):
         return replacing(figure)
     if figure.suffix:
-        raise MolclrError(f"--figure: '{figure}' is neither a page (.html) nor a drawing (.svg) nor a folder.")
+        raise MolclrError(
+            f"--figure: '{figure}' must end in .html (a page) or .svg (a drawing), or have no suffix (a folder)."
+        )
     return new_folder(figure, LEGEND, force)
 
 
 def _explained(model: ModelFolder, table: ExtendedTable, name: str, compute: Compute) -> dict[int, Explained]:
-    """Return row -> explanation."""
+    """Explain all molecules of a table: number of the row -> explanation."""
     found = dict[int, Explained]()
     explanations = explain(model, list(table.molecules.values()), name, compute)
     for (row, canonical), explanation in zip(table.molecules.items(), explanations, strict=True):
@@ -155,7 +158,7 @@ def _order(given: str, canonical: str) -> tuple[str, list[int]]:
 
 
 def _columns(table: ExtendedTable, targets: dict[str, int], found: dict[int, Explained]) -> dict[str, pa.Array]:
-    """Return the columns that the table gains."""
+    """Make the columns that are added to the table."""
     columns = {
         "explained_smiles": table.column([each.smiles for each in found.values()], pa.string()),
         "atoms": table.column([each.atoms for each in found.values()], pa.list_(pa.string())),
@@ -174,11 +177,12 @@ def _known(values: np.ndarray) -> Any:
 
 
 def _groups(model: ModelFolder, targets: dict[str, int], found: dict[int, Explained]) -> list[Group]:
-    """Return a group of drawings for each target."""
+    """Make a group of drawings for each target."""
     groups = []
     for target, place in targets.items():
         is_class = model.about["task"] == "classification"
-        label = f"contribution to {f'probability of {target} = 1' if is_class else f'{target}, in its unit'}"
+        what = f"probability of {target} = {model.words.get(target, 1)}" if is_class else f"{target}, in its unit"
+        label = f"contribution to {what}"
         drawings = [
             Drawing(
                 f"row-{row}",

@@ -27,7 +27,7 @@ AUTO = "auto"
 
 @dataclass(frozen=True)
 class Recipe:
-    """What is fitted, whatever the molecules.
+    """The models to fit, and their settings.
 
     start: the file of an encoder, or the name of one that is trained from scratch. model: AUTO, which fits all and keeps the
     best, or one of MODELS. seeds: networks in the ensemble. patience, encoder_class: see `molclr.training.finetune.finetune`.
@@ -58,19 +58,19 @@ def fit_models(
 ) -> list[int]:
     """Fit the models of a recipe and write their files to `folder`; return the best epoch of each network.
 
-    inputs: what models on fixed features know of all molecules. graphs: the graph store of all molecules.
+    inputs: those of models on fixed features, of all molecules. graphs: the graph store of all molecules.
     """
     limit, known = recipe.baselines.svm_training_limit, ~np.isnan(data.labels[data.subsets["train"]])
     machines = [name for name in recipe.models if name not in (NETWORK, FOREST)]
     if machines and (most := int(known.sum(axis=0).max())) > limit:
         say(f"{', '.join(machines)}: fitted to a random sample of {limit} of {most} labelled training molecules")
     fitted = {name: fit_targets(recipe, name, inputs, data, run) for name in recipe.models if name != NETWORK}
-    write_models(recipe, folder, inputs[data.subsets["train"]], fitted)
+    write_models(recipe, folder, inputs[data.subsets["train"]], fitted, data.targets)
     return fit_networks(recipe, data, run, graphs, folder) if NETWORK in recipe.models else []
 
 
 def inputs_of(recipe: Recipe, data: LabelledMolecules, graphs: Path) -> Inputs:
-    """Compute what models on fixed features know of all molecules. graphs: their graph store."""
+    """Compute the inputs of models on fixed features for all molecules. graphs: their graph store."""
     h = None
     if isinstance(recipe.start, Path) and not {*WITH_ENCODER}.isdisjoint(recipe.models):
         h = embed_labelled(data, graphs, recipe.start, recipe.encoder_class, recipe.settings)
@@ -103,13 +103,18 @@ def fit_targets(
     return found
 
 
-def write_models(recipe: Recipe, folder: Path, training: Inputs, fitted: dict[str, list[Arrays]]) -> None:
-    """Write models on fixed features, and with them their encoder. training: what they know of their training molecules."""
+def write_models(
+    recipe: Recipe, folder: Path, training: Inputs, fitted: dict[str, list[Arrays]], targets: Sequence[str]
+) -> None:
+    """Write models on fixed features, and their encoder if they have one.
+
+    training: inputs of their training molecules. targets: their names.
+    """
     arrays = stored_inputs(training)
-    for name, targets in fitted.items():
-        for place, model in enumerate(targets):
+    for name, found in fitted.items():
+        for place, model in enumerate(found):
             arrays |= {f"{name}.{place}.{part}": array for part, array in model.items()}
-    write_fixed(folder, arrays)
+    write_fixed(folder, arrays, targets)
     if isinstance(recipe.start, Path) and not {*WITH_ENCODER}.isdisjoint(fitted):
         shutil.copyfile(recipe.start, folder / ENCODER)
 

@@ -11,7 +11,7 @@ from molclr.config import Baselines
 from molclr.evaluation.metrics import Task
 from molclr.training.forest import Arrays, fit_forest, predict_trees
 from molclr.training.kernels import Features, log_counts, standardized
-from molclr.training.machine import fit_machine, predict_machine
+from molclr.training.svm import fit_svm, predict_svm
 
 FOREST, MACHINE, REPRESENTATION, COMBINED = FIXED_MODELS = ("rf", "svm", "representation", "combined")
 """A random forest and a support vector machine on ECFP4 counts, one on the representation h, and one on both."""
@@ -32,7 +32,7 @@ def unchanged(values: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Inputs:
-    """What these models know of n molecules.
+    """The features of n molecules from which these models predict.
 
     counts: ECFP4 counts, (n, BITS). h: the representation, float32 (n, embedding_dim); None without an encoder.
     """
@@ -44,7 +44,7 @@ class Inputs:
         return Inputs(self.counts[molecules], None if self.h is None else self.h[molecules])
 
     def features(self, name: str, training: "Inputs") -> Features:
-        """Return what the machine `name` compares. training: all training molecules, whose h has mean 0 and variance 1."""
+        """Return the features that the machine `name` compares; h is standardized by all `training` molecules."""
         if name == MACHINE:
             return Features(log_counts(self.counts))
         assert self.h is not None and training.h is not None
@@ -72,9 +72,9 @@ def fit_fixed(
 ) -> Arrays:
     """Fit the model `name` to one target.
 
-    labels: float64 (n,) of the training molecules, NaN where missing, one at least not. seed: below 2**32. costs: candidates for
-    the penalty of a machine; None for the usual ones. Without `selection` the first is taken. A machine is fitted to a sample if
-    more than `settings.svm_training_limit` molecules have a label; its support vectors are places in `training`.
+    labels: float64 (n,) of the training molecules, NaN where missing; at least one is known. seed: below 2**32. costs: candidates
+    for the penalty of a machine; None for the usual ones. Without `selection` the first is taken. A machine is fitted to a sample
+    if more than `settings.svm_training_limit` molecules have a label; its support vectors are places in `training`.
     """
     known = np.flatnonzero(~np.isnan(labels))
     if name == FOREST:
@@ -85,7 +85,7 @@ def fit_fixed(
     costs = costs or costs_of(name)
     valid = (selection.inputs.features(name, training), selection.labels) if selection else None
     features = training[known].features(name, training)
-    machine = fit_machine(features, labels[known], task, costs, valid, selection.metric if selection else "")
+    machine = fit_svm(features, labels[known], task, costs, valid, selection.metric if selection else "")
     return machine | {"support": known[machine["support"]]}
 
 
@@ -99,12 +99,12 @@ def predict_fixed(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Predict molecules: mean and standard deviation over the trees, NaN for a machine or a single tree; float64 (n,) each.
 
-    change: function of what the trees, or the machine, predict.
+    change: function of the predictions of the trees, or of the machine.
     """
     if name == FOREST:
         trees = change(predict_trees(fitted, inputs.counts.toarray()))
         spread = trees.std(axis=0, ddof=1) if len(trees) > 1 else np.full(trees.shape[1:], np.nan)
         return trees.mean(axis=0), spread
     vectors = training[fitted["support"]].features(name, training)
-    (mean,) = change(predict_machine(fitted, vectors, inputs.features(name, training), task)[None])
+    (mean,) = change(predict_svm(fitted, vectors, inputs.features(name, training), task)[None])
     return mean, np.full(len(mean), np.nan)

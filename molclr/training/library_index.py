@@ -1,6 +1,6 @@
 """The index of a library of molecules: their vectors and fingerprints, made once.
 
-It is an Arrow file, which is memory-mapped; its metadata say of which table and by which networks it was made.
+It is an Arrow file, which is memory-mapped; its metadata name the table and the networks from which it was made.
 """
 
 import json
@@ -15,21 +15,21 @@ from rdkit import rdBase
 
 from molclr.chem.fingerprints import WORDS, packed_ecfp4
 from molclr.chem.seen import UnseenFeatures
-from molclr.data.columns import Taken, choose_columns, naming_column
+from molclr.data.columns import ChosenColumns, choose_columns, naming_column
 from molclr.data.featurize import featurize_part
 from molclr.data.parts import Part, read_parts
+from molclr.data.row_counts import RowCounts
 from molclr.data.tables import open_table
-from molclr.data.tally import Tally
 from molclr.errors import MolclrError
 from molclr.evaluation.embeddings import unit
 from molclr.evaluation.neighbours import OWN, Library
 from molclr.files import replacing, sha256_of
 from molclr.progress import say
-from molclr.training.embed_table import tell_counts
+from molclr.training.embed_table import report_counts
 from molclr.training.embedder import Embedder
 
 KEY = b"molclr_index"
-"""Metadata key of an index: what it was made of, as JSON."""
+"""Metadata key of an index: the inputs from which it was made, as JSON."""
 FORMAT = 1
 """Version of the layout of an index."""
 REASONS = {
@@ -39,7 +39,7 @@ REASONS = {
     "smiles_column": "it was made with another --smiles-column",
     "desalt": "it was made with another choice of --desalt",
 }
-"""Why an index is stale where such an entry differs."""
+"""Entry of the metadata -> the reason to make the index again if it differs."""
 
 
 class Compared(NamedTuple):
@@ -61,10 +61,10 @@ def open_library(
     smiles_column: str | None = None,
     processes: int = 1,
 ) -> Library:
-    """Open the index of a table of molecules; make it first if it is missing, or not of this table and these networks.
+    """Open the index of a table of molecules; make it first if it is missing or was made from other inputs.
 
-    index: its path; by default next to the table, named after it and the embedder. Says what is made and why. Raises MolclrError
-    if the library is not a file or not a table of molecules, or if `index` is a file of another kind.
+    index: its path; by default next to the table, named after it and the embedder. Reports why an index is made. Raises
+    MolclrError if the library is not a file or not a table of molecules, or if `index` is a file of another kind.
     """
     if not library.is_file():
         raise MolclrError(f"The library '{library}' is not a file; name a table of molecules, which is indexed once.")
@@ -81,17 +81,16 @@ def open_library(
     if why := _why_made(place, wanted):
         if not os.access(place.parent, os.W_OK):
             raise MolclrError(f"The index '{place}' cannot be written there; name another place with --index.")
-        say(f"the index '{place}' is made, because {why}")
-        _write_index(library, place, embedder, wanted, processes)
+        _write_index(library, place, embedder, wanted, why, processes)
     with pa.memory_map(str(place)) as file:
         table = pa.ipc.open_file(file).read_all()
     return Library(table, json.loads(table.schema.metadata[KEY])["names"])
 
 
 def _why_made(index: Path, wanted: dict[str, Any]) -> str:
-    """Say why an index has to be made; empty if it is as wanted. Raises MolclrError if the file is no index."""
+    """Return the reason to make an index; empty if there is a current one. Raises MolclrError if the file is not an index."""
     if not index.exists():
-        return "there is none"
+        return "it does not exist"
     try:
         with pa.memory_map(str(index)) as file:
             found = json.loads(pa.ipc.open_file(file).schema.metadata[KEY])
@@ -103,29 +102,31 @@ def _why_made(index: Path, wanted: dict[str, Any]) -> str:
     return " and ".join(REASONS.get(key, f"it was made with another version of {key}") for key in differing)
 
 
-def _write_index(library: Path, place: Path, embedder: Embedder, made_of: dict[str, Any], processes: int) -> None:
-    """Write the index of a library, part by part."""
+def _write_index(
+    library: Path, place: Path, embedder: Embedder, made_of: dict[str, Any], why: str, processes: int
+) -> None:
+    """Write the index of a library, part by part. why: what is said of the reason."""
     work = partial(compared, explicit_hydrogens=embedder.explicit_hydrogens)
     with open_table(library) as raw, replacing(place) as temporary:
-        taken = choose_columns(raw, made_of["smiles_column"], [])
-        say(*taken.told)
-        schema = _schema(taken, embedder, made_of)
-        tally, unseen = Tally(), UnseenFeatures(embedder.seen, embedder.explicit_hydrogens)
+        chosen = choose_columns(raw, made_of["smiles_column"], [])
+        say(f"making the index '{place}' because {why}", *chosen.report)
+        schema = _schema(chosen, embedder, made_of)
+        counts, unseen = RowCounts(), UnseenFeatures(embedder.seen, embedder.explicit_hydrogens)
         with pa.ipc.new_file(str(temporary), schema) as file:
-            for part in read_parts(taken, work, processes, f"index {raw.name}", embedder.desalt):
-                tally.add(part.molecules, part.rejections)
+            for part in read_parts(chosen, work, processes, f"index {raw.name}", embedder.desalt):
+                counts.add(part.molecules, part.rejections)
                 unseen.add([molecule.smiles for molecule in part.molecules])
                 if part.made is not None:
                     file.write_batch(_as_batch(part, part.made, embedder, schema))
-        tally.require_molecules(raw.name)
-    tell_counts(tally, unseen, embedder.desalt)
+        counts.require_molecules(raw.name)
+    report_counts(counts, unseen, embedder.desalt)
 
 
-def _schema(taken: Taken, embedder: Embedder, made_of: dict[str, Any]) -> pa.Schema:
+def _schema(chosen: ChosenColumns, embedder: Embedder, made_of: dict[str, Any]) -> pa.Schema:
     vectors, fingerprints = pa.list_(pa.float32(), embedder.dim), pa.list_(pa.uint64(), WORDS)
     own = zip(OWN, (pa.int64(), pa.string(), vectors, fingerprints), strict=True)
-    given = ((name, pa.string()) for name in taken.table.columns)
-    about = {**made_of, "names": naming_column(taken.table, taken.columns.smiles)}
+    given = ((name, pa.string()) for name in chosen.table.columns)
+    about = {**made_of, "names": naming_column(chosen.table, chosen.columns.smiles)}
     return pa.schema([*own, *given], {KEY: json.dumps(about)})
 
 

@@ -7,17 +7,17 @@ from pathlib import Path
 
 from molclr.chem.seen import UnseenFeatures
 from molclr.chem.smiles import RejectedMolecule, canonicalize_all
-from molclr.data.columns import Columns, Taken, choose_columns, naming_column
+from molclr.data.columns import ChosenColumns, Columns, choose_columns, naming_column
 from molclr.data.forms import RawTable
 from molclr.data.output import writing
 from molclr.data.parts import Part, read_parts
+from molclr.data.row_counts import RowCounts
 from molclr.data.tables import free_names, open_table
-from molclr.data.tally import Tally
 from molclr.errors import MolclrError
 from molclr.evaluation.hits import Found, hits_schema, hits_table
 from molclr.evaluation.neighbours import Library
 from molclr.progress import say
-from molclr.training.embed_table import tell_counts
+from molclr.training.embed_table import report_counts
 from molclr.training.embedder import Embedder
 from molclr.training.library_index import Compared, compared
 
@@ -33,32 +33,32 @@ def search(
 ) -> Generator[Found]:
     """Yield the `count` molecules of the library that are nearest to each query, by representation and by ECFP4.
 
-    queries: a SMILES, or a table of molecules, whose rejected rows are told and left out. embedder: that of the library. output:
-    file to write meanwhile, CSV or Parquet, with a row for each hit (see `hits_table`). Raises MolclrError if no query is
-    accepted.
+    queries: a SMILES, or a table of molecules, whose rejected rows are reported and left out. embedder: that of the library.
+    output: file to write at the same time, CSV or Parquet, with a row for each hit (see `hits_table`). Raises MolclrError if no
+    query is accepted.
     """
     work = partial(compared, explicit_hydrogens=embedder.explicit_hydrogens)
-    tally, unseen = Tally(), UnseenFeatures(embedder.seen, embedder.explicit_hydrogens)
-    with _table_of(queries, smiles_column) as taken:
-        say(*taken.told)
-        columns = free_names(taken.table.columns, [])
+    counts, unseen = RowCounts(), UnseenFeatures(embedder.seen, embedder.explicit_hydrogens)
+    with _table_of(queries, smiles_column) as chosen:
+        say(*chosen.report)
+        columns = free_names(chosen.table.columns, [])
         schema = hits_schema(columns, library.columns)
-        names = naming_column(taken.table, taken.columns.smiles)
+        names = naming_column(chosen.table, chosen.columns.smiles)
         with writing(output, schema) if output else nullcontext() as write:
             label = "search" if isinstance(queries, Path) else ""
-            for part in read_parts(taken, work, processes, label, embedder.desalt):
-                tally.add(part.molecules, part.rejections)
+            for part in read_parts(chosen, work, processes, label, embedder.desalt):
+                counts.add(part.molecules, part.rejections)
                 unseen.add([molecule.smiles for molecule in part.molecules])
                 found = _found(part, library, embedder, count, columns, names)
                 if write and found:
                     write(hits_table(found, schema))
                 yield from found
-            tally.require_molecules(taken.table.name)
-    tell_counts(tally, unseen, embedder.desalt)
+            counts.require_molecules(chosen.table.name)
+    report_counts(counts, unseen, embedder.desalt)
 
 
 @contextmanager
-def _table_of(queries: str | Path, smiles_column: str | None) -> Iterator[Taken]:
+def _table_of(queries: str | Path, smiles_column: str | None) -> Iterator[ChosenColumns]:
     """Yield the queries as a table."""
     if isinstance(queries, Path):
         with open_table(queries) as raw:
@@ -67,13 +67,13 @@ def _table_of(queries: str | Path, smiles_column: str | None) -> Iterator[Taken]
     (verdict,) = canonicalize_all([queries])
     if isinstance(verdict, RejectedMolecule):
         raise MolclrError(f"The query '{queries}' is neither a file nor a molecule as SMILES: {verdict.reason}.")
-    yield Taken(RawTable("the query", ["smiles"], lambda: iter([[queries]])), Columns(1, 0, {}), 1, [])
+    yield ChosenColumns(RawTable("the query", ["smiles"], lambda: iter([[queries]])), Columns(1, 0, {}), 1, [])
 
 
 def _found(
     part: Part[Compared], library: Library, embedder: Embedder, count: int, columns: list[str], names: int | None
 ) -> list[Found]:
-    """Search for the molecules of a part. names: the place of the column that names them; None if there is none."""
+    """Search for the molecules of a part. names: the position of the column with their names; None if there is none."""
     if part.made is None:
         return []
     near = library.search(embedder.embed(part.made.graphs), part.made.fingerprints, count)

@@ -1,11 +1,12 @@
-"""The folder of a model that 'molclr train' made: how it is laid out, and predictions with it.
+"""The folder of a model that 'molclr train' made: its layout, and predictions with it.
 
-model.json                what predicts what, and how it was trained
+model.json                the models, their targets and their training, and the SHA-256 of the .safetensors files
 network-SEED.safetensors  a network of the ensemble, as 'molclr finetune' writes it
 encoder.safetensors       the encoder of the representation, unchanged
-fixed.safetensors         random forest and support vector machines, one per target, and the features that they compare with
+report.html               the page of the model, with structures of test molecules
+fixed.safetensors         random forest and support vector machines, one per target, and features of the training molecules
 
-Nothing in it is executed, and it has no structures of training molecules: only their fingerprints and representations.
+Nothing in it is executed. It contains fingerprints and representations of the training molecules, not their structures.
 """
 
 import json
@@ -18,7 +19,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
+from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 from scipy.sparse import csr_matrix
 
@@ -28,9 +29,9 @@ from molclr.chem.seen import warn_of_unseen
 from molclr.config import Compute
 from molclr.data.extended import ExtendedTable
 from molclr.errors import MolclrError
-from molclr.files import replacing
+from molclr.files import replacing, sha256_of
 from molclr.models.predictor import Predictor
-from molclr.training.checkpoint import load_encoder
+from molclr.training.checkpoint import METADATA_KEY, load_encoder
 from molclr.training.device import prepare
 from molclr.training.embed import embed
 from molclr.training.finetune import load_model
@@ -40,13 +41,16 @@ from molclr.training.graphs import graphs_on
 from molclr.training.inference import predict_molecules
 from molclr.training.queries import Queries
 
-FORMAT = 1
-"""Version of the layout."""
+FORMAT = 2
+"""Version of the layout. Version 1 has no digests of files."""
 MODEL_JSON, ENCODER, FIXED = "model.json", "encoder.safetensors", "fixed.safetensors"
+CLASSES = "classes"
+"""Key of model.json: target -> its classes 0 and 1 as they were given, if they are not these numbers."""
 NETWORK = "network"
 """An ensemble of networks."""
 MODELS = (NETWORK, *FIXED_MODELS)
 MOLECULES_AT_A_TIME = 10_000
+AGAIN = "copy the whole folder again, or train the model again."
 
 
 class Predicted(NamedTuple):
@@ -68,25 +72,52 @@ class ModelFolder:
 
     @classmethod
     def read(cls, folder: Path, encoder_class: str | None = None) -> "ModelFolder":
-        """Read the model in a folder. Raises MolclrError if it has none, or one of a newer format."""
+        """Read the model in a folder. Raises MolclrError if it has none, one of another format, or files of another model."""
         try:
-            about = json.loads((folder / MODEL_JSON).read_text(encoding="utf-8"))
-            version = about["format"]
+            found = cls(folder, json.loads((folder / MODEL_JSON).read_text(encoding="utf-8")), encoder_class)
+            found._require_format()
+            found._require_own_files()
         except FileNotFoundError:
             raise MolclrError(f"'{folder}' has no {MODEL_JSON}; name the folder that 'molclr train' made.") from None
-        except (ValueError, KeyError, TypeError):
-            raise MolclrError(f"'{folder / MODEL_JSON}' is damaged; train the model again.") from None
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise MolclrError(f"'{folder / MODEL_JSON}' is damaged; {AGAIN}") from None
+        return found
+
+    def _require_format(self) -> None:
+        """Raise MolclrError if the folder has another format than the present one."""
+        folder, version = self.folder, self.about["format"]
         if version > FORMAT:
             raise MolclrError(
                 f"'{folder}' is a model of format {version}, and MolCLR {__version__} reads formats up to {FORMAT}; "
                 "update MolCLR."
             )
-        return cls(folder, about, encoder_class)
+        if version < FORMAT:
+            raise MolclrError(f"'{folder}' is a model of the earlier format {version}; train the model again.")
+
+    def _require_own_files(self) -> None:
+        """Raise MolclrError if a file is missing or not the one that was written with model.json, or targets are renamed."""
+        for name, digest in self.about["files"].items():
+            path = self.folder / name
+            if not path.is_file():
+                raise MolclrError(f"'{self.folder}' is incomplete, it has no {name}; {AGAIN}")
+            if sha256_of(path) != digest:
+                raise MolclrError(
+                    f"'{path}' does not belong to this model: its content differs from what {MODEL_JSON} records; {AGAIN}"
+                )
+        with safe_open(self.folder / FIXED, "np") as file:
+            trained = json.loads(file.metadata()[METADATA_KEY])["targets"]
+        if trained != self.targets:
+            raise MolclrError(
+                f"'{self.folder / MODEL_JSON}' names the targets {', '.join(self.targets)}, but the model was trained on "
+                f"{', '.join(trained)}, in this order; {AGAIN}"
+            )
 
     def write(self) -> None:
-        """Write model.json."""
+        """Write model.json, with the digests of all other files that predictions need."""
+        files = {path.name: sha256_of(path) for path in sorted(self.folder.glob("*.safetensors"))}
+        about = {**self.about, "format": FORMAT, "molclr": __version__, "files": files}
         with replacing(self.folder / MODEL_JSON) as temporary:
-            text = json.dumps({"format": FORMAT, "molclr": __version__, **self.about}, indent=2, allow_nan=False)
+            text = json.dumps(about, indent=2, allow_nan=False)
             temporary.write_text(text + "\n", encoding="utf-8")
 
     @property
@@ -94,13 +125,18 @@ class ModelFolder:
         """Names of the targets."""
         return [target["name"] for target in self.about["targets"]]
 
+    @property
+    def words(self) -> dict[str, str]:
+        """Target -> the word for its class 1, where its labels were words."""
+        given = self.about.get(CLASSES, {})
+        return {
+            name: classes[1] for name, classes in given.items() if isinstance(classes[-1], str) and len(classes) == 2
+        }
+
     @cached_property
     def fixed(self) -> Arrays:
         """Arrays of fixed.safetensors."""
-        try:
-            return load_file(self.folder / FIXED)
-        except (OSError, SafetensorError) as error:
-            raise MolclrError(f"'{self.folder / FIXED}' cannot be read ({error}); train the model again.") from None
+        return load_file(self.folder / FIXED)
 
     def arrays(self, name: str) -> list[Arrays]:
         """Return the arrays of a model on fixed features, for each target."""
@@ -114,13 +150,13 @@ class ModelFolder:
 
     @cached_property
     def training(self) -> Inputs:
-        """What the models on fixed features know of the training molecules."""
+        """Inputs of models on fixed features: those of the training molecules."""
         data, indices, indptr = (self.fixed[f"ecfp.{part}"] for part in ("counts", "bits", "ends"))
         counts = csr_matrix((data.astype(np.float32), indices, indptr), shape=(len(indptr) - 1, BITS))
         return Inputs(counts, self.fixed.get("h"))
 
     def name_of(self, name: str | None) -> str:
-        """Return the name of a model in the folder; None for the one that was chosen. Raises MolclrError if there is none."""
+        """Return the name of a model in the folder; None for the chosen one. Raises MolclrError if there is no such model."""
         name = name or self.about["chosen"]
         if name not in self.about["models"]:
             found = ", ".join(self.about["models"])
@@ -128,7 +164,7 @@ class ModelFolder:
         return name
 
     def predict(self, smiles: Sequence[str], name: str | None = None, compute: Compute | None = None) -> Predicted:
-        """Predict molecules, given as canonical SMILES, with the model `name`; None for the one that was chosen.
+        """Predict molecules, given as canonical SMILES, with the model `name`; None for the chosen one.
 
         Raises MolclrError if the folder has no such model.
         """
@@ -142,7 +178,7 @@ class ModelFolder:
     def predict_queries(
         self, queries: Queries, name: str, device: torch.device, change: Change = unchanged
     ) -> Predicted:
-        """Predict each row of `queries`. change: function of what each network or tree predicts, of all rows."""
+        """Predict each row of `queries`. change: function of the predictions of each network or tree."""
         if name == NETWORK:
             return self._networks(queries, device, change)
         return self._fixed(queries, name, device, change)
@@ -185,7 +221,7 @@ class ModelFolder:
         return ExtendedTable.read(table, beside, smiles_column, known, processes, desalt)
 
     def warning(self, smiles: Sequence[str], name: str | None = None) -> str:
-        """Say how many molecules have features that the encoder of a model never saw in pre-training; empty if none."""
+        """Describe how many molecules have features that the encoder of a model never saw in pre-training; empty if none."""
         name = self.name_of(name)
         if name == NETWORK:
             seen = load_model(network_file(self.folder, 0), self.encoder_class).seen
@@ -207,7 +243,7 @@ def number_or_none(value: float) -> float | None:
 
 
 def stored_inputs(training: Inputs) -> Arrays:
-    """Arrange what is known of the training molecules for fixed.safetensors."""
+    """Return the inputs of the training molecules as arrays for fixed.safetensors."""
     arrays = {
         "ecfp.counts": training.counts.data.astype(np.uint16),
         "ecfp.bits": training.counts.indices.astype(np.int32),
@@ -216,7 +252,8 @@ def stored_inputs(training: Inputs) -> Arrays:
     return arrays if training.h is None else arrays | {"h": training.h}
 
 
-def write_fixed(folder: Path, arrays: Arrays) -> None:
-    """Write fixed.safetensors."""
+def write_fixed(folder: Path, arrays: Arrays, targets: Sequence[str]) -> None:
+    """Write fixed.safetensors. targets: names of the targets, whose order is that of the arrays."""
+    contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     with replacing(folder / FIXED) as temporary:
-        save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, temporary)
+        save_file(contiguous, temporary, metadata={METADATA_KEY: json.dumps({"targets": list(targets)})})

@@ -12,9 +12,9 @@ from molclr.data.canonicalize import canonicalize
 from molclr.data.featurize import featurize
 from molclr.data.molecules import read_molecules, read_rejections
 from molclr.data.store import GraphStore
-from molclr.distributed import tell
 from molclr.errors import MolclrError
 from molclr.files import replacing
+from molclr.progress import say
 from molclr.training.device import prepare
 from molclr.training.finetune import load_model
 from molclr.training.graphs import graphs_on
@@ -32,12 +32,12 @@ def predict(
 ) -> tuple[int, int]:
     """Predict the molecules of a raw table with a fine-tuned model; return the numbers of predicted and rejected rows.
 
-    table: as for `canonicalize`. model: a model.safetensors. output: CSV, or Parquet if it is called so, with all rows of `table`
-    in order and the columns `row` (from 0), `smiles` (canonical; as given in rejected rows), one per target (the probability of
-    class 1, or a value in the target's unit) and `reason`. Rejected rows have a reason and no prediction. Hydrogens are treated
-    as in training.
-    encoder_class: see `molclr.training.checkpoint.stored_encoder`. Prints a warning with the number of molecules that have
-    features the encoder never saw in pre-training. Raises MolclrError if a file is missing or invalid, or all rows are rejected.
+    table: as for `canonicalize`. model: a model.safetensors. output: CSV, or Parquet if its name ends in .parquet, with all rows
+    of `table` in order and the columns `row` (from 0), `smiles` (canonical; as given in rejected rows), one per target (the
+    probability of class 1, or a value in the target's unit) and `reason`. Rejected rows have a reason and no prediction.
+    Hydrogens are treated as in training. encoder_class: see `molclr.training.checkpoint.stored_encoder`. Prints a warning with
+    the number of molecules that have features the encoder never saw in pre-training. Raises MolclrError if a file is missing or
+    invalid, or all rows are rejected.
     """
     if output.resolve() in [
         model.with_name(name).resolve() for name in ("predictions.csv", "metrics.json", "history.csv")
@@ -55,7 +55,7 @@ def predict(
         graphs = graphs_on(device, GraphStore(store), places, predictor.to(device).encoder)
         values = predict_molecules(predictor, graphs, places)
     if warning := warn_of_unseen(seen, accepted["smiles"].tolist(), explicit_hydrogens):
-        tell(f"molclr: warning: {warning}")
+        say(f"warning: {warning}")
     targets = list(run.targets)
     predicted = accepted.join(pd.DataFrame(values, columns=targets))
     rows = pd.concat([predicted, rejected]).sort_values("row")[["row", "smiles", *targets, "reason"]]

@@ -9,13 +9,14 @@ import numpy as np
 import pyarrow as pa
 
 from molclr.config import Compute
-from molclr.distributed import tell
+from molclr.data.columns import TARGETS_SHOWN
+from molclr.progress import say
 from molclr.training.domain import similarity_to
 from molclr.training.model_folder import ModelFolder
 
 
 class Outcome(NamedTuple):
-    """What was predicted: the name of the model, numbers of molecules, rejected rows, and molecules outside the domain."""
+    """The name of the model, and the numbers of predicted molecules, of rejected rows and of molecules outside the domain."""
 
     model: str
     molecules: int
@@ -35,9 +36,9 @@ def predict_with_folder(
 ) -> Outcome:
     """Predict the molecules of a raw table with the folder of 'molclr train'.
 
-    use: one of the models in the folder; None for the chosen one. output: CSV, or Parquet if it is called so, with all rows and
-    columns of `table`, in order, the columns of `prediction_columns`, and the reason of a rejection. Raises MolclrError as
-    `molclr.training.predict.predict`.
+    use: one of the models in the folder; None for the chosen one. output: CSV, or Parquet if its name ends in .parquet, with all
+    rows and columns of `table`, in order, the columns of `prediction_columns`, and the reason of a rejection. Raises MolclrError
+    as `molclr.training.predict.predict`.
     """
     model = ModelFolder.read(folder, encoder_class)
     name = model.name_of(use)
@@ -45,7 +46,9 @@ def predict_with_folder(
     given = model.read_table(table, output, smiles_column, processes)
     smiles = list(given.molecules.values())
     if warning := model.warning(smiles, name):
-        tell(f"molclr: warning: {warning}")
+        say(f"warning: {warning}")
+    for target, word in list(model.words.items())[:TARGETS_SHOWN]:
+        say(f"'{target}_mean' is the probability of '{word}'")
     added = prediction_columns(model, smiles, compute, name)
     given.write(output, {name: given.column(values, pa.float64()) for name, values in added.items()})
     return Outcome(name, len(smiles), len(given.reasons), int(added["outside_domain"].sum()))

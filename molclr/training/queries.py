@@ -1,4 +1,4 @@
-"""Molecules to predict as models see them, graphs and ECFP4 counts: whole, or with one atom masked."""
+"""Inputs of models, graphs and ECFP4 counts, of molecules: whole, or with one atom masked."""
 
 from collections.abc import Sequence
 from functools import cached_property
@@ -17,7 +17,7 @@ ATOMS_PER_BATCH = 32_768
 
 
 class Queries:
-    """Molecules, given as canonical SMILES, as models see them.
+    """Graphs and ECFP4 counts of molecules, given as canonical SMILES.
 
     batch: molecules per batch of a network.
     """
@@ -39,7 +39,7 @@ class Queries:
 
 
 class MaskedQueries(Queries):
-    """Each molecule whole, in one row, and with one of its atoms masked, in a row for each atom.
+    """One row for each whole molecule, followed by one row for each of its atoms, in which that atom is masked.
 
     whole: int64 (rows,), the row of the whole molecule of each row.
     """

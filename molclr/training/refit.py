@@ -1,4 +1,4 @@
-"""The chosen model, fitted again to all molecules once its score is known, with intervals that are calibrated out of fold.
+"""Fitting of the chosen model to all molecules after its score is known, with intervals that are calibrated out of fold.
 
 The molecules are divided into FOLDS folds, which keep the groups of the split scheme together, or scaffolds if a column of the
 table is the split. A group is never divided, so that folds may differ in size. A model with the same settings, fitted to the
@@ -23,11 +23,11 @@ from molclr.training.finetune import begin, train_for
 from molclr.training.fit import Recipe, fit_targets, write_models
 from molclr.training.fixed import FOREST, Inputs, costs_of, predict_fixed
 from molclr.training.inference import predict_molecules
-from molclr.training.machine import cost_of
 from molclr.training.model_folder import ENCODER, NETWORK, ModelFolder, network_file
+from molclr.training.svm import cost_of
 
 FOLDS = 5
-NOTHING = np.empty(0, np.int64)
+NO_MOLECULES = np.empty(0, np.int64)
 
 
 def refit(
@@ -36,12 +36,12 @@ def refit(
     """Replace the models of a folder by the chosen one, fitted to all molecules.
 
     scheme: the split scheme. inputs, graphs: see `molclr.training.fit.fit_models`. Returns predictions out of fold, float64
-    (n, targets), NaN for a target without labels outside some fold.
+    (n, targets), NaN for a target that lacks labels outside some fold.
     """
     name = model.about["chosen"]
     recipe = replace(recipe, model=name)
     folds = list(_folds(data, scheme))
-    _tell_folds(name, len(data.smiles), [len(part.subsets["test"]) for part in folds])
+    _report_folds(name, len(data.smiles), [len(part.subsets["test"]) for part in folds])
     if name == NETWORK:
         guesses = _refit_networks(model, recipe, data, run, inputs, graphs, folds)
     else:
@@ -57,11 +57,11 @@ def _folds(data: LabelledMolecules, scheme: str) -> Iterator[LabelledMolecules]:
         raise MolclrError("There is only one molecule to refit to; give more, or leave out --refit.")
     splitter = GroupKFold(min(FOLDS, len(set(groups))))
     for rest, fold in splitter.split(data.labels, groups=groups):
-        yield replace(data, subsets={"train": rest, "valid": NOTHING, "test": fold})
+        yield replace(data, subsets={"train": rest, "valid": NO_MOLECULES, "test": fold})
 
 
 def _groups(smiles: list[str], scheme: str) -> list[str]:
-    """Return the group of each molecule; say which groups these are unless the scheme has some."""
+    """Return the group of each molecule; report which groups these are unless the scheme has some."""
     groups = groups_of(scheme, smiles)
     if scheme in GROUPS:
         return groups
@@ -72,8 +72,8 @@ def _groups(smiles: list[str], scheme: str) -> list[str]:
     return smiles
 
 
-def _tell_folds(name: str, molecules: int, sizes: list[int]) -> None:
-    """Say how many molecules each model is fitted without."""
+def _report_folds(name: str, molecules: int, sizes: list[int]) -> None:
+    """Report how many molecules each model is fitted without."""
     each = f"{sizes[0]}" if len(set(sizes)) == 1 else f"{min(sizes)} to {max(sizes)}"
     say(
         f"refit: {name} is fitted to all {molecules} molecules, and {len(sizes)} times without a fold of {each} of them"
@@ -87,7 +87,7 @@ def _tell_folds(name: str, molecules: int, sizes: list[int]) -> None:
 
 def all_training(data: LabelledMolecules) -> LabelledMolecules:
     """Return the molecules, all of them in the training set."""
-    return replace(data, subsets={"train": np.arange(len(data.smiles)), "valid": NOTHING, "test": NOTHING})
+    return replace(data, subsets={"train": np.arange(len(data.smiles)), "valid": NO_MOLECULES, "test": NO_MOLECULES})
 
 
 def _refit_fixed(
@@ -113,9 +113,8 @@ def _refit_fixed(
             if fitted:
                 guesses[fold, target] = predict_fixed(name, fitted, inputs[rest], inputs[fold], run.task)[0]
     _clear(model.folder)
-    write_models(
-        recipe, model.folder, inputs, {name: fit_targets(recipe, name, inputs, all_training(data), run, costs)}
-    )
+    refitted = fit_targets(recipe, name, inputs, all_training(data), run, costs)
+    write_models(recipe, model.folder, inputs, {name: refitted}, data.targets)
     return guesses
 
 
@@ -143,7 +142,7 @@ def _refit_networks(
         learn, _ = trained(part, number % recipe.seeds)
         guesses[part.subsets["test"]] = predict_molecules(learn.model, learn.graphs, part.subsets["test"])
     _clear(model.folder)
-    write_models(recipe, model.folder, Inputs(inputs.counts), {})
+    write_models(recipe, model.folder, Inputs(inputs.counts), {}, data.targets)
     for seed in range(recipe.seeds):
         learn, about = trained(all_training(data), seed)
         save_weights(network_file(model.folder, seed), copy_weights(learn.model), about)
@@ -151,6 +150,6 @@ def _refit_networks(
 
 
 def _clear(folder: Path) -> None:
-    """Delete networks and encoder, of which those that are kept are written again."""
+    """Delete networks and encoder; those of the refitted model are written afterwards."""
     for path in [*folder.glob(f"{NETWORK}-*"), folder / ENCODER]:
         path.unlink(missing_ok=True)

@@ -1,10 +1,11 @@
-"""'molclr train': from a table of molecules to a folder with models that predict, and what they are worth.
+"""'molclr train': from a table of molecules to a folder with fitted models and their scores.
 
 The training molecules fit the models. The validation molecules choose: the epoch of a network, the penalty of a support vector
-machine, and the model. The test molecules only measure. With `refit`, the chosen model is then fitted to all of them.
+machine, and the model. The test molecules only measure. With `refit`, the chosen model is then fitted to all molecules.
 """
 
 import shutil
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,23 +14,26 @@ from typing import Any
 import numpy as np
 from scipy.sparse import csr_matrix
 
+from molclr.data.audit import conflicting_labels
 from molclr.data.canonicalize import canonicalize
-from molclr.data.columns import choose_columns
+from molclr.data.columns import ChosenColumns, choose_columns
 from molclr.data.featurize import featurize
 from molclr.data.labelled import LabelledMolecules, read_labelled
 from molclr.data.labels import Decimal
+from molclr.data.molecules import read_molecules
 from molclr.data.splits import SCHEMES, write_given_split, write_split
-from molclr.data.tables import kept_table, open_table
+from molclr.data.tables import kept_table, name_of, open_table
 from molclr.errors import MolclrError
 from molclr.evaluation.metrics import Task, check_labels
+from molclr.evaluation.report.model import write_model_page
 from molclr.evaluation.runs import Run
 from molclr.files import new_folder
 from molclr.progress import say
 from molclr.training.assess import evaluate, evaluate_refit, write_metrics
 from molclr.training.domain import domain_threshold
-from molclr.training.duration import tell_time
+from molclr.training.duration import report_duration
 from molclr.training.fit import Recipe, fit_models, inputs_of
-from molclr.training.model_folder import MODEL_JSON, NETWORK, ModelFolder
+from molclr.training.model_folder import CLASSES, MODEL_JSON, NETWORK, ModelFolder
 from molclr.training.refit import all_training, refit
 
 PRIMARY: dict[Task, str] = {"classification": "roc_auc", "regression": "rmse"}
@@ -39,10 +43,10 @@ SPLIT, REJECTED = "split.csv", "rejected.csv"
 
 @dataclass(frozen=True)
 class Training:
-    """What 'molclr train' is asked for.
+    """The request to 'molclr train'.
 
-    encoder: what the user called the encoder of the recipe. split: a scheme, or a column of the table with train, valid and test.
-    refit: whether the chosen model is fitted again to all molecules.
+    encoder: the name of the recipe's encoder in model.json. split: a scheme, or a column of the table with train, valid and test.
+    refit: whether the chosen model is fitted again to all molecules. page: whether report.html is written.
     """
 
     table: Path
@@ -57,11 +61,12 @@ class Training:
     split: str = "scaffold"
     split_seed: int = 0
     refit: bool = False
+    page: bool = True
     replace: bool = False
 
 
 def train(asked: Training) -> dict[str, Any]:
-    """Train models on a table, choose one and write the folder `asked.output`; return what metrics.json contains.
+    """Train models on a table, choose one and write the folder `asked.output`; return the content of metrics.json.
 
     Nothing is left behind on failure. Raises MolclrError if table, columns or split do not fit, and if the output exists.
     """
@@ -71,13 +76,13 @@ def train(asked: Training) -> dict[str, Any]:
         work = folder / "work"
         work.mkdir()
         graphs = work / "graphs.safetensors"
-        whole, run, smiles_column = _prepared(asked, folder, graphs)
+        whole, run, columns = _prepared(asked, folder, graphs)
         data = _trainable(whole, asked.refit)
         whole_run, run = run, replace(run, targets=data.targets)
         if NETWORK in names:
-            tell_time(recipe, data, run, graphs, asked.refit)
+            report_duration(recipe, data, run, graphs, asked.refit)
         inputs = inputs_of(recipe, data, graphs)
-        about = _about(asked, run, smiles_column) | {"models": names, "chosen": names[0]}
+        about = _about(asked, run) | columns | {"models": names, "chosen": names[0]}
         about["epochs"] = fit_models(recipe, data, run, inputs, graphs, folder)
         model = ModelFolder(
             folder, about | _training_set(data, inputs.counts[data.subsets["train"]]), recipe.encoder_class
@@ -91,17 +96,27 @@ def train(asked: Training) -> dict[str, Any]:
         shutil.rmtree(work)
         write_metrics(folder, metrics)
         model.write()
+        if asked.page:
+            write_model_page(folder, dict(zip(data.rows.tolist(), data.smiles, strict=True)))
     return metrics
 
 
-def _prepared(asked: Training, folder: Path, graphs: Path) -> tuple[LabelledMolecules, Run, str]:
-    """Canonicalize, split and featurize the table; return its molecules, a run, and the column of SMILES."""
+def _prepared(asked: Training, folder: Path, graphs: Path) -> tuple[LabelledMolecules, Run, dict[str, Any]]:
+    """Canonicalize, split and featurize the table; return its molecules, the run, and what model.json says of its columns."""
     table = kept_table(asked.table, graphs.parent)
     molecules = graphs.with_name("molecules.parquet")
     columns: dict[str, Any] = {"smiles_column": asked.smiles_column, "targets": asked.targets, "decimal": asked.decimal}
-    canonicalize(table, molecules, folder / REJECTED, labelled=True, desalt=asked.desalt, **columns)
-    with open_table(table) as raw:
-        taken = choose_columns(raw, **columns)
+    canonicalize(
+        table, molecules, folder / REJECTED, labelled=True, desalt=asked.desalt, name=name_of(asked.table), **columns
+    )
+    with open_table(table, name_of(asked.table)) as raw:
+        chosen = choose_columns(raw, **columns)
+        words = class_words(chosen)
+    if conflicts := conflicting_labels(read_molecules(molecules)):
+        say(
+            f"warning: {conflicts} molecules have conflicting labels: they are in several rows, with different labels of a "
+            "target; all of these rows are used"
+        )
     _split(asked, molecules, table, folder / SPLIT)
     featurize(molecules, graphs)
     data = read_labelled(molecules, folder / SPLIT)
@@ -109,23 +124,42 @@ def _prepared(asked: Training, folder: Path, graphs: Path) -> tuple[LabelledMole
     task = asked.task or guess_task(data)
     check_labels(task, data.labels, data.targets)
     run = Run(asked.table.stem, NETWORK, 0, task, PRIMARY[task], data.targets)
-    return data, run, taken.table.columns[taken.columns.smiles]
+    about: dict[str, Any] = {"smiles_column": chosen.table.columns[chosen.columns.smiles]}
+    known = {target: words[target] for target in data.targets if target in words}
+    return data, run, about | ({CLASSES: known} if known and task == "classification" else {})
+
+
+def class_words(chosen: ChosenColumns) -> dict[str, list[str]]:
+    """Return target -> words for the classes 0 and 1, as most of its labels spell them; no targets whose labels are numbers."""
+    readers = {place: reader for place, reader in chosen.columns.targets.items() if reader.words}
+    texts = {place: Counter[str]() for place in readers}
+    for row in chosen.table.rows() if readers else ():
+        for place, found in texts.items():
+            found.update(field.strip() for field in row[place : place + 1])
+    return {reader.target: [_spelled(word, texts[place]) for word in reader.words] for place, reader in readers.items()}
+
+
+def _spelled(word: str, texts: Counter[str]) -> str:
+    """Return the most frequent text that is a word in lower case; the word if there is none."""
+    return next((text for text, _ in texts.most_common() if text.lower() == word), word)
 
 
 def _split(asked: Training, molecules: Path, table: Path, output: Path) -> None:
-    """Write the split, and tell its sizes."""
+    """Write the split, and report its sizes."""
     try:
         if asked.split in SCHEMES:
             sizes = write_split(molecules, output, asked.split, asked.split_seed)
         else:
-            sizes = write_given_split(molecules, output, table, asked.split)
+            sizes = write_given_split(molecules, output, table, asked.split, asked.split_seed)
     except MolclrError as error:  # The user has never seen the molecule table.
-        raise MolclrError(str(error).replace(str(molecules), str(asked.table))) from None
+        raise MolclrError(
+            str(error).replace(str(molecules), name_of(asked.table)).replace(str(table), name_of(asked.table))
+        ) from None
     say(f"split: {asked.split}, " + ", ".join(f"{size} {subset}" for subset, size in sizes.items()))
 
 
 def _trainable(data: LabelledMolecules, refit: bool) -> LabelledMolecules:
-    """Leave out targets without labels of training molecules, and tell it. refit: whether a refitted model predicts them."""
+    """Leave out targets without labels of training molecules, with a warning. refit: whether a refitted model predicts them."""
     known = ~np.isnan(data.labels[data.subsets["train"]]).all(axis=0)
     fate = "only the refitted model predicts it, without a test score" if refit else "it is not predicted"
     for target in (name for name, is_known in zip(data.targets, known, strict=True) if not is_known):
@@ -135,7 +169,7 @@ def _trainable(data: LabelledMolecules, refit: bool) -> LabelledMolecules:
 
 
 def guess_task(data: LabelledMolecules) -> Task:
-    """Return classification if all labels are 0 or 1, otherwise regression; tell the user which, and why."""
+    """Return classification if all labels are 0 or 1, otherwise regression; report which and why."""
     is_class = [bool(np.isin(column[~np.isnan(column)], (0, 1)).all()) for column in data.labels.T]
     if all(is_class):
         say("task: classification, because all labels are 0 or 1 (--task changes it)")
@@ -148,14 +182,13 @@ def guess_task(data: LabelledMolecules) -> Task:
     return "regression"
 
 
-def _about(asked: Training, run: Run, smiles_column: str) -> dict[str, Any]:
-    """What model.json says of the task and how it was trained."""
+def _about(asked: Training, run: Run) -> dict[str, Any]:
+    """Return the entries of model.json about task and training."""
     recipe = asked.recipe
     return {
         "task": run.task,
         "metric": run.metric,
         "table": asked.table.name,
-        "smiles_column": smiles_column,
         "desalt": asked.desalt,
         "split": asked.split,
         "encoder": asked.encoder,
@@ -166,7 +199,7 @@ def _about(asked: Training, run: Run, smiles_column: str) -> dict[str, Any]:
 
 
 def _training_set(data: LabelledMolecules, counts: csr_matrix) -> dict[str, Any]:
-    """What model.json says of the training molecules: their labels, and the domain. counts: their ECFP4 counts."""
+    """Return the entries of model.json about the training molecules: labels and domain. counts: their ECFP4 counts."""
     targets = []
     for target, column in zip(data.targets, data.labels[data.subsets["train"]].T, strict=True):
         known = column[~np.isnan(column)]

@@ -48,6 +48,23 @@ def test_the_example_in_the_help_of_a_command_is_one_that_it_understands(capsys,
         command.parser().parse_args(words[1 + len(name.split()) :])
 
 
+def test_names_of_chemprop_name_the_same_files(tmp_path):
+    train = "--targets a b --data-path mine.csv -o model", "-i mine.csv --save-dir=model --targets a b"
+    for words in train:
+        options = COMMANDS["train"].parser().checked(words.split())
+        assert (str(options.table), str(options.output), options.targets) == ("mine.csv", "model", ["a", "b"])
+    words = f"--model-paths model --test-path=new.csv --preds-path {tmp_path}/out.csv".split()
+    options = COMMANDS["predict"].parser().checked(words)
+    assert (str(options.table), str(options.model)) == ("new.csv", "model")
+
+
+def test_a_mistake_in_the_arguments_is_one_line_that_names_unknown_options(capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(["train", "mine.csv", "--results-dir", "model"])
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and "(there is no option --results-dir); see 'molclr train --help'" in error
+
+
 def test_without_a_command_it_prints_the_help_and_fails(capsys):
     assert main([]) == 2
     bare = capsys.readouterr()
@@ -230,7 +247,7 @@ def test_what_is_only_read_may_be_named_twice(tmp_path, capsys):
 def test_a_parquet_file_has_its_name(capsys):
     with pytest.raises(SystemExit):
         main(["embed-store", "m.parquet", "--graphs", "g", "--encoder", "official-gcn", "--output", "h.csv"])
-    assert "'h.csv' will be a Parquet file; give it the suffix .parquet" in capsys.readouterr().err
+    assert "'h.csv' must end in .parquet" in capsys.readouterr().err
 
 
 def test_the_data_steps_by_hand(tmp_path):

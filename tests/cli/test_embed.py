@@ -121,12 +121,16 @@ def test_names_of_columns_that_are_ours(embed, tmp_path):
     columns = ["smiles", "reason", "embedding", "_reason", "canonical_smiles", "_embedding", "__reason"]
     table = pq.read_table(tmp_path / "h.parquet")
     assert table.column_names == columns and table["_reason"].to_pylist() == ["c"]
+    (tmp_path / "again.csv").write_text("smiles,embedding_0,_embedding_23\nCCO,1.5,2\n")
+    assert embed(tmp_path / "again.csv", "again.h.csv") == 0
+    header = (tmp_path / "again.h.csv").read_text().splitlines()[0].replace('"', "").split(",")
+    assert header[1] == "embedding_0" and header[4:28] == [f"__embedding_{place}" for place in range(24)]
 
 
 @pytest.mark.parametrize(
     "output, options, error",
     [
-        ("h.npy", [], "'h.npy' will be CSV or Parquet"),
+        ("h.npy", [], "'h.npy' must end in .csv or .parquet"),
         ("h.csv", ["--encoder", "a", "--model", "b"], "not allowed with argument"),
     ],
 )

@@ -62,7 +62,7 @@ def test_unknown_name_lists_the_known_ones():
     ("change", "message"),
     [
         ({"metrik": "mae"}, r"'benchmarks.qm9.metrik': Extra inputs are not permitted"),
-        ({"split": "Random"}, "'benchmarks.qm9.split': String should match pattern"),
+        ({"split": "Random"}, "'benchmarks.qm9.split': input should be the name of a scheme"),
         ({"unit": {"mu": "D"}}, "'benchmarks.qm9.unit': 'unit' must name each target"),
         ({"sources": []}, "'benchmarks.qm9.sources'"),
         ({"fingerprint": "abc"}, "'benchmarks.qm9.fingerprint'"),

@@ -219,7 +219,7 @@ def test_the_number_of_processes_does_not_show(tmp_path, monkeypatch):
 def test_the_first_row_and_rows_without_labels_are_rejected_when_asked(tmp_path):
     raw = tmp_path / "raw.csv"
     raw.write_text("smiles,a,b\nC,1,1\nCC,,1\nCCC,,\nCCCC,0,\n")
-    canonicalize(raw, tmp_path / "m.parquet", tmp_path / "r.csv", drop_first=True, labelled=True)
+    canonicalize(raw, tmp_path / "m.parquet", tmp_path / "r.csv", targets=["a", "b"], drop_first=True, labelled=True)
     assert read_molecules(tmp_path / "m.parquet")["row"].tolist() == [1, 3]
     rejected = (tmp_path / "r.csv").read_text().splitlines()[1:]
     assert rejected == ['0,C,"the first row, which the official code does not read"', "2,CCC,it has no label"]

@@ -147,6 +147,35 @@ def test_a_split_given_by_a_column(folds, tmp_path):
     assert (tmp_path / "split.csv").read_text() == "row,subset\n0,train\n1,valid\n3,test\n4,train\n"
 
 
+def test_words_for_the_subsets_of_a_column(folds, tmp_path):
+    folds.write_text(
+        folds.read_text().replace("C,train", "C,Training", 1).replace("valid", "VAL").replace("test", "Test")
+    )
+    sizes = write_given_split(tmp_path / "f.parquet", tmp_path / "split.csv", folds, "fold")
+    assert sizes == {"train": 2, "valid": 1, "test": 1}
+
+
+def test_validation_is_drawn_from_training_where_a_column_has_none(tmp_path, capsys):
+    chains = ["C" * (place % 25 + 1) for place in range(50)]
+    lines = [f"{smiles},{'Test' if place % 5 == 0 else 'Train'}" for place, smiles in enumerate(chains)]
+    (tmp_path / "t.csv").write_text("\n".join(["SMILES,fold", *lines]))
+    canonicalize(tmp_path / "t.csv", tmp_path / "t.parquet", tmp_path / "t.rejected.csv", targets=[])
+    splits = []
+    for seed in (0, 0, 1):
+        assert write_given_split(tmp_path / "t.parquet", tmp_path / "s.csv", tmp_path / "t.csv", "fold", seed) == {
+            "train": 36,
+            "valid": 4,
+            "test": 10,
+        }
+        splits.append({name: rows.tolist() for name, rows in read_split(tmp_path / "s.csv").items()})
+    assert splits[0] == splits[1] != splits[2]
+    assert splits[0]["test"] == splits[2]["test"] == [*range(0, 50, 5)]
+    assert not {chains[row] for row in splits[0]["valid"]} & {chains[row] for row in splits[0]["train"]}
+    assert (
+        "'fold' has no validation molecules: 4 training molecules, drawn at random, become" in capsys.readouterr().err
+    )
+
+
 @pytest.mark.parametrize(
     ("edit", "column", "message"),
     [

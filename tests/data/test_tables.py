@@ -19,6 +19,7 @@ from rdkit import Chem
 
 from molclr.data.canonicalize import canonicalize, read_column
 from molclr.data.columns import choose_columns
+from molclr.data.extended import ExtendedTable
 from molclr.data.molecules import read_molecules, read_rejections
 from molclr.data.tables import open_table
 from molclr.errors import MolclrError
@@ -62,12 +63,12 @@ EXPECTED = {
     "b08_name_after.csv": ({"logS": 40}, {5: "text after the SMILES ('ethanol')"}, ""),
     "b09_reaction.csv": ({"logS": 40}, {5: "a reaction"}, ""),
     "b10_inchi.csv": ({"logS": 40}, {5: "an InChI"}, ""),
-    "b14_spellings.csv": ({"logS": 10}, {}, ""),
-    "b20_flipflop.csv": ({"logS": 3}, {}, ""),
+    "b14_spellings.csv": ({}, {}, "ignored, all its labels are equal: 'logS'"),
+    "b20_flipflop.csv": ({}, {}, "ignored, all its labels are equal: 'logS'"),
     "base_cls.csv": ({"active": 60}, {}, "60 labels from 0 to 1, 0 missing"),
     "base_reg.csv": ALL,
     "c01b_three.csv": ({"logS": 3}, {}, ""),
-    "c03_one_class.csv": ({"active": 60}, {}, "all labels are equal"),
+    "c03_one_class.csv": ({}, {}, "ignored, all its labels are equal: 'active'; name it with"),
     "c13_new.csv": ({}, {1: "cannot parse", 2: "no atoms", 4: "without an element"}, "ignored, text: 'compound_id', 'vendor'"),
 }  # fmt: skip
 ERRORS = {
@@ -203,6 +204,63 @@ def test_the_user_says_what_a_comma_means(take, decimal, value):
     assert take("t.csv", "smiles;k\nC;1,234\nCC;2\n", decimal=decimal)[0]["k"].tolist() == [value, 2]
 
 
+@pytest.mark.parametrize(
+    ("decimal", "text", "value"),
+    [
+        (",", "1.770", 1770),
+        (",", "-1.234.567,5", -1234567.5),
+        (",", "0,770", 0.77),
+        (".", "1.770", 1.77),
+        (".", "1,234,567.5", 1234567.5),
+        (".", "0.770", 0.77),
+    ],
+)
+def test_the_decimal_sign_also_tells_the_thousands_separator(take, decimal, text, value):
+    assert take("t.csv", f"smiles;k\nC;{text}\nCC;2\n", decimal=decimal)[0]["k"].tolist() == [value, 2]
+
+
+@pytest.mark.parametrize(("decimal", "text"), [(",", "0.770"), (",", "1.5"), (".", "0,770"), (",", "1,234.5")])
+def test_a_number_with_the_other_decimal_sign_is_rejected(take, decimal, text):
+    table, rejected, _ = take("t.csv", f"smiles;k\nC;{text}\nCC;2\n", decimal=decimal, targets=["k"])
+    assert table["k"].tolist() == [2] and f"'{text}'" in rejected["reason"][0]
+
+
+@pytest.mark.parametrize("options", [{}, {"targets": ["Ki"]}])
+def test_points_that_may_separate_thousands_are_not_guessed_next_to_commas(take, options):
+    text = "smiles;logS;Ki\nC;-0,77;1.770\nCC;-1,5;10.150\n"
+    with pytest.raises(
+        MolclrError, match=r"'10.150' in the column 'Ki' may have a decimal point or .* choose with --dec"
+    ):
+        take("t.csv", text, **options)
+    assert take("t.csv", text, decimal=",")[0]["Ki"].tolist() == [1770, 10150]
+    table, _, told = take("t.csv", text.replace("10.150", "0.150"))
+    assert table["Ki"].tolist() == [1.77, 0.15] and "thousands" not in told
+    table, _, told = take("t.csv", text.replace(",", "."))
+    assert (
+        table["Ki"].tolist() == [1.77, 10.15] and "points as in 10.150 are read as decimal; --decimal , reads" in told
+    )
+
+
+def test_a_stored_number_has_a_decimal_point_whatever_the_decimal_sign(take):
+    content = io.BytesIO()
+    pd.DataFrame({"smiles": ["C", "CC"], "a": [1.234, 0.5], "b": ["1,5", "1.234"]}).to_parquet(content)
+    table = take("t.parquet", content.getvalue(), decimal=",")[0]
+    np.testing.assert_array_equal(table[["a", "b"]], [[1.234, 1.5], [0.5, 1234]])
+
+
+@pytest.mark.parametrize("text", ["1,770.00", "1.770,0", "1'770", "1 770,5"])
+def test_numbers_with_thousands_separators_are_told(take, text):
+    table = f"smiles;k;y\nC;{text};0.5\nCC;{text};2\n"
+    assert "ignored, it seems to have numbers with thousands separators" in take("t.csv", table)[2]
+    with pytest.raises(MolclrError, match=r"seems to have thousands separators; remove them, .* --decimal\.$"):
+        take("t.csv", table, targets=["k"])
+
+
+def test_the_smiles_are_no_target(take):
+    with pytest.raises(MolclrError, match=r"'smiles' has the SMILES of .*; leave it out of --targets"):
+        take("t.csv", TABLE, targets=["smiles"])
+
+
 def test_a_table_without_a_header(take):
     table, _, told = take("t.csv", TABLE.split("\n", 1)[1])
     assert table.columns.tolist() == ["row", "smiles", "column 2"] and len(table) == 3
@@ -215,7 +273,23 @@ def test_an_impossible_structure_of_an_sdf_is_rejected_for_its_chemistry(take):
     block = Chem.MolToMolBlock(Chem.MolFromSmiles("CN(C)(C)(C)C", sanitize=False), kekulize=False)
     table, rejected, _ = take("t.sdf", block + "$$$$\nnothing\n\n\n  1  9\n$$$$\n" + sdf().decode())
     assert table["row"].tolist() == [2, 3, 4]
-    assert rejected["reason"].str.contains("valence|no atoms").all()
+    assert rejected["reason"].str.contains("valence|its structure cannot be read").tolist() == [True, True]
+
+
+def test_titles_and_properties_of_an_sdf_do_not_depend_on_the_structure(tmp_path):
+    block = Chem.MolToMolBlock(Chem.MolFromSmiles("CO"))  # begins with an empty title
+    first = f"MY-0{block.replace(' C ', ' Xq', 1)}>  <id>  (1)\n7\n\n> <note>\ntwo\nlines\n\n$$$$\n"
+    (tmp_path / "t.sdf").write_text(f"{first}MY-1{block}> <id>\n>  25 <note>\nlast\n$$$$\n")
+    with open_table(tmp_path / "t.sdf") as table:
+        assert table.columns == ["smiles", "name", "id", "note"]
+        assert [row[1:] for row in table.rows()] == [["MY-0", "7", "two\nlines"], ["MY-1", "", "last"]]
+
+
+def test_properties_of_an_sdf_that_are_called_like_added_columns(take):
+    text = sdf().decode().replace("\n     RDKit", "7\n     RDKit").replace("<logS>", "<name>")
+    table, _, told = take("t.sdf", text.replace("$$$$", "> <smiles>\nN\n\n$$$$"), smiles_column="_smiles")
+    assert table["smiles"].tolist() == ["CCO", "CCCO", "CCN"]
+    assert "ignored, names of molecules: '_name', 'name'" in told
 
 
 def test_a_wide_field(take):
@@ -240,6 +314,10 @@ def test_limits_are_missing_labels(take):
         "registry numbers": ([7654321, 1234567, 7654321] * 5, False),
         "classes": ([0, 1] * 8, True),
         "values that ascend": (np.linspace(0, 1, 20), True),
+        "a constant": ([2020] * 12, False),
+        "a constant with missing values": (["", "1.5", "1.5", ""], False),
+        "a class that is the same in all rows": (["yes"] * 3, False),
+        "a counter": ([0, 1, 2, 3, 4] * 3, True),
         "an index that pandas made floats of": ([float(row) for row in range(20)], False),
     }.values(),
 )
@@ -281,6 +359,15 @@ def test_a_pipe_is_read_once(take, tmp_path):
     table, _, told = take(tmp_path / "pipe", limit=2)
     writer.join()
     assert table["smiles"].tolist() == ["CCO", "CCCO"] and "pipe: 3 rows" in told
+
+
+def test_a_pipe_that_a_command_reads_twice_keeps_its_name(tmp_path, capfd):
+    os.mkfifo(tmp_path / "pipe")
+    writer = Thread(target=lambda: (tmp_path / "pipe").write_text(TABLE))
+    writer.start()
+    ExtendedTable.read(tmp_path / "pipe", tmp_path / "out.csv")
+    writer.join()
+    assert capfd.readouterr().err == f"molclr: {tmp_path / 'pipe'}: 3 rows, SMILES in 'smiles'\n"
 
 
 @pytest.mark.parametrize("name", ["-", "/dev/stdin"])
@@ -336,3 +423,15 @@ def test_the_documentation_shows_what_is_told(take, monkeypatch, name):
 def test_the_minus_sign_of_word_processors(take):
     table, _, told = take("t.csv", "smiles,y\nC,\u22120.5\nCC,1.5\n")
     assert table["y"].tolist() == [-0.5, 1.5] and "from -0.5 to 1.5" in told
+
+
+@pytest.mark.parametrize(
+    ("header", "warns"), {"another": ("Structure,SMILES", True), "none": ("Structure,note", False)}.values()
+)
+def test_a_model_tells_that_another_column_also_has_smiles(tmp_path, capfd, header, warns):
+    (tmp_path / "t.csv").write_text(f"{header}\nCO,CCCO\n")
+    table = ExtendedTable.read(tmp_path / "t.csv", tmp_path / "out.csv", preferred="Structure")
+    assert table.molecules == {0: "CO"}
+    assert (
+        "trained on 'Structure', so the SMILES are read from it, and not from 'SMILES'" in capfd.readouterr().err
+    ) == warns

@@ -244,6 +244,14 @@ def test_a_tie_is_the_class_that_the_accuracy_counts():
     assert accuracy(np.array([0.0, 1, 1]), probabilities[:3]) == 1
 
 
+def test_indexes_that_differ(freesolv):
+    shuffled = freesolv["freesolv"].sample(frac=1, random_state=0)
+    with pytest.warns(UserWarning, match="X and y have different indexes; their rows belong together by position"):
+        regressor = MolCLRRegressor(**SVM, refit=False).fit(freesolv["smiles"], shuffled)
+    with pytest.warns(UserWarning, match="different indexes"):
+        regressor.score(freesolv["smiles"], shuffled)
+
+
 def test_more_than_two_classes():
     with pytest.raises(ValueError, match=r"binary classification .* 'y' has 3 classes; make one target for each class"):
         MolCLRClassifier(**SVM).fit(["C", "CC", "CCO"], ["low", "middle", "high"])
@@ -258,6 +266,8 @@ def test_parameters_that_do_not_exist():
         MolCLRRegressor(seeds=0).fit(["C", "CC", "CCO"], [1, 2, 3])
     with pytest.raises(MolclrError, match="Unknown encoder 'molclr-gat'"):
         MolCLRRegressor("molclr-gat").fit(["C", "CC", "CCO"], [1, 2, 3])
+    with pytest.raises(MolclrError, match="epochs is 5 and 'epochs' in settings is 3; give one"):
+        MolCLRRegressor(epochs=5, settings={"epochs": 3}).fit(["C", "CC", "CCO"], [1, 2, 3])
     with pytest.raises(NotFittedError):
         MolCLRRegressor().predict(["C"])
 

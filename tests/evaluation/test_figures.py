@@ -1,5 +1,6 @@
 """The figures: valid files, equal bytes, and the right things in the right places."""
 
+import csv
 import dataclasses
 import json
 import os
@@ -115,7 +116,8 @@ def assert_drawn(output, dots=100):
     assert pdf.read_bytes().startswith(b"%PDF-") and b"CreationDate" not in pdf.read_bytes()
     assert max(svg.stat().st_size, pdf.stat().st_size) < 2_000_000
     assert len(caption.read_text()) > 100
-    assert not [path for path in png.parent.iterdir() if path not in (png, svg, pdf, caption)]
+    made = {path for path in png.parent.iterdir() if path != output.with_name(f"{output.name}.csv")}
+    assert made == {png, svg, pdf, caption}
 
 
 @pytest.fixture
@@ -270,6 +272,10 @@ def test_empty_tables_are_an_error(tmp_path, output):
 def test_tsne(embeddings, output):
     tsne.tsne(embeddings, output, seed=0, property="logp")
     assert_drawn(output)
+    with output.with_name(f"{output.name}.csv").open() as file:
+        places = list(csv.DictReader(file))
+    assert [int(place["row"]) for place in places] == pq.read_table(embeddings)["row"].to_pylist()
+    assert len({(place["x"], place["y"]) for place in places}) > 5
 
 
 def test_properties_of_ethanol():
@@ -379,7 +385,7 @@ def test_figures_are_the_same_to_the_byte(tmp_path, embeddings):
         tsne.tsne(embeddings, folder / "map", seed=0, property="logp")
         retrieval.retrieval(embeddings, folder / "panel", neighbours=2)
         files = {path.name: path.read_bytes() for path in folder.iterdir()}
-        assert len(files) == 5 * 4
+        assert len(files) == 5 * 4 + 1, "four forms of each, and the coordinates of the map"
         assert matplotlib.image.imread(folder / "curves.png").shape[1] == 300 * style.WIDTH
         return files
 

@@ -27,7 +27,7 @@ from molclr.models.encoders import make_encoder
 from molclr.training.checkpoint import save_encoder, save_weights
 from molclr.training.explain import explain
 from molclr.training.finetune import new_predictor
-from molclr.training.model_folder import MODELS, ModelFolder
+from molclr.training.model_folder import MODELS, ModelFolder, write_fixed
 
 TARGETS = ["up", "down"]
 MASK_VALUE = 13.0
@@ -73,6 +73,7 @@ def save_folder(folder, change, layers):
     about |= {"models": ["network"], "chosen": "network", "networks": 2}
     for seed in range(2):
         save_network(folder / f"network-{seed}.safetensors", lambda model, seed=seed: change(model, seed), layers, seed)
+    write_fixed(folder, {}, TARGETS)
     ModelFolder(folder, about).write()
     return folder
 
@@ -272,7 +273,10 @@ def test_atoms_are_those_of_the_molecule_that_is_predicted(sums, tmp_path):
     [
         (["--targets", "logP"], "has no target 'logP'; its targets are: up, down."),
         (["--use", "rf"], "has no model 'rf'; choose one of network."),
-        (["--figure", "atoms.png"], "'atoms.png' is neither a page (.html) nor a drawing (.svg) nor a folder."),
+        (
+            ["--figure", "atoms.png"],
+            "'atoms.png' must end in .html (a page) or .svg (a drawing), or have no suffix (a folder).",
+        ),
     ],
 )
 def test_a_mistake_is_one_sentence_and_nothing_is_written(sums, tmp_path, capsys, monkeypatch, more, trouble):

@@ -11,7 +11,7 @@ from molclr.config import Baselines
 from molclr.training import kernels
 from molclr.training.fixed import COMBINED, Inputs, Selection, fit_fixed, predict_fixed
 from molclr.training.kernels import Features, standardized, tanimoto_of_counts
-from molclr.training.machine import cost_of
+from molclr.training.svm import cost_of
 
 SMILES = ["CCO", "CCCCCCCCCCO", "c1ccccc1O", "C", "O=C(C)Oc1ccccc1C(=O)O", "[Na+].[Cl-]"]
 

@@ -14,7 +14,7 @@ from molclr.training.assess import summary
 from molclr.training.explain_table import _scored
 from molclr.training.model_folder import ModelFolder
 from molclr.training.predict_folder import prediction_columns
-from molclr.training.refit import FOLDS, _folds, _tell_folds
+from molclr.training.refit import FOLDS, _folds, _report_folds
 
 
 def rows_of(path):
@@ -115,10 +115,10 @@ def test_molecules_of_one_scaffold_can_be_refitted_to_and_large_groups_are_told(
     data = LabelledMolecules(np.arange(8), SMILES[6:], np.zeros((8, 1)), ["y"], {})
     assert len(list(_folds(data, "a column"))) == FOLDS
     assert "warning: all molecules have one scaffold" in capsys.readouterr().err
-    _tell_folds("svm", 14, [8, 2, 2, 1, 1])
+    _report_folds("svm", 14, [8, 2, 2, 1, 1])
     told = capsys.readouterr().err
     assert "5 times without a fold of 1 to 8 of them" in told and "refit: 8 of 14 molecules belong together" in told
-    _tell_folds("svm", 10, [2] * 5)
+    _report_folds("svm", 10, [2] * 5)
     assert "belong together" not in capsys.readouterr().err
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 import tracemalloc
 
 import numpy as np
@@ -12,18 +13,20 @@ from scipy.sparse import csr_matrix
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from sklearn.svm import SVC, SVR
 
+from molclr import MolCLRClassifier, MolCLRRegressor
 from molclr.chem.fingerprints import ecfp4_counts
 from molclr.cli import main
 from molclr.config import EncoderShape
+from molclr.errors import MolclrError
 from molclr.evaluation.conformal import coverage, half_widths
 from molclr.models.encoders import make_encoder
 from molclr.training.checkpoint import copy_weights, save_encoder
 from molclr.training.domain import similarity_to
 from molclr.training.forest import fit_forest, predict_trees
 from molclr.training.kernels import Features, log_counts
-from molclr.training.machine import fit_machine, predict_machine
 from molclr.training.model_folder import MODELS, ModelFolder
 from molclr.training.predict_folder import prediction_columns
+from molclr.training.svm import fit_svm, predict_svm
 
 QUICK = ["--epochs", "2", "--seeds", "2", "--settings", "{threads: 1}", "--baselines", "{trees: 10}"]
 
@@ -131,7 +134,7 @@ def test_the_folder_says_what_the_models_are_worth(trained):
 
 def test_no_file_of_the_folder_is_a_pickle_or_has_structures(trained):
     for path in (trained / "freesolv").iterdir():
-        assert path.suffix in {".json", ".csv", ".safetensors"}
+        assert path.suffix in {".json", ".csv", ".safetensors"} or path.name == "report.html"
     for name in ("model.json", "metrics.json", "predictions.csv", "split.csv"):
         text = (trained / "freesolv" / name).read_text()
         assert "c1ccccc1" not in text and str(trained.parent) not in text
@@ -209,8 +212,13 @@ def test_two_targets_and_missing_labels(trained, tmp_path, two_targets):
 
 
 def test_a_damaged_or_newer_folder_is_a_mistake(trained, tmp_path, capsys):
-    for text, trouble in (("", "damaged"), ('{"format": 99}', "of format 99"), (None, "has no model.json")):
-        folder = tmp_path / str(len(trouble))
+    for text, trouble in (
+        ("", "damaged"),
+        ('{"format": 99}', "of format 99"),
+        ('{"format": 1}', "earlier format 1"),
+        (None, "has no model.json"),
+    ):
+        folder = tmp_path / trouble
         folder.mkdir()
         if text is not None:
             (folder / "model.json").write_text(text)
@@ -223,6 +231,25 @@ def test_a_damaged_or_newer_folder_is_a_mistake(trained, tmp_path, capsys):
             str(tmp_path / "out.csv"),
         ]
         assert main(words) == 1 and trouble in capsys.readouterr().err
+
+
+def test_a_folder_works_elsewhere_but_not_with_files_of_another_model(trained, two_targets, tmp_path, capsys):
+    folder, words = tmp_path / "moved", ["predict", str(two_targets), "--output", str(tmp_path / "out.csv"), "--force"]
+    words += ["--model", str(folder)]
+    shutil.copytree(trained / "two", folder)
+    about = (folder / "model.json").read_text()
+    assert main(words) == 0
+    (folder / "model.json").write_text(about.replace("dG", "x").replace("doubled", "dG").replace('"x"', '"doubled"'))
+    capsys.readouterr()
+    assert main(words) == 1
+    assert "names the targets doubled, dG, but the model was trained on dG, doubled" in capsys.readouterr().err
+    (folder / "model.json").write_text(about)
+    shutil.copyfile(trained / "bbbp" / "fixed.safetensors", folder / "fixed.safetensors")
+    assert main(words) == 1 and "fixed.safetensors' does not belong to this model" in capsys.readouterr().err
+    with pytest.raises(MolclrError, match="does not belong to this model"):
+        MolCLRRegressor.load(folder)
+    (folder / "fixed.safetensors").unlink()
+    assert main(words) == 1 and "is incomplete, it has no fixed.safetensors; copy" in capsys.readouterr().err
 
 
 def test_nothing_is_replaced_without_force_or_that_is_no_model(trained, tmp_path, encoder, capsys):
@@ -266,6 +293,28 @@ def test_what_was_guessed_is_said_and_json_is_alone_on_stdout(tmp_path, capsys):
     assert "task: classification, because all labels are 0 or 1" in err and "SMILES in 'smiles'" in err
 
 
+@pytest.mark.parametrize("command", ["predict", "explain", "embed"])
+def test_a_table_without_molecules_is_an_error(trained, tmp_path, capsys, command):
+    (tmp_path / "bad.csv").write_text("smiles\nC*\n")
+    words = [command, str(tmp_path / "bad.csv"), "--model", str(trained / "freesolv"), "--output"]
+    assert main([*words, str(tmp_path / "out.csv")]) == 1
+    assert "bad.csv' are rejected, for example row 0: it has an atom without" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["bad.csv"]
+
+
+def test_the_words_of_classes_are_kept(tmp_path, capsys):
+    lines = [f"{row['smiles']},{'Yes' if float(row['p_np']) else 'No'}\n" for row in rows_of(FIXTURES / "bbbp.csv")]
+    (tmp_path / "mine.csv").write_text("smiles,enters\n" + "".join(lines[:120]))
+    words = ["train", str(tmp_path / "mine.csv"), "--split", "random", "--encoder", "none", "--model", "svm"]
+    assert main([*words, "--output", str(tmp_path / "model")]) == 0
+    found = predicted_by(tmp_path / "model", tmp_path / "mine.csv", tmp_path / "out.csv")
+    assert "'enters_mean' is the probability of 'Yes'" in capsys.readouterr().err
+    classifier = MolCLRClassifier.load(tmp_path / "model")
+    assert classifier.classes_.tolist() == ["No", "Yes"]
+    expected = ["Yes" if float(row["enters_mean"]) > 0.5 else "No" for row in found]
+    assert classifier.predict([row["smiles"] for row in found]).tolist() == expected
+
+
 def test_a_column_may_say_the_split(tmp_path):
     given = rows_of(FIXTURES / "freesolv.csv")
     subsets = ["test", "valid", "train", "train"]
@@ -292,6 +341,16 @@ def test_molecules_in_several_subsets_are_counted(tmp_path, capsys):
         assert told in capsys.readouterr().err
         metrics = json.loads((tmp_path / folder / "metrics.json").read_text())
         assert metrics["molecules_in_several_subsets"] == count
+
+
+def test_conflicting_labels_are_counted(tmp_path, capsys):
+    given = rows_of(FIXTURES / "freesolv.csv")[:40]
+    lines = [f"{row['smiles']},{row['freesolv']}\n" for row in given]
+    again = [f"{row['smiles']},{float(row['freesolv']) + 3 * (place < 5)}\n" for place, row in enumerate(given[:9])]
+    (tmp_path / "mine.csv").write_text("smiles,y\n" + "".join(lines + again))
+    words = ["train", str(tmp_path / "mine.csv"), "--split", "random", "--encoder", "none", "--model", "svm"]
+    assert main([*words, "--output", str(tmp_path / "model")]) == 0
+    assert "warning: 5 molecules have conflicting labels: " in capsys.readouterr().err
 
 
 def test_a_target_that_only_test_molecules_have_is_not_predicted(tmp_path, capsys):
@@ -353,18 +412,22 @@ def test_predict_says_what_it_did_as_json(trained, tmp_path, capsys):
     }
     with pytest.raises(SystemExit, match="2"):
         main([*words, "--output", str(tmp_path / "out.xlsx")])
-    assert "name it so, as in table.csv or table.parquet" in capsys.readouterr().err
+    assert "must end in .csv or .parquet" in capsys.readouterr().err
 
 
 def test_too_few_molecules(tmp_path, capsys):
     lines = (FIXTURES / "freesolv.csv").read_text().splitlines()
     words = ["--encoder", "none", "--output", str(tmp_path / "model")]
+    assert main(["train", "mine.csv", *words, "--epochs", "5", "--settings", "{epochs: 3}"]) == 1
+    assert "--epochs is 5 and 'epochs' in --settings is 3; give one of them." in capsys.readouterr().err
     (tmp_path / "mine.csv").write_text("\n".join(lines[:3]))
     assert main(["train", str(tmp_path / "mine.csv"), *words]) == 1
     assert f"'{tmp_path / 'mine.csv'}' has 2 molecules" in capsys.readouterr().err
     (tmp_path / "mine.csv").write_text("\n".join(lines[:31]))
     assert main(["train", str(tmp_path / "mine.csv"), *words, "--split", "random", "--model", "svm"]) == 0
-    assert "too few for prediction intervals" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "too few for prediction intervals" in out
+    assert "test scores mean little: there are fewer than 10 test labels of 'freesolv' (3)" in out
     found = predicted_by(tmp_path / "model", tmp_path / "mine.csv", tmp_path / "out.csv")
     assert found[0]["freesolv_mean"] and found[0]["freesolv_low"] == found[0]["freesolv_std"] == ""
 
@@ -413,8 +476,8 @@ def test_arrays_predict_as_scikit_learn(molecules, task):
     np.testing.assert_allclose(mean, expected, rtol=1e-5, atol=1e-6)
     assert (std > 0).any()
     features = Features(x)
-    arrays = fit_machine(features[known], labels[known], task, [10.0])
-    found = predict_machine(arrays, features[known][arrays["support"]], features[new], task)
+    arrays = fit_svm(features[known], labels[known], task, [10.0])
+    found = predict_svm(arrays, features[known][arrays["support"]], features[new], task)
     mean, scale = (0, 1) if task == "classification" else (labels[known].mean(), labels[known].std())
     fitted = machine(C=10.0).fit(x[known], (labels[known] - mean) / scale)
     expected = (
@@ -430,8 +493,8 @@ def test_equal_labels_are_predicted(molecules, task):
     counts, labels = molecules[0][:30], np.ones(30)
     assert (predict_trees(fit_forest(counts, labels, task, 5, 0, 1), counts) == 1).all()
     features = Features(log_counts(csr_matrix(counts)))
-    machine = fit_machine(features, labels, task, [1.0])
-    assert (predict_machine(machine, features, features, task) == 1).all()
+    machine = fit_svm(features, labels, task, [1.0])
+    assert (predict_svm(machine, features, features, task) == 1).all()
 
 
 def test_a_conformal_interval_covers_what_it_says():

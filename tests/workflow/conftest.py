@@ -13,7 +13,10 @@ CORPUS = "tests/fixtures/zinc.csv"
 
 
 def reproduce(folder):
-    """Make everything of config/test.yaml by `dvc repro` in a copy of the repository, and push it to a folder beside it."""
+    """Make everything of config/test.yaml by `dvc repro` in a copy of the repository, and push it to a folder beside it.
+
+    Then make the page of the run, which DVC does not record.
+    """
     copy_repository(folder)
     (folder / "dvc.lock").unlink(missing_ok=True)
     shutil.copy(folder / "config/test.yaml", folder / "params.yaml")
@@ -28,6 +31,7 @@ def reproduce(folder):
     assert run(folder, "git", "status", "--short").split() == ["??", "dvc.lock"], "outputs are not git's"
     commit(folder)
     run(folder, "dvc", "push")
+    run(folder, "snakemake", "--cores", "2", "all")
 
 
 def made_once(tmp_path_factory, name, make):

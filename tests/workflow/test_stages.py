@@ -213,7 +213,9 @@ def test_the_stages_of_dvc_are_known_where_snakemake_is_run_for_them():
         assert {"workflow/code.yaml": [name]} in stage["params"]
         assert stage["cmd"] == f"python -m workflow.provenance snakemake all_{name}"
     written = {path.name for path in (REPOSITORY / "workflow/rules").iterdir()}
-    assert written == {f"{name}.smk" for name in digests.RULES_OF.values()}
+    assert written == {f"{name}.smk" for name in [*digests.RULES_OF.values(), "report"]}, (
+        "the page is no output of a stage"
+    )
 
 
 def test_the_code_is_looked_at_before_anything_else():

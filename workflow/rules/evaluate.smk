@@ -37,6 +37,7 @@ if ENCODERS:
 if NETWORKS:
     FIGURE_NAMES.append("finetuning")
 FIGURES = expand(f"{RESULTS}/figures/{{name}}.{{form}}", name=FIGURE_NAMES, form=["png", "svg", "pdf", "txt"])
+FIGURES += expand(f"{RESULTS}/figures/tsne_{{encoder}}.csv", encoder=ENCODERS)
 
 
 def all_runs(file):
@@ -45,17 +46,10 @@ def all_runs(file):
 
 
 def tables_of(task):
-    """Return the tables of a task as outputs, by name; those of the report have a caption and labels."""
-    path, shown = f"{RESULTS}/tables/{task}", {"category": "Tables", "caption": "../report/tables.rst"}
-    scores = {"category": "Tables", "caption": "../report/scores.rst"}
-    return {
-        f"{task}_csv": report(f"{path}.csv", labels={"table": task, "format": "CSV"}, **shown),
-        f"{task}_html": report(f"{path}.html", labels={"table": task, "format": "page"}, **shown),
-        f"{task}_scores": report(
-            f"{path}_scores.csv", labels={"table": f"{task}, all metrics", "format": "CSV"}, **scores
-        ),
-        **{f"{task}_{form}": f"{path}.{form}" for form in ("json", "md", "tex")},
-    }
+    """Return the tables of a task as outputs, by name."""
+    path = f"{RESULTS}/tables/{task}"
+    tables = {f"{task}_{form}": f"{path}.{form}" for form in ("csv", "html", "json", "md", "tex")}
+    return tables | {f"{task}_scores": f"{path}_scores.csv"}
 
 
 rule table:
@@ -109,12 +103,7 @@ rule audit:
     input:
         benchmarks=audited,
     output:
-        csv=report(
-            f"{RESULTS}/tables/datasets.csv",
-            caption="../report/datasets.rst",
-            category="Data",
-            labels={"table": "benchmarks"},
-        ),
+        csv=f"{RESULTS}/tables/datasets.csv",
     log:
         f"logs/{RESULTS}/tables/datasets.log",
     benchmark:
@@ -136,12 +125,7 @@ rule leakage:
         benchmarks=audited,
         corpus=f"data/molecules/{CORPUS}.parquet",
     output:
-        csv=report(
-            f"{RESULTS}/tables/leakage.csv",
-            caption="../report/leakage.rst",
-            category="Data",
-            labels={"table": "leakage"},
-        ),
+        csv=f"{RESULTS}/tables/leakage.csv",
         molecules=f"{RESULTS}/tables/leakage_molecules.csv",
     log:
         f"logs/{RESULTS}/tables/leakage.log",
@@ -159,16 +143,10 @@ rule leakage:
         " --molecules {output.molecules:q} --processes {threads} 2> {log:q}"
 
 
-def figure(name, labels):
-    """Return the files of a figure as outputs, of which the report shows two."""
-    caption = f"../report/{name.split('_')[0]}.rst"
+def figure(name):
+    """Return the files of a figure as outputs."""
     path = f"{RESULTS}/figures/{name}"
-    return {
-        "png": report(f"{path}.png", caption=caption, category="Figures", labels=labels | {"format": "PNG"}),
-        "svg": report(f"{path}.svg", caption=caption, category="Figures", labels=labels | {"format": "SVG"}),
-        "pdf": f"{path}.pdf",
-        "caption": f"{path}.txt",
-    }
+    return {"png": f"{path}.png", "svg": f"{path}.svg", "pdf": f"{path}.pdf", "caption": f"{path}.txt"}
 
 
 def encoder_name(wildcards):
@@ -187,7 +165,7 @@ rule figure_benchmarks:
         classification=f"{RESULTS}/tables/classification.csv",
         regression=f"{RESULTS}/tables/regression.csv",
     output:
-        **figure("benchmarks", {"figure": "benchmarks"}),
+        **figure("benchmarks"),
     log:
         f"logs/{RESULTS}/figures/benchmarks.log",
     benchmark:
@@ -207,7 +185,7 @@ rule figure_pretraining:
     input:
         histories=expand(f"{RESULTS}/pretrain/{{encoder}}/history.csv", encoder=ENCODERS),
     output:
-        **figure("pretraining", {"figure": "pre-training"}),
+        **figure("pretraining"),
     log:
         f"logs/{RESULTS}/figures/pretraining.log",
     benchmark:
@@ -229,7 +207,7 @@ rule figure_finetuning:
         metrics=[path for path in all_runs("metrics.json") if path.split("/")[-3] in NETWORKS],
         histories=[path for path in all_runs("history.csv") if path.split("/")[-3] in NETWORKS],
     output:
-        **figure("finetuning", {"figure": "fine-tuning"}),
+        **figure("finetuning"),
     log:
         f"logs/{RESULTS}/figures/finetuning.log",
     benchmark:
@@ -251,7 +229,8 @@ rule figure_tsne:
     input:
         embeddings=f"{RESULTS}/embeddings/{{encoder}}.parquet",
     output:
-        **figure("tsne_{encoder}", {"figure": "t-SNE", "encoder": "{encoder}"}),
+        **figure("tsne_{encoder}"),
+        places=f"{RESULTS}/figures/tsne_{{encoder}}.csv",
     log:
         f"logs/{RESULTS}/figures/tsne_{{encoder}}.log",
     benchmark:
@@ -274,7 +253,7 @@ rule figure_retrieval:
     input:
         embeddings=f"{RESULTS}/embeddings/{{encoder}}.parquet",
     output:
-        **figure("retrieval_{encoder}", {"figure": "retrieval", "encoder": "{encoder}"}),
+        **figure("retrieval_{encoder}"),
     log:
         f"logs/{RESULTS}/figures/retrieval_{{encoder}}.log",
     benchmark:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from rdkit import Chem
@@ -17,6 +18,7 @@ from molclr.chem.smiles import read_molecule
 from molclr.errors import MolclrError
 from molclr.evaluation.embeddings import read_embeddings
 from molclr.evaluation.figures.style import AnyPath, save, styled
+from molclr.files import replacing
 
 PERPLEXITY = 30.0
 MAP = 4.6
@@ -50,8 +52,8 @@ PROPERTIES = {
 def tsne(embeddings: AnyPath, output: AnyPath, property: str, seed: int = 0, name: str | None = None) -> None:
     """Draw a t-SNE of the molecules in the parquet `embeddings`, coloured by one of PROPERTIES.
 
-    name: name of the encoder in the title; by default that of the file. Raises MolclrError for fewer than four molecules and
-    for an unknown property.
+    name: name of the encoder in the title; by default that of the file. OUTPUT.csv has the coordinates: raw row number, x, y.
+    Raises MolclrError for fewer than four molecules and for an unknown property.
     """
     if property not in PROPERTIES:
         raise MolclrError(f"Unknown property '{property}'; choose one of {', '.join(PROPERTIES)}.")
@@ -79,6 +81,9 @@ def tsne(embeddings: AnyPath, output: AnyPath, property: str, seed: int = 0, nam
     axes.set(xlim=(left - edge, right + edge), ylim=(bottom - edge, top + edge), aspect="equal")
     what = f"{len(values):,} {'held-out ' if molecules.held_out else ''}molecules"
     axes.set_title(f"{name or Path(embeddings).stem.upper()}: representation of {what}")
+    table = pd.DataFrame({"row": molecules.rows, "x": places[:, 0], "y": places[:, 1]})
+    with replacing(f"{output}.csv") as temporary:
+        table.to_csv(temporary, index=False, float_format="%.4f", lineterminator="\n")
     save(figure, output, CAPTION.format(what=f"{what}{HELD_OUT if molecules.held_out else ''}", label=chosen.label))
 
 

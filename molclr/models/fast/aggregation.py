@@ -10,9 +10,6 @@ from torch import Tensor
 from molclr.models.encoder import BOND_DIRECTIONS, BOND_TYPES, SELF_LOOP
 from molclr.models.fast.classes import Classes, distinct_atoms, refinements
 
-# Only the product with a dense matrix is used here, which has been stable for years.
-warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta state")
-
 
 class SparseMap:
     """A constant sparse matrix that can be multiplied by dense matrices."""
@@ -31,8 +28,10 @@ class SparseMap:
 
 def _csr(rows: Tensor, columns: Tensor, weight: Tensor, shape: tuple[int, int]) -> Tensor:
     begin = F.pad(torch.bincount(rows, minlength=shape[0]).cumsum(0), (1, 0))
-    # Columns may be unsorted and repeated: the product allows this, the check of invariants does not.
-    return torch.sparse_csr_tensor(begin, columns, weight, shape, check_invariants=False)
+    with warnings.catch_warnings():  # whatever filters the user has set
+        warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta state")
+        # Columns may be unsorted and repeated: the product allows this, the check of invariants does not.
+        return torch.sparse_csr_tensor(begin, columns, weight, shape, check_invariants=False)
 
 
 class _Product(torch.autograd.Function):

@@ -16,7 +16,7 @@ MOLECULES_AT_A_TIME = 2048
 """Molecules whose kernel with the support vectors is held in memory."""
 
 
-def fit_machine(
+def fit_svm(
     features: Features,
     labels: np.ndarray,
     task: Task,
@@ -49,7 +49,7 @@ def fit_machine(
 
 
 def _machine(support: np.ndarray, dual: np.ndarray, *numbers: float) -> Arrays:
-    """Arrange a machine. numbers: intercept, gamma, mean and scale of the labels, penalty."""
+    """Return a support vector machine as arrays. numbers: intercept, gamma, mean and scale of the labels, penalty."""
     return {"support": support.astype(np.int64), "dual": dual.astype(np.float64), "numbers": np.array(numbers)}
 
 
@@ -58,7 +58,7 @@ def cost_of(machine: Arrays) -> float:
     return float(machine["numbers"][4])
 
 
-def predict_machine(machine: Arrays, vectors: Features, features: Features, task: Task) -> np.ndarray:
+def predict_svm(machine: Arrays, vectors: Features, features: Features, task: Task) -> np.ndarray:
     """Predict values, or the logistic function of margins (not calibrated): float64 (n,).
 
     vectors: features of the support vectors; features: those of the n molecules.

@@ -1,4 +1,4 @@
-"""Training on molecules in memory, by the code of 'molclr train', to a model that can be pickled."""
+"""Training on molecules in memory with the code of 'molclr train', and trained models that can be pickled."""
 
 import json
 import shutil
@@ -35,7 +35,7 @@ class TrainedModel:
 
     @classmethod
     def read(cls, folder: Path, encoder_class: str | None = None) -> "TrainedModel":
-        """Copy the folder of a model. Raises MolclrError if it is none."""
+        """Copy the folder of a model. Raises MolclrError if it is not one."""
         ModelFolder.read(folder, encoder_class)
         return cls(files_of(folder), encoder_class)
 
@@ -64,7 +64,7 @@ def train_in_memory(
 ) -> TrainedModel:
     """Train on canonical SMILES and labels, float64 (n, targets), NaN where missing.
 
-    about: what model.json says in addition. verbose: print what 'molclr train' prints. options: fields of `Training`, without
+    about: additional entries of model.json. verbose: print what 'molclr train' prints. options: fields of `Training`, without
     table, output, columns and targets. Raises InvalidInput where `train` raises MolclrError.
     """
     with TemporaryDirectory(prefix="molclr-") as work, called_from_python(verbose, hidden=f"{work}/"):
@@ -73,7 +73,8 @@ def train_in_memory(
         pd.DataFrame(columns).to_parquet(table, index=False)
         targets = list(labels.columns)
         try:
-            say(*summary(train(Training(table, output, smiles_column=SMILES, targets=targets, **options))))
+            asked = Training(table, output, smiles_column=SMILES, targets=targets, page=False, **options)
+            say(*summary(train(asked)))
         except MolclrError as error:  # The user has never seen the table.
             text = str(error).replace(f"'{table}'", "the training data")
             raise InvalidInput(text[:1].upper() + text[1:]) from None

@@ -3,27 +3,22 @@
 import re
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from molclr.chem.salts import has_metal, has_parts
-from molclr.data.molecules import Rejection
+from molclr.data.molecules import AcceptedRow, Rejection
 from molclr.errors import MolclrError
+from molclr.progress import say
 
-REASONS_TOLD = 3
-"""The largest number of reasons for rejection that are reported."""
-
-
-class Molecule(NamedTuple):
-    """An accepted row."""
-
-    row: int
-    raw_smiles: str
-    smiles: str
-    labels: list[float]
+REASONS_SHOWN = 3
+"""The largest number of reasons for rejection in a message."""
 
 
-class Tally:
-    """Counts of accepted rows, of salts and metals among them, and of rejected rows by reason. noun: what a row is called."""
+class RowCounts:
+    """Counts of accepted rows, of salts and metals among them, and of rejected rows by reason.
+
+    noun: the word for a row in messages.
+    """
 
     def __init__(self, noun: str = "row") -> None:
         self.noun = noun
@@ -31,7 +26,7 @@ class Tally:
         self.kinds: Counter[str] = Counter()
         self.examples: dict[str, Rejection] = {}
 
-    def add(self, molecules: Sequence[Molecule], rejections: Sequence[Rejection]) -> None:
+    def add(self, molecules: Sequence[AcceptedRow], rejections: Sequence[Rejection]) -> None:
         """Count more rows."""
         self.accepted += len(molecules)
         self.rejected += len(rejections)
@@ -49,7 +44,7 @@ class Tally:
             advice = " Classes are 0 and 1; name the columns with labels by --targets if this is not one of them."
             raise MolclrError(
                 f"All rows of '{table}' are rejected, for example row {example.row}: {example.reason}."
-                + advice * (" label " in example.reason)
+                + advice * (" label " in example.reason and "--decimal" not in example.reason)
             )
 
     def summary(self) -> dict[str, Any]:
@@ -61,8 +56,15 @@ class Tally:
         rows = {"rows": self.accepted + self.rejected, "accepted": self.accepted, "rejected": self.rejected}
         return {**rows, "reasons": reasons}
 
-    def salts(self, desalt: bool | None) -> str:
-        """Say how many molecules have several parts or a metal. desalt: see `canonicalize`."""
+    def report(self, desalt: bool | None) -> None:
+        """Report rejected rows, salts and metals to the user, if there are some. desalt: see `canonicalize`."""
+        if self.rejected:
+            say(str(self))
+        if self.parts or self.metals:
+            say(self._salts(desalt))
+
+    def _salts(self, desalt: bool | None) -> str:
+        """Describe how many molecules have several parts or a metal."""
         advice = "" if desalt is None else "; --desalt keeps the largest organic part of each"
         done = ", of which the largest organic one is kept" if desalt else advice if self.parts else ""
         return (
@@ -72,9 +74,9 @@ class Tally:
 
     def __str__(self) -> str:
         """Describe the most frequent reasons, each with its count and its first row."""
-        told = [
+        shown = [
             f"{count} ({'such as ' * (count > 1)}{self.noun} {self.examples[kind].row}: {self.examples[kind].reason})"
-            for kind, count in self.kinds.most_common(REASONS_TOLD)
+            for kind, count in self.kinds.most_common(REASONS_SHOWN)
         ]
-        told += ["..."] * (len(self.kinds) > REASONS_TOLD)
-        return f"rejected {self.rejected} of {self.accepted + self.rejected} {self.noun}s: {', '.join(told)}"
+        shown += ["..."] * (len(self.kinds) > REASONS_SHOWN)
+        return f"rejected {self.rejected} of {self.accepted + self.rejected} {self.noun}s: {', '.join(shown)}"

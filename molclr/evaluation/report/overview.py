@@ -1,0 +1,168 @@
+"""The head of a page: what was done, what came out, how far it can be trusted, and the table of results."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from molclr.config import Config, pretrained_of
+from molclr.evaluation.metrics import find_label
+from molclr.evaluation.published import published
+from molclr.evaluation.reference import compared_with_published
+from molclr.evaluation.report.results import Results
+from molclr.evaluation.wide import MEANING, MINUS, PAPER_MARKS
+
+MANY_SEEDS = 5
+"""Seeds below which their number is a reason for caution."""
+DECIMALS = 3
+"""Decimals of a benchmark that the paper does not have."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell of the table of results. value: what it is sorted by; cells with an empty one come last."""
+
+    text: str = ""
+    value: float | str = ""
+    note: str = ""
+    interval: str = ""
+    verdict: str = ""
+
+
+@dataclass(frozen=True)
+class ResultRow:
+    """A row of the table of results."""
+
+    benchmark: str
+    metric: str
+    model: str
+    score: Cell
+    seeds: int
+    scratch: Cell
+    baseline: Cell
+    paper: Cell
+    best: str
+    """best, "not distinguishable" from the best, or empty."""
+    first: bool
+    """Whether it is the first row of its benchmark."""
+
+
+def result_rows(table: pd.DataFrame) -> list[ResultRow]:
+    """Make the rows of the table of results, one per benchmark and model."""
+    decimals = {row.benchmark: len(row.mean.partition(".")[2]) for row in published().itertuples()}
+    first = ~table["benchmark"].duplicated()
+    return [
+        ResultRow(
+            *(row.benchmark, _metric(row), row.model, _score(row, digits), row.seeds),
+            *(_difference(row, "scratch", digits), _difference(row, "baseline", digits), _paper(row)),
+            best=row.best,
+            first=is_first,
+        )
+        for row, is_first in zip(table.itertuples(index=False), first, strict=True)
+        for digits in [decimals.get(row.benchmark, DECIMALS)]
+    ]
+
+
+def meanings(rows: list[ResultRow]) -> list[str]:
+    """Return the meaning of the marks of the paper's values in the rows."""
+    return [MEANING[mark] for mark in sorted({row.paper.note for row in rows} - {""})]
+
+
+def _metric(row: Any) -> str:
+    unit = f" ({row.unit})" if row.unit else ""
+    return f"{row.metric}{unit} {'↑' if find_label(row.metric).higher_is_better else '↓'}"
+
+
+def _score(row: Any, digits: int) -> Cell:
+    if np.isnan(row.mean):
+        return Cell("undefined", "", row.left_out_targets)
+    # A standard deviation of 0 belongs to a method without random numbers.
+    spread = f" ± {row.std:.{digits}f}" if row.std > 0 else ""
+    return Cell(f"{row.mean:.{digits}f}{spread}", row.mean, row.note)
+
+
+def _difference(row: Any, other: str, digits: int) -> Cell:
+    """Format a difference with its interval; the note says what the comparison found."""
+    value, low, high, verdict = (getattr(row, f"minus_{other}{end}") for end in ("", "_low", "_high", "_verdict"))
+    if not verdict:
+        return Cell()
+    shown, lowest, highest = (f"{number:+z.{digits}f}".replace("-", MINUS) for number in (value, low, high))
+    note = f"against {row.baseline}: {verdict}" if other == "baseline" else verdict
+    return Cell(shown, value, note, f"{lowest} to {highest}", verdict)
+
+
+def _paper(row: Any) -> Cell:
+    if not row.paper_mean:
+        return Cell()
+    mark = PAPER_MARKS[row.paper_check]
+    return Cell(f"{row.paper_mean} ± {row.paper_std} {mark}".rstrip(), float(row.paper_mean), mark)
+
+
+def title_of(results: Results) -> str:
+    """Return the title of the page."""
+    names = list(dict.fromkeys(results.table["benchmark"]))
+    return f"MolCLR on {_listed(names) if len(names) <= 5 else f'{len(names)} benchmarks'}"
+
+
+def what_was_done(results: Results) -> str:
+    """Say in a few sentences what was trained on what."""
+    settings, table = results.settings, results.table
+    names = list(dict.fromkeys(table["benchmark"]))
+    models = list(dict.fromkeys(table["model"]))
+    fewest, most = int(table["seeds"].min()), int(table["seeds"].max())
+    seeds = counted(most, "seed") if fewest == most else f"up to {most} seeds"
+    start = f"{_pretraining(settings)} " if any(map(pretrained_of, models)) else ""
+    return (
+        f"{start}{_listed(models)} were trained on {_listed(names)} with {seeds} each, and scored on test molecules that neither "
+        "training nor the choice of epochs saw."
+    )
+
+
+def _pretraining(settings: Config) -> str:
+    if settings.encoder.released:
+        return f"The encoder is {settings.encoder.released}, released by the authors of the paper."
+    molecules = f"{settings.corpus.molecules:,}" if settings.corpus.molecules else "all"
+    epochs = counted(settings.pretrain.epochs, "epoch")
+    return f"Encoders were pre-trained without labels on {molecules} molecules of {settings.corpus.name} for {epochs}."
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun, such as 1 seed or 3 seeds."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _listed(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def limits(results: Results) -> list[str]:
+    """List reasons for caution that follow from what was run."""
+    settings, table = results.settings, results.table
+    found = []
+    if (fewest := int(table.groupby("benchmark")["seeds"].max().min())) < MANY_SEEDS:
+        found.append(
+            f"{counted(fewest, 'seed')} of one split and one pre-training: intervals cover test molecules and seeds, not "
+            "another split, another pre-training or another machine."
+        )
+    if elsewhere := compared_with_published(results.folder / "tables"):
+        found.append(elsewhere)
+    smallest = table.loc[table["test_molecules"].map(_largest).idxmin()]
+    found.append(f"The smallest test set, {smallest['benchmark']}, has {smallest['test_molecules']} molecules.")
+    leakage = results.optional_table("leakage.csv")
+    if leakage is not None:
+        among, tests = leakage["in_corpus"].sum(), leakage["test_molecules"].sum()
+        found.append(f"{among:,} of {tests:,} test molecules are in the corpus of pre-training, without their labels.")
+    if not settings.encoder.released and (settings.corpus.molecules or 10**7) < 10**7:
+        found.append(
+            "The paper pre-trained on 10 million molecules and searched settings for each benchmark, so its values are not the "
+            "expected outcome here."
+        )
+    if "unverified" in set(table["paper_check"]):
+        found.append("Some values of the paper could not be confirmed; they are marked.")
+    return found
+
+
+def _largest(molecules: object) -> int:
+    """Return the number of test molecules, which is a list where targets have different ones."""
+    return max(int(part) for part in str(molecules).replace(";", ",").split(","))

@@ -1,0 +1,166 @@
+"""What a finished run has for its page, read from its files; what is missing is left out."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import pandas as pd
+
+from molclr.config import PRETRAINED, Config, Labels, parse_settings, pretrained_of
+from molclr.data.audit import BenchmarkFiles
+from molclr.data.catalogue import load_catalogue
+from molclr.data.molecules import read_molecules, read_rejections
+from molclr.errors import MolclrError
+from molclr.evaluation.metrics import TASKS, Metric, find_label
+from molclr.evaluation.reference import CONFIGURATION
+from molclr.evaluation.runs import read_metrics
+from molclr.evaluation.tables import read_table
+
+PREDICTIONS = ["model", "seed", "row", "target", "label", "prediction"]
+HISTORY = ["model", "seed", "part", "epoch", "train_loss", "validation"]
+
+
+@dataclass(frozen=True)
+class BenchmarkResults:
+    """What a run has of one benchmark."""
+
+    key: str
+    name: str
+    metric: Metric
+    unit: str
+    """Unit of the score."""
+    table: pd.DataFrame
+    """The rows of the table of results: one per model."""
+    predictions: pd.DataFrame
+    """Test predictions with the columns PREDICTIONS."""
+    histories: pd.DataFrame
+    """Fine-tuning by epoch with the columns HISTORY, and `best_epoch`."""
+    smiles: Mapping[int, str]
+    """Raw row number -> canonical SMILES; empty without molecule tables."""
+    chosen: str = ""
+    """The model that was chosen by validation scores, if one was."""
+
+    @property
+    def models(self) -> list[str]:
+        """Names of the models, in the order of the table."""
+        return list(self.table["model"])
+
+    @property
+    def targets(self) -> list[str]:
+        """Names of the targets that have predictions."""
+        return list(dict.fromkeys(self.predictions["target"]))
+
+    @cached_property
+    def focus(self) -> str:
+        """The model that is shown first and whose errors are drawn.
+
+        The chosen one; otherwise the best pre-trained one by test score, or the best one.
+        """
+        if self.chosen:
+            return self.chosen
+        scored = self.table.dropna(subset="mean")
+        pretrained = scored[scored["model"].str.startswith(PRETRAINED)]
+        ordered = (scored if pretrained.empty else pretrained).sort_values(
+            "mean", ascending=not self.metric.higher_is_better
+        )
+        return "" if ordered.empty else str(ordered["model"].iloc[0])
+
+    @cached_property
+    def means(self) -> pd.DataFrame:
+        """The mean and standard deviation (`mean`, `std`) of the predictions over the seeds, for labelled molecules."""
+        grouped = self.predictions.dropna().groupby(["model", "target", "row", "label"], sort=False)["prediction"]
+        return grouped.agg(["mean", "std"]).reset_index()
+
+
+@dataclass(frozen=True)
+class Results:
+    """A finished run. files: the data files of each benchmark, or of each of its targets (`single_task`)."""
+
+    folder: Path
+    files: Sequence[BenchmarkFiles] = ()
+    corpus_rejected: Path | None = None
+    logs: Path | None = None
+
+    @cached_property
+    def settings(self) -> Config:
+        """The configuration of the run. Raises MolclrError if it is not next to the tables."""
+        path = self.folder / "tables" / CONFIGURATION
+        if not path.is_file():
+            raise MolclrError(f"'{path}' does not exist; run 'make all' first.")
+        return parse_settings(Config, str(path))
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """The table of results of all tasks. Raises MolclrError if there is none, or no benchmark in it."""
+        tables = [read_table(self.folder / "tables" / f"{task}.csv") for task in TASKS]
+        if all(table.empty for table in tables):
+            raise MolclrError(f"'{self.folder}/tables' has no results; run a benchmark first.")
+        return pd.concat([table for table in tables if len(table)], ignore_index=True)
+
+    def optional_table(self, name: str) -> pd.DataFrame | None:
+        """Read a table of results/tables, if it exists and has rows."""
+        path = self.folder / "tables" / name
+        table = pd.read_csv(path) if path.exists() else pd.DataFrame()
+        return None if table.empty else table
+
+    @cached_property
+    def benchmarks(self) -> list[BenchmarkResults]:
+        """The benchmarks of the table, in its order."""
+        known: dict[str, Labels] = {**load_catalogue().benchmarks, **self.settings.own_benchmarks}
+        keys = {labels.name: key for key, labels in known.items()}
+        return [
+            self._benchmark(keys.get(str(name), str(name)), str(name), rows)
+            for name, rows in self.table.groupby("benchmark", sort=False)
+        ]
+
+    def _benchmark(self, key: str, name: str, rows: pd.DataFrame) -> BenchmarkResults:
+        predictions = self.optional_table("predictions.csv.gz")
+        if predictions is None:
+            predictions = pd.DataFrame(columns=["benchmark", *PREDICTIONS])
+        own = predictions.loc[predictions["benchmark"] == key, PREDICTIONS]
+        metric, unit = find_label(rows["metric"].iloc[0]), rows["unit"].iloc[0]
+        return BenchmarkResults(key, name, metric, unit, rows, own, self._histories(key, own), self._smiles(key))
+
+    def _parts(self, key: str) -> list[str]:
+        """Names of the folders with the runs of a benchmark: its own, or one per target."""
+        folder = self.folder / "runs"
+        parts = [path.name for path in sorted(folder.glob(f"{key}.target-*"))] if self.settings.single_task else []
+        return parts or [key]
+
+    def _histories(self, key: str, predictions: pd.DataFrame) -> pd.DataFrame:
+        """Read the histories of all networks that have predictions."""
+        tables = [pd.DataFrame(columns=[*HISTORY, "best_epoch"])]
+        for part in self._parts(key):
+            for model, seed in dict.fromkeys(zip(predictions["model"], predictions["seed"], strict=True)):
+                folder = self.folder / "runs" / part / model / f"seed-{seed}"
+                if (folder / "history.csv").exists():
+                    best = read_metrics(folder / "metrics.json").best_epoch
+                    named = {"model": model, "seed": seed, "part": part, "best_epoch": best}
+                    tables.append(pd.read_csv(folder / "history.csv").assign(**named))
+        return pd.concat(tables) if len(tables) > 1 else tables[0]
+
+    def _smiles(self, key: str) -> dict[int, str]:
+        parts = set(self._parts(key))
+        tables = [read_molecules(one.molecules) for one in self.files if one.name in parts and one.molecules.exists()]
+        return {row: smiles for table in tables for row, smiles in zip(table["row"], table["smiles"], strict=True)}
+
+    @property
+    def encoders(self) -> list[str]:
+        """Names of the encoders that the run pre-trained, as in names of models; files have them in small letters."""
+        used = [name.removeprefix(PRETRAINED) for model in self.settings.models if (name := pretrained_of(model))]
+        return [] if self.settings.encoder.released else list(dict.fromkeys(used))
+
+    def of_encoders(self, pattern: str) -> dict[str, Path]:
+        """Return encoder -> its file, for the files that exist; pattern: such as embeddings/{}.parquet."""
+        paths = {name: self.folder / pattern.format(name.lower()) for name in self.encoders}
+        return {name: path for name, path in paths.items() if path.exists()}
+
+    @cached_property
+    def rejected(self) -> dict[str, pd.DataFrame]:
+        """Rejected rows (row, smiles, reason) of each benchmark and of the corpus, where there are any."""
+        paths = {one.name: one.rejected for one in self.files}
+        if self.corpus_rejected:
+            paths[self.settings.corpus.name] = self.corpus_rejected
+        tables = {name: read_rejections(path) for name, path in paths.items() if path.exists()}
+        return {name: table for name, table in tables.items() if len(table)}

@@ -1,0 +1,130 @@
+"""The page of a run: what is in it, and what it is worth without some of the files."""
+
+import base64
+import gzip
+import json
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from molclr.errors import MolclrError
+from molclr.evaluation.embeddings import Embeddings
+from molclr.evaluation.report.making import steps
+from molclr.evaluation.report.overview import limits, result_rows, what_was_done
+from molclr.evaluation.report.page import write_run_page
+from molclr.evaluation.report.predictions import curves
+from molclr.evaluation.report.render import MOST_BYTES
+from molclr.evaluation.report.representation import retrieve
+from molclr.evaluation.report.results import Results
+from molclr.evaluation.report.structures import Structures, drawings
+
+SECTIONS = ["verdict", "results", "benchmarks", "representation", "data", "making"]
+
+
+@pytest.fixture(scope="module")
+def text(page):
+    """The page without Plotly."""
+    return re.sub(r"<script>/\*\*\n\* plotly.*?</script>", "", page.read_text(), flags=re.DOTALL)
+
+
+def test_the_answer_comes_first_and_the_versions_last(text):
+    assert re.findall(r'<section id="(\w+)"', text) == SECTIONS
+    assert re.findall(r'<a href="#(\w+)">', text.split("</nav>")[0]) == SECTIONS
+    first = text[text.index('id="verdict"') : text.index('id="results"')]
+    assert "Pre-training" in first and "the best baseline" in first
+    assert "3 of 24 test molecules are in the corpus" in first
+
+
+def test_it_is_one_file_that_asks_for_nothing(page, text):
+    assert page.stat().st_size < MOST_BYTES
+    assert not re.search(r"""(?:src|href)\s*=\s*["'](?!#|data:)""", text) and "@import" not in text
+
+
+def test_what_the_data_say_is_text_and_not_code(text):
+    assert "<script>alert" not in text and "valence &lt;script&gt;alert(1)" in text
+
+
+def test_the_best_and_what_cannot_be_distinguished_from_it_are_marked(made):
+    rows = {(row.benchmark, row.model): row for row in result_rows(made.table)}
+    assert {row.best for row in rows.values()} >= {"best", ""} or "not distinguishable" in {
+        row.best for row in rows.values()
+    }
+    best = [model for (name, model), row in rows.items() if name == "FreeSolv" and row.best == "best"]
+    assert best == ["RF"]
+    ours = rows["FreeSolv", "MolCLR_GIN"]
+    assert ours.baseline.note.startswith("against RF: ") and ours.scratch.interval.count("to") == 1
+    assert "-" not in ours.scratch.text + ours.scratch.interval, "a minus sign, not a hyphen"
+    assert not rows["FreeSolv", "RF"].scratch.text and rows["FreeSolv", "RF"].paper.text == "2.03 ± 0.22"
+
+
+def test_curves_of_a_model_with_one_seed_are_shown_for_every_seed(made):
+    results = made.benchmarks[0]
+    once = results.predictions.query("model != 'RF' or seed == 0")
+    roc = curves(replace(results, predictions=once))[0]
+    options = {(trace.name, trace.meta["options"].get("Seed")) for trace in roc.figure.data}
+    assert options == {
+        ("RF", None),
+        ("chance", None),
+        *((name, seed) for name in ("GIN", "MolCLR_GIN") for seed in "01"),
+    }
+    assert roc.choices == {"Seed": ["0", "1"]}
+    assert [trace.name for trace in roc.figure.data if trace.visible] == ["RF", "GIN", "MolCLR_GIN", "chance"]
+
+
+def test_a_score_that_all_seeds_share_has_no_spread(made):
+    table = made.table.assign(std=0.0)
+    assert not any("±" in row.score.text for row in result_rows(table))
+
+
+def test_it_says_what_was_done_and_how_far_to_trust_it(made):
+    assert "pre-trained without labels on all molecules of zinc for 50 epochs" in what_was_done(made)
+    assert "RF, GIN and MolCLR_GIN were trained on BBBP and FreeSolv with 2 seeds each" in what_was_done(made)
+    assert limits(made)[0].startswith("2 seeds of one split")
+
+
+def test_the_configuration_that_differs_and_the_cost_of_steps_are_told(made, text):
+    assert re.search(r"<td>pretrain.temperature</td><td>0.5</td><td>0.1</td>", text)
+    assert "<td>pretrain.epochs</td>" not in text
+    assert steps(made.logs, made.folder).to_dict("records")[0] | {"largest memory, MB": 412.0} == {
+        **{"step": "pre-train", "jobs": 1, "seconds of all jobs": 62, "seconds of the longest": 62},
+        "largest memory, MB": 412.0,
+    }
+    assert steps(None, made.folder) is None
+
+
+def test_a_run_without_data_logs_and_embeddings_shows_what_it_has(made, tmp_path):
+    """As after a restoration in part."""
+    (tmp_path / "tables").symlink_to(made.folder / "tables")
+    write_run_page(Results(tmp_path), tmp_path / "report.html")
+    text = (tmp_path / "report.html").read_text()
+    assert 'id="representation"' not in text and "ROC curves" in text and "Learning curves" not in text
+    assert "Not known here" in text and "Largest errors" not in text
+
+
+def test_a_folder_without_results_is_an_error(made, tmp_path):
+    with pytest.raises(MolclrError, match=r"classification\.csv' does not exist; run 'make all' first"):
+        write_run_page(replace(made, folder=tmp_path), tmp_path / "report.html")
+    assert not list(tmp_path.iterdir())
+
+
+def test_retrieval_is_compared_with_chance_and_with_the_best_possible():
+    """Where vectors are like fingerprints, the neighbours are the most similar ones."""
+    smiles = ["CCO", "CCCO", "c1ccccc1", "c1ccccc1C"]
+    vectors = np.array([[1, 0.1], [1, 0], [0, 1], [0.1, 1]], np.float32)
+    found = retrieve(Embeddings(np.arange(4), smiles, vectors), range(4), 1)
+    assert found.found == [[1], [0], [3], [2]]
+    assert found.random < found.neighbours == found.best
+    worst = retrieve(Embeddings(np.arange(4), smiles, vectors[[0, 2, 1, 3]]), range(4), 1)
+    assert worst.neighbours < worst.random < worst.best == found.best
+
+
+def test_molecules_are_drawn_once_and_as_far_as_possible():
+    possible, impossible, none, salt = drawings(["CCO", "C(C)(C)(C)(C)C", "not a molecule", "CC(=O)[O-].[Na+]"])
+    assert all(drawn.startswith("<svg") and drawn.endswith("</svg>") for drawn in (possible, impossible, salt))
+    assert none == "" and drawings(["C |$name$|"]) == [""]
+    structures = Structures()
+    assert [structures.number(text) for text in ("CCO", "CC", "CCO")] == [0, 1, 0]
+    unpacked = json.loads(gzip.decompress(base64.b64decode(structures.packed())))
+    assert unpacked == [[svg, text] for svg, text in zip(drawings(["CCO", "CC"]), ["CCO", "CC"], strict=True)]
