@@ -15,7 +15,7 @@ STEPS = {
     "pretrain": r"/pretrain/",
     "embed": r"/embeddings/",
     "finetune": r"/runs/[^/]+/(MolCLR_)?G[A-Z]+/",
-    "baseline": r"/runs/[^/]+/(RF|SVM)/",
+    "baseline": r"/runs/[^/]+/(RF|SVM|SVM_Tanimoto)/",
     "frozen": r"/runs/[^/]+/SVM_MolCLR_",
     "table": r"/tables/(classification|regression|predictions)",
     "audit": r"/tables/datasets",

@@ -64,7 +64,7 @@ def _without_repetition(values: list) -> list:
 Item = TypeVar("Item")
 Distinct = Annotated[list[Item], Field(min_length=1), AfterValidator(_without_repetition)]
 
-ModelName = Literal["MolCLR_GIN", "MolCLR_GCN", "GIN", "GCN", "RF", "SVM"]
+ModelName = Literal["MolCLR_GIN", "MolCLR_GCN", "GIN", "GCN", "RF", "SVM", "SVM_Tanimoto"]
 EncoderName = str
 """A key of ENCODERS in molclr/models/encoders.py, such as gin, or the path of a user's class, such as my_package.gat:GAT."""
 ReleasedName = Literal["official-gin", "official-gcn"]
@@ -101,6 +101,10 @@ def class_name_problem(encoder: EncoderName) -> str:
 SVM, AND_ECFP = "SVM", "_ECFP"
 """Parts of the names of support vector machines: SVM on ECFP4 counts, SVM_MolCLR_GIN on a frozen representation, and
 SVM_MolCLR_GIN_ECFP on both."""
+SVM_TANIMOTO = f"{SVM}_Tanimoto"
+"""A support vector machine on ECFP4 counts, which compares them by the kernel of SVM_MolCLR_GIN_ECFP."""
+FINGERPRINT_MODELS = ("RF", SVM, SVM_TANIMOTO)
+"""The baselines, which know ECFP4 counts alone."""
 
 
 def frozen_names(pretrained: str) -> list[str]:
@@ -411,8 +415,9 @@ class Config(OwnBenchmarks):
     )
     explicit_hydrogens: bool = Field(False, description="explicit hydrogen atoms in benchmarks; official: true")
     models: Distinct[str] = Field(
-        description="models by the paper's names; MolCLR_GAT and GAT for an encoder.name that ends in GAT; SVM_MolCLR_GIN for an "
-        "SVM on the frozen representation of MolCLR_GIN, and SVM_MolCLR_GIN_ECFP on that and ECFP4 counts"
+        description="models by the paper's names; SVM_Tanimoto for an SVM with the Tanimoto kernel; MolCLR_GAT and GAT for an "
+        "encoder.name that ends in GAT; SVM_MolCLR_GIN for an SVM on the frozen representation of MolCLR_GIN, and "
+        "SVM_MolCLR_GIN_ECFP on that and ECFP4 counts"
     )
     seeds: Distinct[Seed] = Field(default=[0, 1, 2], description="seeds of all models")
     seeds_of: dict[str, Distinct[Seed]] = Field({}, description="benchmark -> seeds, if they differ from `seeds`")

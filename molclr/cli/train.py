@@ -14,7 +14,7 @@ from molclr.errors import MolclrError
 if TYPE_CHECKING:
     from molclr.training.fit import Recipe
 
-MODELS = ("network", "rf", "svm", "representation", "combined")
+MODELS = ("network", "rf", "svm", "tanimoto", "representation", "combined")
 """The same as in molclr/training/model_folder.py, whose imports are slow."""
 
 

@@ -68,7 +68,7 @@ def choose_columns(
     rows = _read_through(table, surveys)
     if rows == 0:
         raise MolclrError(f"'{table.name}' has a header and no rows; give a table of molecules.")
-    ignored = {place: why for place in candidates if targets is None and (why := _why_ignored(surveys[place]))}
+    ignored = {} if targets is not None else _ignored(surveys)
     taken = {place: surveys[place] for place in candidates if place not in ignored}
     _check_targets(table, taken.values())
     _check_points(table, taken.values())
@@ -88,8 +88,7 @@ def naming_column(table: RawTable, smiles: int) -> int | None:
     for place, name in enumerate(table.columns):
         survey = Survey(name)
         survey.add([row[place] if place < len(row) else "" for row in sample])
-        is_naming = bool(_why_ignored(survey)) and not survey.is_constant
-        if place != smiles and name and not name.startswith(UNNAMED) and is_naming:
+        if place != smiles and name and not name.startswith(UNNAMED) and _why_ignored(survey):
             return place
     return None
 
@@ -175,6 +174,18 @@ def _read_through(table: RawTable, surveys: dict[int, Survey]) -> int:
     return count
 
 
+def _ignored(surveys: dict[int, Survey]) -> dict[int, str]:
+    """Return the positions of the columns that are not targets, and why.
+
+    A column whose labels are all equal is a target only if there is no other.
+    """
+    ignored = {place: why for place, survey in surveys.items() if (why := _why_ignored(survey))}
+    constant = {place for place, survey in surveys.items() if place not in ignored and survey.is_constant}
+    if len(ignored) + len(constant) < len(surveys):
+        ignored |= dict.fromkeys(constant, "all its labels are equal")
+    return ignored
+
+
 def _why_ignored(survey: Survey) -> str:
     """Return why a column is not a target unless it is named; an empty string if it is one."""
     if not survey.name or survey.name.startswith(UNNAMED):
@@ -185,8 +196,6 @@ def _why_ignored(survey: Survey) -> str:
         return "text"
     if survey.name.lower() in NAMES_OF_NAMES:
         return "names of molecules"
-    if survey.is_constant:
-        return "all its labels are equal"
     return "it looks like an index or identifier" if survey.is_index else ""
 
 

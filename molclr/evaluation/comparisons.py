@@ -9,14 +9,11 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from molclr.config import PRETRAINED, SVM, pretrained_of
+from molclr.config import FINGERPRINT_MODELS, PRETRAINED, pretrained_of
 from molclr.errors import MolclrError
 from molclr.evaluation.metrics import better, find_metric
 from molclr.evaluation.runs import RunMetrics, read_run
 from molclr.evaluation.statistics import Difference, Predictions, Sample, adjusted, difference, sample
-
-BASELINES = ("RF", SVM)
-"""Models of molecular fingerprints, without a network."""
 
 _DIFFERENCE = ("", "_low", "_high", "_p", "_verdict")
 COLUMNS = [
@@ -56,7 +53,10 @@ class Comparison:
     over_baseline: Difference | None
     """Difference of a pre-trained model to that baseline."""
     best: Best
-    """Whether the model has the best test score of the benchmark, or one that does not differ significantly from it."""
+    """Whether the model has the best test score of the benchmark, or one that does not differ significantly from it.
+
+    A difference to a model of one seed is not significant.
+    """
 
     def columns(self, factor: float) -> dict[str, Any]:
         """Return the values of COLUMNS; `factor` converts a score to the number that tables show."""
@@ -116,7 +116,7 @@ def _between(
 
 def _best_baseline(benchmark: str, groups: Mapping[Key, Sequence[RunMetrics]]) -> str:
     """Return the baseline with the best mean validation score; "" if none has one, unless there is only one baseline."""
-    there = [model for model in BASELINES if (benchmark, model) in groups]
+    there = [model for model in FINGERPRINT_MODELS if (benchmark, model) in groups]
     best, best_score = there[0] if len(there) == 1 else "", np.nan
     for model in there:
         value = mean_validation(groups[benchmark, model])
@@ -131,9 +131,10 @@ def mean_validation(runs: Sequence[RunMetrics]) -> float:
 
 
 def _best(benchmark: str, groups: Mapping[Key, Sequence[RunMetrics]], samples: Samples) -> list[tuple[Key, Best]]:
-    """Mark the best model, and all models whose interval of the difference to it contains 0.
+    """Mark the best model, and all models with a score that does not differ from it significantly.
 
-    The best is one of those with the most seeds, or deterministic.
+    The best is one of those with the most seeds, or deterministic. p-values are adjusted (Holm) for the number of models of the
+    benchmark that are compared with it. A difference of one seed is not significant, and neither is one that is undefined.
     """
     scores = {
         model: [run.test for run in runs if run.test is not None]
@@ -148,12 +149,12 @@ def _best(benchmark: str, groups: Mapping[Key, Sequence[RunMetrics]], samples: S
     }
     metric = groups[benchmark, next(iter(scores))][0].metric
     first = (max if find_metric(metric).higher_is_better else min)(means, key=lambda model: means[model], default="")
-    marks: list[tuple[Key, Best]] = []
-    for model in scores:
-        gap = _between(benchmark, model, first, groups, samples) if scores[model] else None
-        close: Best = "not distinguishable" if gap and gap.low <= 0 <= gap.high else ""
-        marks.append(((benchmark, model), "best" if model == first else close))
-    return marks
+    others = [model for model in scores if scores[model] and model != first]
+    gaps = {model: _between(benchmark, model, first, groups, samples) for model in others}
+    tested = adjusted({model: gap for model, gap in gaps.items() if gap})
+    other = {model for model, gap in tested.items() if gap.verdict in ("better", "worse")}
+    marks: dict[str, Best] = {first: "best", **{model: "not distinguishable" for model in others if model not in other}}
+    return [((benchmark, model), marks.get(model, "")) for model in scores]
 
 
 def read_samples(runs: Mapping[Path, RunMetrics]) -> dict[Key, Sample]:
@@ -168,12 +169,18 @@ def read_samples(runs: Mapping[Path, RunMetrics]) -> dict[Key, Sample]:
 
 
 def read_predictions(folders: Iterable[Path], runs: Mapping[Path, RunMetrics]) -> Predictions:
-    """Read the predictions.csv of all seeds of a model; a seed has one folder, or one folder per target.
-
-    Labels of a target that no seed predicts, because the training set has none, become NaN.
-    """
+    """Read the predictions.csv of all seeds of a model; a seed has one folder, or one folder per target."""
     folders = list(folders)
-    every = pd.concat([read_run(folder).assign(seed=runs[folder].seed) for folder in folders])
+    every = [read_run(folder).assign(seed=runs[folder].seed) for folder in folders]
+    return predictions_of(pd.concat(every), str(folders[-1].parent))
+
+
+def predictions_of(every: pd.DataFrame, name: str) -> Predictions:
+    """Arrange the predictions of all seeds of a model, a table with the columns seed, row, target, label and prediction.
+
+    Labels of a target that no seed predicts, because the training set has none, become NaN. Raises MolclrError, which names
+    the model by `name`, if the seeds have predictions for different molecules or targets.
+    """
     labels = every.drop_duplicates(["row", "target"]).pivot(index="row", columns="target", values="label")
     values = np.stack(
         [
@@ -183,7 +190,5 @@ def read_predictions(folders: Iterable[Path], runs: Mapping[Path, RunMetrics]) -
     )
     labels.loc[:, np.isnan(values).all(axis=(0, 1))] = np.nan
     if np.isnan(values[:, labels.notna().to_numpy()]).any():
-        raise MolclrError(
-            f"'{folders[-1].parent}': the seeds have predictions for different molecules or targets; run them again."
-        )
+        raise MolclrError(f"'{name}': the seeds have predictions for different molecules or targets; run them again.")
     return Predictions(labels.index.to_numpy(), labels.to_numpy(), values)

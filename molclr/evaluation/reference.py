@@ -18,9 +18,10 @@ CONFIGURATION = "configuration.yaml"
 def compared_with_published(tables: Path, published: Path = PUBLISHED) -> str:
     """Return how far the means of the tables in one folder differ from those in another, in a few sentences.
 
-    The text is empty unless both folders have the same configuration, in CONFIGURATION, and tables of it.
+    The text is empty unless both folders have the same configuration, in CONFIGURATION, and tables of it. The models may differ;
+    those of both are compared.
     """
-    here, there = (_configuration(folder) for folder in (tables, published))
+    here, there = (configuration_of_scores(folder / CONFIGURATION) for folder in (tables, published))
     if here is None or here != there:
         return ""
     found = _means(tables).join(_means(published)[["mean", "std"]].add_suffix("_there"), how="inner")
@@ -38,15 +39,15 @@ def compared_with_published(tables: Path, published: Path = PUBLISHED) -> str:
     )
 
 
-def _configuration(folder: Path) -> dict[str, Any] | None:
-    """Return the keys that decide the tables in a folder, without defaults; None if they are not known."""
-    path = folder / CONFIGURATION
+def configuration_of_scores(path: Path) -> dict[str, Any] | None:
+    """Return the keys of a configuration that decide the score of a model, without defaults; None if they are not known."""
     if not path.is_file():
         return None
     try:
-        return parse_section(Config, yaml.safe_load(path.read_text()), str(path)).decisive()
+        decisive = parse_section(Config, yaml.safe_load(path.read_text()), str(path)).decisive()
     except (MolclrError, yaml.YAMLError):
         return None  # of a version with other keys
+    return {key: value for key, value in decisive.items() if key != "models"}
 
 
 def _means(folder: Path) -> pd.DataFrame:

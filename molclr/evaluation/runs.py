@@ -73,7 +73,7 @@ class RunMetrics:
     also: dict[str, FurtherScore] = field(default_factory=dict)
     """The other metrics of the task, by name."""
     deterministic: bool = False
-    """Whether nothing in the model is random, so that every seed gives the same predictions."""
+    """Whether nothing in the model is random, given its encoder, so that every seed gives the same predictions."""
 
     def scores(self) -> dict[str, FurtherScore]:
         """Return the test scores by all metrics, the primary one first."""

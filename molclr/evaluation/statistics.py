@@ -18,6 +18,8 @@ Key = TypeVar("Key")
 
 RESAMPLES = 2000
 CONFIDENCE = 0.95
+DEFINED = 0.5
+"""Fraction of the resamples that must have a score for a difference to have an interval."""
 RESAMPLES_AT_A_TIME = 200
 """Resamples whose weights are held in memory together."""
 
@@ -36,6 +38,9 @@ class Difference:
     """Two-sided p-value; NaN if a model has one seed."""
     verdict: Verdict
     """Whether the difference is significant (p < 1 - CONFIDENCE), and in which direction; "one seed" allows no verdict."""
+
+
+UNKNOWN = Difference(math.nan, math.nan, math.nan, math.nan, "not significant")
 
 
 @dataclass(frozen=True)
@@ -62,7 +67,7 @@ class Sample:
     observed: np.ndarray
     resampled: np.ndarray
     deterministic: bool = False
-    """Whether nothing in the model is random, so that one seed is enough."""
+    """Whether nothing in the model is random, given its encoder, so that one seed is enough."""
 
 
 def sample(metric: str, model: Predictions, deterministic: bool = False) -> Sample:
@@ -83,15 +88,18 @@ def difference(metric: str, first: Sample, second: Sample) -> Difference:
     even if they have the same number. (A bootstrap over three seeds would underestimate this variance by a third.) The interval
     is Student's t with the degrees of freedom of Welch (1947) and Satterthwaite (1946). It is conservative, because errors of
     single molecules that change with the seed contribute to both parts. If a model that is not deterministic has one seed, the
-    second part is unknown and the interval is too narrow for a verdict. All numbers are NaN if a model has no score.
+    second part is unknown and the interval is too narrow for a verdict. All numbers are NaN if a model has no score, or if
+    the variance cannot be estimated: fewer than DEFINED of the resamples have a score, or unequal models differ equally in all.
     """
-    observed = (first.observed, second.observed)
-    value = float(observed[0].mean() - observed[1].mean())
-    if math.isnan(value):
-        return Difference(value, value, value, value, "not significant")
-    parts = [(float(np.nanvar(first.resampled - second.resampled, ddof=1)), len(first.rows) - 1)]
+    observed, gaps = (first.observed, second.observed), first.resampled - second.resampled
+    value, known = float(observed[0].mean() - observed[1].mean()), gaps[~np.isnan(gaps)]
+    if math.isnan(value) or len(known) < DEFINED * len(gaps):
+        return UNKNOWN
+    parts = [(float(known.var(ddof=1)), len(first.rows) - 1)]
     parts += [(float(each.var(ddof=1)) / len(each), len(each) - 1) for each in observed if len(each) > 1]
     variance = sum(part for part, _ in parts)
+    if variance == 0 != value:
+        return UNKNOWN
     margin, p = 0.0, float(value == 0)
     if variance > 0:
         distribution = student_t(variance**2 / sum(part**2 / degrees for part, degrees in parts))
@@ -119,11 +127,12 @@ def adjusted(differences: Mapping[Key, Difference]) -> dict[Key, Difference]:
 def score_interval(metric: str, labels: np.ndarray, predictions: np.ndarray) -> tuple[float, float]:
     """Compute the bootstrap interval of a score at the level CONFIDENCE, by the percentiles of resampled molecules.
 
-    labels: float64 (n, targets), NaN where missing; predictions: (n, targets). NaN for a single molecule, and if no
-    resample has a score.
+    labels: float64 (n, targets), NaN where missing; predictions: (n, targets), NaN for all molecules if the target is not
+    predicted and does not count. NaN for a single molecule, and if no resample has a score.
     """
     if len(labels) < 2:
         return math.nan, math.nan
+    labels = np.where(np.isnan(predictions).all(axis=0), np.nan, labels)
     model = Predictions(np.arange(len(labels)), labels, predictions[None].astype(np.float64))
     generator = np.random.default_rng(derive_seed(0, "bootstrap"))
     values = np.concatenate([scores(metric, model, weights)[0] for weights in _resamples(len(labels), generator)])

@@ -43,7 +43,7 @@ def summarise(
     """Summarise the primary metric: one row per benchmark and model with COLUMNS, in the paper's order.
 
     `mean` and `std` (sample standard deviation; NaN for one seed) are those of the `seeds` runs that have a score, ROC-AUC in %.
-    `deterministic` is "yes" if nothing in the model is random, so that one seed is enough. `seed_scores` lists the scores of the
+    `deterministic` is "yes" if nothing in the model is random, given its encoder. `seed_scores` lists the scores of the
     seeds. `validation` is the mean validation score, as in metrics.json. COMPARED are comparisons between models, computed from
     the `samples` of all of them. The paper's values are text as printed, empty if the paper has no value or another metric.
     """

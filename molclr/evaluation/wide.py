@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from molclr.config import AND_ECFP, SVM, pretrained_of
+from molclr.config import AND_ECFP, SVM, SVM_TANIMOTO, pretrained_of
 from molclr.evaluation.comparisons import scratch_of
 from molclr.evaluation.metrics import Task, find_label
 from molclr.evaluation.published import published
@@ -104,8 +104,9 @@ def _scores(table: pd.DataFrame, task: Task, places: dict[str, int]) -> Grid:
             columns.append(Column([f"{benchmark}, paper", *[""] * (count - 1)], papers, is_paper=True))
     seeds = f"{most} seeds" if fewest == most else f"{fewest} to {most} seeds"
     scores = f"mean ± standard deviation over {seeds}" if most > 1 else "one seed"
+    close = (table["best"] == "not distinguishable").any()
     bold = (
-        ", and all that do not differ from it significantly" if (table["best"] == "not distinguishable").any() else ""
+        ", and all that do not differ from it significantly (Holm; one seed is not enough to differ)" if close else ""
     )
     return Grid(f"Test scores, {task}: {scores}. In bold: the best of our scores{bold}.", columns)
 
@@ -175,7 +176,10 @@ def _notes(table: pd.DataFrame, grids: list[Grid]) -> list[str]:
     """Make the notes below a wide table, about what is in it: marks, the paper's values, targets left out, runs."""
     notes = []
     if (table["std"] == 0).any() or 0 < (table["deterministic"] == "yes").sum() < len(table):
-        notes.append("A score without ± is the same for all seeds; if nothing in a model is random, one is enough.")
+        notes.append(
+            "A score without ± is the same for all seeds; if nothing in a model is random, "
+            "given its encoder, one is enough."
+        )
     if any(column.is_paper for grid in grids for column in grid.columns):
         notes.append(
             "paper: Wang et al., 2022, pre-trained on 10 million molecules, with settings searched for each benchmark; its "
@@ -186,16 +190,30 @@ def _notes(table: pd.DataFrame, grids: list[Grid]) -> list[str]:
             f"Intervals of differences cover test molecules (bootstrap, {RESAMPLES} resamples) and seeds (their variance, "
             "Welch's t), for one pre-training and one split; they are not adjusted for the number of comparisons."
         )
-    if frozen := [name for name in dict.fromkeys(table["model"]) if name.startswith(f"{SVM}_")]:
-        network = pretrained_of(frozen[0])
-        notes.append(
-            f"{SVM}: a support vector machine on ECFP4 counts; {SVM}_{network}: one on the frozen representation of the encoder "
-            f"with which {network} begins; with {AND_ECFP}: on that and ECFP4 counts. Like the other models, they keep the "
-            "validation molecules out of training."
-        )
+    notes += _on_machines(list(dict.fromkeys(table["model"])))
     used: set[str] = set().union(*(grid.marks for grid in grids))
     notes += [meaning for mark, meaning in MEANING.items() if mark in used]
     for benchmark, rows in table.groupby("benchmark", sort=False):
         if left_out := distinct(rows["left_out_targets"]):
             notes.append(f"{benchmark}: not in the mean, since their score is undefined: {left_out}.")
     return notes + [f"{row.benchmark}, {row.model}: {row.note}" for row in table.itertuples() if row.note]
+
+
+def _on_machines(models: list[str]) -> list[str]:
+    """Say what the names of support vector machines mean, if there is one on a representation, and what confounds them."""
+    frozen = [name for name in models if name.startswith(SVM) and pretrained_of(name)]
+    if not frozen:
+        return []
+    network = pretrained_of(frozen[0])
+    notes = [
+        f"{SVM}: a support vector machine on ECFP4 counts, with a Gaussian kernel; {SVM_TANIMOTO}: with a Tanimoto kernel; "
+        f"{SVM}_{network}: one on the frozen representation of the encoder with which {network} begins; with {AND_ECFP}: on that "
+        "and ECFP4 counts, compared by the Tanimoto kernel. Like the other models, they keep the validation molecules out of "
+        "training."
+    ]
+    if SVM_TANIMOTO not in models and any(name.endswith(AND_ECFP) for name in frozen):
+        notes.append(
+            f"A difference of a model with {AND_ECFP} to a baseline is partly that of the kernel, because {SVM_TANIMOTO} was not "
+            "run."
+        )
+    return notes

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 from molclr.chem.fingerprints import ecfp4_counts
-from molclr.config import AND_ECFP, SVM, Baselines, pretrained_of
+from molclr.config import AND_ECFP, FINGERPRINT_MODELS, SVM, Baselines, pretrained_of
 from molclr.data.labelled import LabelledMolecules
 from molclr.data.subsets import SUBSETS
 from molclr.errors import MolclrError
@@ -17,7 +17,7 @@ from molclr.seeds import derive_seed
 from molclr.training.fixed import (
     COMBINED,
     FOREST,
-    MACHINE,
+    ON_COUNTS,
     REPRESENTATION,
     Inputs,
     Selection,
@@ -36,7 +36,7 @@ def baseline(
 ) -> RunMetrics:
     """Fit the model `run.model`, with one estimator per target, and predict the test molecules.
 
-    Models are RF and SVM on ECFP4 counts, SVM_MolCLR_GIN on `h`, the representation of all molecules, float32
+    Models are RF, SVM and SVM_Tanimoto on ECFP4 counts, SVM_MolCLR_GIN on `h`, the representation of all molecules, float32
     (n, embedding_dim), and SVM_MolCLR_GIN_ECFP on both. Writes predictions.csv and metrics.json to `folder`; they do not depend
     on `threads`. Each estimator is fitted to the training molecules that have a label for its target; the validation molecules
     select the penalty of an SVM. If the labels are all equal, the prediction is constant, and without any there is none; the
@@ -87,11 +87,11 @@ def _remark(labels: np.ndarray) -> str:
 
 def _kind(model: str, h: np.ndarray | None) -> str:
     """Return the kind of a baseline. Raises MolclrError if there is none, or for a model with an encoder if `h` is None."""
-    if model in ("RF", SVM):
-        return FOREST if model == "RF" else MACHINE
+    if model in FINGERPRINT_MODELS:
+        return ON_COUNTS[FINGERPRINT_MODELS.index(model)]
     if h is None or not pretrained_of(model) or not model.startswith(SVM):
         raise MolclrError(
-            f"Unknown baseline '{model}'; choose RF or {SVM}, or with an encoder {SVM}_MolCLR_GIN or "
+            f"Unknown baseline '{model}'; choose one of {', '.join(FINGERPRINT_MODELS)}, or with an encoder {SVM}_MolCLR_GIN or "
             f"{SVM}_MolCLR_GIN{AND_ECFP}."
         )
     return COMBINED if model.endswith(AND_ECFP) else REPRESENTATION

@@ -20,13 +20,13 @@ from molclr.files import new_folder, replacing
 from molclr.progress import say
 from molclr.training.assess import METRICS
 from molclr.training.explain import Explanation, explain
-from molclr.training.fixed import FOREST, MACHINE, REPRESENTATION
+from molclr.training.fixed import ON_COUNTS, REPRESENTATION
 from molclr.training.model_folder import NETWORK, ModelFolder
 
 PAGE, SHEET = ".html", ".svg"
 MOST_DRAWN = 500
 """Molecules in one page or sheet."""
-ON_GRAPHS, ON_COUNTS = (NETWORK, REPRESENTATION), (FOREST, MACHINE)
+ON_GRAPHS = (NETWORK, REPRESENTATION)
 TOKEN, WITHOUT = "replaces it by the mask token of pre-training", "leaves out the substructures that contain it"
 
 

@@ -13,13 +13,15 @@ from molclr.training.forest import Arrays, fit_forest, predict_trees
 from molclr.training.kernels import Features, log_counts, standardized
 from molclr.training.svm import fit_svm, predict_svm
 
-FOREST, MACHINE, REPRESENTATION, COMBINED = FIXED_MODELS = ("rf", "svm", "representation", "combined")
-"""A random forest and a support vector machine on ECFP4 counts, one on the representation h, and one on both."""
-WITH_ENCODER = (REPRESENTATION, COMBINED)
+FOREST, MACHINE, TANIMOTO = ON_COUNTS = ("rf", "svm", "tanimoto")
+"""A random forest and support vector machines on ECFP4 counts, with a Gaussian and with a Tanimoto kernel."""
+REPRESENTATION, COMBINED = WITH_ENCODER = ("representation", "combined")
+"""Support vector machines on the representation h, and on h and ECFP4 counts, which it compares as TANIMOTO does."""
+FIXED_MODELS = (*ON_COUNTS, *WITH_ENCODER)
 COUNT_COSTS = (1.0, 10.0)
-"""Candidates for the penalty C of a machine on ECFP4 counts; nothing else is tuned."""
-H_COSTS = (1.0, 10.0, 0.1, 100.0)
-"""Candidates for the penalty C of machines that know a representation."""
+"""Candidates for the penalty C of the machine with a Gaussian kernel on ECFP4 counts; nothing else is tuned."""
+COSTS = (1.0, 10.0, 0.1, 100.0)
+"""Candidates for the penalty C of the other machines."""
 
 Change = Callable[[np.ndarray], np.ndarray]
 """Function of the predictions of each member of an ensemble: float64 (members, n) or (members, n, targets), of the same shape."""
@@ -47,6 +49,8 @@ class Inputs:
         """Return the features that the machine `name` compares; h is standardized by all `training` molecules."""
         if name == MACHINE:
             return Features(log_counts(self.counts))
+        if name == TANIMOTO:
+            return Features(None, self.counts)
         assert self.h is not None and training.h is not None
         return Features(standardized(self.h, training.h), self.counts if name == COMBINED else None)
 
@@ -91,7 +95,7 @@ def fit_fixed(
 
 def costs_of(name: str) -> tuple[float, ...]:
     """Return the candidates for the penalty of a machine."""
-    return COUNT_COSTS if name == MACHINE else H_COSTS
+    return COUNT_COSTS if name == MACHINE else COSTS
 
 
 def predict_fixed(

@@ -17,23 +17,25 @@ ROWS_AT_A_TIME = 512
 class Features:
     """Features of n molecules, which a kernel compares.
 
-    x: float (n, d), compared by a Gaussian kernel. counts: ECFP4 counts, (n, BITS); if they are given, the kernel is the mean of
-    the Gaussian kernel and the Tanimoto kernel of the counts.
+    x: float (n, d), compared by a Gaussian kernel. counts: ECFP4 counts, (n, BITS), compared by the Tanimoto kernel. With both,
+    the kernel is the mean of the two; one at least is given.
     """
 
-    x: Matrix
+    x: Matrix | None
     counts: csr_matrix | None = None
 
     def __len__(self) -> int:
-        return self.x.shape[0]
+        return next(part.shape[0] for part in (self.x, self.counts) if part is not None)
 
     def __getitem__(self, molecules: np.ndarray | slice) -> "Features":
-        return Features(self.x[molecules], None if self.counts is None else self.counts[molecules])
+        return Features(*(None if part is None else part[molecules] for part in (self.x, self.counts)))
 
     @property
     def gamma(self) -> float:
-        """The factor in the exponent of the Gaussian kernel: 1 / (d * variance of all numbers of x)."""
+        """The factor in the exponent of the Gaussian kernel: 1 / (d * variance of all numbers of x); 0 without x."""
         x = self.x
+        if x is None:
+            return 0.0
         variance = float(x.var()) if isinstance(x, np.ndarray) else float(x.multiply(x).mean() - x.mean() ** 2)
         return 1 / (x.shape[1] * (variance or 1.0))
 
@@ -41,11 +43,12 @@ class Features:
         """Compare all molecules with all `others`: float64 (n, number of others), from 0 to 1."""
         similarity = np.empty((len(self), len(others)))
         for first in range(0, len(self), ROWS_AT_A_TIME):
-            rows = slice(first, first + ROWS_AT_A_TIME)
-            similarity[rows] = rbf_kernel(self.x[rows], others.x, gamma)
+            rows, parts = slice(first, first + ROWS_AT_A_TIME), list[np.ndarray]()
+            if self.x is not None and others.x is not None:
+                parts.append(rbf_kernel(self.x[rows], others.x, gamma))
             if self.counts is not None and others.counts is not None:
-                similarity[rows] += tanimoto_of_counts(self.counts[rows], others.counts)
-                similarity[rows] /= 2
+                parts.append(tanimoto_of_counts(self.counts[rows], others.counts))
+            similarity[rows] = sum(parts) / len(parts)
         return similarity
 
 

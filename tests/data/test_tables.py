@@ -63,12 +63,12 @@ EXPECTED = {
     "b08_name_after.csv": ({"logS": 40}, {5: "text after the SMILES ('ethanol')"}, ""),
     "b09_reaction.csv": ({"logS": 40}, {5: "a reaction"}, ""),
     "b10_inchi.csv": ({"logS": 40}, {5: "an InChI"}, ""),
-    "b14_spellings.csv": ({}, {}, "ignored, all its labels are equal: 'logS'"),
-    "b20_flipflop.csv": ({}, {}, "ignored, all its labels are equal: 'logS'"),
+    "b14_spellings.csv": ({"logS": 10}, {}, "all labels are equal"),
+    "b20_flipflop.csv": ({"logS": 3}, {}, "all labels are equal"),
     "base_cls.csv": ({"active": 60}, {}, "60 labels from 0 to 1, 0 missing"),
     "base_reg.csv": ALL,
     "c01b_three.csv": ({"logS": 3}, {}, ""),
-    "c03_one_class.csv": ({}, {}, "ignored, all its labels are equal: 'active'; name it with"),
+    "c03_one_class.csv": ({"active": 60}, {}, "all labels are equal"),
     "c13_new.csv": ({}, {1: "cannot parse", 2: "no atoms", 4: "without an element"}, "ignored, text: 'compound_id', 'vendor'"),
 }  # fmt: skip
 ERRORS = {
@@ -286,10 +286,11 @@ def test_titles_and_properties_of_an_sdf_do_not_depend_on_the_structure(tmp_path
 
 
 def test_properties_of_an_sdf_that_are_called_like_added_columns(take):
-    text = sdf().decode().replace("\n     RDKit", "7\n     RDKit").replace("<logS>", "<name>")
-    table, _, told = take("t.sdf", text.replace("$$$$", "> <smiles>\nN\n\n$$$$"), smiles_column="_smiles")
+    text = sdf().decode().replace("\n     RDKit", "7\n     RDKit")
+    more = "> <name>\nours\n\n> <smiles>\nN\n\n$$$$"
+    table, _, told = take("t.sdf", text.replace("$$$$", more), smiles_column="_smiles")
     assert table["smiles"].tolist() == ["CCO", "CCCO", "CCN"]
-    assert "ignored, names of molecules: '_name', 'name'" in told
+    assert "ignored, names of molecules: '_name'" in told and "ignored, text: 'name'" in told
 
 
 def test_a_wide_field(take):
@@ -304,6 +305,16 @@ def test_limits_are_missing_labels(take):
     assert "2 limits such as >10 taken as missing" in told
 
 
+@pytest.mark.parametrize("values", [["2020"] * 4, ["", "1.5", "1.5", ""], ["yes"] * 4])
+def test_a_constant_is_a_target_only_if_there_is_no_other(take, values):
+    rows = [f"C,{value},{label}" for value, label in zip(values, [1.5, 0, 3, 2], strict=True)]
+    table, _, told = take("t.csv", "\n".join(["smiles,x,y", *rows]))
+    assert "x" not in table.columns and "y" in table.columns
+    assert "ignored, all its labels are equal: 'x'; name it with --targets to predict it" in told
+    assert "x" in take("t.csv", "\n".join(["smiles,x,y", *rows]), targets=["x"])[0].columns
+    assert "x" in take("t.csv", "\n".join(["smiles,x", *(f"C,{value}" for value in values)]))[0].columns
+
+
 @pytest.mark.parametrize(
     ("values", "is_target"),
     {
@@ -314,9 +325,6 @@ def test_limits_are_missing_labels(take):
         "registry numbers": ([7654321, 1234567, 7654321] * 5, False),
         "classes": ([0, 1] * 8, True),
         "values that ascend": (np.linspace(0, 1, 20), True),
-        "a constant": ([2020] * 12, False),
-        "a constant with missing values": (["", "1.5", "1.5", ""], False),
-        "a class that is the same in all rows": (["yes"] * 3, False),
         "a counter": ([0, 1, 2, 3, 4] * 3, True),
         "an index that pandas made floats of": ([float(row) for row in range(20)], False),
     }.values(),

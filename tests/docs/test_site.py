@@ -26,6 +26,16 @@ def test_the_results_table_is_that_of_the_published_tables():
     assert results.renewed(readme) == readme, "run `python docs/results.py`"
 
 
+def test_the_differences_to_baselines_are_those_of_the_published_means():
+    means = results.read("official-gcn").set_index(["benchmark", "model"])["mean"]
+    found = results.over_baseline({"BBBP": "SVM", "ESOL": "SVM"})
+    for benchmark, factor in (("BBBP", 100), ("ESOL", 1)):
+        expected = means[benchmark, "MolCLR_GCN"] - means[benchmark, "SVM"]
+        assert factor * found[benchmark].value == pytest.approx(expected, abs=1e-5)
+    (alone,) = results.over_baseline({"ESOL": "SVM"}).values()
+    assert found["ESOL"].p == pytest.approx(2 * alone.p), "adjusted for two benchmarks"
+
+
 def test_the_readme_counts_the_values_that_nobody_confirmed():
     unverified = (published()["check"] == "unverified").sum()
     for name in ("README.md", "docs/reproduce.md"):

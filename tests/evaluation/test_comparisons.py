@@ -5,9 +5,10 @@ import pandas as pd
 import pytest
 
 from molclr.errors import MolclrError
-from molclr.evaluation import statistics
+from molclr.evaluation import comparisons, statistics
 from molclr.evaluation.comparisons import read_samples
 from molclr.evaluation.runs import Run, write_run
+from molclr.evaluation.statistics import Difference
 from molclr.evaluation.summary import summarise
 from molclr.evaluation.verdict import verdict
 
@@ -112,6 +113,11 @@ def test_the_best_baseline_is_the_one_with_the_best_validation_score(several):
     assert found["GIN"].baseline == found["RF"].baseline == "", "not for the other models"
 
 
+def test_the_tanimoto_machine_is_a_baseline(several):
+    found = rows(several(SVM=(2.0, 1.0), SVM_Tanimoto=(1.5, 0.9), SVM_MolCLR_GIN_ECFP=(1.0, 0.1)))
+    assert found["SVM_MolCLR_GIN_ECFP"].baseline == "SVM_Tanimoto" and found["SVM_Tanimoto"].baseline == ""
+
+
 def test_without_validation_scores_there_is_no_choice_between_two_baselines(several):
     unknown = several(RF=(2.0, None), SVM=(0.3, None), MolCLR_GIN=(1.0, None))
     assert rows(unknown)["MolCLR_GIN"].baseline == ""
@@ -123,6 +129,26 @@ def test_what_does_not_differ_from_the_best_is_marked(several):
     marks = {model: row.best for model, row in found.items()}
     assert sorted([marks.pop("GCN"), marks.pop("SVM")]) == ["best", "not distinguishable"]
     assert marks == {"RF": "", "MolCLR_GIN": ""}
+
+
+def test_what_is_marked_as_close_to_the_best_does_not_contradict_the_verdict(several):
+    """One seed gives no verdict, so that not even a much worse score is told to differ."""
+    runs = several(GIN=(1.0, 1.0), MolCLR_GIN=(2.0, 1.0), RF=(2.0, 1.0))
+    one_seed = {folder: run for folder, run in runs.items() if (run.model, run.seed) != ("MolCLR_GIN", 1)}
+    found = rows(one_seed)
+    assert found["MolCLR_GIN"].minus_scratch_verdict == "one seed"
+    assert [found[model].best for model in ("GIN", "MolCLR_GIN", "RF")] == ["best", "not distinguishable", ""]
+    assert rows(runs)["MolCLR_GIN"].best == ""
+
+
+def test_many_models_are_not_told_from_the_best_by_chance(several, monkeypatch):
+    """p = 0.03 is significant alone, and is not among three models."""
+    close = Difference(1.0, 0.1, 1.9, 0.03, "worse")
+    monkeypatch.setattr(comparisons, "difference", lambda *_: close)
+    models = several(RF=(1.0, 1.0), SVM=(1.1, 1.0), GIN=(1.2, 1.0))
+    assert [row.best for row in rows(models).values()].count("not distinguishable") == 2
+    pair = {folder: run for folder, run in models.items() if run.model != "GIN"}
+    assert [row.best for row in rows(pair).values()].count("not distinguishable") == 0
 
 
 def test_a_target_that_nobody_could_learn_does_not_count(generator, tmp_path):

@@ -6,7 +6,7 @@ import yaml
 from paths import REPOSITORY
 
 from molclr.config import Config
-from molclr.evaluation.reference import compared_with_published
+from molclr.evaluation.reference import PUBLISHED, compared_with_published, configuration_of_scores
 
 HERE = [
     ("BBBP", "SVM", "ROC-AUC", 71.5, 0.0),
@@ -43,6 +43,17 @@ def test_the_same_configuration_tells_the_largest_differences(folders):
     said = compared_with_published(*folders(SAME, SAME | {"seeds": [0, 1, 2], "results": "results/other"}))
     assert said.startswith("2 of 3 means differ from those of ")
     assert "4.3 in ROC-AUC, GIN on BBBP, 66.1 ± 4.1 here, 70.4 ± 1.5 there; 0.1 in RMSE, GIN on ESOL, 1.2 here" in said
+
+
+def test_a_run_with_more_models_is_compared_in_those_of_both(folders):
+    more = SAME | {"models": ["SVM", "GIN", "GCN"]}
+    said = compared_with_published(*folders(more, SAME, [*HERE, ("ESOL", "GCN", "RMSE", 1.3, 0.1)]))
+    assert said.startswith("2 of 3 means differ from those of ")
+
+
+def test_the_default_run_can_be_compared_with_the_published_one():
+    published = configuration_of_scores(REPOSITORY / PUBLISHED / "configuration.yaml")
+    assert published and configuration_of_scores(REPOSITORY / "params.yaml") == published
 
 
 def test_equal_means_are_called_that(folders):

@@ -14,6 +14,7 @@ from molclr.evaluation.statistics import (
     adjusted,
     one_by_one,
     sample,
+    score_interval,
     scores,
 )
 
@@ -67,6 +68,26 @@ def test_models_without_a_score_have_no_difference(generator):
     assert np.isnan(difference("spearman", model, constant).value)
 
 
+@pytest.mark.parametrize("metric", ["spearman", "roc_auc"])
+def test_too_few_molecules_are_not_significant(metric):
+    """Two molecules in two orders: the resamples that have a score have the same one, so they show no variance."""
+    labels, values = np.array([[0.0], [1.0]]), np.array([[[0.1], [0.9]]])
+    right, wrong = (
+        sample(metric, Predictions(np.arange(2), labels, guess), deterministic=True) for guess in (values, -values)
+    )
+    assert right.observed != wrong.observed
+    found = statistics.difference(metric, right, wrong)
+    assert found.verdict == "not significant" and np.isnan([found.value, found.low, found.high, found.p]).all()
+
+
+def test_half_of_the_resamples_need_a_score(generator):
+    """Nine in ten are undefined, and the rest is no bootstrap of these molecules."""
+    few = np.where(np.arange(2000) % 10 == 0, generator.normal(size=2000), np.nan)
+    rows, labels = np.arange(4), np.zeros((4, 1))
+    first, second = (statistics.Sample(rows, labels, np.array([value]), few * value, True) for value in (5.0, 4.9))
+    assert np.isnan(statistics.difference("spearman", first, second).p)
+
+
 @pytest.mark.parametrize("metric", METRICS)
 def test_scores_with_equal_weights_are_those_of_the_tables(generator, metric):
     labels = generator.integers(2, size=(50, 3)).astype(float)
@@ -93,6 +114,17 @@ def models(generator, noise, seeds=3, count=300):
         Predictions(np.arange(count), labels, labels + size * generator.normal(size=(seeds, count, 1)))
         for size in noise
     ]
+
+
+@pytest.mark.parametrize("metric", WEIGHTED)
+def test_a_target_without_predictions_does_not_count(generator, metric, monkeypatch):
+    """Neither by the faster forms, which would compare NaN, nor one by one."""
+    monkeypatch.setattr(statistics, "RESAMPLES", 200)
+    labels = generator.integers(2, size=(40, 2)).astype(float)
+    values = np.column_stack([np.abs(labels[:, 0] - 0.6 * generator.random(40)), np.full(40, np.nan)])
+    alone = score_interval(metric, labels[:, :1], values[:, :1])
+    assert score_interval(metric, labels, values) == alone and alone[0] < alone[1]
+    assert np.isnan(score_interval(metric, labels[:, 1:], values[:, 1:])).all()
 
 
 def test_a_clear_difference_is_better_or_worse_by_the_direction_of_the_metric(generator):

@@ -165,13 +165,12 @@ def test_machines_on_a_representation(labelled, tmp_path):
     h = np.random.default_rng(0).normal(size=(len(data.smiles), 8)).astype(np.float32)
     h[:, 0] = 2 * data.labels[:, 0] + 1
     scores = {}
-    for model in ("SVM", "SVM_MolCLR_GIN", "SVM_MolCLR_GIN_ECFP"):
-        metrics = baseline(
-            data, tmp_path / model, regression(model, data.targets), QUICK, h=None if model == "SVM" else h
-        )
+    for model in ("SVM", "SVM_Tanimoto", "SVM_MolCLR_GIN", "SVM_MolCLR_GIN_ECFP"):
+        known = h if "MolCLR" in model else None
+        metrics = baseline(data, tmp_path / model, regression(model, data.targets), QUICK, h=known)
         assert metrics == read_metrics(tmp_path / model / "metrics.json") and metrics.model == model
         scores[model] = metrics.test
-    assert scores["SVM_MolCLR_GIN"] < scores["SVM"] and scores["SVM_MolCLR_GIN_ECFP"] < scores["SVM"]
+    assert scores["SVM_MolCLR_GIN"] < scores["SVM"] != scores["SVM_Tanimoto"] > scores["SVM_MolCLR_GIN_ECFP"]
     again = baseline(data, tmp_path / "again", regression("SVM_MolCLR_GIN", data.targets, seed=1), QUICK, h=h)
     assert again.test == scores["SVM_MolCLR_GIN"], "nothing in it is random"
     for model in ("SVM_MolCLR_GIN", "SVM_GIN", "SVM_"):
@@ -199,5 +198,5 @@ def test_the_command_embeds_with_an_encoder(labelled, tmp_path, capsys):
 
 def test_another_model(labelled, tmp_path):
     data = labelled("bbbp")
-    with pytest.raises(MolclrError, match="Unknown baseline 'GIN'; choose RF or SVM"):
+    with pytest.raises(MolclrError, match="Unknown baseline 'GIN'; choose one of RF, SVM, SVM_Tanimoto"):
         baseline(data, tmp_path, classification("GIN", data.targets), QUICK)

@@ -9,7 +9,7 @@ from sklearn.metrics.pairwise import rbf_kernel
 from molclr.chem.fingerprints import ecfp4_counts
 from molclr.config import Baselines
 from molclr.training import kernels
-from molclr.training.fixed import COMBINED, Inputs, Selection, fit_fixed, predict_fixed
+from molclr.training.fixed import COMBINED, TANIMOTO, Inputs, Selection, fit_fixed, predict_fixed
 from molclr.training.kernels import Features, standardized, tanimoto_of_counts
 from molclr.training.svm import cost_of
 
@@ -32,6 +32,9 @@ def test_the_combined_kernel_is_a_mean_whatever_the_parts(monkeypatch):
     assert (np.linalg.eigvalsh(both.kernel(both, 0.3)) > 0).all()
     monkeypatch.setattr(kernels, "ROWS_AT_A_TIME", 2)
     np.testing.assert_allclose(both.kernel(both[np.array([4, 1])], 0.3), expected[:, [4, 1]])
+    alone = Features(None, counts)
+    tanimoto = tanimoto_of_counts(counts, counts)
+    np.testing.assert_allclose(alone[1:].kernel(alone, alone.gamma), tanimoto[1:], err_msg="counts alone")
 
 
 def test_standardized_by_the_training_molecules():
@@ -47,16 +50,18 @@ def inputs():
     return Inputs(csr_matrix(ecfp4_counts(smiles)), h)
 
 
-def test_validation_selects_the_penalty_and_refit_keeps_it(inputs):
+@pytest.mark.parametrize("model", [COMBINED, TANIMOTO])
+def test_validation_selects_the_penalty_and_refit_keeps_it(inputs, model):
+    """Both machines with a Tanimoto kernel have the same candidates, so that they differ in the representation alone."""
     labels = inputs.h[:, 0] * 3 + 1
     train, valid = np.arange(30), np.arange(30, 40)
     selection = Selection(inputs[valid], labels[valid], "rmse")
     given = inputs[train], labels[train], "regression", Baselines(), 0, 1
-    chosen = fit_fixed(COMBINED, *given, selection)
+    chosen = fit_fixed(model, *given, selection)
     errors = {}
     for cost in (0.1, 1.0, 10.0, 100.0):
-        alone = fit_fixed(COMBINED, *given, costs=[cost])
-        guess, _ = predict_fixed(COMBINED, alone, inputs[train], inputs[valid], "regression")
+        alone = fit_fixed(model, *given, costs=[cost])
+        guess, _ = predict_fixed(model, alone, inputs[train], inputs[valid], "regression")
         errors[cost] = np.sqrt(np.mean((guess - labels[valid]) ** 2))
     assert cost_of(chosen) == min(errors, key=errors.get)
 

@@ -2,7 +2,7 @@
 # Needs molecule tables, splits, graph stores and encoders; makes results/runs/BENCHMARK/MODEL/seed-SEED.
 
 MACHINES = [name for name in settings.models if name.startswith(SVM)]
-BASELINES = [name for name in settings.models if name in ("RF", SVM)]
+BASELINES = [name for name in settings.models if name in FINGERPRINT_MODELS]
 NETWORKS = [name for name in settings.models if name not in (*BASELINES, *MACHINES)]
 
 
@@ -14,7 +14,7 @@ def is_sampled(name):
 
 
 def seeds_of(name, model):
-    """Return the seeds of a model on a benchmark: one if nothing in it is random."""
+    """Return the seeds of a model on a benchmark: one if nothing in it is random, given its encoder."""
     seeds = settings.seeds_of.get(name, settings.seeds)
     return seeds[:1] if model in MACHINES and not is_sampled(name) else seeds
 

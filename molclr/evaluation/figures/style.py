@@ -23,6 +23,7 @@ _BLUE, _ORANGE, _GREEN, _PINK = PALETTE[0], PALETTE[1], PALETTE[2], PALETTE[4]
 COLOURS = {
     "RF": _GREEN,
     "SVM": _PINK,
+    "SVM_Tanimoto": seaborn.dark_palette(_PINK, 5)[3],
     "GCN": seaborn.light_palette(_ORANGE, 5)[2],
     "GIN": seaborn.light_palette(_BLUE, 5)[2],
     "MolCLR_GCN": _ORANGE,
