@@ -63,7 +63,9 @@ def test_the_final_model_knows_all_molecules_and_its_score_is_that_of_before(tab
 
 def test_only_the_chosen_model_is_kept(table, tmp_path):
     model, metrics = train(table, tmp_path / "model", "--epochs", "1", "--seeds", "1", "--refit", "--split", "random")
-    assert set(metrics["models"]) == {"network", "rf", "svm"} and model.about["models"] == [metrics["chosen"]]
+    assert set(metrics["models"]) == {"network", "rf", "svm", "tanimoto"} and model.about["models"] == [
+        metrics["chosen"]
+    ]
     names = {path.name for path in (tmp_path / "model").iterdir()}
     is_network = metrics["chosen"] == "network"
     assert ("network-0.safetensors" in names) == is_network and "encoder.safetensors" not in names
