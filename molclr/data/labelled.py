@@ -1,5 +1,6 @@
 """The molecules of a benchmark with labels and subsets, in memory."""
 
+from collections import Counter
 from dataclasses import dataclass
 from os import PathLike
 
@@ -28,11 +29,19 @@ class LabelledMolecules:
     targets: list[str]
     subsets: dict[str, np.ndarray]
 
+    @property
+    def in_several_subsets(self) -> list[str]:
+        """The SMILES of molecules that have rows in more than one subset, in order of the SMILES."""
+        own = [{self.smiles[place] for place in places} for places in self.subsets.values()]
+        times = Counter(text for smiles in own for text in smiles)
+        return sorted(text for text, count in times.items() if count > 1)
+
 
 def read_labelled(molecules: str | PathLike[str], split: str | PathLike[str]) -> LabelledMolecules:
     """Read a molecule table and its split.
 
-    Prints a warning about targets for which the training molecules have no labels or all the same label. Raises MolclrError if
+    Prints a warning about targets for which the training molecules have no labels or all the same label, and about molecules in
+    several subsets, as a split in a column may have. Raises MolclrError if
     the files have different molecules, if a subset is empty, or if the training set has no labels.
     """
     table, targets = read_molecules(molecules), target_columns(molecules)
@@ -47,7 +56,13 @@ def read_labelled(molecules: str | PathLike[str], split: str | PathLike[str]) ->
     if np.isnan(labels[subsets["train"]]).all():
         raise MolclrError(f"No training molecule of '{split}' has a label; canonicalize '{molecules}' with --labelled.")
     _warn_of_targets(labels[subsets["train"]], targets)
-    return LabelledMolecules(rows, table["smiles"].to_list(), labels, targets, subsets)
+    data = LabelledMolecules(rows, table["smiles"].to_list(), labels, targets, subsets)
+    if repeated := data.in_several_subsets:
+        say(
+            f"warning: {len(repeated)} molecules, such as {repeated[0]}, have rows in more than one of train, valid and test, "
+            "so scores of known molecules look better than those of new ones"
+        )
+    return data
 
 
 def _warn_of_targets(labels: np.ndarray, targets: list[str]) -> None:
@@ -58,7 +73,9 @@ def _warn_of_targets(labels: np.ndarray, targets: list[str]) -> None:
     missing = [target for target, any_known in zip(targets, known.any(axis=0), strict=True) if not any_known]
     equal = [target for target, low, high in zip(targets, lowest, highest, strict=True) if low == high]
     if missing:
-        say(f"warning: no training molecule has a label of {_listed(missing)}, which will not be predicted")
+        say(
+            f"warning: no training molecule has a label of {_listed(missing)}, so models fitted to these do not predict it"
+        )
     if equal:
         say(
             f"warning: all training molecules have the same label of {_listed(equal)}, from which nothing can be learned"

@@ -163,13 +163,17 @@ def butina_split(smiles: Sequence[str], seed: int) -> Subsets:
     return first, second, third
 
 
-GROUPS: dict[str, Callable[[Sequence[str]], list[str]]] = {"scaffold": scaffolds, "butina": butina_clusters}
+GROUPS: dict[str, Callable[[Sequence[str]], list[str]]] = {
+    "scaffold": scaffolds,
+    "butina": butina_clusters,
+    "random": list,
+}
 """Name of a scheme -> function from canonical SMILES to groups, one per molecule, which the scheme keeps together."""
 
 
 def groups_of(scheme: str, smiles: Sequence[str]) -> list[str]:
-    """Return the group of each molecule, given by canonical SMILES: that of the scheme, else the molecule itself."""
-    return GROUPS[scheme](smiles) if scheme in GROUPS else list(smiles)
+    """Return the group of each molecule, given by canonical SMILES: that of the scheme, its scaffold if the scheme has none."""
+    return GROUPS.get(scheme, scaffolds)(smiles)
 
 
 SCHEMES: dict[str, Callable[[Sequence[str], int], Subsets]] = {

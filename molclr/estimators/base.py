@@ -1,5 +1,6 @@
 """The base of classifier and regressor: parameters, fit, and predictions as a table."""
 
+import json
 import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -26,6 +27,10 @@ from molclr.training.predict_folder import prediction_columns
 
 STACK = 3
 """Frames from a warning in `_accepted` to the user's call of a method."""
+ESTIMATOR = "estimator"
+"""Key of model.json: the names of all targets in y, and the parameters of the estimator."""
+NOT_STORED = ("device", "encoder_class")
+"""Parameters that a folder does not determine: the machine, and code that its reader would execute."""
 
 
 class MoleculeEstimator(BaseEstimator):
@@ -98,6 +103,7 @@ class MoleculePredictor(MoleculeEstimator):
             missing = f"{(~labelled).sum()} of {len(labelled)} molecules have no label"
             warnings.warn(f"{missing}; they are left out", stacklevel=2)
         smiles = [text for text, is_labelled in zip(molecules.smiles, labelled, strict=True) if is_labelled]
+        about[ESTIMATOR] = {"targets": list(labels.columns), "parameters": self._stored()}
         self.model_ = train_in_memory(smiles, labels[labelled], about, self.verbose, **self._options())
         self.targets_ = list(labels.columns)
         self._describe()
@@ -106,6 +112,17 @@ class MoleculePredictor(MoleculeEstimator):
     def _encoded(self, labels: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, Any]]:
         """Encode labels as float64, NaN where missing; return them and the entries of model.json about them."""
         raise NotImplementedError
+
+    def _stored(self) -> dict[str, Any]:
+        """Return the parameters that `load` restores, as JSON has them."""
+
+        def plain(value: Any) -> Any:
+            if isinstance(value, Mapping):
+                return dict(value)
+            return value.item() if isinstance(value, np.generic) else str(value)
+
+        given = {name: value for name, value in self.get_params().items() if name not in NOT_STORED}
+        return json.loads(json.dumps(given, default=plain))
 
     def _options(self) -> dict[str, Any]:
         """Return the fields of `Training` that the parameters determine."""
@@ -209,7 +226,11 @@ class MoleculePredictor(MoleculeEstimator):
 
     @classmethod
     def load(cls, folder: str | Path, encoder_class: str | None = None) -> Self:
-        """Read a model from a folder that `save` or 'molclr train' made. Unlike a pickle, it cannot execute code."""
+        """Read a model from a folder that `save` or 'molclr train' made. Unlike a pickle, it cannot execute code.
+
+        The parameters of a saved estimator are restored, except for `device`. encoder_class: path of a user's encoder class,
+        which is executed.
+        """
         model = TrainedModel.read(Path(folder), encoder_class)
         about = model.model.about
         settings = {name: value for name, value in about["settings"].items() if name not in ("device", "epochs")}
@@ -230,7 +251,12 @@ class MoleculePredictor(MoleculeEstimator):
             baselines=about["baselines"],
             encoder_class=encoder_class,
         )
-        estimator.model_, estimator.targets_ = model, model.model.targets
+        own = about.get(ESTIMATOR, {"targets": model.model.targets, "parameters": {}})
+        known = cls._get_param_names()
+        estimator.set_params(
+            **{name: value for name, value in own["parameters"].items() if name in known and name not in NOT_STORED}
+        )
+        estimator.model_, estimator.targets_ = model, own["targets"]
         estimator._describe()
         return estimator
 

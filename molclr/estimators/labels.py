@@ -11,6 +11,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from molclr.data.inputs import InvalidInput
 from molclr.data.labels import LARGEST
 from molclr.data.molecules import OWN_COLUMNS
+from molclr.evaluation.metrics import HALF
 
 
 def table_of(y: Any, count: int) -> pd.DataFrame:
@@ -68,7 +69,14 @@ def encode_classes(labels: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, np.nda
     """
     codes, classes = {}, {}
     for name, column in labels.items():
-        known = np.array(column.dropna().tolist())
+        given = column.dropna().tolist()
+        examples = {isinstance(label, str): repr(label) for label in given}
+        if len(examples) > 1:
+            raise InvalidInput(
+                f"The labels of '{name}' are words and numbers, such as {examples[True]} and {examples[False]}; "
+                "use only one kind, and None or NaN for missing labels."
+            )
+        known = np.array(given)
         if known.dtype.kind == "f" and not np.isfinite(known).all():
             raise InvalidInput("Input y contains infinity; correct the labels.")
         check_classification_targets(known)
@@ -85,9 +93,12 @@ def encode_classes(labels: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, np.nda
 
 
 def decode_classes(probabilities: np.ndarray, classes: np.ndarray) -> np.ndarray:
-    """Return the more probable of two classes for probabilities of the second, (n,); NaN or None where that is NaN."""
+    """Return the more probable of two classes for probabilities of the second, (n,); NaN or None where that is NaN.
+
+    The second is predicted from HALF on, as `molclr.evaluation.metrics.accuracy` counts.
+    """
     decoded = (
-        classes[(probabilities > 0.5).astype(int)] if len(classes) == 2 else np.repeat(classes, len(probabilities))
+        classes[(probabilities >= HALF).astype(int)] if len(classes) == 2 else np.repeat(classes, len(probabilities))
     )
     missing = np.isnan(probabilities)
     if missing.any():

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from molclr.config import Compute
 from molclr.data.extended import digits
@@ -22,6 +23,8 @@ SCORED = ("valid", "test")
 FEW_LABELS, TARGETS_TOLD = 10, 3
 """The fewest test labels of which a score means something, and the most targets that are named for having fewer."""
 PREDICTIONS, METRICS = "predictions.csv", "metrics.json"
+STANDARD_DEVIATIONS = "standard deviations of the training labels"
+"""The unit of scores that are means over targets of different units."""
 
 
 def evaluate(model: ModelFolder, data: LabelledMolecules, run: Run) -> dict[str, Any]:
@@ -33,7 +36,8 @@ def evaluate(model: ModelFolder, data: LabelledMolecules, run: Run) -> dict[str,
     valid, test = (data.labels[data.subsets[subset]] for subset in SCORED)
     widths = {name: half_widths(valid, found["valid"].mean) for name, found in predicted.items()}
     widths = widths if run.task == "regression" else {}
-    scores = {name: _scores(data, run, found, widths.get(name)) for name, found in predicted.items()}
+    scale = scale_of(data, run)
+    scores = {name: _scores(data, run, found, widths.get(name), scale) for name, found in predicted.items()}
     values = {name: found["validation"][run.metric]["value"] for name, found in scores.items()}
     model.about["chosen"] = choose_model(run.metric, values)
     model.about["half_widths"] = {name: [number_or_none(width) for width in found] for name, found in widths.items()}
@@ -41,6 +45,7 @@ def evaluate(model: ModelFolder, data: LabelledMolecules, run: Run) -> dict[str,
     return {
         "task": run.task,
         "metric": run.metric,
+        "mean_over_targets_in": STANDARD_DEVIATIONS if np.ndim(scale) else None,
         "chosen": model.about["chosen"],
         "molecules": {subset: len(places) for subset, places in data.subsets.items()},
         "test_labels": dict(zip(data.targets, (~np.isnan(test)).sum(axis=0).tolist(), strict=True)),
@@ -57,7 +62,9 @@ def evaluate_refit(model: ModelFolder, data: LabelledMolecules, run: Run, predic
     """
     name, scored = model.about["chosen"], {}
     for metric in metrics_of(run.task):
-        scored[metric] = _scored(metric, data.labels, predictions, data.targets, with_interval=True)
+        scored[metric] = _scored(
+            metric, data.labels, predictions, data.targets, scale_of(data, run), with_interval=True
+        )
     model.about.update(models=[name], half_widths={}, refit=True)
     found: dict[str, Any] = {"molecules": len(data.smiles), "out_of_fold": scored}
     if run.task == "regression":
@@ -67,6 +74,19 @@ def evaluate_refit(model: ModelFolder, data: LabelledMolecules, run: Run, predic
             target: {"level": LEVEL, "half_width": width} for target, width in zip(data.targets, widths, strict=True)
         }
     return found
+
+
+def scale_of(data: LabelledMolecules, run: Run) -> np.ndarray | float:
+    """Return what scores of values are divided by before their mean over targets, whose units may differ.
+
+    It is the standard deviation of the training labels of each target, (targets,), as in fine-tuning, of all labels where there
+    are none; 1 for a single target.
+    """
+    if run.task == "classification" or len(data.targets) == 1:
+        return 1.0
+    labels = pd.DataFrame(data.labels)
+    scale = labels.iloc[data.subsets["train"]].std().fillna(labels.std()).to_numpy()
+    return np.where(scale > 0, scale, 1.0)
 
 
 def write_metrics(folder: Path, metrics: dict[str, Any]) -> None:
@@ -92,14 +112,18 @@ def choose_model(metric: str, validation: dict[str, float | None]) -> str:
 
 
 def _scores(
-    data: LabelledMolecules, run: Run, predicted: dict[str, Predicted], widths: list[float] | None
+    data: LabelledMolecules,
+    run: Run,
+    predicted: dict[str, Predicted],
+    widths: list[float] | None,
+    scale: np.ndarray | float,
 ) -> dict[str, Any]:
-    """Score a model on validation and test molecules, by all metrics."""
+    """Score a model on validation and test molecules, by all metrics. scale: see `scale_of`."""
     found: dict[str, Any] = {}
     for subset, label in zip(SCORED, ("validation", "test"), strict=True):
         labels, mean = data.labels[data.subsets[subset]], predicted[subset].mean
         found[label] = {
-            metric: _scored(metric, labels, mean, data.targets, with_interval=subset == "test")
+            metric: _scored(metric, labels, mean, data.targets, scale, with_interval=subset == "test")
             for metric in metrics_of(run.task)
         }
     if widths is not None:
@@ -113,11 +137,18 @@ def _scores(
 
 
 def _scored(
-    metric: str, labels: np.ndarray, predictions: np.ndarray, targets: Sequence[str], with_interval: bool
+    metric: str,
+    labels: np.ndarray,
+    predictions: np.ndarray,
+    targets: Sequence[str],
+    scale: np.ndarray | float,
+    with_interval: bool,
 ) -> dict[str, Any]:
+    """Score predictions: each target in its unit, and the mean of targets and its interval after division by `scale`."""
     scored = score(metric, labels, predictions, targets)
+    labels, predictions = labels / scale, predictions / scale
     found: dict[str, Any] = {
-        "value": number_or_none(scored.value),
+        "value": number_or_none(score(metric, labels, predictions, targets).value),
         "per_target": scored.per_target,
         "undefined": scored.left_out,
     }
@@ -149,15 +180,18 @@ def summary(metrics: dict[str, Any]) -> list[str]:
     metric, models = find_metric(metrics["metric"]), metrics["models"]
     values = {name: found["validation"][metrics["metric"]]["value"] for name, found in models.items()}
     lines = [f"{'':2}{'model':16}{'validation':>12}{'test':>10}   {CONFIDENCE:.0%} interval ({metric.label})"]
+    if unit := metrics["mean_over_targets_in"]:
+        lines.append(f"  mean over the targets, RMSE and MAE in {unit}:")
     for name, found in models.items():
         test = found["test"][metrics["metric"]]
         star = "* " if name == metrics["chosen"] else "  "
         lines.append(f"{star}{name:16}{_shown(values[name]):>12}{_shown(test['value']):>10}   {_interval(test)}")
         lines += [f"    test score of '{target}' undefined: {why}" for target, why in test["undefined"].items()][:3]
     lines.append(_reason(metrics["metric"], metrics["chosen"], values))
-    lines += _further(metrics["metric"], models[metrics["chosen"]])
+    again = metrics.get("refit")
+    lines += _further(metrics["metric"], models[metrics["chosen"]], before="before refit, " if again else "")
     lines += _few(metrics["test_labels"])
-    if again := metrics.get("refit"):
+    if again:
         scored = again["out_of_fold"][metrics["metric"]]
         worth = f"{_shown(scored['value'])} ({_interval(scored)})" if scored["value"] is not None else "undefined"
         lines.append(
@@ -168,8 +202,11 @@ def summary(metrics: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _further(primary: str, found: dict[str, Any]) -> list[str]:
-    """Describe the test scores of a model by the other metrics, and how many labels lie in its prediction intervals."""
+def _further(primary: str, found: dict[str, Any], before: str) -> list[str]:
+    """Describe the test scores of a model by the other metrics, and how many labels lie in its prediction intervals.
+
+    before: how the line on intervals begins.
+    """
     shown = [
         f"{find_metric(name).label} {_shown(scored['value'])} ({_interval(scored)})"
         for name, scored in found["test"].items()
@@ -180,7 +217,7 @@ def _further(primary: str, found: dict[str, Any]) -> list[str]:
     known = [fraction for fraction in covered if fraction is not None]
     if known and None not in _half_widths(found):
         mean = f"{np.mean(known):.0%} of the test labels" + " (mean over the targets)" * (len(covered) > 1)
-        lines.append(f"  {LEVEL:.0%} prediction intervals contain {mean}")
+        lines.append(f"  {before}{LEVEL:.0%} prediction intervals contain {mean}")
     return lines
 
 

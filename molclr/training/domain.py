@@ -1,19 +1,25 @@
 """The domain of a model: how similar molecules are to its training molecules, by ECFP4."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from rdkit.DataStructs import BulkTanimotoSimilarity, ExplicitBitVect
 from scipy.sparse import csr_matrix
 
-from molclr.chem.fingerprints import BITS
+from molclr.chem.fingerprints import BITS, ecfp4
+from molclr.chem.smiles import read_molecule
 
 QUANTILE = 0.05
 """The fraction of training molecules that would be outside the domain of the others."""
 
 
-def similarity_to(training: csr_matrix, new: csr_matrix) -> np.ndarray:
-    """Compute the Tanimoto similarity of bits to the nearest training molecule: float64 (n,). Both arguments are ECFP4 counts."""
+def similarity_to(training: csr_matrix, smiles: Sequence[str]) -> np.ndarray:
+    """Compute the Tanimoto similarity of bits to the nearest training molecule: float64 (n,).
+
+    training: ECFP4 counts. smiles: n canonical SMILES, whose fingerprints are made one by one, so that any table fits in memory.
+    """
     known = bits_of(training)
-    return np.array([max(BulkTanimotoSimilarity(each, known)) for each in bits_of(new)], np.float64)
+    return np.array([max(BulkTanimotoSimilarity(ecfp4(read_molecule(text)), known)) for text in smiles], np.float64)
 
 
 def bits_of(counts: csr_matrix) -> list[ExplicitBitVect]:

@@ -14,7 +14,9 @@ from molclr.chem.seen import Seen
 from molclr.config import Compute
 from molclr.data.featurize import featurize_part
 from molclr.data.store import GraphStore
+from molclr.digest import code_digest
 from molclr.errors import MolclrError
+from molclr.imports import modules_of
 from molclr.models.encoder import GraphEncoder
 from molclr.progress import say
 from molclr.training.checkpoint import load_encoder
@@ -46,6 +48,12 @@ class Embedder:
     def dim(self) -> int:
         """Length of a vector."""
         return sum(network.shape.embedding_dim for network in self.networks)
+
+    @property
+    def code(self) -> str | None:
+        """A digest of the code of a user's encoder class; None for encoders of the package."""
+        modules = modules_of([str(network.name) for network in self.networks])
+        return code_digest(*modules) if modules else None
 
     @property
     def featurize(self) -> Any:

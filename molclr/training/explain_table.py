@@ -86,14 +86,20 @@ def explain_table(
 
 
 def _scored(model: ModelFolder, name: str) -> str:
-    """Describe which model is explained, with its test score and that of the chosen model, if the folder has them."""
+    """Describe which model is explained, with its test score and that of the chosen model, if the folder has them.
+
+    A model that was refitted knows the test molecules, so that its score is that of predictions out of fold.
+    """
     chosen, scores = model.about["chosen"], {}
     with suppress(OSError, ValueError, KeyError):
         metrics = json.loads((model.folder / METRICS).read_text(encoding="utf-8"))
-        label = find_metric(metrics["metric"]).label
+        label, unit = find_metric(metrics["metric"]).label, metrics.get("mean_over_targets_in")
         for each in (name, chosen):
-            value = metrics["models"][each]["test"][metrics["metric"]]["value"]
-            scores[each] = "" if value is None else f" (test {label} {value:.3g})"
+            is_final = model.about.get("refit", False)
+            found = metrics["refit"]["out_of_fold"] if is_final else metrics["models"][each]["test"]
+            if (value := found[metrics["metric"]]["value"]) is not None:
+                kind, of = "out-of-fold" if is_final else "test", f" in {unit}" if unit else ""
+                scores[each] = f" ({kind} {label} {value:.3g}{of})"
     other = f"; '{chosen}'{scores.get(chosen, '')} was chosen" if name != chosen else ""
     return f"'{name}'{scores.get(name, '')} is explained{other}"
 

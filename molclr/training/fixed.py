@@ -86,23 +86,29 @@ def fit_fixed(
     if len(known) > settings.svm_training_limit:
         generator = np.random.default_rng(seed)
         known = np.sort(generator.choice(known, settings.svm_training_limit, replace=False))
-    costs = costs or (COUNT_COSTS if name == MACHINE else COSTS)
+    costs = costs or costs_of(name)
     valid = (selection.inputs.features(name, training), selection.labels) if selection else None
     features = training[known].features(name, training)
     machine = fit_svm(features, labels[known], task, costs, valid, selection.metric if selection else "")
     return machine | {"support": known[machine["support"]]}
 
 
+def costs_of(name: str) -> tuple[float, ...]:
+    """Return the candidates for the penalty of a machine."""
+    return COUNT_COSTS if name == MACHINE else COSTS
+
+
 def predict_fixed(
     name: str, fitted: Arrays, training: Inputs, inputs: Inputs, task: Task, change: Change = unchanged
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Predict molecules: mean and standard deviation over the trees, NaN for a machine; float64 (n,) each.
+    """Predict molecules: mean and standard deviation over the trees, NaN for a machine or a single tree; float64 (n,) each.
 
     change: function of the predictions of the trees, or of the machine.
     """
     if name == FOREST:
         trees = change(predict_trees(fitted, inputs.counts.toarray()))
-        return trees.mean(axis=0), trees.std(axis=0)
+        spread = trees.std(axis=0, ddof=1) if len(trees) > 1 else np.full(trees.shape[1:], np.nan)
+        return trees.mean(axis=0), spread
     vectors = training[fitted["support"]].features(name, training)
     (mean,) = change(predict_svm(fitted, vectors, inputs.features(name, training), task)[None])
     return mean, np.full(len(mean), np.nan)

@@ -35,6 +35,7 @@ FORMAT = 1
 REASONS = {
     "library": "the library has changed",
     "networks": "it was made with another encoder or model",
+    "code": "the code of the encoder has changed",
     "smiles_column": "it was made with another --smiles-column",
     "desalt": "it was made with another choice of --desalt",
 }
@@ -72,6 +73,7 @@ def open_library(
         "format": FORMAT,
         "library": sha256_of(library),
         "networks": embedder.digest,
+        "code": embedder.code,
         "smiles_column": smiles_column,
         "desalt": embedder.desalt,
         "rdkit": rdBase.rdkitVersion,

@@ -59,7 +59,7 @@ class Predicted(NamedTuple):
     mean: np.ndarray
     """The probability of class 1, or a value in the target's unit."""
     std: np.ndarray
-    """The standard deviation over networks or trees; NaN for a support vector machine or a single network."""
+    """The sample standard deviation over networks or trees; NaN for a support vector machine, a single network or tree."""
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
-from scipy.sparse import csr_matrix
 
-from molclr.chem.fingerprints import ecfp4_counts
 from molclr.config import Compute
 from molclr.data.columns import TARGETS_SHOWN
 from molclr.progress import say
@@ -74,6 +72,6 @@ def prediction_columns(
             width = model.about["half_widths"][name][place]
             width = math.nan if width is None else width
             columns |= {f"{target}_low": mean - width, f"{target}_high": mean + width}
-    similarity = similarity_to(model.training.counts, csr_matrix(ecfp4_counts(smiles)))
+    similarity = similarity_to(model.training.counts, smiles)
     outside = similarity < model.about["domain"]["similarity"]
     return columns | {"similarity": similarity, "outside_domain": outside.astype(np.float64)}

@@ -1,7 +1,8 @@
 """Fitting of the chosen model to all molecules after its score is known, with intervals that are calibrated out of fold.
 
-The molecules are divided into FOLDS folds, which keep the groups of the split scheme together. A model with the same settings,
-fitted to the other folds, predicts each fold, so that every residual is that of a molecule to which the model was not fitted.
+The molecules are divided into FOLDS folds, which keep the groups of the split scheme together, or scaffolds if a column of the
+table is the split. A group is never divided, so that folds may differ in size. A model with the same settings, fitted to the
+other folds, predicts each fold, so that every residual is that of a molecule to which the model was not fitted.
 """
 
 from collections.abc import Iterator
@@ -13,14 +14,14 @@ import numpy as np
 from sklearn.model_selection import GroupKFold
 
 from molclr.data.labelled import LabelledMolecules
-from molclr.data.splits import groups_of
+from molclr.data.splits import GROUPS, groups_of
 from molclr.errors import MolclrError
 from molclr.evaluation.runs import Run
 from molclr.progress import say
 from molclr.training.checkpoint import copy_weights, save_weights
 from molclr.training.finetune import begin, train_for
 from molclr.training.fit import Recipe, fit_targets, write_models
-from molclr.training.fixed import FOREST, Inputs, predict_fixed
+from molclr.training.fixed import FOREST, Inputs, costs_of, predict_fixed
 from molclr.training.inference import predict_molecules
 from molclr.training.model_folder import ENCODER, NETWORK, ModelFolder, network_file
 from molclr.training.svm import cost_of
@@ -40,9 +41,7 @@ def refit(
     name = model.about["chosen"]
     recipe = replace(recipe, model=name)
     folds = list(_folds(data, scheme))
-    say(
-        f"refit: {name} is fitted to all {len(data.smiles)} molecules, and {len(folds)} times to all but a fold of them"
-    )
+    _report_folds(name, len(data.smiles), [len(part.subsets["test"]) for part in folds])
     if name == NETWORK:
         guesses = _refit_networks(model, recipe, data, run, inputs, graphs, folds)
     else:
@@ -53,12 +52,37 @@ def refit(
 
 def _folds(data: LabelledMolecules, scheme: str) -> Iterator[LabelledMolecules]:
     """Yield the molecules with each fold as the test set and the others as the training set."""
-    groups = groups_of(scheme, data.smiles)
+    groups = _groups(data.smiles, scheme)
     if len(set(groups)) < 2:
         raise MolclrError("There is only one molecule to refit to; give more, or leave out --refit.")
     splitter = GroupKFold(min(FOLDS, len(set(groups))))
     for rest, fold in splitter.split(data.labels, groups=groups):
         yield replace(data, subsets={"train": rest, "valid": NO_MOLECULES, "test": fold})
+
+
+def _groups(smiles: list[str], scheme: str) -> list[str]:
+    """Return the group of each molecule; report which groups these are unless the scheme has some."""
+    groups = groups_of(scheme, smiles)
+    if scheme in GROUPS:
+        return groups
+    if len(set(groups)) > 1:
+        say(f"refit: '{scheme}' does not tell what belongs together, so the folds keep scaffolds together")
+        return groups
+    say("warning: all molecules have one scaffold, so the intervals are those of molecules that resemble known ones")
+    return smiles
+
+
+def _report_folds(name: str, molecules: int, sizes: list[int]) -> None:
+    """Report how many molecules each model is fitted without."""
+    each = f"{sizes[0]}" if len(set(sizes)) == 1 else f"{min(sizes)} to {max(sizes)}"
+    say(
+        f"refit: {name} is fitted to all {molecules} molecules, and {len(sizes)} times without a fold of {each} of them"
+    )
+    if max(sizes) > 2 * molecules / FOLDS:
+        say(
+            f"refit: {max(sizes)} of {molecules} molecules belong together and are predicted from the others, "
+            "so the intervals may be too wide"
+        )
 
 
 def all_training(data: LabelledMolecules) -> LabelledMolecules:
@@ -74,9 +98,14 @@ def _refit_fixed(
     inputs: Inputs,
     folds: list[LabelledMolecules],
 ) -> np.ndarray:
-    """Refit a model on fixed features, with the penalties that the validation molecules selected."""
-    name = recipe.model
-    costs = None if name == FOREST else [cost_of(arrays) for arrays in model.arrays(name)]
+    """Refit a model on fixed features, with the penalties that the validation molecules selected.
+
+    A target that had no training labels has the first candidate.
+    """
+    name, costs = recipe.model, None
+    if name != FOREST:
+        selected = {target: cost_of(arrays) for target, arrays in zip(model.targets, model.arrays(name), strict=True)}
+        costs = [selected.get(target, costs_of(name)[0]) for target in data.targets]
     guesses = np.full(data.labels.shape, np.nan)
     for part in folds:
         rest, fold = part.subsets["train"], part.subsets["test"]

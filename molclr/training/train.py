@@ -76,7 +76,9 @@ def train(asked: Training) -> dict[str, Any]:
         work = folder / "work"
         work.mkdir()
         graphs = work / "graphs.safetensors"
-        data, run, columns = _prepared(asked, folder, graphs)
+        whole, run, columns = _prepared(asked, folder, graphs)
+        data = _trainable(whole, asked.refit)
+        whole_run, run = run, replace(run, targets=data.targets)
         if NETWORK in names:
             report_duration(recipe, data, run, graphs, asked.refit)
         inputs = inputs_of(recipe, data, graphs)
@@ -85,12 +87,12 @@ def train(asked: Training) -> dict[str, Any]:
         model = ModelFolder(
             folder, about | _training_set(data, inputs.counts[data.subsets["train"]]), recipe.encoder_class
         )
-        metrics = evaluate(model, data, run)
+        metrics = evaluate(model, data, run) | {"molecules_in_several_subsets": len(data.in_several_subsets)}
         if asked.refit:
-            guesses = refit(model, recipe, data, run, asked.split, inputs, graphs)
-            about = model.about | _training_set(all_training(data), inputs.counts)
+            guesses = refit(model, recipe, whole, whole_run, asked.split, inputs, graphs)
+            about = model.about | _training_set(all_training(whole), inputs.counts)
             model = ModelFolder(folder, about, recipe.encoder_class)
-            metrics["refit"] = evaluate_refit(model, data, run, guesses)
+            metrics["refit"] = evaluate_refit(model, whole, whole_run, guesses)
         shutil.rmtree(work)
         write_metrics(folder, metrics)
         model.write()
@@ -117,7 +119,8 @@ def _prepared(asked: Training, folder: Path, graphs: Path) -> tuple[LabelledMole
         )
     _split(asked, molecules, table, folder / SPLIT)
     featurize(molecules, graphs)
-    data = _trainable(read_labelled(molecules, folder / SPLIT))
+    data = read_labelled(molecules, folder / SPLIT)
+    data = data if asked.refit else _trainable(data, refit=False)
     task = asked.task or guess_task(data)
     check_labels(task, data.labels, data.targets)
     run = Run(asked.table.stem, NETWORK, 0, task, PRIMARY[task], data.targets)
@@ -155,11 +158,12 @@ def _split(asked: Training, molecules: Path, table: Path, output: Path) -> None:
     say(f"split: {asked.split}, " + ", ".join(f"{size} {subset}" for subset, size in sizes.items()))
 
 
-def _trainable(data: LabelledMolecules) -> LabelledMolecules:
-    """Leave out targets without labels of training molecules, with a warning."""
+def _trainable(data: LabelledMolecules, refit: bool) -> LabelledMolecules:
+    """Leave out targets without labels of training molecules, with a warning. refit: whether a refitted model predicts them."""
     known = ~np.isnan(data.labels[data.subsets["train"]]).all(axis=0)
+    fate = "only the refitted model predicts it, without a test score" if refit else "it is not predicted"
     for target in (name for name, is_known in zip(data.targets, known, strict=True) if not is_known):
-        say(f"warning: no training molecule has a label of '{target}', so it is not predicted")
+        say(f"warning: no training molecule has a label of '{target}', so {fate}")
     targets = [name for name, is_known in zip(data.targets, known, strict=True) if is_known]
     return replace(data, labels=data.labels[:, known], targets=targets)
 

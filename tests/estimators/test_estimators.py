@@ -1,5 +1,6 @@
 """What users of scikit-learn do with the estimators, on real molecules."""
 
+import json
 import pickle
 
 import numpy as np
@@ -19,6 +20,8 @@ from sklearn.preprocessing import StandardScaler
 from molclr import Encoder, MolCLRClassifier, MolCLRRegressor, MolCLRTransformer
 from molclr.cli import main
 from molclr.errors import MolclrError
+from molclr.estimators.labels import decode_classes
+from molclr.evaluation.metrics import accuracy
 
 SVM = {"encoder": "none", "model": "svm"}
 
@@ -143,11 +146,39 @@ def test_a_target_without_training_labels_is_not_predicted(freesolv):
     split = pd.read_csv(regressor.model_.model.folder / "split.csv")
     never = freesolv["freesolv"].where(split["subset"] != "train")
     labels = np.stack([freesolv["freesolv"], never], axis=1)
-    with pytest.warns(UserWarning, match="no training molecule has a label of 'y1'"):
-        regressor.fit(freesolv["smiles"], labels)
+    with pytest.warns(UserWarning, match="label of 'y1'") as told:
+        regressor.set_params(refit=False).fit(freesolv["smiles"], labels)
+    assert any("so it is not predicted" in str(each.message) for each in told)
     predictions = regressor.predict(["CCO", "C"])
     assert np.isnan(predictions).tolist() == [[False, True]] * 2
     assert np.isnan(regressor.predict_interval(["CCO"])[0]).tolist() == [[False, False], [True, True]]
+    with pytest.warns(UserWarning, match="label of 'y1'") as told:
+        regressor.set_params(refit=True).fit(freesolv["smiles"], labels)
+    assert any("only the refitted model predicts it, without a test score" in str(each.message) for each in told)
+    assert np.isfinite(regressor.predict(["CCO", "C"])).all() and np.isfinite(regressor.predict_interval(["C"])).all()
+    assert list(regressor.metrics_["models"]["svm"]["test"]["rmse"]["per_target"]) == ["y0"]
+    assert list(regressor.metrics_["refit"]["out_of_fold"]["rmse"]["per_target"]) == ["y0", "y1"]
+
+
+def test_load_restores_parameters_and_targets(freesolv, encoder, tmp_path):
+    """Also those that have no training labels, and the path of an encoder, so that a clone can be fitted."""
+    given = {"split": "random", "split_seed": np.int64(7), "patience": 3, "shape": {"layers": 1}, "on_error": "nan"}
+    given |= {"encoder": encoder, "model": "svm", "refit": False, "epochs": 2, "baselines": {"trees": 9}}
+    smiles, labels = freesolv["smiles"][:60], np.stack([freesolv["freesolv"][:60]] * 2, axis=1)
+    first = MolCLRRegressor(**given).fit(smiles, labels)
+    split = pd.read_csv(first.model_.model.folder / "split.csv")
+    labels[split["subset"] == "train", 0] = np.nan
+    with pytest.warns(UserWarning, match="no training molecule has a label of 'y0'"):
+        first.fit(smiles, labels)
+    first.save(tmp_path / "model")
+    again = MolCLRRegressor.load(tmp_path / "model")
+    assert again.get_params() == first.get_params() | {"encoder": str(encoder)}
+    assert again.targets_ == ["y0", "y1"]
+    np.testing.assert_array_equal(again.predict(smiles[:3]), first.predict(smiles[:3]))
+    about = json.loads((tmp_path / "model/model.json").read_text())
+    about["estimator"]["parameters"] |= {"encoder_class": "evil.py", "of_a_newer_version": 1}
+    (tmp_path / "model/model.json").write_text(json.dumps(about))
+    assert MolCLRRegressor.load(tmp_path / "model").encoder_class is None, "a folder names no code to execute"
 
 
 def test_rejected_molecules_are_an_error_or_a_warning(freesolv):
@@ -198,6 +229,19 @@ def test_labels_that_cannot_be_used(labels, message):
     with pytest.raises(ValueError, match=message) as error:
         MolCLRRegressor(**SVM).fit(["C", "CC", "CCO", "CCC"], labels)
     assert isinstance(error.value, MolclrError)
+
+
+@pytest.mark.parametrize("labels", [[1, "", 1, ""], ["yes", 0, None, "yes"], [True, "no", True, "no"]])
+def test_words_and_numbers_are_not_two_classes_of_one_target(labels):
+    with pytest.raises(ValueError, match="The labels of 'y' are words and numbers, such as") as error:
+        MolCLRClassifier(**SVM).fit(["C", "CC", "CCO", "CCC"], labels)
+    assert all(repr(label) in str(error.value) for label in {*labels} - {None})
+
+
+def test_a_tie_is_the_class_that_the_accuracy_counts():
+    probabilities = np.array([0.25, 0.5, 0.75, np.nan])
+    assert decode_classes(probabilities, np.array(["no", "yes"])).tolist() == ["no", "yes", "yes", None]
+    assert accuracy(np.array([0.0, 1, 1]), probabilities[:3]) == 1
 
 
 def test_indexes_that_differ(freesolv):

@@ -323,7 +323,7 @@ def test_targets_without_different_labels_give_a_warning(tmp_path, capsys):
     capsys.readouterr()
     read_labelled(tmp_path / "m.parquet", tmp_path / "s.csv")
     told = capsys.readouterr().err
-    assert "no training molecule has a label of 'late', which will not be predicted" in told
+    assert "no training molecule has a label of 'late', so models fitted to these do not predict it" in told
     assert "all training molecules have the same label of 'equal', from which nothing can be learned" in told
 
 

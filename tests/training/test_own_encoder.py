@@ -16,7 +16,7 @@ from molclr.config import EncoderShape
 from molclr.errors import MolclrError
 from molclr.imports import load_object
 from molclr.models.encoders import make_encoder
-from molclr.training.checkpoint import load_weights
+from molclr.training.checkpoint import copy_weights, load_weights, save_encoder
 
 GAT = "own_encoder:GAT"
 SHORT = ["--shape", SHAPE.model_dump_json(), "--settings", "{epochs: 1, batch_size: 32}"]
@@ -139,3 +139,16 @@ def test_a_module_in_the_working_directory_is_found(tmp_path, monkeypatch):
     assert np.array_equal(load_object("beside_me:answer"), [42])
     with pytest.raises(ModuleNotFoundError, match="not_installed_at_all"):
         load_object("broken:answer")
+
+
+def test_an_index_of_a_library_is_made_again_when_the_code_of_the_encoder_changes(tmp_path, capsys, monkeypatch):
+    network = make_encoder(GAT, SHAPE)
+    save_encoder(tmp_path / "gat.safetensors", network, copy_weights(network), None)
+    (tmp_path / "library.csv").write_text("smiles\nCCO\nCCN\n")
+    words = ["search", "CCO", "--library", str(tmp_path / "library.csv"), "-k", "1", "--encoder-class", GAT]
+    for expected in ("making the index", "", "because the code of the encoder has changed"):
+        if "code" in expected:
+            monkeypatch.setattr("molclr.training.embedder.code_digest", lambda *modules: f"edited {modules}")
+        assert main([*words, "--encoder", str(tmp_path / "gat.safetensors")]) == 0
+        told = capsys.readouterr().err
+        assert expected in told and ("making the index" in told) == bool(expected)

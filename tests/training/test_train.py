@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+import tracemalloc
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -20,6 +21,7 @@ from molclr.errors import MolclrError
 from molclr.evaluation.conformal import coverage, half_widths
 from molclr.models.encoders import make_encoder
 from molclr.training.checkpoint import copy_weights, save_encoder
+from molclr.training.domain import similarity_to
 from molclr.training.forest import fit_forest, predict_trees
 from molclr.training.kernels import Features, log_counts
 from molclr.training.model_folder import MODELS, ModelFolder
@@ -170,6 +172,21 @@ def test_columns_order_and_rejected_rows_are_kept(trained, tmp_path, capsys):
     assert table[0]["freesolv_mean"] == pytest.approx(float(found[0]["freesolv_mean"]), rel=1e-5)
 
 
+def test_the_similarity_needs_no_dense_fingerprints(trained):
+    """Those of 4000 molecules would take 33 MB."""
+    training = ModelFolder.read(trained / "freesolv").training.counts[:20]
+    smiles = ["C" * length for length in range(1, 41)]
+    tracemalloc.start()
+    found = similarity_to(training, smiles * 100)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 5e6
+    own, known = (np.asarray(counts > 0, float) for counts in (ecfp4_counts(smiles), training.toarray()))
+    both = own @ known.T
+    expected = (both / (own.sum(axis=1)[:, None] + known.sum(axis=1) - both)).max(axis=1)
+    np.testing.assert_allclose(found, np.tile(expected, 100))
+
+
 def test_training_molecules_are_in_the_domain_and_an_odd_one_is_not(trained, tmp_path):
     model = ModelFolder.read(trained / "freesolv")
     split = {row["row"]: row["subset"] for row in rows_of(trained / "freesolv" / "split.csv")}
@@ -307,6 +324,23 @@ def test_a_column_may_say_the_split(tmp_path):
     assert main([*words, "--output", str(tmp_path / "model")]) == 0
     split = rows_of(tmp_path / "model" / "split.csv")
     assert all(row["subset"] == subsets[int(row["row"]) % 4] for row in split)
+
+
+def test_molecules_in_several_subsets_are_counted(tmp_path, capsys):
+    """Molecules are compared as canonical SMILES, after --desalt."""
+    given = [(row["smiles"], row["freesolv"]) for row in rows_of(FIXTURES / "freesolv.csv")[:40]]
+    lines = [
+        f"{text},{label},{('train', 'train', 'valid', 'test')[place % 4]}" for place, (text, label) in enumerate(given)
+    ]
+    more = ["C1CCCCC1Br,1,train", "BrC1CCCCC1,1,test", "BrC1CCCCC1,1,test", "NCCCN,1,train", "NCCCN.Cl,2,valid"]
+    (tmp_path / "mine.csv").write_text("\n".join(["smiles,y,part", *lines, *more]))
+    words = ["train", str(tmp_path / "mine.csv"), "--split", "part", "--encoder", "none", "--model", "svm", "--output"]
+    for folder, options, count in (("plain", [], 1), ("desalted", ["--desalt"], 2)):
+        assert main([*words, str(tmp_path / folder), *options]) == 0
+        told = f"warning: {count} molecules, such as BrC1CCCCC1, have rows in more than one of"
+        assert told in capsys.readouterr().err
+        metrics = json.loads((tmp_path / folder / "metrics.json").read_text())
+        assert metrics["molecules_in_several_subsets"] == count
 
 
 def test_conflicting_labels_are_counted(tmp_path, capsys):
