@@ -70,6 +70,8 @@ def explain_table(
         if warning := model.warning(list(given.molecules.values()), name):
             say(f"warning: {warning}")
         say(f"{_scored(model, name)}: masking an atom {_masking(name)}")
+        if name == REPRESENTATION:
+            say(f"warning: contributions to '{name}' agree poorly with known ones; explain another model with --use")
         found = _explained(model, given, name, compute)
         if place is not None and figure is not None:
             _draw(place, figure.suffix, _groups(model, chosen, found), f"{table.name}, explained with '{name}'")

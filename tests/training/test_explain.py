@@ -197,6 +197,7 @@ def test_every_model_of_a_folder_is_explained(trained, tmp_path, capsys, name):
         assert bool(row["freesolv_atoms_std"]) == bool(row["freesolv_std"]) == (name in ("network", "rf"))
     assert any(numbers(row["freesolv_atoms"]).any() for row in found)
     told = capsys.readouterr().err
+    assert ("agree poorly with known ones" in told) == (name == "representation")
     assert ("the substructures that contain it" in told) == (name in ("rf", "svm", "tanimoto", "combined"))
     metrics = json.loads((trained / "metrics.json").read_text())
     score = {model: f"(test RMSE {metrics['models'][model]['test']['rmse']['value']:.3g})" for model in MODELS}
