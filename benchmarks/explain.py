@@ -25,8 +25,8 @@ from molclr.chem.smiles import read_molecule
 from molclr.cli import main as molclr
 from molclr.data.canonicalize import canonicalize
 from molclr.data.molecules import read_molecules
-from molclr.training.explain import explain
-from molclr.training.model_folder import ModelFolder
+from molclr.qsar.explain import explain
+from molclr.qsar.model_folder import ModelFolder
 
 TARGET = "log P"
 AGREEMENT = f"{'rank':>6} {'Pearson':>8} {'centred':>8} {'carbon':>7}"

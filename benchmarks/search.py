@@ -19,11 +19,11 @@ import pyarrow as pa
 
 from molclr.config import Compute
 from molclr.evaluation.embeddings import unit
-from molclr.evaluation.neighbours import FINGERPRINT, OWN, VECTOR
+from molclr.library.embedder import pretrained_embedder
+from molclr.library.index import compared, open_library
+from molclr.library.neighbours import FINGERPRINT, OWN, VECTOR
+from molclr.library.search import search
 from molclr.representation import encoder_file
-from molclr.training.embedder import pretrained_embedder
-from molclr.training.library_index import compared, open_library
-from molclr.training.library_search import search
 
 Result = TypeVar("Result")
 NOISE = 0.02

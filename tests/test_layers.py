@@ -21,6 +21,7 @@ LAYERS = [
     {"data", "models"},
     {"evaluation"},
     {"training"},
+    {"qsar", "library"},
     {"cli", "representation", "estimators"},
 ]
 

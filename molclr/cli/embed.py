@@ -20,7 +20,7 @@ from molclr.cli.command import (
 from molclr.cli.encoders import add_encoder, add_encoder_class
 
 if TYPE_CHECKING:
-    from molclr.training.embedder import Embedder
+    from molclr.library.embedder import Embedder
 
 ON_ERROR = ("keep", "drop", "raise")
 
@@ -44,8 +44,8 @@ def add_embedder(parser: Parser) -> None:
 
 def embedder_of(options: argparse.Namespace) -> "Embedder":
     """Load what the options of `add_embedder` name."""
+    from molclr.library.embedder import finetuned_embedder, pretrained_embedder
     from molclr.representation import encoder_file
-    from molclr.training.embedder import finetuned_embedder, pretrained_embedder
 
     how = options.settings, options.encoder_class
     if options.model is not None:
@@ -75,7 +75,7 @@ def _arguments(parser: Parser) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
-    from molclr.training.embed_table import embed_table
+    from molclr.library.embed_table import embed_table
 
     require_free(options.output, options.force)
     summary = embed_table(

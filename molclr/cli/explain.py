@@ -30,7 +30,7 @@ def _explain_arguments(parser: Parser) -> None:
 
 
 def _explain(options: argparse.Namespace) -> None:
-    from molclr.training.explain_table import explain_table
+    from molclr.qsar.explain_table import explain_table
 
     require_free(options.output, options.force)
     if options.figure and not options.figure.is_dir():

@@ -64,7 +64,7 @@ def _finetune_arguments(parser: Parser) -> None:
 def _finetune(options: argparse.Namespace) -> None:
     from molclr.representation import encoder_file
     from molclr.training.finetune import finetune
-    from molclr.training.search import propose
+    from molclr.training.random_search import propose
 
     data, run = _run_of(options)
     start = options.from_scratch or encoder_file(options.encoder)
@@ -89,7 +89,7 @@ def _choose_arguments(parser: Parser) -> None:
 
 
 def _choose(options: argparse.Namespace) -> None:
-    from molclr.training.search import choose
+    from molclr.training.random_search import choose
 
     choose(options.folders, options.chosen, options.trials)
 

@@ -58,7 +58,7 @@ def _predict(options: argparse.Namespace) -> None:
 
 def _with_folder(options: argparse.Namespace) -> dict[str, Any]:
     """Predict with the folder of 'molclr train'."""
-    from molclr.training.predict_folder import predict_with_folder
+    from molclr.qsar.predict_folder import predict_with_folder
 
     how = options.settings, options.smiles_column, options.processes, options.encoder_class
     return predict_with_folder(options.table, options.model, options.output, *how, options.use)._asdict()
@@ -66,7 +66,7 @@ def _with_folder(options: argparse.Namespace) -> dict[str, Any]:
 
 def _with_file(options: argparse.Namespace, model: Path) -> dict[str, Any]:
     """Predict with the model of 'molclr finetune'."""
-    from molclr.training.predict import predict
+    from molclr.qsar.predict import predict
 
     if options.use:
         raise MolclrError(f"'{options.model}' is one model; leave out --use.")

@@ -42,10 +42,10 @@ def _arguments(parser: Parser) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
-    from molclr.evaluation.figures.hits import draw_hits
-    from molclr.evaluation.hits import as_dict, lines_of
-    from molclr.training.library_index import open_library
-    from molclr.training.library_search import search
+    from molclr.library.drawing import draw_hits
+    from molclr.library.hits import as_dict, lines_of
+    from molclr.library.index import open_library
+    from molclr.library.search import search
 
     for path in filter(None, (options.output, options.figure)):
         require_free(path, options.force)

@@ -12,10 +12,10 @@ from molclr.cli.encoders import NAMES, add_encoder_class
 from molclr.errors import MolclrError
 
 if TYPE_CHECKING:
-    from molclr.training.fit import Recipe
+    from molclr.qsar.fit import Recipe
 
 MODELS = ("network", "rf", "svm", "tanimoto", "representation", "combined")
-"""The same as in molclr/training/model_folder.py, whose imports are slow."""
+"""The same as in molclr/qsar/model_folder.py, whose imports are slow."""
 
 
 def _train_arguments(parser: Parser) -> None:
@@ -87,8 +87,8 @@ def _add_models(parser: Parser) -> None:
 
 def _recipe_of(options: argparse.Namespace) -> "Recipe":
     """Return the models to fit."""
+    from molclr.qsar.fit import Recipe
     from molclr.representation import encoder_file
-    from molclr.training.fit import Recipe
 
     if options.epochs and "epochs" in options.settings.model_fields_set:
         raise MolclrError(
@@ -108,8 +108,8 @@ def _recipe_of(options: argparse.Namespace) -> "Recipe":
 
 
 def _train(options: argparse.Namespace) -> None:
-    from molclr.training.assess import summary
-    from molclr.training.train import Training, train
+    from molclr.qsar.assess import summary
+    from molclr.qsar.train import Training, train
 
     asked = Training(
         table=options.table,

@@ -18,12 +18,12 @@ from molclr.errors import MolclrError
 from molclr.estimators.in_memory import TrainedModel, train_in_memory
 from molclr.estimators.labels import table_of, warn_of_indexes
 from molclr.evaluation.metrics import Task
+from molclr.library.embedder import finetuned_embedder
 from molclr.progress import called_from_python
+from molclr.qsar.fit import AUTO, Recipe
+from molclr.qsar.model_folder import MODELS
+from molclr.qsar.predict_folder import prediction_columns
 from molclr.representation import embed_in_parts, encoder_file
-from molclr.training.embedder import finetuned_embedder
-from molclr.training.fit import AUTO, Recipe
-from molclr.training.model_folder import MODELS
-from molclr.training.predict_folder import prediction_columns
 
 STACK = 3
 """Frames from a warning in `_accepted` to the user's call of a method."""

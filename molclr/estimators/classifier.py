@@ -13,7 +13,7 @@ from molclr.data.inputs import Molecule
 from molclr.estimators.base import MoleculePredictor
 from molclr.estimators.labels import decode_classes, encode_classes, mean_score, table_of, warn_of_indexes
 from molclr.evaluation.metrics import Task
-from molclr.training.model_folder import CLASSES
+from molclr.qsar.model_folder import CLASSES
 
 
 class MolCLRClassifier(ClassifierMixin, MoleculePredictor):

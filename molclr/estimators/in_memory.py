@@ -14,9 +14,9 @@ from molclr.data.inputs import InvalidInput
 from molclr.errors import MolclrError
 from molclr.files import new_folder
 from molclr.progress import called_from_python, say
-from molclr.training.assess import METRICS, summary
-from molclr.training.model_folder import MODEL_JSON, ModelFolder
-from molclr.training.train import Training, train
+from molclr.qsar.assess import METRICS, summary
+from molclr.qsar.model_folder import MODEL_JSON, ModelFolder
+from molclr.qsar.train import Training, train
 
 SMILES = "smiles"
 TABLE = "training data.parquet"

@@ -13,8 +13,8 @@ from paths import FIXTURES
 
 from molclr.cli import main
 from molclr.data import parts
+from molclr.library.embedder import Embedder
 from molclr.representation import Encoder
-from molclr.training.embedder import Embedder
 from molclr.training.finetune import load_model
 
 NEW = FIXTURES / "cases" / "c13_new.csv"

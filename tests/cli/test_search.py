@@ -147,7 +147,7 @@ def test_an_interrupted_index_leaves_nothing(encoder, tmp_path, monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("molclr.training.embedder.Embedder.embed", interrupt)
+    monkeypatch.setattr("molclr.library.embedder.Embedder.embed", interrupt)
     assert main(["search", "CCO", "--library", str(tmp_path / "mine.smi"), "--encoder", str(encoder)]) == 130
     assert [path.name for path in tmp_path.iterdir()] == ["mine.smi"]
 

@@ -8,11 +8,11 @@ from torch.nn.modules.module import register_module_forward_pre_hook
 import molclr
 from molclr.config import Compute, EncoderShape, Finetune, Pretrain
 from molclr.evaluation.runs import Run
+from molclr.qsar.predict import predict
 from molclr.training import device
 from molclr.training.device import flushing_subnormals, prepare
 from molclr.training.embed import write_embeddings
 from molclr.training.finetune import finetune
-from molclr.training.predict import predict
 from molclr.training.pretrain import pretrain
 
 MANY = 1 << 18

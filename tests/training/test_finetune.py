@@ -21,13 +21,13 @@ from molclr.errors import MolclrError
 from molclr.evaluation.metrics import score
 from molclr.evaluation.runs import Run
 from molclr.models.encoders import make_encoder
+from molclr.qsar.predict import predict
 from molclr.training import finetune as module
 from molclr.training.checkpoint import load_encoder, load_weights, save_encoder
 from molclr.training.embed import write_embeddings
 from molclr.training.finetune import adam, finetune, new_predictor, supervised_loss
 from molclr.training.graphs import PlainGraphs
 from molclr.training.inference import predict_molecules
-from molclr.training.predict import predict
 from molclr.training.pretrain import pretrain
 
 SHAPE = EncoderShape(layers=2, hidden_dim=16, embedding_dim=24)

@@ -148,7 +148,7 @@ def test_an_index_of_a_library_is_made_again_when_the_code_of_the_encoder_change
     words = ["search", "CCO", "--library", str(tmp_path / "library.csv"), "-k", "1", "--encoder-class", GAT]
     for expected in ("making the index", "", "because the code of the encoder has changed"):
         if "code" in expected:
-            monkeypatch.setattr("molclr.training.embedder.code_digest", lambda *modules: f"edited {modules}")
+            monkeypatch.setattr("molclr.library.embedder.code_digest", lambda *modules: f"edited {modules}")
         assert main([*words, "--encoder", str(tmp_path / "gat.safetensors")]) == 0
         told = capsys.readouterr().err
         assert expected in told and ("making the index" in told) == bool(expected)

@@ -114,7 +114,7 @@ use rule finetune as trial with:
     benchmark:
         f"logs/{RESULTS}/runs/{{benchmark}}/{{network}}/search/trial-{{trial}}.tsv"
     params:
-        **code_of("molclr.training.finetune", "molclr.training.search"),
+        **code_of("molclr.training.finetune", "molclr.training.random_search"),
         own_code=lambda wildcards: own_code(settings.encoder_of(wildcards.network)),
         task=task_of,
         start=start_of,
@@ -141,7 +141,7 @@ rule choose:
         mem_mb=1000,
         runtime=60,
     params:
-        **code_of("molclr.training.search"),
+        **code_of("molclr.training.random_search"),
         folders=lambda wildcards, input: [os.path.dirname(path) for path in input.metrics],
     shell:
         "molclr choose {params.folders:q} --chosen {output.chosen:q} --trials {output.trials:q} 2> {log:q}"

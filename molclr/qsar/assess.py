@@ -17,7 +17,7 @@ from molclr.evaluation.metrics import better, find_metric, metrics_of, score
 from molclr.evaluation.runs import Run
 from molclr.evaluation.statistics import CONFIDENCE, score_interval
 from molclr.files import replacing, write_rows
-from molclr.training.model_folder import ModelFolder, Predicted, number_or_none
+from molclr.qsar.model_folder import ModelFolder, Predicted, number_or_none
 
 SCORED = ("valid", "test")
 FEW_LABELS, TARGETS_TOLD = 10, 3

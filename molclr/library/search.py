@@ -14,12 +14,12 @@ from molclr.data.parts import Part, read_parts
 from molclr.data.row_counts import RowCounts
 from molclr.data.tables import free_names, open_table
 from molclr.errors import MolclrError
-from molclr.evaluation.hits import Found, hits_schema, hits_table
-from molclr.evaluation.neighbours import Library
+from molclr.library.embed_table import report_counts
+from molclr.library.embedder import Embedder
+from molclr.library.hits import Found, hits_schema, hits_table
+from molclr.library.index import Compared, compared
+from molclr.library.neighbours import Library
 from molclr.progress import say
-from molclr.training.embed_table import report_counts
-from molclr.training.embedder import Embedder
-from molclr.training.library_index import Compared, compared
 
 
 def search(

@@ -31,6 +31,7 @@ from molclr.data.extended import ExtendedTable
 from molclr.errors import MolclrError
 from molclr.files import replacing, sha256_of
 from molclr.models.predictor import Predictor
+from molclr.qsar.queries import Queries
 from molclr.training.checkpoint import METADATA_KEY, load_encoder
 from molclr.training.device import prepare
 from molclr.training.embed import embed
@@ -39,7 +40,6 @@ from molclr.training.fixed import FIXED_MODELS, WITH_ENCODER, Change, Inputs, pr
 from molclr.training.forest import Arrays
 from molclr.training.graphs import graphs_on
 from molclr.training.inference import predict_molecules
-from molclr.training.queries import Queries
 
 FORMAT = 2
 """Version of the layout. Version 1 has no digests of files."""

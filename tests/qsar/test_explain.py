@@ -24,10 +24,10 @@ from molclr.evaluation.figures.atoms import colour
 from molclr.evaluation.runs import Run
 from molclr.models.augment import view
 from molclr.models.encoders import make_encoder
+from molclr.qsar.explain import explain
+from molclr.qsar.model_folder import MODELS, ModelFolder, write_fixed
 from molclr.training.checkpoint import save_encoder, save_weights
-from molclr.training.explain import explain
 from molclr.training.finetune import new_predictor
-from molclr.training.model_folder import MODELS, ModelFolder, write_fixed
 
 TARGETS = ["up", "down"]
 MASK_VALUE = 13.0

@@ -13,10 +13,10 @@ from molclr.data.labelled import read_labelled
 from molclr.errors import MolclrError
 from molclr.evaluation.runs import Run
 from molclr.models.encoders import make_encoder
+from molclr.qsar.predict import predict
 from molclr.training.checkpoint import save_encoder
 from molclr.training.embed import write_embeddings
 from molclr.training.finetune import finetune
-from molclr.training.predict import predict
 
 SHAPE = EncoderShape(layers=2, hidden_dim=16, embedding_dim=24)
 SETTINGS = Finetune(epochs=2)

@@ -19,12 +19,12 @@ from molclr.errors import MolclrError
 from molclr.imports import modules_of
 from molclr.models.encoder import GraphEncoder
 from molclr.progress import say
+from molclr.qsar.model_folder import ENCODER, NETWORK, ModelFolder, network_file
 from molclr.training.checkpoint import load_encoder
 from molclr.training.device import prepare
 from molclr.training.finetune import load_model
 from molclr.training.graphs import graphs_on
 from molclr.training.inference import infer
-from molclr.training.model_folder import ENCODER, NETWORK, ModelFolder, network_file
 
 
 @dataclass(frozen=True)

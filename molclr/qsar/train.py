@@ -29,12 +29,12 @@ from molclr.evaluation.report.model import write_model_page
 from molclr.evaluation.runs import Run
 from molclr.files import new_folder
 from molclr.progress import say
-from molclr.training.assess import evaluate, evaluate_refit, write_metrics
-from molclr.training.domain import domain_threshold
-from molclr.training.duration import report_duration
-from molclr.training.fit import Recipe, fit_models, inputs_of
-from molclr.training.model_folder import CLASSES, MODEL_JSON, NETWORK, ModelFolder
-from molclr.training.refit import all_training, refit
+from molclr.qsar.assess import evaluate, evaluate_refit, write_metrics
+from molclr.qsar.domain import domain_threshold
+from molclr.qsar.duration import report_duration
+from molclr.qsar.fit import Recipe, fit_models, inputs_of
+from molclr.qsar.model_folder import CLASSES, MODEL_JSON, NETWORK, ModelFolder
+from molclr.qsar.refit import all_training, refit
 
 PRIMARY: dict[Task, str] = {"classification": "roc_auc", "regression": "rmse"}
 """The metric by which epochs and models are chosen."""

@@ -9,7 +9,7 @@ from molclr.config import EncoderShape, Finetune, parse_settings
 from molclr.errors import MolclrError
 from molclr.evaluation.runs import Run
 from molclr.training.finetune import finetune
-from molclr.training.search import RANGES, choose, propose
+from molclr.training.random_search import RANGES, choose, propose
 
 
 def test_trials_are_all_points_of_the_ranges_without_repetition():

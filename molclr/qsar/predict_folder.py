@@ -11,8 +11,8 @@ import pyarrow as pa
 from molclr.config import Compute
 from molclr.data.columns import TARGETS_SHOWN
 from molclr.progress import say
-from molclr.training.domain import similarity_to
-from molclr.training.model_folder import ModelFolder
+from molclr.qsar.domain import similarity_to
+from molclr.qsar.model_folder import ModelFolder
 
 
 class Outcome(NamedTuple):
@@ -38,7 +38,7 @@ def predict_with_folder(
 
     use: one of the models in the folder; None for the chosen one. output: CSV, or Parquet if its name ends in .parquet, with all
     rows and columns of `table`, in order, the columns of `prediction_columns`, and the reason of a rejection. Raises MolclrError
-    as `molclr.training.predict.predict`.
+    as `molclr.qsar.predict.predict`.
     """
     model = ModelFolder.read(folder, encoder_class)
     name = model.name_of(use)

@@ -9,10 +9,10 @@ from scipy.sparse import csr_matrix
 from molclr.config import Baselines
 from molclr.data.labelled import LabelledMolecules
 from molclr.evaluation.runs import Run
-from molclr.training.assess import STANDARD_DEVIATIONS, evaluate, evaluate_refit, summary
+from molclr.qsar.assess import STANDARD_DEVIATIONS, evaluate, evaluate_refit, summary
+from molclr.qsar.model_folder import Predicted
 from molclr.training.fixed import Inputs, fit_fixed, predict_fixed
 from molclr.training.forest import predict_trees
-from molclr.training.model_folder import Predicted
 
 TARGETS = ["IC50 in nM", "logD"]
 RUN = Run("mine", "network", 0, "regression", "rmse", TARGETS)

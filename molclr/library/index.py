@@ -22,11 +22,11 @@ from molclr.data.row_counts import RowCounts
 from molclr.data.tables import open_table
 from molclr.errors import MolclrError
 from molclr.evaluation.embeddings import unit
-from molclr.evaluation.neighbours import OWN, Library
 from molclr.files import replacing, sha256_of
+from molclr.library.embed_table import report_counts
+from molclr.library.embedder import Embedder
+from molclr.library.neighbours import OWN, Library
 from molclr.progress import say
-from molclr.training.embed_table import report_counts
-from molclr.training.embedder import Embedder
 
 KEY = b"molclr_index"
 """Metadata key of an index: the inputs from which it was made, as JSON."""

@@ -20,12 +20,12 @@ from molclr.config import EncoderShape
 from molclr.errors import MolclrError
 from molclr.evaluation.conformal import coverage, half_widths
 from molclr.models.encoders import make_encoder
+from molclr.qsar.domain import similarity_to
+from molclr.qsar.model_folder import MODELS, ModelFolder
+from molclr.qsar.predict_folder import prediction_columns
 from molclr.training.checkpoint import copy_weights, save_encoder
-from molclr.training.domain import similarity_to
 from molclr.training.forest import fit_forest, predict_trees
 from molclr.training.kernels import Features, log_counts
-from molclr.training.model_folder import MODELS, ModelFolder
-from molclr.training.predict_folder import prediction_columns
 from molclr.training.svm import fit_svm, predict_svm
 
 QUICK = ["--epochs", "2", "--seeds", "2", "--settings", "{threads: 1}", "--baselines", "{trees: 10}"]
@@ -269,7 +269,7 @@ def test_an_interruption_leaves_nothing(tmp_path, encoder, monkeypatch):
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("molclr.training.fit.finetune", interrupted)
+    monkeypatch.setattr("molclr.qsar.fit.finetune", interrupted)
     words = ["train", str(FIXTURES / "freesolv.csv"), "--encoder", str(encoder), *QUICK, "--model", "network"]
     assert main([*words, "--output", str(tmp_path / "model")]) == 130
     assert list(tmp_path.iterdir()) == []

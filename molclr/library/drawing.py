@@ -7,9 +7,9 @@ from pathlib import Path
 from rdkit.Chem.Draw import rdMolDraw2D
 
 from molclr.chem.smiles import read_molecule
-from molclr.evaluation.hits import Found
-from molclr.evaluation.neighbours import KINDS, REPRESENTATION, Hit
 from molclr.files import replacing
+from molclr.library.hits import Found
+from molclr.library.neighbours import KINDS, REPRESENTATION, Hit
 
 COLUMNS = 5
 """Hits in a line, after the query."""

@@ -18,12 +18,12 @@ from molclr.data.splits import GROUPS, groups_of
 from molclr.errors import MolclrError
 from molclr.evaluation.runs import Run
 from molclr.progress import say
+from molclr.qsar.fit import Recipe, fit_targets, write_models
+from molclr.qsar.model_folder import ENCODER, NETWORK, ModelFolder, network_file
 from molclr.training.checkpoint import copy_weights, save_weights
 from molclr.training.finetune import begin, train_for
-from molclr.training.fit import Recipe, fit_targets, write_models
 from molclr.training.fixed import FOREST, Inputs, costs_of, predict_fixed
 from molclr.training.inference import predict_molecules
-from molclr.training.model_folder import ENCODER, NETWORK, ModelFolder, network_file
 from molclr.training.svm import cost_of
 
 FOLDS = 5
@@ -35,7 +35,7 @@ def refit(
 ) -> np.ndarray:
     """Replace the models of a folder by the chosen one, fitted to all molecules.
 
-    scheme: the split scheme. inputs, graphs: see `molclr.training.fit.fit_models`. Returns predictions out of fold, float64
+    scheme: the split scheme. inputs, graphs: see `molclr.qsar.fit.fit_models`. Returns predictions out of fold, float64
     (n, targets), NaN for a target that lacks labels outside some fold.
     """
     name = model.about["chosen"]

@@ -6,8 +6,8 @@ from paths import FIXTURES
 
 from molclr.chem.fingerprints import ecfp4, packed_ecfp4, tanimoto
 from molclr.chem.smiles import read_molecule
-from molclr.evaluation import neighbours
-from molclr.evaluation.neighbours import OWN, Library, tanimoto_of_bits
+from molclr.library import neighbours
+from molclr.library.neighbours import OWN, Library, tanimoto_of_bits
 
 SMILES = ["CCO", "CCCO", "c1ccccc1", "Cc1ccccc1"]
 VECTORS = np.array([[1, 0], [5, 1], [0, 2], [1, 9]], np.float32)

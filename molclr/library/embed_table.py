@@ -14,8 +14,8 @@ from molclr.data.row_counts import RowCounts
 from molclr.data.tables import free_names, open_table
 from molclr.errors import MolclrError
 from molclr.evaluation.embeddings import CANONICAL, ENCODER_KEY
+from molclr.library.embedder import Embedder
 from molclr.progress import say
-from molclr.training.embedder import Embedder
 
 OnError = Literal["keep", "drop", "raise"]
 """The treatment of a rejected row: keep it with its reason and without a vector, leave it out, or raise an error."""

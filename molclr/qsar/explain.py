@@ -3,7 +3,7 @@
 The contribution of an atom is the prediction for the molecule minus the prediction for the molecule with that atom masked, in the
 unit of the prediction: positive where the atom raises it. Networks and the representation see the mask token of pre-training in
 place of the atom, whose bonds stay; models on ECFP4 counts lack the substructures that contain the atom
-(`molclr.training.queries`). For an ensemble or a forest, it is the mean of this difference over networks or trees.
+(`molclr.qsar.queries`). For an ensemble or a forest, it is the mean of this difference over networks or trees.
 
 The mask token stands for an unknown atom, not for a missing one. Contributions are relative to an unknown atom and therefore do
 not add up to the prediction.
@@ -16,9 +16,9 @@ import numpy as np
 
 from molclr.config import Compute
 from molclr.progress import progress
+from molclr.qsar.model_folder import ModelFolder
+from molclr.qsar.queries import MaskedQueries
 from molclr.training.device import prepare
-from molclr.training.model_folder import ModelFolder
-from molclr.training.queries import MaskedQueries
 
 MOLECULES_AT_A_TIME = 64
 

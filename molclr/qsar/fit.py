@@ -15,12 +15,12 @@ from molclr.data.labelled import LabelledMolecules
 from molclr.errors import MolclrError
 from molclr.evaluation.runs import Run
 from molclr.progress import progress, say
+from molclr.qsar.model_folder import ENCODER, MODELS, NETWORK, network_file, stored_inputs, write_fixed
 from molclr.seeds import derive_seed
 from molclr.training.embed import embed_labelled
 from molclr.training.finetune import finetune
 from molclr.training.fixed import FOREST, WITH_ENCODER, Inputs, Selection, fit_fixed
 from molclr.training.forest import Arrays
-from molclr.training.model_folder import ENCODER, MODELS, NETWORK, network_file, stored_inputs, write_fixed
 
 AUTO = "auto"
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from molclr.data.labelled import LabelledMolecules
 from molclr.evaluation.runs import Run
 from molclr.progress import say
+from molclr.qsar.fit import Recipe
+from molclr.qsar.refit import FOLDS
 from molclr.training.finetune import begin
-from molclr.training.fit import Recipe
-from molclr.training.refit import FOLDS
 
 TIMED_BATCHES = 4
 

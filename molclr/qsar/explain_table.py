@@ -18,10 +18,10 @@ from molclr.evaluation.figures.atoms import LEGEND, Drawing, Group, page, sheet,
 from molclr.evaluation.metrics import find_metric
 from molclr.files import new_folder, replacing
 from molclr.progress import say
-from molclr.training.assess import METRICS
-from molclr.training.explain import Explanation, explain
+from molclr.qsar.assess import METRICS
+from molclr.qsar.explain import Explanation, explain
+from molclr.qsar.model_folder import NETWORK, ModelFolder
 from molclr.training.fixed import ON_COUNTS, REPRESENTATION
-from molclr.training.model_folder import NETWORK, ModelFolder
 
 PAGE, SHEET = ".html", ".svg"
 MOST_DRAWN = 500

@@ -1,4 +1,4 @@
-"""Predictions for new molecules with a fine-tuned model; see `molclr.training.predict_folder` for those of 'molclr train'."""
+"""Predictions for new molecules with a fine-tuned model; see `molclr.qsar.predict_folder` for those of 'molclr train'."""
 
 from pathlib import Path
 from tempfile import TemporaryDirectory

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 
 from molclr.data.tables import free_names
-from molclr.evaluation.neighbours import KINDS, Hit
+from molclr.library.neighbours import KINDS, Hit
 
 QUERY = "query_"
 """The beginning of the names of the query's columns."""

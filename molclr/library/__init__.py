@@ -1,0 +1,1 @@
+"""Libraries of molecules: embed a table, index it, search it."""

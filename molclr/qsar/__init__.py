@@ -1,0 +1,1 @@
+"""Models of the labels of a table: train, predict, explain (QSAR)."""
