@@ -110,8 +110,8 @@ def try_out(smiles: list[str]) -> Counter[str]:
 def test_nothing_that_is_written_ends_the_work():
     seed = int(f"{datetime.date.today():%Y%m%d}")
     print(f"seed {seed}")  # shown if this fails
-    counts = try_out(mutated(2000, seed))
-    assert counts.total() == 2000 and counts["accepted"] > 100
+    counts = try_out(mutated(10_000, seed))
+    assert counts.total() == 10_000 and counts["accepted"] > 500
 
 
 if __name__ == "__main__":
