@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from molclr.config import Labels
+from molclr.config import FINGERPRINT_MODELS, Labels
 from molclr.errors import MolclrError
 from molclr.evaluation.comparisons import COLUMNS as COMPARED
 from molclr.evaluation.comparisons import NUMBERS as COMPARED_NUMBERS
@@ -127,9 +127,9 @@ def _statistics(
 
 
 def _sorted(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Sort rows in the paper's order of benchmarks and methods (stable)."""
+    """Sort rows in the paper's order of benchmarks and methods (stable); all baselines come first."""
     paper = published()
-    benchmarks, models = order(paper["benchmark"]), order(paper["method"])
+    benchmarks, models = order(paper["benchmark"]), order([*FINGERPRINT_MODELS, *paper["method"]])
     return sorted(rows, key=lambda row: (benchmarks(row["benchmark"]), models(row["model"])))
 
 

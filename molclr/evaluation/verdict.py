@@ -11,7 +11,7 @@ from molclr.evaluation.metrics import find_label
 
 
 @dataclass(frozen=True)
-class Tally:
+class ComparisonCounts:
     """The benchmarks on which a model was compared, by the verdict of the comparison."""
 
     better: tuple[str, ...] = ()
@@ -41,9 +41,9 @@ class ModelVerdict:
     """The verdict on a pre-trained model."""
 
     model: str
-    scratch: Tally
+    scratch: ComparisonCounts
     """Compared with the same network from scratch."""
-    baseline: Tally
+    baseline: ComparisonCounts
     """Compared with the baseline that has the best validation score."""
     paper: tuple[PaperValue, ...]
 
@@ -53,7 +53,7 @@ class ModelVerdict:
         parts = [
             _compared(f"{scratch_of(self.model)} from scratch", self.scratch),
             _compared("the best baseline", self.baseline),
-            f"it reaches the paper's mean on {reached} of {_count(len(self.paper), 'benchmark')}" if self.paper else "",
+            f"reaches the paper's mean on {reached} of {_count(len(self.paper), 'benchmark')}" if self.paper else "",
         ]
         told = [part for part in parts if part]
         return f"{self.model}: {'; '.join(told)}." if told else ""
@@ -83,7 +83,7 @@ class Verdict:
     @property
     def sentences(self) -> list[str]:
         """Return the headline, one sentence for each pre-trained model, and how significance was decided."""
-        tested = any(tally.tested for model in self.models for tally in (model.scratch, model.baseline))
+        tested = any(counts.tested for model in self.models for counts in (model.scratch, model.baseline))
         how = (
             "Significant: p < 0.05 after adjustment for the number of comparisons (Holm). The best baseline is the one with the "
             "best validation score."
@@ -103,15 +103,16 @@ def verdict(table: pd.DataFrame) -> Verdict:
 
 def _of_model(model: str, rows: pd.DataFrame) -> ModelVerdict:
     confirmed = rows[rows["paper_check"].isin(["verified", "std unverified"])].dropna(subset="mean")
-    scratch, baseline = (_tally(rows, f"minus_{other}_verdict") for other in ("scratch", "baseline"))
+    scratch, baseline = (_counts(rows, f"minus_{other}_verdict") for other in ("scratch", "baseline"))
     return ModelVerdict(model, scratch, baseline, tuple(map(_paper_value, confirmed.itertuples())))
 
 
-def _tally(rows: pd.DataFrame, column: str) -> Tally:
+def _counts(rows: pd.DataFrame, column: str) -> ComparisonCounts:
     names = {
-        field: tuple(rows["benchmark"][rows[column] == field.replace("_", " ")]) for field in Tally.__dataclass_fields__
+        field: tuple(rows["benchmark"][rows[column] == field.replace("_", " ")])
+        for field in ComparisonCounts.__dataclass_fields__
     }
-    return Tally(**names)
+    return ComparisonCounts(**names)
 
 
 def _paper_value(row: Any) -> PaperValue:
@@ -120,41 +121,42 @@ def _paper_value(row: Any) -> PaperValue:
     return PaperValue(row.benchmark, ours, paper, reached)
 
 
-def _answer(tallies: Sequence[Tally], subject: str, other: str) -> str:
+def _answer(counts: Sequence[ComparisonCounts], subject: str, other: str) -> str:
     """Return a sentence that counts significant differences over all models; empty without comparisons."""
     better, worse, same, one_seed = (
-        sum(len(getattr(tally, verdict)) for tally in tallies) for verdict in Tally.__dataclass_fields__
+        sum(len(getattr(counts, verdict)) for counts in counts) for verdict in ComparisonCounts.__dataclass_fields__
     )
     if not better + worse + same:
         untold = f"{subject} was compared with {other} with one seed, which does not tell what is significant."
         return untold if one_seed else ""
     more = f" ({_count(one_seed, 'more comparison')} with one seed, without a verdict)" if one_seed else ""
+    compared = better + worse + same
+    if not better + worse:
+        return f"{subject} is not significantly better or worse than {other} in {_any(compared, 'comparison')}{more}."
     return (
-        f"{subject} is significantly better than {other} in {better} of "
-        f"{_count(better + worse + same, 'comparison')}, significantly worse in {worse} and not distinguishable "
-        f"in {same}{more}."
+        f"{subject} is significantly better than {other} in {better} of {_count(compared, 'comparison')} and significantly "
+        f"worse in {worse}{more}."
     )
 
 
-def _compared(other: str, tally: Tally) -> str:
+def _compared(other: str, counts: ComparisonCounts) -> str:
     """Return the comparison with `other` as part of a sentence, with the names of the benchmarks."""
-    told = []
-    if tally.tested:
-        tested = f" of {_count(tally.tested, 'benchmark')}"
-        told += [f"significantly better than {other} on {_named(tally.better, tested)}"]
-        told += [
-            f"significantly worse on {_named(tally.worse)}, not distinguishable on {_named(tally.not_significant)}"
-        ]
-    if tally.one_seed:
-        told += [f"compared with {other} with one seed, without a verdict, on {_named(tally.one_seed)}"]
+    of = f" of {_count(counts.tested, 'benchmark')}"
+    told = [
+        f"significantly {side} than {other} on {len(names)}{of} ({', '.join(names)})"
+        for side, names in (("better", counts.better), ("worse", counts.worse))
+        if names
+    ]
+    if counts.tested and not told:
+        told = [f"not significantly better or worse than {other} on {_any(counts.tested, 'benchmark')}"]
+    if counts.one_seed:
+        told += [f"compared with {other} with one seed, without a verdict, on {', '.join(counts.one_seed)}"]
     return ", ".join(told)
-
-
-def _named(benchmarks: Sequence[str], of: str = "") -> str:
-    """Return the number of benchmarks and their names."""
-    names = f" ({', '.join(benchmarks)})" if benchmarks else ""
-    return f"{len(benchmarks)}{of}{names}"
 
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _any(number: int, noun: str) -> str:
+    return f"any of {_count(number, noun)}" if number > 1 else f"the only {noun}"
