@@ -59,6 +59,7 @@ def _arguments(parser: Parser) -> None:
     parser.reads("table", help=TABLE)
     parser.writes(
         "--output",
+        "-o",
         type=csv_or_parquet,
         required=True,
         help="table to write (.parquet, or .csv with a column per number): the columns of the table, canonical_smiles, embedding",

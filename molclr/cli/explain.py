@@ -13,7 +13,7 @@ from molclr.cli.train import MODELS
 def _explain_arguments(parser: Parser) -> None:
     parser.reads("table", help=TABLE)
     parser.reads("--model", folder=True, required=True, help="folder that 'molclr train' made")
-    parser.writes("--output", type=csv_or_parquet, required=True, help="table to write: .csv or .parquet")
+    parser.writes("--output", "-o", type=csv_or_parquet, required=True, help="table to write: .csv or .parquet")
     parser.writes(
         "--figure",
         folder=None,

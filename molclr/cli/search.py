@@ -30,7 +30,9 @@ def _arguments(parser: Parser) -> None:
     parser.reads("query", type=_query, help="a molecule as SMILES, or a table of molecules")
     parser.reads("--library", required=True, help="table of molecules that is searched; it is indexed once")
     parser.add_argument("-k", "--count", type=positive, default=10, help="hits by each similarity (default: 10)")
-    parser.writes("--output", type=csv_or_parquet, help="table of hits to write (.csv or .parquet; default: printed)")
+    parser.writes(
+        "--output", "-o", type=csv_or_parquet, help="table of hits to write (.csv or .parquet; default: printed)"
+    )
     parser.writes("--figure", type=_svg, help=f"drawing of the first {DRAWN} queries and their hits (.svg)")
     parser.writes(
         "--index", help="index of the library, made where it is missing or stale (default: next to the library)"

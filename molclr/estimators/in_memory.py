@@ -12,10 +12,10 @@ import pandas as pd
 
 from molclr.data.inputs import InvalidInput
 from molclr.errors import MolclrError
-from molclr.files import new_folder
 from molclr.progress import called_from_python, say
 from molclr.qsar.assess import METRICS, summary
 from molclr.qsar.model_folder import MODEL_JSON, ModelFolder
+from molclr.qsar.own_folder import MODEL_FILE, own_folder
 from molclr.qsar.train import Training, train
 
 SMILES = "smiles"
@@ -49,14 +49,14 @@ class TrainedModel:
 
     def save(self, folder: Path, replace: bool = False) -> None:
         """Write the folder, which 'molclr predict' reads. replace: whether another model may be replaced. Raises MolclrError."""
-        with new_folder(folder, MODEL_JSON, replace) as temporary:
+        with own_folder(folder, MODEL_JSON, MODEL_FILE, replace) as temporary:
             for name, content in files_of(self.model.folder).items():
                 (temporary / name).write_bytes(content)
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
-    """Read all files of a folder."""
-    return {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.is_file()}
+    """Read the files of a model; other files of its folder are not part of it."""
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if MODEL_FILE.fullmatch(path.name)}
 
 
 def train_in_memory(

@@ -197,9 +197,7 @@ def summary(metrics: dict[str, Any]) -> list[str]:
         lines.append(
             f"{metrics['chosen']} is now fitted to all {again['molecules']} molecules; {metric.label} out of fold: {worth}"
         )
-    elif any(None in _half_widths(found) for found in models.values()):
-        lines.append("there are fewer than 9 validation labels, too few for prediction intervals")
-    return lines
+    return lines + _without_interval(again or models[metrics["chosen"]], "" if again else "validation ")
 
 
 def _further(primary: str, found: dict[str, Any], before: str) -> list[str]:
@@ -240,6 +238,16 @@ def _reason(metric: str, chosen: str, values: dict[str, float | None]) -> str:
     second = choose_model(metric, others)
     gap = f", {abs(best - value):.3g} better than {second}" if (value := others[second]) is not None else ""
     return f"* {chosen} is chosen on the validation molecules{gap}"
+
+
+def _without_interval(found: dict[str, Any], kind: str) -> list[str]:
+    """Describe the targets that have no prediction interval. kind: which labels calibrate intervals."""
+    intervals = found.get("prediction_interval", {})
+    few = [f"'{target}'" for target, interval in intervals.items() if interval["half_width"] is None]
+    if not few:
+        return []
+    named = ", ".join(few[:TARGETS_TOLD]) + ", ..." * (len(few) > TARGETS_TOLD)
+    return [f"there are fewer than 9 {kind}labels of {named}, too few for prediction intervals"]
 
 
 def _half_widths(found: dict[str, Any]) -> list[float | None]:

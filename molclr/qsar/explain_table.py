@@ -16,11 +16,12 @@ from molclr.data.extended import ExtendedTable
 from molclr.errors import MolclrError
 from molclr.evaluation.figures.atoms import LEGEND, Drawing, Group, page, sheet, write_files
 from molclr.evaluation.metrics import find_metric
-from molclr.files import new_folder, replacing
+from molclr.files import replacing
 from molclr.progress import say
 from molclr.qsar.assess import METRICS
 from molclr.qsar.explain import Explanation, explain
 from molclr.qsar.model_folder import NETWORK, ModelFolder
+from molclr.qsar.own_folder import DRAWING, own_folder
 from molclr.training.fixed import ON_COUNTS, REPRESENTATION
 
 PAGE, SHEET = ".html", ".svg"
@@ -131,7 +132,7 @@ def _place_of(figure: Path | None, force: bool) -> AbstractContextManager[Path |
         raise MolclrError(
             f"--figure: '{figure}' must end in .html (a page) or .svg (a drawing), or have no suffix (a folder)."
         )
-    return new_folder(figure, LEGEND, force)
+    return own_folder(figure, LEGEND, DRAWING, force)
 
 
 def _explained(model: ModelFolder, table: ExtendedTable, name: str, compute: Compute) -> dict[int, Explained]:

@@ -77,6 +77,8 @@ class ModelFolder:
             found = cls(folder, json.loads((folder / MODEL_JSON).read_text(encoding="utf-8")), encoder_class)
             found._require_format()
             found._require_own_files()
+        except NotADirectoryError:
+            raise MolclrError(f"'{folder}' is a file; name the folder that 'molclr train' made.") from None
         except FileNotFoundError:
             raise MolclrError(f"'{folder}' has no {MODEL_JSON}; name the folder that 'molclr train' made.") from None
         except (ValueError, KeyError, TypeError, AttributeError):
@@ -127,11 +129,9 @@ class ModelFolder:
 
     @property
     def words(self) -> dict[str, str]:
-        """Target -> the word for its class 1, where its labels were words."""
+        """Target -> the label of its class 1, where the labels were not 0 and 1."""
         given = self.about.get(CLASSES, {})
-        return {
-            name: classes[1] for name, classes in given.items() if isinstance(classes[-1], str) and len(classes) == 2
-        }
+        return {name: str(classes[1]) for name, classes in given.items() if len(classes) == 2 and classes != [0, 1]}
 
     @cached_property
     def fixed(self) -> Arrays:

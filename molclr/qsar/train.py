@@ -27,13 +27,13 @@ from molclr.errors import MolclrError
 from molclr.evaluation.metrics import Task, check_labels
 from molclr.evaluation.report.model import write_model_page
 from molclr.evaluation.runs import Run
-from molclr.files import new_folder
 from molclr.progress import say
 from molclr.qsar.assess import evaluate, evaluate_refit, write_metrics
 from molclr.qsar.domain import domain_threshold
 from molclr.qsar.duration import report_duration
 from molclr.qsar.fit import Recipe, fit_models, inputs_of
 from molclr.qsar.model_folder import CLASSES, MODEL_JSON, NETWORK, ModelFolder
+from molclr.qsar.own_folder import MODEL_FILE, own_folder
 from molclr.qsar.refit import all_training, refit
 
 PRIMARY: dict[Task, str] = {"classification": "roc_auc", "regression": "rmse"}
@@ -72,7 +72,7 @@ def train(asked: Training) -> dict[str, Any]:
     """
     recipe = asked.recipe
     names = recipe.models
-    with new_folder(asked.output, MODEL_JSON, asked.replace) as folder:
+    with own_folder(asked.output, MODEL_JSON, MODEL_FILE, asked.replace) as folder:
         work = folder / "work"
         work.mkdir()
         graphs = work / "graphs.safetensors"
@@ -154,6 +154,7 @@ def _split(asked: Training, molecules: Path, table: Path, output: Path) -> None:
     except MolclrError as error:  # The user has never seen the molecule table.
         raise MolclrError(
             str(error).replace(str(molecules), name_of(asked.table)).replace(str(table), name_of(asked.table))
+            + f" '{asked.split}' is not a scheme either: {', '.join(SCHEMES)}." * (" has no column" in str(error))
         ) from None
     say(f"split: {asked.split}, " + ", ".join(f"{size} {subset}" for subset, size in sizes.items()))
 

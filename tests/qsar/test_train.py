@@ -263,6 +263,11 @@ def test_nothing_is_replaced_without_force_or_that_is_no_model(trained, tmp_path
     assert [path.name for path in (tmp_path / "papers").iterdir()] == ["thesis.tex"]
     assert main([*words, str(tmp_path / "svm")]) == 0 and main([*words, str(tmp_path / "svm"), "--force"]) == 0
     assert sorted(path.name for path in tmp_path.iterdir()) == ["papers", "svm"]
+    (tmp_path / "svm" / "mine.csv").write_text("years of measurements")
+    capsys.readouterr()
+    assert main([*words, str(tmp_path / "svm"), "--force"]) == 1
+    assert "also has other files, such as 'mine.csv', so it is not replaced" in capsys.readouterr().err
+    assert (tmp_path / "svm" / "mine.csv").read_text() == "years of measurements"
 
 
 def test_an_interruption_leaves_nothing(tmp_path, encoder, monkeypatch):
@@ -426,7 +431,7 @@ def test_too_few_molecules(tmp_path, capsys):
     (tmp_path / "mine.csv").write_text("\n".join(lines[:31]))
     assert main(["train", str(tmp_path / "mine.csv"), *words, "--split", "random", "--model", "svm"]) == 0
     out = capsys.readouterr().out
-    assert "too few for prediction intervals" in out
+    assert "there are fewer than 9 validation labels of 'freesolv', too few for prediction intervals" in out
     assert "test scores mean little: there are fewer than 10 test labels of 'freesolv' (3)" in out
     found = predicted_by(tmp_path / "model", tmp_path / "mine.csv", tmp_path / "out.csv")
     assert found[0]["freesolv_mean"] and found[0]["freesolv_low"] == found[0]["freesolv_std"] == ""
