@@ -44,11 +44,21 @@ _NEUTRAL = rdMolStandardize.Uncharger()
 
 
 def canonicalize_desalted(smiles: Iterable[str]) -> list[str | RejectedMolecule]:
-    """Canonicalize like `canonicalize_all`, but keep only the largest organic part of several, without the charges of a salt."""
+    """Canonicalize like `canonicalize_all`, but keep only the largest organic part of several, without the charges of a salt.
+
+    A molecule of several parts without an organic one is rejected.
+    """
     return [
-        canonicalize_all([_main_part(verdict)])[0] if isinstance(verdict, str) and "." in verdict else verdict
+        _desalted(verdict) if isinstance(verdict, str) and "." in verdict else verdict
         for verdict in canonicalize_all(smiles)
     ]
+
+
+def _desalted(smiles: str) -> str | RejectedMolecule:
+    """Return the canonical main part of a canonical SMILES; rejected if no part has carbon, such as that of NaCl."""
+    if "C" not in elements_of(smiles):
+        return RejectedMolecule("it has several parts, none of which is organic")
+    return canonicalize_all([_main_part(smiles)])[0]
 
 
 def _main_part(smiles: str) -> str:

@@ -178,7 +178,13 @@ class Survey:
     @property
     def labels(self) -> int:
         """Number of rows with a usable label."""
-        return self.rows - sum(self.kinds[kind] for kind in ("missing", "limit", "text", "grouped", "beyond"))
+        return self.rows - self.kinds["missing"] - self.kinds["limit"] - self.unreadable
+
+    @property
+    def unreadable(self) -> int:
+        """Number of rows whose label cannot be read; with points in the column, numbers with a comma are among them."""
+        kinds = ("text", "grouped", "beyond", *(["comma"] if self.decimal is None and self.kinds["point"] else []))
+        return sum(self.kinds[kind] for kind in kinds)
 
     @property
     def is_empty(self) -> bool:
@@ -242,6 +248,6 @@ class Survey:
         what += f", {self.kinds['missing']} missing"
         if limits := self.kinds["limit"]:
             what += f", {limits} limits such as >10 taken as missing"
-        if text := self.kinds["text"] + self.kinds["grouped"] + self.kinds["beyond"]:
-            what += f", {text} that cannot be read"
+        if self.unreadable:
+            what += f", {self.unreadable} that cannot be read"
         return what + "; all labels are equal" * self.is_constant

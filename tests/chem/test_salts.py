@@ -23,6 +23,8 @@ def test_the_largest_organic_part_is_kept_without_its_charges(given, expected):
 
 def test_a_rejected_molecule_stays_rejected():
     assert isinstance(canonicalize_desalted(["C*.Cl"])[0], RejectedMolecule)
+    (salt,) = canonicalize_desalted(["[Na+].[Cl-]"])
+    assert isinstance(salt, RejectedMolecule) and salt.reason == "it has several parts, none of which is organic"
 
 
 def test_parts_and_metals():

@@ -350,7 +350,8 @@ def test_words_of_two_classes(take):
 
 
 def test_mixed_points_and_commas_are_not_guessed(take):
-    _, rejected, _ = take("t.csv", 'smiles,y\nC,"1,5"\nCC,2.5\nCCC,3\n')
+    _, rejected, told = take("t.csv", 'smiles,y\nC,"1,5"\nCC,2.5\nCCC,3\n')
+    assert "target 'y': 2 labels" in told and "1 that cannot be read" in told
     assert rejected["reason"].tolist() == ["the label '1,5' of y is not a number"]
 
 
