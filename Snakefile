@@ -81,4 +81,5 @@ rule all:
     input:
         TABLES,
         FIGURES,
+        MAPS,
         REPORT,
