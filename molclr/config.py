@@ -377,7 +377,7 @@ class Baselines(Section):
 class Figures(Section):
     """The content of the figures."""
 
-    molecules: PositiveInt = Field(2000, description="number of held-out corpus molecules to embed; also of each benchmark, up to 1,000")
+    molecules: PositiveInt = Field(2000, description="held-out corpus molecules to embed; at most 1,000 of a benchmark")
     property: Literal["molecular_weight", "logp", "tpsa", "rings"] = Field("logp", description="colour of the t-SNE")
     neighbours: PositiveInt = Field(8, description="neighbours in the retrieval figure")
 
