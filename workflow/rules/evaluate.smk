@@ -38,7 +38,7 @@ if NETWORKS:
     FIGURE_NAMES.append("finetuning")
 FIGURES = expand(f"{RESULTS}/figures/{{name}}.{{form}}", name=FIGURE_NAMES, form=["png", "svg", "pdf", "txt"])
 FIGURES += expand(f"{RESULTS}/figures/tsne_{{encoder}}.csv", encoder=ENCODERS)
-MOST_MAPPED = 1000  # molecules of each benchmark
+MOST_MAPPED = 600  # molecules of each benchmark
 MAPS = expand(f"{RESULTS}/maps/{{encoder}}.csv", encoder=ENCODERS)
 MAPS += expand(f"{RESULTS}/maps/{{encoder}}/{{name}}.csv", encoder=STARTS, name=benchmarks)
 
