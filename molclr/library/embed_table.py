@@ -6,12 +6,11 @@ from typing import Any, Literal
 import numpy as np
 import pyarrow as pa
 
-from molclr.chem.seen import UnseenFeatures
 from molclr.data.columns import choose_columns
-from molclr.data.output import writing
+from molclr.data.output import REASON, extended, extended_schema, writing
 from molclr.data.parts import Part, read_parts
 from molclr.data.row_counts import RowCounts
-from molclr.data.tables import free_names, open_table
+from molclr.data.tables import open_table
 from molclr.errors import MolclrError
 from molclr.evaluation.embeddings import CANONICAL, ENCODER_KEY
 from molclr.library.embedder import Embedder
@@ -40,7 +39,7 @@ def embed_table(
         chosen = choose_columns(raw, smiles_column, [])
         say(*chosen.report)
         schema = _schema(chosen.table.columns, embedder, on_error, output)
-        counts, unseen = RowCounts(), UnseenFeatures(embedder.seen, embedder.explicit_hydrogens)
+        counts = RowCounts(seen=embedder.seen, explicit_hydrogens=embedder.explicit_hydrogens)
         with writing(output, schema) as write:
             for part in read_parts(chosen, embedder.featurize, processes, f"embed {raw.name}", embedder.desalt):
                 if part.rejections and on_error == "raise":
@@ -49,11 +48,10 @@ def embed_table(
                         f"Row {first.row} of '{raw.name}' is rejected: {first.reason}; correct it, or choose --on-error "
                         "keep or drop."
                     )
-                write(_as_table(part, embedder, schema))
+                write(extended(part, _added(part, embedder), schema))
                 counts.add(part.molecules, part.rejections)
-                unseen.add([molecule.smiles for molecule in part.molecules])
             counts.require_molecules(raw.name)
-    report_counts(counts, unseen, embedder.desalt)
+    counts.report(embedder.desalt)
     return {**counts.summary(), "encoder": embedder.name, "dimensions": embedder.dim, "output": str(output)}
 
 
@@ -63,36 +61,14 @@ def _schema(columns: list[str], embedder: Embedder, on_error: OnError, output: P
         vector = f"_{vector}"
     kinds = {CANONICAL: pa.string(), vector: pa.list_(pa.float32(), embedder.dim)}
     if on_error == "keep":
-        kinds["reason"] = pa.string()
-    given = [pa.string()] * len(columns)
-    names = free_names([*columns, *kinds], [])
-    made_by = {ENCODER_KEY: embedder.digest + " with hydrogens" * embedder.explicit_hydrogens}
-    return pa.schema(list(zip(names, [*given, *kinds.values()], strict=True)), made_by)
+        kinds[REASON] = pa.string()
+    return extended_schema(
+        columns, kinds, {ENCODER_KEY: embedder.digest + " with hydrogens" * embedder.explicit_hydrogens}
+    )
 
 
-def _as_table(part: Part[dict[str, np.ndarray]], embedder: Embedder, schema: pa.Schema) -> pa.Table:
-    """Embed a part: its rows with the given and the added columns; without a column for reasons, only its molecules."""
-    count, places = len(part.rows), part.places
-    vectors, is_missing = np.zeros((count, embedder.dim), np.float32), np.ones(count, bool)
-    if part.made is not None:
-        vectors[places], is_missing[places] = embedder.embed(part.made), False
-    smiles = {molecule.row: molecule.smiles for molecule in part.molecules}
-    reasons = {rejection.row: rejection.reason for rejection in part.rejections}
-    rows = range(part.first, part.first + count)
-    columns = [
-        *zip(*part.rows, strict=True),
-        list(map(smiles.get, rows)),
-        pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), embedder.dim, mask=pa.array(is_missing)),
-        list(map(reasons.get, rows)),
-    ]
-    has_reasons = len(schema) == len(columns)
-    arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=has_reasons)]
-    table = pa.Table.from_arrays(arrays, schema=schema)
-    return table if has_reasons else table.filter(pa.array(~is_missing))
-
-
-def report_counts(counts: RowCounts, unseen: UnseenFeatures, desalt: bool) -> None:
-    """Report rejected rows, salts, metals and molecules with features that the encoder never saw."""
-    counts.report(desalt)
-    if str(unseen):
-        say(f"warning: {unseen}")
+def _added(part: Part[dict[str, np.ndarray]], embedder: Embedder) -> list[pa.Array]:
+    """Embed the molecules of a part; return the columns of their SMILES and their vectors."""
+    vectors = np.empty((0, embedder.dim), np.float32) if part.made is None else embedder.embed(part.made)
+    smiles = pa.array([molecule.smiles for molecule in part.molecules], pa.string())
+    return [smiles, pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), embedder.dim)]
