@@ -2,7 +2,7 @@
 
 import csv
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -11,33 +11,46 @@ from typing import IO, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from molclr.data.parts import Part
+from molclr.data.forms import RawTable
+from molclr.data.parts import Made, Part
+from molclr.data.row_counts import RowCounts
 from molclr.data.tables import free_names
 from molclr.files import replacing
 
-REASON = "reason"
-"""The column with the reasons of rejections."""
 ROWS_AT_A_TIME = 256
 """Rows that are formatted as text at a time, because vectors of numbers take much more memory as text."""
 
 
-def extended_schema(
-    columns: Sequence[str], added: Mapping[str, pa.DataType], about: Mapping[bytes, str] | None = None
-) -> pa.Schema:
-    """Return the schema of a raw table with its columns as text and `added` columns.
+def write_extended(
+    parts: Iterable[Part[Made]],
+    table: RawTable,
+    output: Path,
+    columns_of: Callable[[Part[Made]], Mapping[str, pa.Array]],
+    counts: RowCounts,
+    about: Mapping[bytes, str] | None = None,
+    has_rejected: bool = True,
+) -> None:
+    """Write the rows of a raw table, in order, with its columns as text, those of `columns_of`, and the reasons of rejections.
 
-    A name that an earlier column has gets underscores in front. about: metadata.
+    A name that an earlier column has gets underscores in front. parts: those of the table. columns_of: returns the columns of the
+    molecules of a part, by name, also for a part without rows; they are null in rejected rows. counts: of rows, which are added.
+    about: metadata of a Parquet file. has_rejected: whether rejected rows are written. Raises MolclrError, and writes nothing, if
+    all rows are rejected.
     """
-    names = free_names([*columns, *added], [])
-    return pa.schema(list(zip(names, [*[pa.string()] * len(columns), *added.values()], strict=True)), about)
+    kinds = {name: values.type for name, values in columns_of(Part([], [], [], [], None)).items()}
+    if has_rejected:
+        kinds["reason"] = pa.string()
+    names = free_names([*table.columns, *kinds], [])
+    schema = pa.schema(list(zip(names, [*[pa.string()] * len(table.columns), *kinds.values()], strict=True)), about)
+    with writing(output, schema) as write:
+        for part in parts:
+            counts.add(part.molecules, part.rejections)
+            write(_extended(part, columns_of(part).values(), schema))
+        counts.require_molecules(table.name)
 
 
-def extended(part: Part[Any], added: Sequence[pa.Array], schema: pa.Schema) -> pa.Table:
-    """Return all rows of a part with added columns.
-
-    added: the values of the molecules, in order, for each column; they are null in rejected rows. schema: that of
-    `extended_schema`, whose added columns are these and, as the last one, REASON. Without it, rejected rows are left out.
-    """
+def _extended(part: Part[Any], added: Iterable[pa.Array], schema: pa.Schema) -> pa.Table:
+    """Return the rows of a part with added columns; without the rejected ones if the schema has no column for reasons."""
     of_row = {molecule.row: place for place, molecule in enumerate(part.molecules)}
     reason_of = {rejection.row: rejection.reason for rejection in part.rejections}
     places = pa.array(map(of_row.get, part.numbers), pa.int64())

@@ -22,7 +22,7 @@ from molclr.library.embedder import finetuned_embedder
 from molclr.progress import called_from_python
 from molclr.qsar.fit import AUTO, Recipe
 from molclr.qsar.model_folder import MODELS
-from molclr.qsar.predict_folder import prediction_columns
+from molclr.qsar.predict import prediction_columns
 from molclr.representation import embed_in_parts, encoder_file
 
 STACK = 3

@@ -1,13 +1,14 @@
 """Representations of the molecules of any table, with the columns of that table."""
 
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import pyarrow as pa
 
 from molclr.data.columns import choose_columns
-from molclr.data.output import REASON, extended, extended_schema, writing
+from molclr.data.output import write_extended
 from molclr.data.parts import Part, read_parts
 from molclr.data.row_counts import RowCounts
 from molclr.data.tables import open_table
@@ -16,6 +17,7 @@ from molclr.evaluation.embeddings import CANONICAL, ENCODER_KEY
 from molclr.library.embedder import Embedder
 from molclr.progress import say
 
+Graphs: TypeAlias = dict[str, np.ndarray]
 OnError = Literal["keep", "drop", "raise"]
 """The treatment of a rejected row: keep it with its reason and without a vector, leave it out, or raise an error."""
 
@@ -35,40 +37,39 @@ def embed_table(
     underscore in front if the table has one of that name. Raises MolclrError, and writes nothing, if the file is no table of
     molecules, every row is rejected, or, with on_error="raise", one is.
     """
+    counts = RowCounts(seen=embedder.seen, explicit_hydrogens=embedder.explicit_hydrogens)
+    about = {ENCODER_KEY: embedder.digest + " with hydrogens" * embedder.explicit_hydrogens}
     with open_table(table) as raw:
         chosen = choose_columns(raw, smiles_column, [])
         say(*chosen.report)
-        schema = _schema(chosen.table.columns, embedder, on_error, output)
-        counts = RowCounts(seen=embedder.seen, explicit_hydrogens=embedder.explicit_hydrogens)
-        with writing(output, schema) as write:
-            for part in read_parts(chosen, embedder.featurize, processes, f"embed {raw.name}", embedder.desalt):
-                if part.rejections and on_error == "raise":
-                    first = part.rejections[0]
-                    raise MolclrError(
-                        f"Row {first.row} of '{raw.name}' is rejected: {first.reason}; correct it, or choose --on-error "
-                        "keep or drop."
-                    )
-                write(extended(part, _added(part, embedder), schema))
-                counts.add(part.molecules, part.rejections)
-            counts.require_molecules(raw.name)
+        parts = read_parts(chosen, embedder.featurize, processes, f"embed {raw.name}", embedder.desalt)
+        if on_error == "raise":
+            parts = map(partial(_accepted, name=raw.name), parts)
+        columns_of = partial(_columns, embedder=embedder, vector=_vector(chosen.table.columns, embedder, output))
+        write_extended(parts, chosen.table, output, columns_of, counts, about, has_rejected=on_error == "keep")
     counts.report(embedder.desalt)
     return {**counts.summary(), "encoder": embedder.name, "dimensions": embedder.dim, "output": str(output)}
 
 
-def _schema(columns: list[str], embedder: Embedder, on_error: OnError, output: Path) -> pa.Schema:
+def _accepted(part: Part[Graphs], name: str) -> Part[Graphs]:
+    """Return a part of the table of that name. Raises MolclrError if a row of it is rejected."""
+    for first in part.rejections[:1]:
+        raise MolclrError(
+            f"Row {first.row} of '{name}' is rejected: {first.reason}; correct it, or choose --on-error keep or drop."
+        )
+    return part
+
+
+def _vector(columns: list[str], embedder: Embedder, output: Path) -> str:
+    """Return the name of the column of vectors, whose numbers in CSV must not have the name of a given column."""
     vector = "embedding"
     while output.suffix != ".parquet" and any(f"{vector}_{place}" in columns for place in range(embedder.dim)):
         vector = f"_{vector}"
-    kinds = {CANONICAL: pa.string(), vector: pa.list_(pa.float32(), embedder.dim)}
-    if on_error == "keep":
-        kinds[REASON] = pa.string()
-    return extended_schema(
-        columns, kinds, {ENCODER_KEY: embedder.digest + " with hydrogens" * embedder.explicit_hydrogens}
-    )
+    return vector
 
 
-def _added(part: Part[dict[str, np.ndarray]], embedder: Embedder) -> list[pa.Array]:
+def _columns(part: Part[Graphs], embedder: Embedder, vector: str) -> dict[str, pa.Array]:
     """Embed the molecules of a part; return the columns of their SMILES and their vectors."""
-    vectors = np.empty((0, embedder.dim), np.float32) if part.made is None else embedder.embed(part.made)
+    h = np.empty((0, embedder.dim), np.float32) if part.made is None else embedder.embed(part.made)
     smiles = pa.array([molecule.smiles for molecule in part.molecules], pa.string())
-    return [smiles, pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), embedder.dim)]
+    return {CANONICAL: smiles, vector: pa.FixedSizeListArray.from_arrays(pa.array(h.ravel()), embedder.dim)}

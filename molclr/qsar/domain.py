@@ -13,12 +13,11 @@ QUANTILE = 0.05
 """The fraction of training molecules that would be outside the domain of the others."""
 
 
-def similarity_to(training: csr_matrix, smiles: Sequence[str]) -> np.ndarray:
+def similarity_to(known: Sequence[ExplicitBitVect], smiles: Sequence[str]) -> np.ndarray:
     """Compute the Tanimoto similarity of bits to the nearest training molecule: float64 (n,).
 
-    training: ECFP4 counts. smiles: n canonical SMILES, whose fingerprints are made one by one, so that any table fits in memory.
+    known: ECFP4 of the training molecules. smiles: n canonical SMILES, whose fingerprints are made one by one.
     """
-    known = bits_of(training)
     return np.array([max(BulkTanimotoSimilarity(ecfp4(read_molecule(text)), known)) for text in smiles], np.float64)
 
 

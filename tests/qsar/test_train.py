@@ -20,9 +20,9 @@ from molclr.config import EncoderShape
 from molclr.errors import MolclrError
 from molclr.evaluation.conformal import coverage, half_widths
 from molclr.models.encoders import make_encoder
-from molclr.qsar.domain import similarity_to
+from molclr.qsar.domain import bits_of, similarity_to
 from molclr.qsar.model_folder import MODELS, ModelFolder
-from molclr.qsar.predict_folder import prediction_columns
+from molclr.qsar.predict import prediction_columns
 from molclr.training.checkpoint import copy_weights, save_encoder
 from molclr.training.forest import fit_forest, predict_trees
 from molclr.training.kernels import Features, log_counts
@@ -177,7 +177,7 @@ def test_the_similarity_needs_no_dense_fingerprints(trained):
     training = ModelFolder.read(trained / "freesolv").training.counts[:20]
     smiles = ["C" * length for length in range(1, 41)]
     tracemalloc.start()
-    found = similarity_to(training, smiles * 100)
+    found = similarity_to(bits_of(training), smiles * 100)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 5e6
