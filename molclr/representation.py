@@ -16,12 +16,12 @@ import torch
 from torch import Tensor, nn
 
 from molclr.chem.seen import Seen, warn_of_unseen
-from molclr.config import DEFAULT_ENCODER, ReleasedName, ShippedName, model_name
 from molclr.data.featurize import featurize_part
 from molclr.data.fetch import fetch, mirror_folder
 from molclr.data.inputs import Molecule, OnError, accept
 from molclr.data.store import GraphStore
 from molclr.errors import MolclrError
+from molclr.model_names import DEFAULT_ENCODER, ReleasedName, ShippedName, model_name
 from molclr.models.encoder import GraphEncoder
 from molclr.progress import called_from_python, progress
 from molclr.training.checkpoint import load_encoder

@@ -10,12 +10,10 @@ from molclr import config
 from molclr.cli.command import TABLE, Command, Parser, add_desalt, add_smiles_column, natural, positive
 from molclr.cli.encoders import NAMES, add_encoder_class
 from molclr.errors import MolclrError
+from molclr.model_names import DEFAULT_ENCODER, FROM_SCRATCH, TRAIN_MODELS
 
 if TYPE_CHECKING:
     from molclr.qsar.fit import Recipe
-
-MODELS = ("network", "rf", "svm", "tanimoto", "representation", "combined")
-"""The same as in molclr/qsar/model_folder.py, whose imports are slow."""
 
 
 def _train_arguments(parser: Parser) -> None:
@@ -62,13 +60,16 @@ def _add_models(parser: Parser) -> None:
     """Add the arguments that decide which models are fitted and how."""
     parser.add_argument(
         "--encoder",
-        default=config.DEFAULT_ENCODER,
-        help=f"encoder to start from: {', '.join(NAMES)}, a file, or {config.FROM_SCRATCH} for a new GIN (default: "
-        f"{config.DEFAULT_ENCODER})",
+        default=DEFAULT_ENCODER,
+        help=f"encoder to start from: {', '.join(NAMES)}, a file, or {FROM_SCRATCH} for a new GIN (default: "
+        f"{DEFAULT_ENCODER})",
     )
     add_encoder_class(parser)
     parser.add_argument(
-        "--model", choices=("auto", *MODELS), default="auto", help="model to fit; auto: all, of which the best is kept"
+        "--model",
+        choices=("auto", *TRAIN_MODELS),
+        default="auto",
+        help="model to fit; auto: all, of which the best is kept",
     )
     parser.add_argument(
         "--seeds", "--ensemble-size", type=positive, default=3, help="networks in the ensemble (default: 3)"
@@ -94,7 +95,7 @@ def _recipe_of(options: argparse.Namespace) -> "Recipe":
         raise MolclrError(
             f"--epochs is {options.epochs} and 'epochs' in --settings is {options.settings.epochs}; give one of them."
         )
-    from_scratch = options.encoder == config.FROM_SCRATCH
+    from_scratch = options.encoder == FROM_SCRATCH
     return Recipe(
         start="gin" if from_scratch else encoder_file(options.encoder),
         model=options.model,

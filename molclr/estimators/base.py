@@ -12,16 +12,16 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
-from molclr.config import DEFAULT_ENCODER, FROM_SCRATCH, Baselines, Compute, EncoderShape, Finetune, parse_section
+from molclr.config import Baselines, Compute, EncoderShape, Finetune, parse_section
 from molclr.data.inputs import Accepted, InvalidInput, Molecule, OnError, accept
 from molclr.errors import MolclrError
 from molclr.estimators.in_memory import TrainedModel, train_in_memory
 from molclr.estimators.labels import table_of, warn_of_indexes
 from molclr.evaluation.metrics import Task
 from molclr.library.embedder import finetuned_embedder
+from molclr.model_names import DEFAULT_ENCODER, FROM_SCRATCH, TRAIN_MODELS
 from molclr.progress import called_from_python
 from molclr.qsar.fit import AUTO, Recipe
-from molclr.qsar.model_folder import MODELS
 from molclr.qsar.predict_folder import prediction_columns
 from molclr.representation import embed_in_parts, encoder_file
 
@@ -138,8 +138,8 @@ class MoleculePredictor(MoleculeEstimator):
 
     def _recipe(self) -> Recipe:
         """Return the models to fit. Raises MolclrError for a parameter that cannot be used."""
-        if self.model not in (AUTO, *MODELS):
-            raise InvalidInput(f"There is no model '{self.model}'; choose one of {', '.join((AUTO, *MODELS))}.")
+        if self.model not in (AUTO, *TRAIN_MODELS):
+            raise InvalidInput(f"There is no model '{self.model}'; choose one of {', '.join((AUTO, *TRAIN_MODELS))}.")
         if self.seeds < 1:
             raise InvalidInput(f"seeds is {self.seeds}; an ensemble has at least one network.")
         given, settings = self._given(), dict(self.settings or {})

@@ -9,9 +9,9 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
-from molclr.config import DEFAULT_ENCODER
 from molclr.data.inputs import Molecule, OnError
 from molclr.estimators.base import MoleculeEstimator
+from molclr.model_names import DEFAULT_ENCODER
 from molclr.representation import Encoder
 
 

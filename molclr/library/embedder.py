@@ -17,9 +17,10 @@ from molclr.data.store import GraphStore
 from molclr.digest import code_digest
 from molclr.errors import MolclrError
 from molclr.imports import modules_of
+from molclr.model_names import NETWORK
 from molclr.models.encoder import GraphEncoder
 from molclr.progress import say
-from molclr.qsar.model_folder import ENCODER, NETWORK, ModelFolder, network_file
+from molclr.qsar.model_folder import ENCODER, ModelFolder, network_file
 from molclr.training.checkpoint import load_encoder
 from molclr.training.device import prepare
 from molclr.training.finetune import load_model

@@ -10,16 +10,17 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 from molclr.chem.fingerprints import ecfp4_counts
-from molclr.config import Baselines, EncoderName, EncoderShape, Finetune
+from molclr.config import Baselines, EncoderShape, Finetune
 from molclr.data.labelled import LabelledMolecules
 from molclr.errors import MolclrError
 from molclr.evaluation.runs import Run
+from molclr.model_names import FOREST, NETWORK, TRAIN_MODELS, WITH_ENCODER, EncoderName
 from molclr.progress import progress, say
-from molclr.qsar.model_folder import ENCODER, MODELS, NETWORK, network_file, stored_inputs, write_fixed
+from molclr.qsar.model_folder import ENCODER, network_file, stored_inputs, write_fixed
 from molclr.seeds import derive_seed
 from molclr.training.embed import embed_labelled
 from molclr.training.finetune import finetune
-from molclr.training.fixed import FOREST, WITH_ENCODER, Inputs, Selection, fit_fixed
+from molclr.training.fixed import Inputs, Selection, fit_fixed
 from molclr.training.forest import Arrays
 
 AUTO = "auto"
@@ -30,7 +31,8 @@ class Recipe:
     """The models to fit, and their settings.
 
     start: the file of an encoder, or the name of one that is trained from scratch. model: AUTO, which fits all and keeps the
-    best, or one of MODELS. seeds: networks in the ensemble. patience, encoder_class: see `molclr.training.finetune.finetune`.
+    best, or one of TRAIN_MODELS. seeds: networks in the ensemble. patience, encoder_class: see
+    `molclr.training.finetune.finetune`.
     """
 
     start: Path | EncoderName
@@ -50,7 +52,7 @@ class Recipe:
             raise MolclrError("There is no representation without an encoder; name one with --encoder.")
         if self.model != AUTO:
             return [self.model]
-        return [name for name in MODELS if has_encoder or name not in WITH_ENCODER]
+        return [name for name in TRAIN_MODELS if has_encoder or name not in WITH_ENCODER]
 
 
 def fit_models(

@@ -27,12 +27,13 @@ from molclr.errors import MolclrError
 from molclr.evaluation.metrics import Task, check_labels
 from molclr.evaluation.report.model import write_model_page
 from molclr.evaluation.runs import Run
+from molclr.model_names import NETWORK
 from molclr.progress import say
 from molclr.qsar.assess import evaluate, evaluate_refit, write_metrics
 from molclr.qsar.domain import domain_threshold
 from molclr.qsar.duration import report_duration
 from molclr.qsar.fit import Recipe, fit_models, inputs_of
-from molclr.qsar.model_folder import CLASSES, MODEL_JSON, NETWORK, ModelFolder
+from molclr.qsar.model_folder import CLASSES, MODEL_JSON, ModelFolder
 from molclr.qsar.own_folder import MODEL_FILE, own_folder
 from molclr.qsar.refit import all_training, refit
 
