@@ -37,8 +37,8 @@ SHIPPED = Path(__file__).parent / "encoders"
 class Encoder:
     """A pre-trained encoder that embeds molecules given as SMILES."""
 
-    def __init__(self, encoder: GraphEncoder, device: str | torch.device = "cpu", seen: Seen | None = None) -> None:
-        """Use `encoder` on `device`. seen: the features that occurred in its corpus; None if unknown."""
+    def __init__(self, encoder: GraphEncoder, device: str | torch.device = "auto", seen: Seen | None = None) -> None:
+        """Use `encoder` on `device`, see `load`. seen: the features that occurred in its corpus; None if unknown."""
         self.device, self.seen = usable_device(device), seen
         self.module = BatchEncoder(encoder.to(self.device)).eval()
         """The encoder as a module of torch that takes torch-geometric batches; trains the weights that `embed` uses."""
@@ -52,14 +52,15 @@ class Encoder:
     def load(
         cls,
         path_or_name: str | Path = DEFAULT_ENCODER,
-        device: str | torch.device = "cpu",
+        device: str | torch.device = "auto",
         encoder_class: str | None = None,
     ) -> "Encoder":
         """Load an encoder from an encoder.safetensors or by name.
 
         "molclr-gin" is part of the package (docs/encoders.md). "official-gin" and "official-gcn" are the encoders released by the
-        authors, which are downloaded once, converted and cached in $XDG_CACHE_HOME/molclr (~/.cache/molclr). encoder_class: the
-        path of a user's encoder class, such as "my_package.gat:GAT", whose code is run; required for a file with such an encoder.
+        authors, which are downloaded once, converted and cached in $XDG_CACHE_HOME/molclr (~/.cache/molclr). device: "auto",
+        which is a GPU if there is one, "cpu", "cuda" or "cuda:0". encoder_class: the path of a user's encoder class, such as
+        "my_package.gat:GAT", whose code is run; required for a file with such an encoder.
         Raises MolclrError if the file is missing or not an encoder, or if a released encoder cannot be downloaded.
         """
         encoder, about = load_encoder(encoder_file(path_or_name), encoder_class=encoder_class)

@@ -26,7 +26,7 @@ class MolCLRTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Molec
         self,
         encoder: str | Path = DEFAULT_ENCODER,
         *,
-        device: str = "cpu",
+        device: str = "auto",
         explicit_hydrogens: bool = False,
         encoder_class: str | None = None,
         on_error: OnError = "raise",
