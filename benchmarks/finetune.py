@@ -27,8 +27,8 @@ from molclr.errors import MolclrError
 from molclr.evaluation.runs import Run
 from molclr.model_names import EncoderName
 from molclr.models.encoders import make_encoder
-from molclr.representation import encoder_file
 from molclr.training.checkpoint import load_encoder
+from molclr.training.encoder_files import encoder_file
 from molclr.training.finetune import Supervision, adam, new_predictor
 from molclr.training.graphs import PlainGraphs
 

@@ -11,11 +11,12 @@ from rdkit import Chem
 from torch_geometric.loader import DataLoader
 
 import molclr
-from molclr import progress, representation
+from molclr import progress
 from molclr.chem.seen import Seen
 from molclr.config import Compute, EncoderShape, Finetune, Pretrain
 from molclr.errors import MolclrError
 from molclr.models.encoders import make_encoder
+from molclr.training import embed_smiles
 from molclr.training.checkpoint import save_encoder
 
 
@@ -31,7 +32,7 @@ def test_molecules_keep_their_order_in_parts_of_any_size(path, smiles, monkeypat
     encoder = molclr.Encoder.load(path)
     together = encoder.embed(smiles)
     assert together.shape == (len(smiles), 6) and together.dtype == np.float32
-    monkeypatch.setattr(representation, "MOLECULES_AT_A_TIME", 3)
+    monkeypatch.setattr(embed_smiles, "MOLECULES_AT_A_TIME", 3)
     np.testing.assert_allclose(encoder.embed(smiles), together, atol=1e-6)
     np.testing.assert_allclose(encoder.embed(smiles[::-1])[::-1], together, atol=1e-6)
     assert encoder.embed([]).shape == (0, 6)

@@ -113,8 +113,8 @@ def _embed_store_arguments(parser: Parser) -> None:
 
 
 def _embed_store(options: argparse.Namespace) -> None:
-    from molclr.representation import encoder_file
     from molclr.training.embed import write_embeddings
+    from molclr.training.encoder_files import encoder_file
 
     write_embeddings(
         options.molecules,

@@ -89,7 +89,7 @@ def _add_models(parser: Parser) -> None:
 def _recipe_of(options: argparse.Namespace) -> "Recipe":
     """Return the models to fit."""
     from molclr.qsar.fit import Recipe
-    from molclr.representation import encoder_file
+    from molclr.training.encoder_files import encoder_file
 
     if options.epochs and "epochs" in options.settings.model_fields_set:
         raise MolclrError(

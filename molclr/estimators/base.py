@@ -23,7 +23,8 @@ from molclr.model_names import DEFAULT_ENCODER, FROM_SCRATCH, TRAIN_MODELS
 from molclr.progress import called_from_python
 from molclr.qsar.fit import AUTO, Recipe
 from molclr.qsar.predict_folder import prediction_columns
-from molclr.representation import embed_in_parts, encoder_file
+from molclr.training.embed_smiles import embed_smiles
+from molclr.training.encoder_files import encoder_file
 
 STACK = 3
 """Frames from a warning in `_accepted` to the user's call of a method."""
@@ -214,9 +215,7 @@ class MoleculePredictor(MoleculeEstimator):
                 embedder = finetuned_embedder(model.folder, Compute(device=self.device), self.encoder_class)
             except MolclrError as error:  # The user does not know the folder.
                 raise InvalidInput(str(error).replace(f"'{model.folder}'", "the estimator")) from None
-            vectors = embed_in_parts(
-                molecules.smiles, embedder.dim, lambda part: embedder.embed(embedder.featurize(part))
-            )
+            vectors = embed_smiles(molecules.smiles, embedder.networks, embedder.device, embedder.explicit_hydrogens)
         return molecules.spread(vectors)
 
     def save(self, folder: str | Path, force: bool = False) -> None:
