@@ -3,13 +3,11 @@
 import argparse
 import json
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from molclr import config
 from molclr.cli.command import TABLE, Command, Parser, add_desalt, add_smiles_column, natural, positive
 from molclr.cli.encoders import NAMES, add_encoder_class
-from molclr.errors import MolclrError
 from molclr.model_names import DEFAULT_ENCODER, FROM_SCRATCH, TRAIN_MODELS
 
 if TYPE_CHECKING:
@@ -88,20 +86,14 @@ def _add_models(parser: Parser) -> None:
 
 def _recipe_of(options: argparse.Namespace) -> "Recipe":
     """Return the models to fit."""
-    from molclr.qsar.fit import Recipe
-    from molclr.training.encoder_files import encoder_file
+    from molclr.qsar.fit import Recipe, with_given
 
-    if options.epochs and "epochs" in options.settings.model_fields_set:
-        raise MolclrError(
-            f"--epochs is {options.epochs} and 'epochs' in --settings is {options.settings.epochs}; give one of them."
-        )
-    from_scratch = options.encoder == FROM_SCRATCH
     return Recipe(
-        start="gin" if from_scratch else encoder_file(options.encoder),
+        encoder=options.encoder,
         model=options.model,
         seeds=options.seeds,
         patience=options.patience,
-        settings=options.settings.model_copy(update={"epochs": options.epochs} if options.epochs else {}),
+        settings=with_given(options.settings, {"epochs": options.epochs} if options.epochs else {}, dashes="--"),
         shape=options.shape,
         baselines=options.baselines,
         encoder_class=options.encoder_class,
@@ -116,7 +108,6 @@ def _train(options: argparse.Namespace) -> None:
         table=options.table,
         output=options.output,
         recipe=_recipe_of(options),
-        encoder=Path(options.encoder).name,  # The folder may be shared, and a path may contain private names.
         task=options.task,
         targets=options.targets,
         smiles_column=options.smiles_column,

@@ -19,12 +19,11 @@ from molclr.estimators.in_memory import TrainedModel, train_in_memory
 from molclr.estimators.labels import table_of, warn_of_indexes
 from molclr.evaluation.metrics import Task
 from molclr.library.embedder import finetuned_embedder
-from molclr.model_names import DEFAULT_ENCODER, FROM_SCRATCH, TRAIN_MODELS
+from molclr.model_names import DEFAULT_ENCODER, TRAIN_MODELS
 from molclr.progress import called_from_python
-from molclr.qsar.fit import AUTO, Recipe
+from molclr.qsar.fit import AUTO, Recipe, with_given
 from molclr.qsar.predict_folder import prediction_columns
 from molclr.training.embed_smiles import embed_smiles
-from molclr.training.encoder_files import encoder_file
 
 STACK = 3
 """Frames from a warning in `_accepted` to the user's call of a method."""
@@ -129,7 +128,6 @@ class MoleculePredictor(MoleculeEstimator):
         """Return the fields of `Training` that the parameters determine."""
         return {
             "recipe": self._recipe(),
-            "encoder": Path(self.encoder).name,
             "task": self.task,
             "split": self.split,
             "split_seed": self.split_seed,
@@ -143,17 +141,13 @@ class MoleculePredictor(MoleculeEstimator):
             raise InvalidInput(f"There is no model '{self.model}'; choose one of {', '.join((AUTO, *TRAIN_MODELS))}.")
         if self.seeds < 1:
             raise InvalidInput(f"seeds is {self.seeds}; an ensemble has at least one network.")
-        given, settings = self._given(), dict(self.settings or {})
-        for name in given.keys() & settings.keys():
-            raise InvalidInput(
-                f"{name} is {given[name]!r} and '{name}' in settings is {settings[name]!r}; give one of them."
-            )
+        settings = parse_section(Finetune, dict(self.settings or {}), "settings")
         return Recipe(
-            start="gin" if self.encoder == FROM_SCRATCH else encoder_file(self.encoder),
+            encoder=self.encoder,
             model=self.model,
             seeds=self.seeds,
             patience=self.patience,
-            settings=parse_section(Finetune, {**settings, **given}, "settings"),
+            settings=with_given(settings, self._given()),
             shape=parse_section(EncoderShape, dict(self.shape or {}), "shape"),
             baselines=parse_section(Baselines, dict(self.baselines or {}), "baselines"),
             encoder_class=self.encoder_class,

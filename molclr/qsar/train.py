@@ -46,14 +46,13 @@ SPLIT, REJECTED = "split.csv", "rejected.csv"
 class Training:
     """The request to 'molclr train'.
 
-    encoder: the name of the recipe's encoder in model.json. split: a scheme, or a column of the table with train, valid and test.
-    refit: whether the chosen model is fitted again to all molecules. page: whether report.html is written.
+    split: a scheme, or a column of the table with train, valid and test. refit: whether the chosen model is fitted again to all
+    molecules. page: whether report.html is written.
     """
 
     table: Path
     output: Path
     recipe: Recipe
-    encoder: str
     task: Task | None = None
     targets: Sequence[str] | None = None
     smiles_column: str | None = None
@@ -193,7 +192,7 @@ def _about(asked: Training, run: Run) -> dict[str, Any]:
         "table": asked.table.name,
         "desalt": asked.desalt,
         "split": asked.split,
-        "encoder": asked.encoder,
+        "encoder": Path(recipe.encoder).name,  # The folder may be shared, and a path may contain private names.
         "settings": recipe.settings.model_dump(),
         "baselines": recipe.baselines.model_dump(),
         "networks": recipe.seeds,
