@@ -57,8 +57,8 @@ def choose_columns(
     """Choose the columns of a table, and read it once to survey the labels.
 
     smiles_column: None to find it by name or content. targets: None for all columns of numbers or classes that have a name and do
-    not look like an index. split_column: a column of subsets, which is no target. Raises MolclrError for columns that are missing,
-    ambiguous or without a label.
+    not look like an index. split_column: a column of subsets, which is no target. Raises MolclrError for columns that are
+    missing, ambiguous or without a label.
     """
     smiles = _find(table, smiles_column, "--smiles-column") if smiles_column else _find_smiles(table)
     if smiles is None:

@@ -42,9 +42,9 @@ def read_labelled(
 ) -> LabelledMolecules:
     """Read a molecule table and its split.
 
-    fate: what a warning says becomes of a target without labels of training molecules. Prints a warning about targets for which the training molecules have no labels or all the same label, and about molecules in
-    several subsets, as a split in a column may have. Raises MolclrError if
-    the files have different molecules, if a subset is empty, or if the training set has no labels.
+    Prints a warning about targets for which the training molecules have no labels or all the same label, and about molecules in
+    several subsets, as a split in a column may have. fate: what becomes of a target without training labels, for the warning.
+    Raises MolclrError if the files have different molecules, if a subset is empty, or if the training set has no labels.
     """
     table, targets = read_molecules(molecules), target_columns(molecules)
     rows = table["row"].to_numpy()
