@@ -33,6 +33,7 @@ def canonicalize(
     smiles_column: str | None = None,
     targets: Sequence[str] | None = None,
     decimal: Decimal | None = None,
+    split_column: str | None = None,
     desalt: bool | None = None,
     name: str | None = None,
 ) -> tuple[int, int]:
@@ -42,7 +43,8 @@ def canonicalize(
     table, `row` int64 (number of the raw row), `smiles` (canonical) and one float64 column per target, NaN where the label is
     missing. rejected_csv: has `row,smiles,reason`.
 
-    smiles_column, targets, decimal (the decimal sign of labels): None to find them; see `molclr.data.columns.choose_columns`.
+    smiles_column, targets, decimal (the decimal sign of labels): None to find them. split_column: a column that is no target.
+    See `molclr.data.columns.choose_columns`.
     limit: use only this number of rows, evenly spaced. drop_first: reject the first row, which the official reader loses.
     labelled: reject rows without any label. unique: reject all but the first occurrence of a molecule. desalt: keep only the
     largest organic part of salts and mixtures; False keeps all parts and advises it, None keeps all parts. processes: has no
@@ -63,7 +65,7 @@ def canonicalize(
         replacing(rejected_csv) as rejected_path,
         rejected_path.open("w", newline="", encoding="utf-8") as rejected,
     ):
-        chosen = choose_columns(table, smiles_column, targets, decimal)
+        chosen = choose_columns(table, smiles_column, targets, decimal, split_column)
         say(*chosen.report)
         if labelled and not chosen.columns.targets:
             raise MolclrError(f"'{table.name}' has no column with labels; name yours with --targets.")

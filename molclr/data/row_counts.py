@@ -44,7 +44,7 @@ class RowCounts:
             advice = " Classes are 0 and 1; name the columns with labels by --targets if this is not one of them."
             raise MolclrError(
                 f"All rows of '{table}' are rejected, for example row {example.row}: {example.reason}."
-                + advice * (" label " in example.reason and "--decimal" not in example.reason)
+                + advice * (" label " in example.reason and not re.search("--decimal|thousands", example.reason))
             )
 
     def summary(self) -> dict[str, Any]:

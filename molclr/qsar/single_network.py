@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from molclr.errors import MolclrError
-from molclr.qsar.model_folder import NETWORK, ModelFolder
+from molclr.model_names import NETWORK
+from molclr.qsar.model_folder import ModelFolder
 from molclr.training.finetune import load_model
 
 WEIGHTS = "model.safetensors"

@@ -5,6 +5,7 @@ import gzip
 import io
 import lzma
 import os
+import re
 import subprocess
 import sys
 import tracemalloc
@@ -247,12 +248,29 @@ def test_a_stored_number_has_a_decimal_point_whatever_the_decimal_sign(take):
     np.testing.assert_array_equal(table[["a", "b"]], [[1.234, 1.5], [0.5, 1234]])
 
 
-@pytest.mark.parametrize("text", ["1,770.00", "1.770,0", "1'770", "1 770,5"])
-def test_numbers_with_thousands_separators_are_told(take, text):
+@pytest.mark.parametrize(
+    ("text", "advice"),
+    [
+        ("1,770.00", "remove them, or choose the decimal sign with --decimal"),
+        ("1.770,0", "remove them, or choose the decimal sign with --decimal"),
+        ("1'770", "write 1770"),
+        ("1\u202f770,5", "write 1770,5"),
+    ],
+)
+def test_numbers_with_thousands_separators_are_told(take, text, advice):
     table = f"smiles;k;y\nC;{text};0.5\nCC;{text};2\n"
-    assert "ignored, it seems to have numbers with thousands separators" in take("t.csv", table)[2]
-    with pytest.raises(MolclrError, match=r"seems to have thousands separators; remove them, .* --decimal\.$"):
+    assert f"ignored, it has thousands separators, as in {text} ({advice}): 'k'" in take("t.csv", table)[2]
+    with pytest.raises(MolclrError, match=rf"seems to have thousands separators; {re.escape(advice)}\.$"):
         take("t.csv", table, targets=["k"])
+
+
+@pytest.mark.parametrize("text", ["0,349", "-0,349", "\N{MINUS SIGN}0,349"])
+def test_a_leading_zero_makes_the_comma_decimal(take, text):
+    table, _, told = take("t.csv", f"smiles;k\nC;{text}\nCC;12,5\n")
+    assert np.abs(table["k"]).tolist() == [0.349, 12.5] and "with decimal commas" in told
+    for unclear in ("1,349", "10,349", "00,349"):
+        with pytest.raises(MolclrError, match=f"'{unclear}' in the column 'k' may have a decimal comma or a comma"):
+            take("t.csv", f"smiles;k\nC;{text}\nCC;{unclear}\n")
 
 
 def test_the_smiles_are_no_target(take):
