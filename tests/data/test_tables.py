@@ -401,7 +401,7 @@ def test_a_pipe_that_a_command_opens_twice_keeps_its_name(tmp_path):
 
 @pytest.mark.parametrize("name", ["-", "/dev/stdin"])
 def test_standard_input(tmp_path, name):
-    command = [sys.executable, "-m", "molclr.cli", "canonicalize", name, "--molecules", str(tmp_path / "m.parquet")]
+    command = [sys.executable, "-m", "molclr", "canonicalize", name, "--molecules", str(tmp_path / "m.parquet")]
     result = subprocess.run(
         [*command, "--rejected", str(tmp_path / "r.csv")],
         input=gzip.compress(TABLE.encode()),
