@@ -5,6 +5,7 @@ from molclr.digest import PACKAGE, imported_modules
 LAYERS = [
     {
         "config",
+        "model_names",
         "definitions",
         "errors",
         "files",

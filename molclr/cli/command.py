@@ -89,7 +89,7 @@ class Parser(argparse.ArgumentParser):
             option,
             default=default,
             metavar="YAML",
-            help=f"keys of '{section.__name__}' in molclr/config.py, inline or the path of a YAML file (default: "
+            help=f"keys of '{section.__name__}' in molclr/config, inline or the path of a YAML file (default: "
             f"{'none' if default is None else 'its defaults'})",
         )
         self.sections[action.dest] = (option, section)

@@ -7,7 +7,7 @@ import sys
 from molclr import config
 from molclr.cli.command import TABLE, Command, Parser, add_processes, add_smiles_column, csv_or_parquet, require_free
 from molclr.cli.encoders import add_encoder_class
-from molclr.cli.train import MODELS
+from molclr.model_names import TRAIN_MODELS
 
 
 def _explain_arguments(parser: Parser) -> None:
@@ -19,7 +19,7 @@ def _explain_arguments(parser: Parser) -> None:
         folder=None,
         help="molecules with coloured atoms: a page (.html), a drawing (.svg) or a folder of drawings",
     )
-    parser.add_argument("--use", choices=MODELS, help="model in the folder (default: the one that was chosen)")
+    parser.add_argument("--use", choices=TRAIN_MODELS, help="model in the folder (default: the one that was chosen)")
     parser.add_argument("--targets", nargs="+", help="targets to explain (default: all)")
     add_smiles_column(parser)
     add_processes(parser)

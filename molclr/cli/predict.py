@@ -9,8 +9,8 @@ from typing import Any
 from molclr import config
 from molclr.cli.command import TABLE, Command, Parser, add_processes, add_smiles_column, csv_or_parquet, require_free
 from molclr.cli.encoders import add_encoder_class
-from molclr.cli.train import MODELS
 from molclr.errors import MolclrError
+from molclr.model_names import TRAIN_MODELS
 
 
 def _predict_arguments(parser: Parser) -> None:
@@ -31,7 +31,7 @@ def _predict_arguments(parser: Parser) -> None:
         required=True,
         help="table to write: .csv or .parquet",
     )
-    parser.add_argument("--use", choices=MODELS, help="model in the folder (default: the one that was chosen)")
+    parser.add_argument("--use", choices=TRAIN_MODELS, help="model in the folder (default: the one that was chosen)")
     add_smiles_column(parser)
     add_processes(parser)
     parser.section("--settings", config.Compute)

@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
-from molclr.config import DEFAULT_ENCODER, FROM_SCRATCH, Baselines, Compute, EncoderShape, Finetune, parse_section
+from molclr.config import Baselines, Compute, EncoderShape, Finetune, parse_section
 from molclr.data.inputs import Accepted, InvalidInput, Molecule, OnError, accept
 from molclr.data.splits import SCHEMES
 from molclr.errors import MolclrError
@@ -20,11 +20,11 @@ from molclr.estimators.in_memory import TrainedModel, train_in_memory
 from molclr.estimators.labels import table_of, warn_of_indexes
 from molclr.evaluation.metrics import Task
 from molclr.library.embedder import finetuned_embedder
+from molclr.model_names import DEFAULT_ENCODER, TRAIN_MODELS
 from molclr.progress import called_from_python
-from molclr.qsar.fit import AUTO, Recipe
-from molclr.qsar.model_folder import MODELS
+from molclr.qsar.fit import AUTO, Recipe, with_given
 from molclr.qsar.predict_folder import prediction_columns
-from molclr.representation import embed_in_parts, encoder_file
+from molclr.training.embed_smiles import embed_smiles
 
 STACK = 3
 """Frames from a warning in `_accepted` to the user's call of a method."""
@@ -129,7 +129,6 @@ class MoleculePredictor(MoleculeEstimator):
         """Return the fields of `Training` that the parameters determine."""
         return {
             "recipe": self._recipe(),
-            "encoder": Path(self.encoder).name,
             "task": self.task,
             "split": self.split,
             "split_seed": int(self.split_seed),  # Searches give numbers of NumPy, which JSON does not have.
@@ -139,8 +138,8 @@ class MoleculePredictor(MoleculeEstimator):
 
     def _recipe(self) -> Recipe:
         """Return the models to fit. Raises MolclrError for a parameter that cannot be used."""
-        if self.model not in (AUTO, *MODELS):
-            raise InvalidInput(f"There is no model '{self.model}'; choose one of {', '.join((AUTO, *MODELS))}.")
+        if self.model not in (AUTO, *TRAIN_MODELS):
+            raise InvalidInput(f"There is no model '{self.model}'; choose one of {', '.join((AUTO, *TRAIN_MODELS))}.")
         if self.split not in SCHEMES:
             raise InvalidInput(
                 f"There is no split '{self.split}'; choose one of {', '.join(SCHEMES)}. A column cannot name the subsets, "
@@ -148,17 +147,13 @@ class MoleculePredictor(MoleculeEstimator):
             )
         if self.seeds < 1:
             raise InvalidInput(f"seeds is {self.seeds}; an ensemble has at least one network.")
-        given, settings = self._given(), dict(self.settings or {})
-        for name in given.keys() & settings.keys():
-            raise InvalidInput(
-                f"{name} is {given[name]!r} and '{name}' in settings is {settings[name]!r}; give one of them."
-            )
+        settings = parse_section(Finetune, dict(self.settings or {}), "settings")
         return Recipe(
-            start="gin" if self.encoder == FROM_SCRATCH else encoder_file(self.encoder),
+            encoder=self.encoder,
             model=self.model,
             seeds=int(self.seeds),
             patience=int(self.patience),
-            settings=parse_section(Finetune, {**settings, **given}, "settings"),
+            settings=with_given(settings, self._given()),
             shape=parse_section(EncoderShape, dict(self.shape or {}), "shape"),
             baselines=parse_section(Baselines, dict(self.baselines or {}), "baselines"),
             encoder_class=self.encoder_class,
@@ -220,9 +215,7 @@ class MoleculePredictor(MoleculeEstimator):
                 embedder = finetuned_embedder(model.folder, Compute(device=self.device), self.encoder_class)
             except MolclrError as error:  # The user does not know the folder.
                 raise InvalidInput(str(error).replace(f"'{model.folder}'", "the estimator")) from None
-            vectors = embed_in_parts(
-                molecules.smiles, embedder.dim, lambda part: embedder.embed(embedder.featurize(part))
-            )
+            vectors = embed_smiles(molecules.smiles, embedder.networks, embedder.device, embedder.explicit_hydrogens)
         return molecules.spread(vectors)
 
     def save(self, folder: str | Path, force: bool = False) -> None:

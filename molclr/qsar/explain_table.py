@@ -17,12 +17,12 @@ from molclr.errors import MolclrError
 from molclr.evaluation.figures.atoms import LEGEND, Drawing, Group, page, sheet, write_files
 from molclr.evaluation.metrics import find_metric
 from molclr.files import replacing
+from molclr.model_names import NETWORK, ON_COUNTS, REPRESENTATION
 from molclr.progress import say
 from molclr.qsar.assess import METRICS
 from molclr.qsar.explain import Explanation, explain
-from molclr.qsar.model_folder import NETWORK, ModelFolder
+from molclr.qsar.model_folder import ModelFolder
 from molclr.qsar.own_folder import DRAWING, own_folder
-from molclr.training.fixed import ON_COUNTS, REPRESENTATION
 
 PAGE, SHEET = ".html", ".svg"
 MOST_DRAWN = 500

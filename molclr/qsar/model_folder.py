@@ -30,13 +30,14 @@ from molclr.config import Compute
 from molclr.data.extended import ExtendedTable
 from molclr.errors import MolclrError
 from molclr.files import replacing, sha256_of
+from molclr.model_names import NETWORK, WITH_ENCODER
 from molclr.models.predictor import Predictor
 from molclr.qsar.queries import Queries
 from molclr.training.checkpoint import METADATA_KEY, load_encoder
 from molclr.training.device import prepare
 from molclr.training.embed import embed
 from molclr.training.finetune import load_model
-from molclr.training.fixed import FIXED_MODELS, WITH_ENCODER, Change, Inputs, predict_fixed, unchanged
+from molclr.training.fixed import Change, Inputs, predict_fixed, unchanged
 from molclr.training.forest import Arrays
 from molclr.training.graphs import graphs_on
 from molclr.training.inference import predict_molecules
@@ -46,9 +47,6 @@ FORMAT = 2
 MODEL_JSON, ENCODER, FIXED = "model.json", "encoder.safetensors", "fixed.safetensors"
 CLASSES = "classes"
 """Key of model.json: target -> its classes 0 and 1 as they were given, if they are not these numbers."""
-NETWORK = "network"
-"""An ensemble of networks."""
-MODELS = (NETWORK, *FIXED_MODELS)
 MOLECULES_AT_A_TIME = 10_000
 AGAIN = "copy the whole folder again, or train the model again."
 

@@ -27,12 +27,13 @@ from molclr.errors import MolclrError
 from molclr.evaluation.metrics import Task, check_labels
 from molclr.evaluation.report.model import write_model_page
 from molclr.evaluation.runs import Run
+from molclr.model_names import NETWORK
 from molclr.progress import say
 from molclr.qsar.assess import evaluate, evaluate_refit, write_metrics
 from molclr.qsar.domain import domain_threshold
 from molclr.qsar.duration import report_duration
 from molclr.qsar.fit import Recipe, fit_models, inputs_of
-from molclr.qsar.model_folder import CLASSES, MODEL_JSON, NETWORK, ModelFolder
+from molclr.qsar.model_folder import CLASSES, MODEL_JSON, ModelFolder
 from molclr.qsar.own_folder import MODEL_FILE, own_folder
 from molclr.qsar.refit import all_training, refit
 
@@ -45,14 +46,13 @@ SPLIT, REJECTED = "split.csv", "rejected.csv"
 class Training:
     """The request to 'molclr train'.
 
-    encoder: the name of the recipe's encoder in model.json. split: a scheme, or a column of the table with train, valid and test.
-    refit: whether the chosen model is fitted again to all molecules. page: whether report.html is written.
+    split: a scheme, or a column of the table with train, valid and test. refit: whether the chosen model is fitted again to all
+    molecules. page: whether report.html is written.
     """
 
     table: Path
     output: Path
     recipe: Recipe
-    encoder: str
     task: Task | None = None
     targets: Sequence[str] | None = None
     smiles_column: str | None = None
@@ -195,7 +195,7 @@ def _about(asked: Training, run: Run) -> dict[str, Any]:
         "desalt": asked.desalt,
         "split": asked.split,
         "split_seed": asked.split_seed,
-        "encoder": asked.encoder,
+        "encoder": Path(recipe.encoder).name,  # The folder may be shared, and a path may contain private names.
         "model": recipe.model,
         "patience": recipe.patience,
         "settings": recipe.settings.model_dump(),

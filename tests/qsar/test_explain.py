@@ -22,10 +22,11 @@ from molclr.data.featurize import featurize_part
 from molclr.data.store import GraphStore
 from molclr.evaluation.figures.atoms import colour
 from molclr.evaluation.runs import Run
+from molclr.model_names import TRAIN_MODELS
 from molclr.models.augment import view
 from molclr.models.encoders import make_encoder
 from molclr.qsar.explain import explain
-from molclr.qsar.model_folder import MODELS, ModelFolder, write_fixed
+from molclr.qsar.model_folder import ModelFolder, write_fixed
 from molclr.training.checkpoint import save_encoder, save_weights
 from molclr.training.finetune import new_predictor
 
@@ -180,7 +181,7 @@ def test_large_molecules_are_explained_in_smaller_batches(sums):
         assert found.atoms[:, 0] == pytest.approx(known(text)[1], rel=1e-3, abs=1e-5)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", TRAIN_MODELS)
 def test_every_model_of_a_folder_is_explained(trained, tmp_path, capsys, name):
     smiles = [row["smiles"] for row in rows_of(FIXTURES / "freesolv.csv")[100:110]]
     found = explained(trained, tmp_path, smiles, "--use", name)
@@ -200,7 +201,7 @@ def test_every_model_of_a_folder_is_explained(trained, tmp_path, capsys, name):
     assert ("agree poorly with known ones" in told) == (name == "representation")
     assert ("the substructures that contain it" in told) == (name in ("rf", "svm", "tanimoto", "combined"))
     metrics = json.loads((trained / "metrics.json").read_text())
-    score = {model: f"(test RMSE {metrics['models'][model]['test']['rmse']['value']:.3g})" for model in MODELS}
+    score = {model: f"(test RMSE {metrics['models'][model]['test']['rmse']['value']:.3g})" for model in TRAIN_MODELS}
     chosen = metrics["chosen"]
     other = f"; '{chosen}' {score[chosen]} was chosen" if name != chosen else ""
     assert f"molclr: '{name}' {score[name]} is explained{other}: masking an atom" in told

@@ -19,9 +19,10 @@ from molclr.cli import main
 from molclr.config import EncoderShape
 from molclr.errors import MolclrError
 from molclr.evaluation.conformal import coverage, half_widths
+from molclr.model_names import TRAIN_MODELS
 from molclr.models.encoders import make_encoder
 from molclr.qsar.domain import similarity_to
-from molclr.qsar.model_folder import MODELS, ModelFolder
+from molclr.qsar.model_folder import ModelFolder
 from molclr.qsar.predict_folder import prediction_columns
 from molclr.training.checkpoint import copy_weights, save_encoder
 from molclr.training.forest import fit_forest, predict_trees
@@ -79,7 +80,7 @@ def predicted_by(folder, table, output, *more):
 
 
 @pytest.mark.parametrize("name", ["freesolv", "bbbp"])
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("model", TRAIN_MODELS)
 def test_a_saved_model_predicts_what_it_did_right_after_training(trained, tmp_path, name, model):
     target = {"freesolv": "freesolv", "bbbp": "p_np"}[name]
     found = predicted_by(trained / name, FIXTURES / f"{name}.csv", tmp_path / "out.csv", "--use", model)
@@ -99,7 +100,7 @@ def test_the_test_molecules_alone_give_the_same_bytes(trained, tmp_path):
     given = rows_of(FIXTURES / "freesolv.csv")
     rows = [row for row in known if row["model"] == "network"]
     (tmp_path / "test.csv").write_text("smiles\n" + "".join(f"{given[int(row['row'])]['smiles']}\n" for row in rows))
-    for model in MODELS:
+    for model in TRAIN_MODELS:
         found = predicted_by(trained / "freesolv", tmp_path / "test.csv", tmp_path / f"{model}.csv", "--use", model)
         expected = [row for row in known if row["model"] == model]
         for column in ("mean", "std", "low", "high"):
@@ -110,7 +111,7 @@ def test_the_folder_says_what_the_models_are_worth(trained):
     folder = trained / "freesolv"
     metrics, about = (json.loads((folder / name).read_text()) for name in ("metrics.json", "model.json"))
     values = {name: found["validation"]["rmse"]["value"] for name, found in metrics["models"].items()}
-    assert list(values) == list(MODELS)
+    assert list(values) == list(TRAIN_MODELS)
     assert metrics["chosen"] == about["chosen"] == min(values, key=values.get)
     assert about["targets"][0] == {
         "name": "freesolv",

@@ -8,8 +8,9 @@ from sklearn.metrics.pairwise import rbf_kernel
 
 from molclr.chem.fingerprints import ecfp4_counts
 from molclr.config import Baselines
+from molclr.model_names import COMBINED, TANIMOTO
 from molclr.training import kernels
-from molclr.training.fixed import COMBINED, TANIMOTO, Inputs, Selection, fit_fixed, predict_fixed
+from molclr.training.fixed import Inputs, Selection, fit_fixed, predict_fixed
 from molclr.training.kernels import Features, standardized, tanimoto_of_counts
 from molclr.training.svm import cost_of
 
