@@ -321,6 +321,14 @@ def test_the_words_of_classes_are_kept(tmp_path, capsys):
     assert classifier.predict([row["smiles"] for row in found]).tolist() == expected
 
 
+def test_two_values_that_may_be_classes_are_told(tmp_path, capsys):
+    lines = [f"{row['smiles']},{1 + place % 2}\n" for place, row in enumerate(rows_of(FIXTURES / "freesolv.csv")[:40])]
+    (tmp_path / "mine.csv").write_text("smiles,y\n" + "".join(lines))
+    words = ["train", str(tmp_path / "mine.csv"), "--split", "random", "--encoder", "none", "--model", "svm"]
+    assert main([*words, "--output", str(tmp_path / "model")]) == 0
+    assert "warning: 'y' has only 1 and 2; if they are classes, write 0 and 1" in capsys.readouterr().err
+
+
 def test_a_column_may_say_the_split(tmp_path, capsys):
     given = rows_of(FIXTURES / "freesolv.csv")
     subsets = ["test", "valid", "train", "train"]
