@@ -19,13 +19,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from rdkit.DataStructs import ExplicitBitVect
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 from scipy.sparse import csr_matrix
 
 from molclr import __version__
-from molclr.chem.fingerprints import BITS
+from molclr.chem.fingerprints import BITS, packed_bits
 from molclr.chem.seen import Seen, warn_of_unseen
 from molclr.config import Compute
 from molclr.data.columns import ChosenColumns, choose_columns, tell_other_smiles
@@ -35,7 +34,6 @@ from molclr.files import replacing, sha256_of
 from molclr.model_names import NETWORK, WITH_ENCODER
 from molclr.models.encoder import GraphEncoder
 from molclr.models.predictor import Predictor
-from molclr.qsar.domain import bits_of
 from molclr.qsar.queries import Queries
 from molclr.training.checkpoint import METADATA_KEY, load_encoder
 from molclr.training.device import prepare
@@ -151,9 +149,9 @@ class ModelFolder:
         return found
 
     @cached_property
-    def fingerprints(self) -> list[ExplicitBitVect]:
-        """ECFP4 of the training molecules."""
-        return bits_of(self.training.counts)
+    def fingerprints(self) -> np.ndarray:
+        """Packed ECFP4 of the training molecules; see `molclr.chem.fingerprints.packed_ecfp4`."""
+        return packed_bits(self.training.counts)
 
     @cached_property
     def training(self) -> Inputs:

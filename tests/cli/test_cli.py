@@ -145,7 +145,7 @@ def test_a_reader_that_has_enough_gets_no_complaint(tmp_path, words):
         (tmp_path / "results" / "tables" / f"{task}.csv").write_text(f"{','.join(COLUMNS)}\n")
     reader = subprocess.Popen(["true"], stdin=subprocess.PIPE)
     reader.wait()
-    command = [sys.executable, "-m", "molclr.cli", *words]
+    command = [sys.executable, "-m", "molclr", *words]
     path = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
     result = subprocess.run(command, cwd=tmp_path, env=path, stdout=reader.stdin, stderr=subprocess.PIPE, text=True)
     reader.stdin.close()

@@ -14,14 +14,14 @@ from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from sklearn.svm import SVC, SVR
 
 from molclr import MolCLRClassifier, MolCLRRegressor
-from molclr.chem.fingerprints import ecfp4_counts
+from molclr.chem.fingerprints import ecfp4_counts, packed_bits
 from molclr.cli import main
 from molclr.config import EncoderShape
 from molclr.errors import MolclrError
 from molclr.evaluation.conformal import coverage, half_widths
 from molclr.model_names import TRAIN_MODELS
 from molclr.models.encoders import make_encoder
-from molclr.qsar.domain import bits_of, similarity_to
+from molclr.qsar.domain import similarity_to
 from molclr.qsar.model_folder import ModelFolder
 from molclr.qsar.predict import prediction_columns
 from molclr.training.checkpoint import copy_weights, save_encoder
@@ -178,7 +178,7 @@ def test_the_similarity_needs_no_dense_fingerprints(trained):
     training = ModelFolder.read(trained / "freesolv").training.counts[:20]
     smiles = ["C" * length for length in range(1, 41)]
     tracemalloc.start()
-    found = similarity_to(bits_of(training), smiles * 100)
+    found = similarity_to(packed_bits(training), smiles * 100)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 5e6
@@ -319,6 +319,14 @@ def test_the_words_of_classes_are_kept(tmp_path, capsys):
     assert classifier.classes_.tolist() == ["No", "Yes"]
     expected = ["Yes" if float(row["enters_mean"]) > 0.5 else "No" for row in found]
     assert classifier.predict([row["smiles"] for row in found]).tolist() == expected
+
+
+def test_two_values_that_may_be_classes_are_told(tmp_path, capsys):
+    lines = [f"{row['smiles']},{1 + place % 2}\n" for place, row in enumerate(rows_of(FIXTURES / "freesolv.csv")[:40])]
+    (tmp_path / "mine.csv").write_text("smiles,y\n" + "".join(lines))
+    words = ["train", str(tmp_path / "mine.csv"), "--split", "random", "--encoder", "none", "--model", "svm"]
+    assert main([*words, "--output", str(tmp_path / "model")]) == 0
+    assert "warning: 'y' has only 1 and 2; if they are classes, write 0 and 1" in capsys.readouterr().err
 
 
 def test_a_column_may_say_the_split(tmp_path, capsys):
