@@ -17,6 +17,7 @@ import pytest
 
 from molclr.chem.smiles import read_molecule
 from molclr.errors import MolclrError
+from molclr.evaluation import maps
 from molclr.evaluation.embeddings import HELD_OUT_KEY, Embeddings
 from molclr.evaluation.figures import benchmarks, finetuning, pretraining, retrieval, style, tsne
 from molclr.evaluation.metrics import METRICS
@@ -304,12 +305,15 @@ def test_the_map_fills_its_frame_and_says_what_was_held_out(embeddings, output, 
     assert said.count("15 held-out molecules") == 2 * held_out and said.count("15 molecules") == 2 * (not held_out)
 
 
-def test_tsne_keeps_families_together():
-    generator = np.random.default_rng(0)
-    vectors = np.repeat(np.eye(3, 8), 20, axis=0) + 0.02 * generator.normal(size=(60, 8))
-    places = tsne.project(vectors.astype(np.float32), seed=0)
-    distances = np.linalg.norm(places[:, None] - places, axis=2) + np.diag(np.full(60, np.inf))
-    assert (distances.argmin(axis=1) // 20 == np.arange(60) // 20).all()
+def test_tsne_of_known_coordinates(tmp_path, embeddings, output):
+    rows, smiles = (pq.read_table(embeddings)[name].to_pylist() for name in ("row", "smiles"))
+    table = {"row": rows, "smiles": smiles} | {column: range(len(rows)) for column in maps.COLUMNS[2:]}
+    pd.DataFrame(table).to_csv(tmp_path / "map.csv", index=False)
+    tsne.tsne(embeddings, output, property="logp", coordinates=tmp_path / "map.csv")
+    assert pd.read_csv(output.with_name(f"{output.name}.csv"))["x"].tolist() == [*range(len(rows))]
+    pd.DataFrame(table).iloc[::-1].to_csv(tmp_path / "map.csv", index=False)
+    with pytest.raises(MolclrError, match=r"map\.csv' has the coordinates of other molecules"):
+        tsne.tsne(embeddings, output, property="logp", coordinates=tmp_path / "map.csv")
 
 
 def test_too_few_molecules_for_a_map(embeddings, output):
