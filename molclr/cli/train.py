@@ -14,6 +14,21 @@ if TYPE_CHECKING:
     from molclr.qsar.fit import Recipe
 
 
+SCHEMES_OF_CHEMPROP = {
+    "scaffold_balanced": "scaffold",
+    "random_with_repeated_smiles": "random",
+    "scaffold": "scaffold",
+    "butina": "butina",
+    "random": "random",
+}
+"""Names of split schemes in lower case, those of chemprop included -> the name here."""
+
+
+def _split(text: str) -> str:
+    """Parse a split scheme, in any case, or the name of a column."""
+    return SCHEMES_OF_CHEMPROP.get(text.lower(), text)
+
+
 def _train_arguments(parser: Parser) -> None:
     parser.reads("table", help=TABLE)
     parser.writes(
@@ -39,6 +54,8 @@ def _train_arguments(parser: Parser) -> None:
     add_desalt(parser)
     parser.add_argument(
         "--split",
+        "--split-type",
+        type=_split,
         default="scaffold",
         metavar="SCHEME",
         help="scaffold (default), random, butina (clusters by ECFP4), or a column of the table with train, valid and test",

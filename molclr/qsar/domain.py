@@ -11,12 +11,12 @@ QUANTILE = 0.05
 """The fraction of training molecules that would be outside the domain of the others."""
 
 
-def similarity_to(training: csr_matrix, smiles: Sequence[str]) -> np.ndarray:
+def similarity_to(known: np.ndarray, smiles: Sequence[str]) -> np.ndarray:
     """Compute the Tanimoto similarity of bits to the nearest training molecule: float64 (n,).
 
-    training: ECFP4 counts. smiles: n canonical SMILES, whose fingerprints are made one by one, so that any table fits in memory.
+    known: packed ECFP4 of m training molecules, uint64 (m, WORDS). smiles: n canonical SMILES, whose fingerprints are made one by
+    one.
     """
-    known = packed_bits(training)
     return np.array([tanimoto_of_bits(packed_ecfp4([text])[0], known).max() for text in smiles], np.float64)
 
 

@@ -77,7 +77,7 @@ def train(asked: Training) -> dict[str, Any]:
         work.mkdir()
         graphs = work / "graphs.safetensors"
         whole, run, columns = _prepared(asked, folder, graphs)
-        data = _trainable(whole, asked.refit)
+        data = _trainable(whole)
         whole_run, run = run, replace(run, targets=data.targets)
         if NETWORK in names:
             report_duration(recipe, data, run, graphs, asked.refit)
@@ -106,6 +106,7 @@ def _prepared(asked: Training, folder: Path, graphs: Path) -> tuple[LabelledMole
     table = kept_table(asked.table, graphs.parent)
     molecules = graphs.with_name("molecules.parquet")
     columns: dict[str, Any] = {"smiles_column": asked.smiles_column, "targets": asked.targets, "decimal": asked.decimal}
+    columns["split_column"] = None if asked.split in SCHEMES else asked.split
     canonicalize(
         table, molecules, folder / REJECTED, labelled=True, desalt=asked.desalt, name=name_of(asked.table), **columns
     )
@@ -119,8 +120,9 @@ def _prepared(asked: Training, folder: Path, graphs: Path) -> tuple[LabelledMole
         )
     _split(asked, molecules, table, folder / SPLIT)
     featurize(molecules, graphs)
-    data = read_labelled(molecules, folder / SPLIT)
-    data = data if asked.refit else _trainable(data, refit=False)
+    fate = "only the refitted model predicts it, without a test score" if asked.refit else "it is not predicted"
+    data = read_labelled(molecules, folder / SPLIT, fate)
+    data = data if asked.refit else _trainable(data)
     task = asked.task or guess_task(data)
     check_labels(task, data.labels, data.targets)
     run = Run(asked.table.stem, NETWORK, 0, task, PRIMARY[task], data.targets)
@@ -159,12 +161,9 @@ def _split(asked: Training, molecules: Path, table: Path, output: Path) -> None:
     say(f"split: {asked.split}, " + ", ".join(f"{size} {subset}" for subset, size in sizes.items()))
 
 
-def _trainable(data: LabelledMolecules, refit: bool) -> LabelledMolecules:
-    """Leave out targets without labels of training molecules, with a warning. refit: whether a refitted model predicts them."""
+def _trainable(data: LabelledMolecules) -> LabelledMolecules:
+    """Leave out targets without labels of training molecules."""
     known = ~np.isnan(data.labels[data.subsets["train"]]).all(axis=0)
-    fate = "only the refitted model predicts it, without a test score" if refit else "it is not predicted"
-    for target in (name for name, is_known in zip(data.targets, known, strict=True) if not is_known):
-        say(f"warning: no training molecule has a label of '{target}', so {fate}")
     targets = [name for name, is_known in zip(data.targets, known, strict=True) if is_known]
     return replace(data, labels=data.labels[:, known], targets=targets)
 
@@ -192,8 +191,12 @@ def _about(asked: Training, run: Run) -> dict[str, Any]:
         "table": asked.table.name,
         "desalt": asked.desalt,
         "split": asked.split,
+        "split_seed": asked.split_seed,
         "encoder": Path(recipe.encoder).name,  # The folder may be shared, and a path may contain private names.
+        "model": recipe.model,
+        "patience": recipe.patience,
         "settings": recipe.settings.model_dump(),
+        "shape": recipe.shape.model_dump(),
         "baselines": recipe.baselines.model_dump(),
         "networks": recipe.seeds,
     }

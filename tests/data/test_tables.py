@@ -5,6 +5,7 @@ import gzip
 import io
 import lzma
 import os
+import re
 import subprocess
 import sys
 import tracemalloc
@@ -19,9 +20,8 @@ from rdkit import Chem
 
 from molclr.data.canonicalize import canonicalize, read_column
 from molclr.data.columns import choose_columns
-from molclr.data.extended import ExtendedTable
 from molclr.data.molecules import read_molecules, read_rejections
-from molclr.data.tables import open_table
+from molclr.data.tables import kept_table, name_of, open_table
 from molclr.errors import MolclrError
 
 CASES = FIXTURES / "cases"
@@ -248,12 +248,29 @@ def test_a_stored_number_has_a_decimal_point_whatever_the_decimal_sign(take):
     np.testing.assert_array_equal(table[["a", "b"]], [[1.234, 1.5], [0.5, 1234]])
 
 
-@pytest.mark.parametrize("text", ["1,770.00", "1.770,0", "1'770", "1 770,5"])
-def test_numbers_with_thousands_separators_are_told(take, text):
+@pytest.mark.parametrize(
+    ("text", "advice"),
+    [
+        ("1,770.00", "remove them, or choose the decimal sign with --decimal"),
+        ("1.770,0", "remove them, or choose the decimal sign with --decimal"),
+        ("1'770", "write 1770"),
+        ("1\u202f770,5", "write 1770,5"),
+    ],
+)
+def test_numbers_with_thousands_separators_are_told(take, text, advice):
     table = f"smiles;k;y\nC;{text};0.5\nCC;{text};2\n"
-    assert "ignored, it seems to have numbers with thousands separators" in take("t.csv", table)[2]
-    with pytest.raises(MolclrError, match=r"seems to have thousands separators; remove them, .* --decimal\.$"):
+    assert f"ignored, it has thousands separators, as in {text} ({advice}): 'k'" in take("t.csv", table)[2]
+    with pytest.raises(MolclrError, match=rf"seems to have thousands separators; {re.escape(advice)}\.$"):
         take("t.csv", table, targets=["k"])
+
+
+@pytest.mark.parametrize("text", ["0,349", "-0,349", "\N{MINUS SIGN}0,349"])
+def test_a_leading_zero_makes_the_comma_decimal(take, text):
+    table, _, told = take("t.csv", f"smiles;k\nC;{text}\nCC;12,5\n")
+    assert np.abs(table["k"]).tolist() == [0.349, 12.5] and "with decimal commas" in told
+    for unclear in ("1,349", "10,349", "00,349"):
+        with pytest.raises(MolclrError, match=f"'{unclear}' in the column 'k' may have a decimal comma or a comma"):
+            take("t.csv", f"smiles;k\nC;{text}\nCC;{unclear}\n")
 
 
 def test_the_smiles_are_no_target(take):
@@ -370,13 +387,16 @@ def test_a_pipe_is_read_once(take, tmp_path):
     assert table["smiles"].tolist() == ["CCO", "CCCO"] and "pipe: 3 rows" in told
 
 
-def test_a_pipe_that_a_command_reads_twice_keeps_its_name(tmp_path, capfd):
+def test_a_pipe_that_a_command_opens_twice_keeps_its_name(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     writer = Thread(target=lambda: (tmp_path / "pipe").write_text(TABLE))
     writer.start()
-    ExtendedTable.read(tmp_path / "pipe", tmp_path / "out.csv")
+    kept = kept_table(tmp_path / "pipe", tmp_path)
     writer.join()
-    assert capfd.readouterr().err == f"molclr: {tmp_path / 'pipe'}: 3 rows, SMILES in 'smiles'\n"
+    for _ in range(2):
+        with open_table(kept, name_of(tmp_path / "pipe")) as table:
+            (report,) = choose_columns(table, None, []).report
+            assert report == f"{tmp_path / 'pipe'}: 3 rows, SMILES in 'smiles'"
 
 
 @pytest.mark.parametrize("name", ["-", "/dev/stdin"])
@@ -432,15 +452,3 @@ def test_the_documentation_shows_what_is_told(take, monkeypatch, name):
 def test_the_minus_sign_of_word_processors(take):
     table, _, told = take("t.csv", "smiles,y\nC,\u22120.5\nCC,1.5\n")
     assert table["y"].tolist() == [-0.5, 1.5] and "from -0.5 to 1.5" in told
-
-
-@pytest.mark.parametrize(
-    ("header", "warns"), {"another": ("Structure,SMILES", True), "none": ("Structure,note", False)}.values()
-)
-def test_a_model_tells_that_another_column_also_has_smiles(tmp_path, capfd, header, warns):
-    (tmp_path / "t.csv").write_text(f"{header}\nCO,CCCO\n")
-    table = ExtendedTable.read(tmp_path / "t.csv", tmp_path / "out.csv", preferred="Structure")
-    assert table.molecules == {0: "CO"}
-    assert (
-        "trained on 'Structure', so the SMILES are read from it, and not from 'SMILES'" in capfd.readouterr().err
-    ) == warns
