@@ -362,7 +362,7 @@ class Finetune(Compute):
         1, description="outputs per classification target: 1, with a sigmoid, or 2, with a softmax; official: 2"
     )
     standardize: Literal["all"] | list[str] = Field(
-        "all", description="regression benchmarks whose labels are standardised; official: [qm7, qm9]"
+        "all", description="regression benchmarks whose labels are standardized; official: [qm7, qm9]"
     )
 
 
