@@ -189,4 +189,4 @@ def test_tables_do_not_depend_on_training():
 def test_a_module_that_decides_nothing_counts_where_it_is_named():
     """The configuration reaches rules as parameters, but its defaults only as code."""
     assert code_digest("molclr.config") != code_digest()
-    assert "molclr.config" not in modules_behind("molclr.training.pretrain")
+    assert not [name for name in modules_behind("molclr.training.pretrain") if name.startswith("molclr.config")]

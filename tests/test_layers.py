@@ -5,6 +5,7 @@ from molclr.digest import PACKAGE, imported_modules
 LAYERS = [
     {
         "config",
+        "model_names",
         "definitions",
         "errors",
         "files",
@@ -22,7 +23,7 @@ LAYERS = [
     {"evaluation"},
     {"training"},
     {"qsar", "library"},
-    {"cli", "representation", "estimators"},
+    {"cli", "representation", "estimators", "__main__"},
 ]
 
 

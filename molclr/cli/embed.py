@@ -45,7 +45,7 @@ def add_embedder(parser: Parser) -> None:
 def embedder_of(options: argparse.Namespace) -> "Embedder":
     """Load what the options of `add_embedder` name."""
     from molclr.library.embedder import finetuned_embedder, pretrained_embedder
-    from molclr.representation import encoder_file
+    from molclr.training.encoder_files import encoder_file
 
     how = options.settings, options.encoder_class
     if options.model is not None:

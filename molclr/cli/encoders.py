@@ -6,15 +6,16 @@ from typing import get_args
 
 from molclr import config
 from molclr.cli.command import Command, Parser, parquet, positive
+from molclr.model_names import DEFAULT_ENCODER, ReleasedName, ShippedName
 
-NAMES = (*get_args(config.ShippedName), *get_args(config.ReleasedName))
+NAMES = (*get_args(ShippedName), *get_args(ReleasedName))
 """Encoders that have a name in place of a file."""
 
 
 def add_encoder(parser: Parser, purpose: str, to: argparse._ActionsContainer | None = None) -> None:
     """Add the option for a pre-trained encoder, a file or a name."""
-    named = f"a file, or {', '.join(NAMES[:-1])} or {NAMES[-1]} (default: {config.DEFAULT_ENCODER})"
-    parser.reads("--encoder", to=to, type=_encoder, default=config.DEFAULT_ENCODER, help=f"{purpose}: {named}")
+    named = f"a file, or {', '.join(NAMES[:-1])} or {NAMES[-1]} (default: {DEFAULT_ENCODER})"
+    parser.reads("--encoder", to=to, type=_encoder, default=DEFAULT_ENCODER, help=f"{purpose}: {named}")
 
 
 def _encoder(text: str) -> str | Path:
@@ -112,8 +113,8 @@ def _embed_store_arguments(parser: Parser) -> None:
 
 
 def _embed_store(options: argparse.Namespace) -> None:
-    from molclr.representation import encoder_file
     from molclr.training.embed import write_embeddings
+    from molclr.training.encoder_files import encoder_file
 
     write_embeddings(
         options.molecules,

@@ -62,7 +62,7 @@ def _finetune_arguments(parser: Parser) -> None:
 
 
 def _finetune(options: argparse.Namespace) -> None:
-    from molclr.representation import encoder_file
+    from molclr.training.encoder_files import encoder_file
     from molclr.training.finetune import finetune
     from molclr.training.random_search import propose
 

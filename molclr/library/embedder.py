@@ -1,4 +1,4 @@
-"""Networks that embed molecules: a pre-trained encoder, or the fine-tuned networks of a model."""
+"""Networks that embed tables and libraries: a pre-trained encoder, or the fine-tuned networks of a model."""
 
 import hashlib
 from collections.abc import Sequence
@@ -13,23 +13,24 @@ import torch
 from molclr.chem.seen import Seen
 from molclr.config import Compute
 from molclr.data.featurize import featurize_part
-from molclr.data.store import GraphStore
 from molclr.digest import code_digest
 from molclr.errors import MolclrError
 from molclr.imports import modules_of
+from molclr.model_names import NETWORK
 from molclr.models.encoder import GraphEncoder
 from molclr.progress import say
-from molclr.qsar.model_folder import ENCODER, NETWORK, ModelFolder, network_file
+from molclr.qsar.model_folder import ENCODER, ModelFolder, network_file
 from molclr.training.checkpoint import load_encoder
 from molclr.training.device import prepare
+from molclr.training.embed_smiles import dim_of, embed_graphs
 from molclr.training.finetune import load_model
-from molclr.training.graphs import graphs_on
-from molclr.training.inference import infer
 
 
 @dataclass(frozen=True)
 class Embedder:
-    """One or more networks, whose representations are concatenated.
+    """One or more networks that embed tables and libraries, with what identifies them in the files that are written.
+
+    `molclr.Encoder` embeds molecules in memory by one encoder; both use `molclr.training.embed_smiles`.
 
     name: the one that is shown to the user. digest: SHA-256 of the files. seen: the features that occurred in pre-training; None
     if unknown.
@@ -47,7 +48,7 @@ class Embedder:
     @property
     def dim(self) -> int:
         """Length of a vector."""
-        return sum(network.shape.embedding_dim for network in self.networks)
+        return dim_of(self.networks)
 
     @property
     def code(self) -> str | None:
@@ -62,10 +63,7 @@ class Embedder:
 
     def embed(self, graphs: dict[str, np.ndarray]) -> np.ndarray:
         """Compute the representation of one or more molecules, whose graphs `featurize` made: float32 (n, dim)."""
-        store = GraphStore.of(graphs, self.explicit_hydrogens)
-        places = np.arange(len(store))
-        parts = [infer(network, graphs_on(self.device, store, places, network), places) for network in self.networks]
-        return np.concatenate(parts, axis=1)
+        return embed_graphs(graphs, self.networks, self.device, self.explicit_hydrogens)
 
 
 def pretrained_embedder(encoder: Path, compute: Compute, encoder_class: str | None = None) -> Embedder:

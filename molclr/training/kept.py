@@ -14,11 +14,12 @@ from typing import Any
 
 import torch
 
-from molclr.config import EncoderName, EncoderShape, Pretrain
+from molclr.config import EncoderShape, Pretrain
 from molclr.digest import bytes_digest, code_digest
 from molclr.distributed import processes, rank, tell
 from molclr.files import replacing, sha256_of
 from molclr.imports import modules_of
+from molclr.model_names import EncoderName
 
 WEIGHTS_AND_HISTORY = ("encoder.safetensors", "last.safetensors", "history.csv")
 RECORD = "run.json"

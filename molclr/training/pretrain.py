@@ -11,12 +11,13 @@ import torch
 from torch import Tensor, nn
 
 from molclr.batch import GraphBatch
-from molclr.config import EncoderName, EncoderShape, Pretrain
+from molclr.config import EncoderShape, Pretrain
 from molclr.data.corpus import RULE, CorpusSplit, seen_in_store, split_corpus
 from molclr.data.store import GraphStore
 from molclr.distributed import process_group, processes, rank, tell
 from molclr.errors import MolclrError
 from molclr.files import write_rows
+from molclr.model_names import EncoderName
 from molclr.models.augment import augmentation_steps
 from molclr.models.encoder import GraphEncoder
 from molclr.progress import progress

@@ -181,6 +181,27 @@ def test_load_restores_parameters_and_targets(freesolv, encoder, tmp_path):
     assert MolCLRRegressor.load(tmp_path / "model").encoder_class is None, "a folder names no code to execute"
 
 
+def test_load_restores_the_options_of_the_command(freesolv, encoder, tmp_path):
+    table, folder = tmp_path / "mine.csv", tmp_path / "model"
+    freesolv[:60].to_csv(table, index=False)
+    words = ["--encoder", str(encoder), "--shape", "{layers: 1, hidden_dim: 8, embedding_dim: 8}", "--epochs", "1"]
+    words += ["--split", "random", "--split-seed", "7", "--patience", "3", "--seeds", "1", "--baselines", "{trees: 2}"]
+    assert main(["train", str(table), "--output", str(folder), *words, "--refit"]) == 0
+    found = MolCLRRegressor.load(folder)
+    given = {"split": "random", "split_seed": 7, "patience": 3, "seeds": 1, "epochs": 1, "refit": True, "model": "auto"}
+    assert {name: getattr(found, name) for name in given} == given
+    assert (found.shape["layers"], found.baselines["trees"]) == (1, 2)
+    again = clone(found).set_params(encoder=encoder).fit(freesolv["smiles"][:60], freesolv["freesolv"][:60])
+    np.testing.assert_array_equal(again.predict(["CCO"]), found.predict(["CCO"]))
+    about = json.loads((folder / "model.json").read_text())
+    for name in ("split_seed", "patience", "shape", "model"):
+        del about[name]  # as in folders of earlier versions
+    (folder / "model.json").write_text(json.dumps(about))
+    earlier = MolCLRRegressor.load(folder)
+    assert (earlier.split_seed, earlier.patience, earlier.shape) == (0, 20, None)
+    np.testing.assert_array_equal(earlier.predict(["CCO"]), found.predict(["CCO"]))
+
+
 def test_rejected_molecules_are_an_error_or_a_warning(freesolv):
     smiles, labels = ["C*", *freesolv["smiles"]], [0.0, *freesolv["freesolv"]]
     with pytest.raises(ValueError, match=r"Molecule 0 of the list, 'C\*', is rejected: it has an atom without an elem"):
@@ -262,6 +283,8 @@ def test_parameters_that_do_not_exist():
         MolCLRRegressor(**SVM, settings={"epoch": 3}).fit(["C", "CC", "CCO"], [1, 2, 3])
     with pytest.raises(ValueError, match="no model 'forest'; choose one of auto, network, rf"):
         MolCLRRegressor(model="forest").fit(["C", "CC", "CCO"], [1, 2, 3])
+    with pytest.raises(ValueError, match="no split 'part'; choose one of scaffold, butina, random"):
+        MolCLRRegressor(**SVM, split="part").fit(["C", "CC", "CCO"], [1, 2, 3])
     with pytest.raises(ValueError, match="seeds is 0"):
         MolCLRRegressor(seeds=0).fit(["C", "CC", "CCO"], [1, 2, 3])
     with pytest.raises(MolclrError, match="Unknown encoder 'molclr-gat'"):

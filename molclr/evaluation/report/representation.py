@@ -8,10 +8,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from rdkit.DataStructs import BulkTanimotoSimilarity
 from sklearn.decomposition import PCA
 
-from molclr.chem.fingerprints import ecfp4
+from molclr.chem.fingerprints import packed_ecfp4, tanimoto_of_bits
 from molclr.chem.smiles import read_molecule
 from molclr.evaluation.embeddings import Embeddings, highest, read_embeddings, unit
 from molclr.evaluation.figures.tsne import PROPERTIES
@@ -126,7 +125,7 @@ def _coloured(values: np.ndarray) -> dict[str, Any]:
 
 def retrieve(molecules: Embeddings, numbers: Sequence[int], count: int) -> Retrieval:
     """Find the `count` nearest neighbours of every molecule by cosine, and compare their fingerprints with the query's."""
-    fingerprints = [ecfp4(read_molecule(smiles)) for smiles in molecules.smiles]
+    fingerprints = packed_ecfp4(molecules.smiles)
     vectors = unit(molecules.vectors)
     found, cosines, sums = [], [], np.zeros(3)
     for query, vector in enumerate(vectors):
@@ -135,7 +134,7 @@ def retrieve(molecules: Embeddings, numbers: Sequence[int], count: int) -> Retri
         near = places[places != query][:count]
         found.append(near.tolist())
         cosines.append(values[near].round(3).tolist())
-        similarity = np.array(BulkTanimotoSimilarity(fingerprints[query], fingerprints))
+        similarity = tanimoto_of_bits(fingerprints[query], fingerprints)
         rest = np.delete(similarity, query)
         sums += similarity[near].mean(), rest.mean(), rest[highest(rest, count)].mean()
     mean, random, best = sums / len(fingerprints)
