@@ -14,7 +14,8 @@ QUANTILE = 0.05
 def similarity_to(known: np.ndarray, smiles: Sequence[str]) -> np.ndarray:
     """Compute the Tanimoto similarity of bits to the nearest training molecule: float64 (n,).
 
-    known: packed ECFP4 of the training molecules. smiles: n canonical SMILES, whose fingerprints are made one by one.
+    known: packed ECFP4 of m training molecules, uint64 (m, WORDS). smiles: n canonical SMILES, whose fingerprints are made one by
+    one.
     """
     return np.array([tanimoto_of_bits(packed_ecfp4([text])[0], known).max() for text in smiles], np.float64)
 

@@ -150,7 +150,7 @@ class ModelFolder:
 
     @cached_property
     def fingerprints(self) -> np.ndarray:
-        """Packed ECFP4 of the training molecules; see `molclr.chem.fingerprints.packed_ecfp4`."""
+        """Packed ECFP4 of the n training molecules: uint64 (n, WORDS)."""
         return packed_bits(self.training.counts)
 
     @cached_property

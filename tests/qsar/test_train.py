@@ -394,7 +394,7 @@ def test_salts_are_treated_as_in_training(tmp_path, capsys):
     words = ["train", str(tmp_path / "mine.csv"), "--split", "butina", "--encoder", "none", "--model", "svm"]
     assert main([*words, "--output", str(tmp_path / "salts")]) == 0
     told = "41 of 41 molecules have several parts (salts, mixtures)"
-    assert f"{told}; --desalt keeps the largest organic part of each; 1 have a metal" in capsys.readouterr().err
+    assert f"{told}; --desalt keeps the largest organic part of each; 1 has a metal" in capsys.readouterr().err
     assert main([*words, "--desalt", "--output", str(tmp_path / "model")]) == 0
     assert f"{told}, of which the largest organic one is kept; 0 have a metal" in capsys.readouterr().err
     (tmp_path / "new.csv").write_text(f"smiles\n{given[0]['smiles']}\n{given[0]['smiles']}.Cl\n")
