@@ -99,7 +99,10 @@ def read_column(raw: str | PathLike[str], column: str) -> list[str]:
     with open_table(raw) as table:
         if table.columns.count(column) != 1:
             trouble = "several columns" if column in table.columns else "no column"
-            raise MolclrError(f"'{raw}' has {trouble} '{column}'; its columns are: {', '.join(table.columns)[:200]}.")
+            raise MolclrError(
+                f"'{raw}' has {trouble} '{column}'; its columns are: {', '.join(table.columns)[:200]}. Name the one that "
+                f"contains the split (in a configuration: split_column)."
+            )
         place = table.columns.index(column)
         return [fields[place] if place < len(fields) else "" for fields in table.rows()]
 

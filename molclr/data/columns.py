@@ -131,13 +131,17 @@ def _find_smiles(table: RawTable) -> int | None:
     for name in POSSIBLE_NAMES:
         if places := [place for place, found in enumerate(plain) if found == name and fractions[place] >= MOSTLY]:
             return _only(table, places)
-    best = max(range(len(fractions)), key=lambda place: fractions[place], default=0)
-    if not table.columns or fractions[best] < MOSTLY:
+    places = [place for place, fraction in enumerate(fractions) if fraction >= MOSTLY]
+    if not places:
         found = ", ".join(table.columns)[:200]
         raise MolclrError(
             f"'{table.name}' has no column of SMILES; its columns are: {found}. Name yours with --smiles-column."
         )
-    return None if is_smiles(table.columns[best]) else best
+    if any(is_smiles(table.columns[place]) for place in places):
+        if len(places) > 1:
+            raise MolclrError(f"'{table.name}' has no header, and SMILES in {len(places)} columns; add a header.")
+        return None
+    return _only(table, places)
 
 
 def tell_other_smiles(table: RawTable, chosen: str) -> None:
@@ -179,12 +183,21 @@ def _without_header(table: RawTable) -> tuple[RawTable, int]:
 
 
 def _read_through(table: RawTable, surveys: dict[int, Survey]) -> int:
-    """Add all rows to the surveys of their columns; return the number of rows."""
-    rows, count = table.rows(), 0
+    """Add all rows to the surveys of their columns; return the number of rows.
+
+    Raises MolclrError if most rows have more fields than the header, which is then another line.
+    """
+    rows, count, longer, width = table.rows(), 0, 0, len(table.columns)
     while part := list(islice(rows, ROWS_PER_PART)):
         count += len(part)
+        longer += sum(any(row[width:]) for row in part if len(row) > width)
         for place, survey in surveys.items():
             survey.add([row[place] if place < len(row) else "" for row in part])
+    if 2 * longer > count:
+        raise MolclrError(
+            f"Most rows of '{table.name}' have more fields than its first line, '{', '.join(table.columns)[:100]}'; delete the "
+            "lines above the header."
+        )
     return count
 
 

@@ -88,6 +88,8 @@ class LabelReader(NamedTuple):
             return f"is neither {' nor '.join(self.words)}"
         if self.decimal == "," and "." in text and _is_number(text):
             return "has a decimal point, but --decimal names the comma"
+        if _is_comma_number(text.strip()):
+            return f"has a comma, but {'--decimal names' if self.decimal else 'other labels have'} a decimal point"
         if _looks_grouped(text.strip()):
             return f"seems to have thousands separators; {ungrouping(text.strip())}"
         return "is beyond single precision (3.4e38)" if _is_number(text) else "is not a number"

@@ -71,7 +71,7 @@ class RowCounts:
         done = ", of which the largest organic one is kept" if desalt else advice if self.parts else ""
         return (
             f"{self.parts} of {self.accepted} molecules have several parts (salts, mixtures){done}; "
-            f"{self.metals} have a metal"
+            f"{self.metals} {'has' if self.metals == 1 else 'have'} a metal"
         )
 
     def __str__(self) -> str:

@@ -34,6 +34,13 @@ NOT_STORED = ("device", "encoder_class")
 """Parameters that a folder does not determine: the machine, and code that its reader would execute."""
 
 
+def _whole(name: str, value: Any, least: int) -> int:
+    """Return a parameter as an int, also those of NumPy that searches give. Raises InvalidInput for other values."""
+    if not isinstance(value, int | np.integer) or value < least:
+        raise InvalidInput(f"{name} is {value!r}; give a whole number of at least {least}.")
+    return int(value)
+
+
 class MoleculeEstimator(BaseEstimator):
     """An estimator whose X is a list of SMILES strings or RDKit molecules."""
 
@@ -131,7 +138,7 @@ class MoleculePredictor(MoleculeEstimator):
             "recipe": self._recipe(),
             "task": self.task,
             "split": self.split,
-            "split_seed": int(self.split_seed),  # Searches give numbers of NumPy, which JSON does not have.
+            "split_seed": _whole("split_seed", self.split_seed, 0),
             "refit": bool(self.refit),
             "desalt": bool(self.desalt),
         }
@@ -140,24 +147,29 @@ class MoleculePredictor(MoleculeEstimator):
         """Return the models to fit. Raises MolclrError for a parameter that cannot be used."""
         if self.model not in (AUTO, *TRAIN_MODELS):
             raise InvalidInput(f"There is no model '{self.model}'; choose one of {', '.join((AUTO, *TRAIN_MODELS))}.")
-        if self.split not in SCHEMES:
+        if self.split not in [*SCHEMES]:
             raise InvalidInput(
                 f"There is no split '{self.split}'; choose one of {', '.join(SCHEMES)}. A column cannot name the subsets, "
                 "because an estimator is given molecules and labels, not a table."
             )
-        if self.seeds < 1:
-            raise InvalidInput(f"seeds is {self.seeds}; an ensemble has at least one network.")
-        settings = parse_section(Finetune, dict(self.settings or {}), "settings")
+        settings = parse_section(Finetune, self._section("settings"), "settings")
         return Recipe(
             encoder=self.encoder,
             model=self.model,
-            seeds=int(self.seeds),
-            patience=int(self.patience),
+            seeds=_whole("seeds", self.seeds, 1),
+            patience=_whole("patience", self.patience, 1),
             settings=with_given(settings, self._given()),
-            shape=parse_section(EncoderShape, dict(self.shape or {}), "shape"),
-            baselines=parse_section(Baselines, dict(self.baselines or {}), "baselines"),
+            shape=parse_section(EncoderShape, self._section("shape"), "shape"),
+            baselines=parse_section(Baselines, self._section("baselines"), "baselines"),
             encoder_class=self.encoder_class,
         )
+
+    def _section(self, name: str) -> dict[str, Any]:
+        """Return the keys of a section of the configuration. Raises InvalidInput if the parameter is no dict."""
+        given = getattr(self, name)
+        if not isinstance(given, Mapping | None):
+            raise InvalidInput(f"{name} is {given!r}; give a dict of keys and values.")
+        return dict(given or {})
 
     def _given(self) -> dict[str, Any]:
         """Return the parameters that are also keys of settings, where they differ from the default."""

@@ -176,6 +176,9 @@ def guess_task(data: LabelledMolecules) -> Task:
         return "classification"
     first = data.targets[is_class.index(False)]
     say(f"task: regression, because '{first}' has labels other than 0 and 1 (--task changes it)")
+    for name, column in zip(data.targets, data.labels.T, strict=True):
+        if len(found := np.unique(column[~np.isnan(column)])) == 2 and found.tolist() != [0, 1]:
+            say(f"warning: '{name}' has only {found[0]:g} and {found[1]:g}; if they are classes, write 0 and 1")
     if any(is_class):
         both = ", ".join(f"'{name}'" for name, found in zip(data.targets, is_class, strict=True) if found)
         say(f"warning: {both} has only 0 and 1; for a classification, train it alone with --targets")

@@ -179,6 +179,7 @@ def test_a_mistake_in_the_settings_names_the_key(tmp_path, capsys):
         ["pretrain", "FILE", "--encoder", "gin", "--output", "OUT"],
         ["embed-store", "FILE", "--graphs", "FILE", "--encoder", "FILE", "--output", "OUT"],
         ["predict", "FILE", "--model", "FILE", "--output", "OUT"],
+        ["maps", "FILE", "--output", "OUT"],
         ["figure", "tsne", "FILE", "--output", "OUT"],
         ["figure", "retrieval", "FILE", "--output", "OUT"],
         ["figure", "pretraining", "FILE", "--output", "OUT"],

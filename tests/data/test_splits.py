@@ -44,6 +44,12 @@ def test_every_molecule_is_in_one_subset(hiv, tmp_path, scheme):
     assert sum(sizes.values()) == 299
     split = read_split(tmp_path / "split.csv")
     assert {subset: len(rows) for subset, rows in split.items()} == sizes
+    assert min(sizes.values()) > 0
+
+
+@pytest.mark.parametrize("scheme", ["scaffold", "butina", "random"])
+def test_the_schemes_of_the_package_have_four_fifths_in_training(hiv, tmp_path, scheme):
+    sizes = write_split(hiv, tmp_path / "split.csv", scheme)
     assert sizes["train"] in (239, 241) and sizes["valid"] in (29, 30)
 
 
@@ -184,7 +190,7 @@ def test_validation_is_drawn_from_training_where_a_column_has_none(tmp_path, cap
     [
         (("CCC,test", "CCC,holdout"), "fold", "Row 3 of '.*folds.csv' has 'holdout' in the column 'fold'"),
         (("CCC,test ", "CCC,train"), "fold", "assigns no accepted molecule to test"),
-        (("", ""), "split", "has no column 'split'; its columns are: SMILES, fold"),
+        (("", ""), "split", "has no column 'split'; its columns are: SMILES, fold. .*split_column"),
         (("CCCC,train\n", ""), "fold", "was not made from"),
     ],
 )

@@ -369,7 +369,7 @@ def test_words_of_two_classes(take):
 def test_mixed_points_and_commas_are_not_guessed(take):
     _, rejected, told = take("t.csv", 'smiles,y\nC,"1,5"\nCC,2.5\nCCC,3\n')
     assert "target 'y': 2 labels" in told and "1 that cannot be read" in told
-    assert rejected["reason"].tolist() == ["the label '1,5' of y is not a number"]
+    assert rejected["reason"].tolist() == ["the label '1,5' of y has a comma, but other labels have a decimal point"]
 
 
 def test_many_targets_are_told_together(take):
@@ -452,3 +452,31 @@ def test_the_documentation_shows_what_is_told(take, monkeypatch, name):
 def test_the_minus_sign_of_word_processors(take):
     table, _, told = take("t.csv", "smiles,y\nC,\u22120.5\nCC,1.5\n")
     assert table["y"].tolist() == [-0.5, 1.5] and "from -0.5 to 1.5" in told
+
+
+def test_the_line_of_excel_that_names_the_separator_is_skipped(take):
+    for text in ("sep=;\nsmiles;y\nC;1\nCC;2,5\n", "\ufeffsep=;\r\nsmiles;y\r\nC;1\r\nCC;2,5\r\n"):
+        assert take("t.csv", text)[0]["y"].tolist() == [1, 2.5]
+    assert take("t.csv", "sep=;\nsmiles;y,z\nC;1\n")[0]["y,z"].tolist() == [1]
+
+
+def test_lines_above_the_header_are_told(take):
+    with pytest.raises(MolclrError, match="have more fields than its first line, '# exported'; delete the lines above"):
+        take("t.csv", "# exported\nsmiles,y\nC,1\nCC,2\n")
+    assert len(take("t.csv", "smiles,y\nC,1,\nCC,2,\n")[0]) == 2  # empty fields at the end
+
+
+def test_columns_that_all_look_like_smiles_are_not_guessed(take):
+    """Such as codes of compounds."""
+    text = "code,str,y\nCO,CCCO,1\nC,CCN,2\n"
+    with pytest.raises(MolclrError, match="several columns that may hold the SMILES, 'code', 'str'; name one with"):
+        take("t.csv", text)
+    assert take("t.csv", text, smiles_column="str")[0]["smiles"].tolist() == ["CCCO", "CCN"]
+    with pytest.raises(MolclrError, match="has no header, and SMILES in 2 columns; add a header"):
+        take("t.csv", text.partition("\n")[2])
+
+
+def test_byte_order_marks_and_utf_16_without_one(take):
+    assert take("t.csv", b"\xef\xbb\xbf" * 2 + TABLE.encode(), smiles_column="smiles")[0].columns[2] == "logS"
+    for encoding in ("utf-16-le", "utf-16-be"):
+        assert len(take("t.csv", TABLE.encode(encoding))[0]) == 3

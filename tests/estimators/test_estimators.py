@@ -241,6 +241,11 @@ def test_salts_are_removed_before_training_and_prediction(freesolv):
         ([1, 2, 3, "high"], r"numbers, NaN where missing \(could not convert string to float: 'high'\)"),
         ([1, 2, 3, np.inf], "y contains infinity or a value too large for float32"),
         ([None] * 4, "'y' has no label; leave it out of y"),
+        ({0: 1, 1: 2, 2: 3, 3: 4}, "y is of the type dict; give a list"),
+        ({1, 2, 3, 4}, "y is of the type set"),
+        (1.0, "y is of the type float"),
+        (np.zeros((4, 1, 1)), r"y has the shape \(4, 1, 1\); give labels of the shape \(n,\) or"),
+        (np.array([1j, 2, 3, 4]), "Complex data not supported"),
         (pd.DataFrame({"smiles": [1, 2, 3, 4]}), "'smiles' is repeated or taken"),
         (pd.Series([1.0, 2.0, 3.0, None], name="logS"), "scaffold split of the 3 molecules in the training data"),
     ],
@@ -250,6 +255,22 @@ def test_labels_that_cannot_be_used(labels, message):
     with pytest.raises(ValueError, match=message) as error:
         MolCLRRegressor(**SVM).fit(["C", "CC", "CCO", "CCC"], labels)
     assert isinstance(error.value, MolclrError)
+
+
+@pytest.mark.parametrize("word", ["nan", "None", "<NA>", " "])
+def test_text_for_a_missing_label_is_not_a_class(word):
+    """Such as numpy.where makes of NaN."""
+    with pytest.raises(ValueError, match=f"The text '{word}' is a label of 'y'; use None or NaN for missing labels"):
+        MolCLRClassifier(**SVM).fit(["C", "CC", "CCO", "CCC"], ["yes", word, "yes", word])
+
+
+def test_masked_labels_are_missing(freesolv):
+    smiles, values = freesolv["smiles"][:60], freesolv["freesolv"][:60].to_numpy()
+    hidden = np.arange(60) % 5 == 0
+    with pytest.warns(UserWarning, match="12 of 60 molecules have no label"):
+        masked = MolCLRRegressor(**SVM).fit(smiles, np.ma.masked_array(values, mask=hidden))
+    rest = MolCLRRegressor(**SVM).fit(smiles[~hidden], values[~hidden])
+    np.testing.assert_array_equal(masked.predict(["CCO"]), rest.predict(["CCO"]))
 
 
 @pytest.mark.parametrize("labels", [[1, "", 1, ""], ["yes", 0, None, "yes"], [True, "no", True, "no"]])
@@ -285,8 +306,11 @@ def test_parameters_that_do_not_exist():
         MolCLRRegressor(model="forest").fit(["C", "CC", "CCO"], [1, 2, 3])
     with pytest.raises(ValueError, match="no split 'part'; choose one of scaffold, butina, random"):
         MolCLRRegressor(**SVM, split="part").fit(["C", "CC", "CCO"], [1, 2, 3])
-    with pytest.raises(ValueError, match="seeds is 0"):
-        MolCLRRegressor(seeds=0).fit(["C", "CC", "CCO"], [1, 2, 3])
+    for name, value in (("seeds", 0), ("seeds", 2.5), ("patience", "9"), ("split_seed", -1), ("split_seed", None)):
+        with pytest.raises(ValueError, match=f"{name} is {value!r}; give a whole number of at least"):
+            MolCLRRegressor(**SVM | {name: value}).fit(["C", "CC", "CCO"], [1, 2, 3])
+    with pytest.raises(ValueError, match="settings is 'epochs: 3'; give a dict"):
+        MolCLRRegressor(settings="epochs: 3").fit(["C", "CC", "CCO"], [1, 2, 3])
     with pytest.raises(MolclrError, match="Unknown encoder 'molclr-gat'"):
         MolCLRRegressor("molclr-gat").fit(["C", "CC", "CCO"], [1, 2, 3])
     with pytest.raises(MolclrError, match="epochs is 5 and 'epochs' in settings is 3; give one"):

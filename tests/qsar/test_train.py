@@ -321,6 +321,14 @@ def test_the_words_of_classes_are_kept(tmp_path, capsys):
     assert classifier.predict([row["smiles"] for row in found]).tolist() == expected
 
 
+def test_two_values_that_may_be_classes_are_told(tmp_path, capsys):
+    lines = [f"{row['smiles']},{1 + place % 2}\n" for place, row in enumerate(rows_of(FIXTURES / "freesolv.csv")[:40])]
+    (tmp_path / "mine.csv").write_text("smiles,y\n" + "".join(lines))
+    words = ["train", str(tmp_path / "mine.csv"), "--split", "random", "--encoder", "none", "--model", "svm"]
+    assert main([*words, "--output", str(tmp_path / "model")]) == 0
+    assert "warning: 'y' has only 1 and 2; if they are classes, write 0 and 1" in capsys.readouterr().err
+
+
 def test_a_column_may_say_the_split(tmp_path, capsys):
     given = rows_of(FIXTURES / "freesolv.csv")
     subsets = ["test", "valid", "train", "train"]
@@ -386,7 +394,7 @@ def test_salts_are_treated_as_in_training(tmp_path, capsys):
     words = ["train", str(tmp_path / "mine.csv"), "--split", "butina", "--encoder", "none", "--model", "svm"]
     assert main([*words, "--output", str(tmp_path / "salts")]) == 0
     told = "41 of 41 molecules have several parts (salts, mixtures)"
-    assert f"{told}; --desalt keeps the largest organic part of each; 1 have a metal" in capsys.readouterr().err
+    assert f"{told}; --desalt keeps the largest organic part of each; 1 has a metal" in capsys.readouterr().err
     assert main([*words, "--desalt", "--output", str(tmp_path / "model")]) == 0
     assert f"{told}, of which the largest organic one is kept; 0 have a metal" in capsys.readouterr().err
     (tmp_path / "new.csv").write_text(f"smiles\n{given[0]['smiles']}\n{given[0]['smiles']}.Cl\n")
