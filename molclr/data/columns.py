@@ -63,7 +63,8 @@ def choose_columns(
     smiles = _find(table, smiles_column, "--smiles-column") if smiles_column else _find_smiles(table)
     if smiles is None:
         table, smiles = _without_header(table)
-    used = {smiles: "SMILES"} | {place: "split" for place, name in enumerate(table.columns) if name == split_column}
+    split = [place for place, name in enumerate(table.columns) if name == split_column and place != smiles]
+    used = {smiles: "SMILES"} | dict.fromkeys(split, "split")
     candidates = _candidates(table, targets, used)
     surveys = {place: Survey(table.columns[place], decimal) for place in candidates}
     rows = _read_through(table, surveys)
