@@ -82,4 +82,5 @@ rule all:
     input:
         TABLES,
         FIGURES,
+        MAPS,
         REPORT,

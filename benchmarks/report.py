@@ -11,9 +11,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from molclr.evaluation.embeddings import Embeddings
+from molclr.evaluation.report.maps import corpus_map, map_chart
 from molclr.evaluation.report.render import write_page
-from molclr.evaluation.report.representation import molecule_map
 from molclr.evaluation.report.structures import Structures
 
 REPOSITORY = Path(__file__).parent.parent
@@ -64,13 +63,8 @@ def write_scatter(page: Path, points: int) -> None:
     places = np.arange(points) % len(smiles)
     vectors = np.random.default_rng(0).normal(size=(points, 2)).astype(np.float32)
     structures = Structures()
-    molecules = Embeddings(np.arange(points), [smiles[place] for place in places], vectors)
-    numbers = [structures.number(text) for text in molecules.smiles]
-    content = {
-        "title": "Scatter",
-        "sections": {},
-        "shown_charts": [molecule_map("map", molecules, {"": vectors}, numbers)],
-    }
+    made_up = corpus_map([smiles[place] for place in places], {"PCA": vectors}, structures)
+    content = {"title": "Scatter", "sections": {}, "shown_charts": [map_chart("made-up vectors", [made_up])]}
     write_page(page, "base.html", content, structures)
 
 

@@ -1,6 +1,6 @@
 """Data-parallel training in several processes with one device each. In a single process, the functions here have no effect.
 
-Start the processes with `torchrun -m molclr.cli pretrain ...`. They communicate by NCCL between GPUs and by Gloo between CPUs.
+Start the processes with `torchrun -m molclr pretrain ...`. They communicate by NCCL between GPUs and by Gloo between CPUs.
 All processes start with the same weights and apply the same summed gradients, so their weights stay equal.
 """
 

@@ -14,7 +14,7 @@ from paths import REPOSITORY
 
 from molclr.digest import PACKAGE
 
-WORKFLOW = ["snakemake", "dvc", "snakemake_executor_plugin_slurm"]
+WORKFLOW = ["snakemake", "dvc", "snakemake_executor_plugin_slurm", "umap", "numba"]
 MODULES = sorted(
     ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__")
     for path in PACKAGE.rglob("*.py")
@@ -76,7 +76,8 @@ def test_every_package_that_is_imported_is_a_stated_dependency():
         )
     }
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
-    wanted = [*project["dependencies"], *project["optional-dependencies"]["excel"]]  # imported where it is asked for
+    extras = project["optional-dependencies"]
+    wanted = [*project["dependencies"], *extras["excel"], *extras["workflow"]]  # imported where they are asked for
     stated = {canonicalize_name(Requirement(text).name) for text in wanted}
     providers = packages_distributions()
     for name in names - {*sys.stdlib_module_names, "molclr"}:
@@ -89,7 +90,7 @@ def test_the_workflow_engines_are_an_extra():
     extras = {
         name: {Requirement(text).name for text in texts} for name, texts in project["optional-dependencies"].items()
     }
-    assert not needed & {*WORKFLOW} and {"snakemake", "dvc"} <= extras["workflow"]
+    assert not needed & {*WORKFLOW} and {"snakemake", "dvc", "umap-learn"} <= extras["workflow"]
     own = [Requirement(text) for text in project["optional-dependencies"]["dev"] if text.startswith("molclr[")]
     everything = {extra for requirement in own for extra in requirement.extras}
     assert everything == extras.keys() - {"dev"}, "an environment for development has all extras"

@@ -23,7 +23,7 @@ LAYERS = [
     {"evaluation"},
     {"training"},
     {"qsar", "library"},
-    {"cli", "representation", "estimators"},
+    {"cli", "representation", "estimators", "__main__"},
 ]
 
 

@@ -35,7 +35,7 @@ STAGES = {
     "data": ["data/raw", "data/molecules", "data/splits", "data/graphs"],
     "pretrain": ["results/pretrain", "results/embeddings"],
     "finetune": ["results/runs"],
-    "results": ["results/tables", "results/figures"],
+    "results": ["results/tables", "results/figures", "results/maps"],
 }
 """Stages of dvc.yaml that run Snakemake, in order, and their output folders. A stage may read the outputs of earlier stages."""
 RERUN_TRIGGERS = ["--rerun-triggers", "code", "input", "mtime", "params", "software-env"]

@@ -30,6 +30,7 @@ GROUPS: dict[str, tuple[Command, ...]] = {
     "steps of the workflow, results": (
         results.TABLE,
         results.PREDICTIONS,
+        results.MAPS,
         results.FIGURE_BENCHMARKS,
         results.FIGURE_PRETRAINING,
         results.FIGURE_FINETUNING,

@@ -7,12 +7,13 @@ import sys
 from molclr import config
 from molclr.cli.command import TABLE, Command, Parser, add_processes, add_smiles_column, csv_or_parquet, require_free
 from molclr.cli.encoders import add_encoder_class
+from molclr.cli.predict import MODEL
 from molclr.model_names import TRAIN_MODELS
 
 
 def _explain_arguments(parser: Parser) -> None:
     parser.reads("table", help=TABLE)
-    parser.reads("--model", folder=True, required=True, help="folder that 'molclr train' made")
+    parser.reads("--model", folder=None, required=True, help=MODEL)
     parser.writes("--output", "-o", type=csv_or_parquet, required=True, help="table to write: .csv or .parquet")
     parser.writes(
         "--figure",

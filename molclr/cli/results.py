@@ -118,6 +118,26 @@ FIGURE_FINETUNING = Command(
 )
 
 
+def _maps_arguments(parser: Parser) -> None:
+    parser.reads("embeddings", nargs="+", help="tables of embeddings (Parquet)")
+    parser.writes("--output", nargs="+", required=True, help="tables to write (CSV), one for each table of embeddings")
+
+
+def _maps(options: argparse.Namespace) -> None:
+    from molclr.evaluation.maps import write_maps
+
+    write_maps(options.embeddings, options.output)
+
+
+MAPS = Command(
+    "maps",
+    "compute t-SNE, UMAP and principal components of representations (needs molclr[workflow])",
+    "molclr maps mine.h.parquet --output mine.map.csv",
+    _maps_arguments,
+    _maps,
+)
+
+
 def _tsne_arguments(parser: Parser) -> None:
     parser.reads("embeddings", help="table of embeddings (Parquet)")
     _add_output(parser)
@@ -128,12 +148,13 @@ def _tsne_arguments(parser: Parser) -> None:
         default="logp",
         help="property shown by colour (default: logp)",
     )
+    parser.reads("--coordinates", help="coordinates of 'molclr maps' (default: they are computed)")
 
 
 def _tsne(options: argparse.Namespace) -> None:
     from molclr.evaluation.figures.tsne import tsne
 
-    tsne(options.embeddings, options.output, options.property, name=options.name)
+    tsne(options.embeddings, options.output, options.property, name=options.name, coordinates=options.coordinates)
 
 
 FIGURE_TSNE = Command(

@@ -59,7 +59,7 @@ class Config(OwnBenchmarks):
     seeds: Distinct[Seed] = Field(default=[0, 1, 2], description="seeds of all models")
     seeds_of: dict[str, Distinct[Seed]] = Field({}, description="benchmark -> seeds, if they differ from `seeds`")
     encoder: EncoderChoice = Field(
-        default_factory=EncoderChoice, description="shape of GIN and GCN; or official-gin, official-gcn"
+        default_factory=EncoderChoice, description="shape of all encoders; or official-gin, official-gcn"
     )
     pretrain: Pretrain = Field(default_factory=Pretrain, description="pre-training")
     finetune: Finetune = Field(default_factory=Finetune, description="fine-tuning")
@@ -84,13 +84,17 @@ class Config(OwnBenchmarks):
     @model_validator(mode="after")
     def _has_known_models(self) -> "Config":
         own = self.encoder.name
-        known = [*get_args(ModelName), *([model_name(own, True), model_name(own, False)] if own else [])]
+        of_own = [model_name(own, True), model_name(own, False)] if own else []
+        known = [*get_args(ModelName), *of_own]
         known += [name for model in known if model.startswith(PRETRAINED) for name in frozen_names(model)]
         for model in self.models:
             if model not in known:
-                raise ValueError(
-                    f"'models' has {model!r}, which is not one of {', '.join(known)}; your own encoder needs encoder.name"
+                named = (
+                    f"'encoder.name: {own}' names {' and '.join(of_own)}"
+                    if own
+                    else "your own encoder needs encoder.name"
                 )
+                raise ValueError(f"'models' has {model!r}, which is not one of {', '.join(known)}; {named}")
         return self
 
     def encoder_of(self, model: str) -> EncoderName:

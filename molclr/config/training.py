@@ -27,8 +27,8 @@ class EncoderChoice(EncoderShape):
     name: str | None = Field(
         None,
         exclude=True,
-        description="an encoder in addition to gin and gcn: the path of your own class, such as my_package.gat:GAT, whose models "
-        "are called MolCLR_GAT and GAT",
+        description="one encoder in addition to gin and gcn: the path of your own class, such as my_package.gat:GAT, whose "
+        "models are called MolCLR_GAT and GAT",
     )
     released: ReleasedName | None = Field(
         None, exclude=True, description="weights released by the authors; set by `encoder: official-gcn`"
@@ -78,7 +78,8 @@ class Augmentation(Section):
     composition: Annotated[str | list[dict[str, float]], BeforeValidator(_is_a_composition)] = Field(
         "node",
         description="node: masking and deletion; subgraph: removal; mix: removal, then masking and deletion; or a list of "
-        "augmentations with ratios, in order, for which the keys below have no effect",
+        "augmentations with ratios, in order, such as [{subgraph_removal: 0.1}, {atom_masking: 0.25}]; the keys below then have "
+        "no effect",
     )
     atom_masking: Ratio = Field(0.25, description="fraction of masked atoms")
     bond_deletion: Ratio = Field(0.25, description="fraction of deleted bonds")
@@ -161,7 +162,7 @@ class Finetune(Compute):
         1, description="outputs per classification target: 1, with a sigmoid, or 2, with a softmax; official: 2"
     )
     standardize: Literal["all"] | list[str] = Field(
-        "all", description="regression benchmarks whose labels are standardised; official: [qm7, qm9]"
+        "all", description="regression benchmarks whose labels are standardized; official: [qm7, qm9]"
     )
 
 

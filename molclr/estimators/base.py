@@ -23,7 +23,7 @@ from molclr.library.embedder import finetuned_embedder
 from molclr.model_names import DEFAULT_ENCODER, TRAIN_MODELS
 from molclr.progress import called_from_python
 from molclr.qsar.fit import AUTO, Recipe, with_given
-from molclr.qsar.predict_folder import prediction_columns
+from molclr.qsar.predict import prediction_columns
 from molclr.training.embed_smiles import embed_smiles
 
 STACK = 3

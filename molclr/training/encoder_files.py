@@ -23,8 +23,8 @@ def encoder_file(path_or_name: str | Path) -> Path:
         return released_encoder(str(path_or_name))
     path = Path(path_or_name)
     if not path.suffix and not path.exists():
-        names = " or ".join((*shipped, *released))
-        raise MolclrError(f"Unknown encoder '{path}'; give the path of an encoder.safetensors, or {names}.")
+        names = ", ".join((*shipped, *released))
+        raise MolclrError(f"Unknown encoder '{path}'; choose {names}, or give the path of an encoder.safetensors.")
     return path
 
 

@@ -145,7 +145,7 @@ def test_a_reader_that_has_enough_gets_no_complaint(tmp_path, words):
         (tmp_path / "results" / "tables" / f"{task}.csv").write_text(f"{','.join(COLUMNS)}\n")
     reader = subprocess.Popen(["true"], stdin=subprocess.PIPE)
     reader.wait()
-    command = [sys.executable, "-m", "molclr.cli", *words]
+    command = [sys.executable, "-m", "molclr", *words]
     path = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
     result = subprocess.run(command, cwd=tmp_path, env=path, stdout=reader.stdin, stderr=subprocess.PIPE, text=True)
     reader.stdin.close()
@@ -179,6 +179,7 @@ def test_a_mistake_in_the_settings_names_the_key(tmp_path, capsys):
         ["pretrain", "FILE", "--encoder", "gin", "--output", "OUT"],
         ["embed-store", "FILE", "--graphs", "FILE", "--encoder", "FILE", "--output", "OUT"],
         ["predict", "FILE", "--model", "FILE", "--output", "OUT"],
+        ["maps", "FILE", "--output", "OUT"],
         ["figure", "tsne", "FILE", "--output", "OUT"],
         ["figure", "retrieval", "FILE", "--output", "OUT"],
         ["figure", "pretraining", "FILE", "--output", "OUT"],

@@ -20,9 +20,8 @@ from rdkit import Chem
 
 from molclr.data.canonicalize import canonicalize, read_column
 from molclr.data.columns import choose_columns
-from molclr.data.extended import ExtendedTable
 from molclr.data.molecules import read_molecules, read_rejections
-from molclr.data.tables import open_table
+from molclr.data.tables import kept_table, name_of, open_table
 from molclr.errors import MolclrError
 
 CASES = FIXTURES / "cases"
@@ -388,18 +387,21 @@ def test_a_pipe_is_read_once(take, tmp_path):
     assert table["smiles"].tolist() == ["CCO", "CCCO"] and "pipe: 3 rows" in told
 
 
-def test_a_pipe_that_a_command_reads_twice_keeps_its_name(tmp_path, capfd):
+def test_a_pipe_that_a_command_opens_twice_keeps_its_name(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     writer = Thread(target=lambda: (tmp_path / "pipe").write_text(TABLE))
     writer.start()
-    ExtendedTable.read(tmp_path / "pipe", tmp_path / "out.csv")
+    kept = kept_table(tmp_path / "pipe", tmp_path)
     writer.join()
-    assert capfd.readouterr().err == f"molclr: {tmp_path / 'pipe'}: 3 rows, SMILES in 'smiles'\n"
+    for _ in range(2):
+        with open_table(kept, name_of(tmp_path / "pipe")) as table:
+            (report,) = choose_columns(table, None, []).report
+            assert report == f"{tmp_path / 'pipe'}: 3 rows, SMILES in 'smiles'"
 
 
 @pytest.mark.parametrize("name", ["-", "/dev/stdin"])
 def test_standard_input(tmp_path, name):
-    command = [sys.executable, "-m", "molclr.cli", "canonicalize", name, "--molecules", str(tmp_path / "m.parquet")]
+    command = [sys.executable, "-m", "molclr", "canonicalize", name, "--molecules", str(tmp_path / "m.parquet")]
     result = subprocess.run(
         [*command, "--rejected", str(tmp_path / "r.csv")],
         input=gzip.compress(TABLE.encode()),
@@ -450,18 +452,6 @@ def test_the_documentation_shows_what_is_told(take, monkeypatch, name):
 def test_the_minus_sign_of_word_processors(take):
     table, _, told = take("t.csv", "smiles,y\nC,\u22120.5\nCC,1.5\n")
     assert table["y"].tolist() == [-0.5, 1.5] and "from -0.5 to 1.5" in told
-
-
-@pytest.mark.parametrize(
-    ("header", "warns"), {"another": ("Structure,SMILES", True), "none": ("Structure,note", False)}.values()
-)
-def test_a_model_tells_that_another_column_also_has_smiles(tmp_path, capfd, header, warns):
-    (tmp_path / "t.csv").write_text(f"{header}\nCO,CCCO\n")
-    table = ExtendedTable.read(tmp_path / "t.csv", tmp_path / "out.csv", preferred="Structure")
-    assert table.molecules == {0: "CO"}
-    assert (
-        "trained on 'Structure', so the SMILES are read from it, and not from 'SMILES'" in capfd.readouterr().err
-    ) == warns
 
 
 def test_the_line_of_excel_that_names_the_separator_is_skipped(take):

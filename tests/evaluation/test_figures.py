@@ -17,6 +17,7 @@ import pytest
 
 from molclr.chem.smiles import read_molecule
 from molclr.errors import MolclrError
+from molclr.evaluation import maps
 from molclr.evaluation.embeddings import HELD_OUT_KEY, Embeddings
 from molclr.evaluation.figures import benchmarks, finetuning, pretraining, retrieval, style, tsne
 from molclr.evaluation.metrics import METRICS
@@ -207,6 +208,16 @@ def test_bars_of_a_model_and_benchmark_that_the_paper_does_not_have(tmp_path, ou
     assert low <= -0.2 and high == 1, "below the range of the bar's start, up to the best"
 
 
+def test_the_caption_says_where_bars_begin_that_do_not_begin_at_0(tmp_path, output, monkeypatch):
+    own = dataclasses.replace(METRICS["accuracy"], label="Lift", range=(0, 20), unit="", chance=1.0)
+    monkeypatch.setitem(METRICS, "lift", own)
+    lift = ("BACE", "RF", "Lift", "", 1.5, None, None, None, None)
+    for rows, begins in (([lift, *CLASSIFICATION[:1]], ["Lift begin at 1,", "ROC-AUC begin at 50 %,"]), ([], [])):
+        benchmarks.benchmark_bars(*result_tables(tmp_path, rows, REGRESSION), output)
+        caption = " ".join((output.parent / "figure.txt").read_text().split())
+        assert [part.split(" which")[0] for part in caption.split("Bars of ")[1:]] == begins
+
+
 def test_models_have_the_order_of_the_table_and_own_encoders_have_two_colours(tmp_path, output, figure_of):
     models = ["GAT", "RF", "MolCLR_GAT", "GIN"]
     saved = figure_of(benchmarks)
@@ -304,12 +315,15 @@ def test_the_map_fills_its_frame_and_says_what_was_held_out(embeddings, output, 
     assert said.count("15 held-out molecules") == 2 * held_out and said.count("15 molecules") == 2 * (not held_out)
 
 
-def test_tsne_keeps_families_together():
-    generator = np.random.default_rng(0)
-    vectors = np.repeat(np.eye(3, 8), 20, axis=0) + 0.02 * generator.normal(size=(60, 8))
-    places = tsne.project(vectors.astype(np.float32), seed=0)
-    distances = np.linalg.norm(places[:, None] - places, axis=2) + np.diag(np.full(60, np.inf))
-    assert (distances.argmin(axis=1) // 20 == np.arange(60) // 20).all()
+def test_tsne_of_known_coordinates(tmp_path, embeddings, output):
+    rows, smiles = (pq.read_table(embeddings)[name].to_pylist() for name in ("row", "smiles"))
+    table = {"row": rows, "smiles": smiles} | {column: range(len(rows)) for column in maps.COLUMNS[2:]}
+    pd.DataFrame(table).to_csv(tmp_path / "map.csv", index=False)
+    tsne.tsne(embeddings, output, property="logp", coordinates=tmp_path / "map.csv")
+    assert pd.read_csv(output.with_name(f"{output.name}.csv"))["x"].tolist() == [*range(len(rows))]
+    pd.DataFrame(table).iloc[::-1].to_csv(tmp_path / "map.csv", index=False)
+    with pytest.raises(MolclrError, match=r"map\.csv' has the coordinates of other molecules"):
+        tsne.tsne(embeddings, output, property="logp", coordinates=tmp_path / "map.csv")
 
 
 def test_too_few_molecules_for_a_map(embeddings, output):

@@ -25,6 +25,7 @@ from molclr.evaluation.runs import Run
 from molclr.model_names import TRAIN_MODELS
 from molclr.models.augment import view
 from molclr.models.encoders import make_encoder
+from molclr.qsar import explain_table
 from molclr.qsar.explain import explain
 from molclr.qsar.model_folder import ModelFolder, write_fixed
 from molclr.training.checkpoint import save_encoder, save_weights
@@ -326,6 +327,20 @@ def test_a_page_needs_no_other_file(sums, tmp_path, suffix):
     assert text.count("row 1: up") == 1 and text.count("row 1: down") == 1
     if suffix == "svg":
         ElementTree.fromstring(text)
+
+
+def test_a_table_is_explained_in_parts_and_its_first_molecules_are_drawn(sums, tmp_path, monkeypatch, capsys):
+    whole = explained(sums, tmp_path, GIVEN, name="whole.parquet")
+    monkeypatch.setattr(explain_table, "ROWS_PER_PART", 2)
+    monkeypatch.setattr(explain_table, "MOST_DRAWN", 3)
+    for figure, drawn in (("page.html", 3), ("all", len(GIVEN))):
+        place = tmp_path / figure
+        found = explained(sums, tmp_path, GIVEN, "--figure", str(place), "--force", name="parts.parquet")
+        assert [row["up_atoms"] for row in found] == [pytest.approx(row["up_atoms"], rel=1e-5) for row in whole]
+        told = capsys.readouterr().err
+        assert ("the figure has the first 3 of 7 molecules; name a folder for all" in told) == (drawn == 3)
+        rows = [int(row) for row in re.findall(r"row (\d+): up", place.read_text())] if place.is_file() else None
+        assert rows == [0, 1, 2] if rows else len(list(place.glob("row-*.svg"))) == drawn
 
 
 def test_nothing_is_written_into_the_folder_of_the_model(sums, tmp_path, capsys):

@@ -14,7 +14,7 @@ from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from sklearn.svm import SVC, SVR
 
 from molclr import MolCLRClassifier, MolCLRRegressor
-from molclr.chem.fingerprints import ecfp4_counts
+from molclr.chem.fingerprints import ecfp4_counts, packed_bits
 from molclr.cli import main
 from molclr.config import EncoderShape
 from molclr.errors import MolclrError
@@ -23,7 +23,7 @@ from molclr.model_names import TRAIN_MODELS
 from molclr.models.encoders import make_encoder
 from molclr.qsar.domain import similarity_to
 from molclr.qsar.model_folder import ModelFolder
-from molclr.qsar.predict_folder import prediction_columns
+from molclr.qsar.predict import prediction_columns
 from molclr.training.checkpoint import copy_weights, save_encoder
 from molclr.training.forest import fit_forest, predict_trees
 from molclr.training.kernels import Features, log_counts
@@ -178,7 +178,7 @@ def test_the_similarity_needs_no_dense_fingerprints(trained):
     training = ModelFolder.read(trained / "freesolv").training.counts[:20]
     smiles = ["C" * length for length in range(1, 41)]
     tracemalloc.start()
-    found = similarity_to(training, smiles * 100)
+    found = similarity_to(packed_bits(training), smiles * 100)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 5e6
@@ -394,7 +394,7 @@ def test_salts_are_treated_as_in_training(tmp_path, capsys):
     words = ["train", str(tmp_path / "mine.csv"), "--split", "butina", "--encoder", "none", "--model", "svm"]
     assert main([*words, "--output", str(tmp_path / "salts")]) == 0
     told = "41 of 41 molecules have several parts (salts, mixtures)"
-    assert f"{told}; --desalt keeps the largest organic part of each; 1 have a metal" in capsys.readouterr().err
+    assert f"{told}; --desalt keeps the largest organic part of each; 1 has a metal" in capsys.readouterr().err
     assert main([*words, "--desalt", "--output", str(tmp_path / "model")]) == 0
     assert f"{told}, of which the largest organic one is kept; 0 have a metal" in capsys.readouterr().err
     (tmp_path / "new.csv").write_text(f"smiles\n{given[0]['smiles']}\n{given[0]['smiles']}.Cl\n")

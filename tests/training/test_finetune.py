@@ -310,7 +310,7 @@ def test_a_target_without_training_labels_is_not_predicted(bbbp, tmp_path, task)
         assert all((row["prediction"] == "") == (row["target"] == "empty") for row in csv.DictReader(file))
     predict(FIXTURES / "bbbp.csv", tmp_path / "model.safetensors", tmp_path / "new.csv", Compute())
     with (tmp_path / "new.csv").open() as file:
-        assert all(row["p_np"] and not row["empty"] for row in csv.DictReader(file))
+        assert all(row["p_np_mean"] and not row["empty_mean"] for row in csv.DictReader(file))
 
 
 def test_targets_without_different_labels_give_a_warning(tmp_path, capsys):

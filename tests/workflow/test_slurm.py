@@ -48,6 +48,7 @@ def submitted(finished, tmp_path_factory):
         "results/runs/freesolv",
         "results/tables",
         "results/figures",
+        "results/maps",
     ):
         shutil.rmtree(folder / name)
     for name in ("molecules", "splits", "graphs"):
@@ -92,6 +93,8 @@ def test_every_job_but_the_smallest_is_one_of_slurm(submitted):
         "rule_baseline_wildcards_freesolv_RF_0",
         *(f"rule_frozen_wildcards_{benchmark}_MolCLR_GIN__ECFP_0" for benchmark in ("bbbp", "freesolv")),
         "rule_embed_wildcards_gin",
+        *(f"rule_embed_benchmark_wildcards_gin_{benchmark}" for benchmark in ("bbbp", "freesolv")),
+        "rule_maps_wildcards_gin",
         "rule_figure_tsne_wildcards_gin",
         "rule_audit",
         "rule_leakage",

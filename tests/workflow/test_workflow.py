@@ -34,6 +34,8 @@ OUTPUTS = {
         for form in ("png", "svg", "pdf", "txt")
     ),
     "figures/tsne_gin.csv",
+    "maps/gin.csv",
+    *(f"maps/gin/{name}.{form}" for name in ("bbbp", "freesolv") for form in ("csv", "parquet")),
 }
 
 
@@ -78,8 +80,10 @@ def jobs_of(output):
     return jobs
 
 
-def test_it_makes_every_table_and_figure(finished):
-    made = {str(path.relative_to(finished / "results")) for path in finished.glob("results/[tf]*/*")}
+def test_it_makes_every_table_figure_and_map(finished):
+    results = finished / "results"
+    paths = [path for name in ("tables", "figures", "maps") for path in (results / name).rglob("*") if path.is_file()]
+    made = {str(path.relative_to(results)) for path in paths}
     assert made == OUTPUTS
     with (finished / "results/tables/classification.csv").open() as file:
         rows = {row["model"]: row for row in csv.DictReader(file)}
@@ -148,6 +152,7 @@ def test_a_large_corpus_is_featurized_in_shards_to_the_same_bytes(as_finished):
 def test_killed_anywhere_it_finishes_with_the_same_bytes(as_finished):
     """Snakemake is killed again and again, its orphaned jobs run on, and in the end files are those of before."""
     made = ["pretrain/gin", "runs/freesolv/MolCLR_GIN/seed-0", "runs/freesolv/RF/seed-0", "embeddings", "figures"]
+    made += ["maps", "maps/gin"]
     before = {path: path.read_bytes() for name in made for path in (as_finished / "results" / name).glob("*.*")}
     assert len(before) > 15
     for path in before:
@@ -216,6 +221,7 @@ def test_the_paper_is_planned(finished):
     assert sampled == ["hiv", "muv", "qm8", "qm9"]
     assert jobs["baseline"] == targets * 3 + 2 * machines and jobs["frozen"] == 4 * machines
     assert jobs["pretrain"] == 2
+    assert (jobs["embed_benchmark"], jobs["maps"]) == (13 * 2, 2), "a benchmark is embedded once, not for each target"
     assert jobs["featurize_shard"] == 10 and jobs["join"] == 1
 
 
@@ -228,7 +234,7 @@ def test_the_studies_with_released_weights_are_planned(finished):
         output = snakemake(finished, "--dry-run", "all", *options)
         jobs = jobs_of(output)
         assert jobs["fetch_checkpoint"] == jobs["import_official"] == 1
-        assert jobs["finetune"] > 0 and not {"pretrain", "embed"} & jobs.keys()
+        assert jobs["finetune"] > 0 and jobs["maps"] == 1 and not {"pretrain", "embed"} & jobs.keys()
         folders.remove(re.search(r"^    output: results/(\S+)/tables/predictions.csv.gz", output, re.MULTILINE)[1])
     assert not folders
 

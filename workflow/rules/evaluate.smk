@@ -1,5 +1,5 @@
 # Evaluation: tables and figures as functions of the files that training wrote.
-# Needs metrics, histories and embeddings; makes results/tables and results/figures.
+# Needs metrics, histories, embeddings and encoders; makes results/tables, results/figures and results/maps.
 
 
 def runs_of(task, file):
@@ -38,6 +38,9 @@ if NETWORKS:
     FIGURE_NAMES.append("finetuning")
 FIGURES = expand(f"{RESULTS}/figures/{{name}}.{{form}}", name=FIGURE_NAMES, form=["png", "svg", "pdf", "txt"])
 FIGURES += expand(f"{RESULTS}/figures/tsne_{{encoder}}.csv", encoder=ENCODERS)
+MOST_MAPPED = 1000  # molecules of each benchmark
+MAPS = expand(f"{RESULTS}/maps/{{encoder}}.csv", encoder=ENCODERS)
+MAPS += expand(f"{RESULTS}/maps/{{encoder}}/{{name}}.csv", encoder=STARTS, name=benchmarks)
 
 
 def all_runs(file):
@@ -143,6 +146,59 @@ rule leakage:
         " --molecules {output.molecules:q} --processes {threads} 2> {log:q}"
 
 
+rule embed_benchmark:
+    """Embed molecules of a benchmark; with `single_task`, those with a label of the first target."""
+    input:
+        molecules=lambda wildcards: molecules_of(first_part_of(wildcards.name)),
+        graphs=lambda wildcards: graphs_of(first_part_of(wildcards.name)),
+        encoder=f"{RESULTS}/pretrain/{{encoder}}/encoder.safetensors",
+    output:
+        embeddings=f"{RESULTS}/maps/{{encoder}}/{{name}}.parquet",
+    log:
+        f"logs/{RESULTS}/maps/{{encoder}}/{{name}}.embed.log",
+    benchmark:
+        f"logs/{RESULTS}/maps/{{encoder}}/{{name}}.embed.tsv"
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    params:
+        **code_of("molclr.training.embed"),
+        own_code=lambda wildcards: own_code(settings.encoder_of(wildcards.encoder)),
+        compute=settings.pretrain.model_dump_json(include={"device", "threads", "precision"}),
+        limit=min(settings.figures.molecules, MOST_MAPPED),
+        encoder_class=lambda wildcards: encoder_class(wildcards.encoder),
+    shell:
+        "molclr embed-store {input.molecules:q} --graphs {input.graphs:q} --encoder {input.encoder:q} {params.encoder_class:q}"
+        " --limit {params.limit} --settings {params.compute:q} --output {output.embeddings:q} 2> {log:q}"
+
+
+rule maps:
+    """Compute t-SNE, UMAP and principal components of everything that an encoder embedded, in one job, which compiles once."""
+    input:
+        corpus=f"{RESULTS}/embeddings/{{encoder}}.parquet" if ENCODERS else [],
+        benchmarks=expand(f"{RESULTS}/maps/{{{{encoder}}}}/{{name}}.parquet", name=benchmarks),
+    output:
+        corpus=f"{RESULTS}/maps/{{encoder}}.csv" if ENCODERS else [],
+        benchmarks=expand(f"{RESULTS}/maps/{{{{encoder}}}}/{{name}}.csv", name=benchmarks),
+    log:
+        f"logs/{RESULTS}/maps/{{encoder}}.log",
+    benchmark:
+        f"logs/{RESULTS}/maps/{{encoder}}.tsv"
+    priority: 5  # one core and half a minute, beside the supervised runs
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    params:
+        **code_of("molclr.evaluation.maps"),
+    shell:
+        "molclr maps {input:q} --output {output:q} 2> {log:q}"
+
+
+def first_part_of(name):
+    """Return the name of the first molecule table of a benchmark, which has several with `single_task`."""
+    return next(iter(parts_of(name)))
+
+
 def figure(name):
     """Return the files of a figure as outputs."""
     path = f"{RESULTS}/figures/{name}"
@@ -228,6 +284,7 @@ rule figure_tsne:
     """Draw a t-SNE of the representation of held-out corpus molecules, coloured by a property."""
     input:
         embeddings=f"{RESULTS}/embeddings/{{encoder}}.parquet",
+        coordinates=f"{RESULTS}/maps/{{encoder}}.csv",
     output:
         **figure("tsne_{encoder}"),
         places=f"{RESULTS}/figures/tsne_{{encoder}}.csv",
@@ -245,7 +302,7 @@ rule figure_tsne:
         name=encoder_name,
     shell:
         "molclr figure tsne {input.embeddings:q} --name {params.name} --property {params.property}"
-        " --output {params.figure:q} 2> {log:q}"
+        " --coordinates {input.coordinates:q} --output {params.figure:q} 2> {log:q}"
 
 
 rule figure_retrieval:
@@ -272,7 +329,8 @@ rule figure_retrieval:
 
 
 rule all_results:
-    """Make all tables and figures, the outputs of the stage `results` in dvc.yaml."""
+    """Make all tables, figures and maps, the outputs of the stage `results` in dvc.yaml."""
     input:
         TABLES,
         FIGURES,
+        MAPS,

@@ -1,5 +1,5 @@
 # Report: one page of a run. Its times and commit differ from run to run, so it is no output of a stage in dvc.yaml.
-# Needs tables, figures, histories, embeddings and molecule tables; makes results/report.html.
+# Needs tables, figures, maps, histories, embeddings and molecule tables; makes results/report.html.
 
 TEMPLATES = [f"molclr/evaluation/report/templates/{name}" for name in ("base.html", "macros.html", "run.html")]
 TEMPLATES += [f"molclr/evaluation/report/templates/{name}" for name in ("script.js", "style.css")]
@@ -11,6 +11,7 @@ rule report:
     input:
         tables=TABLES,
         figures=FIGURES,
+        maps=MAPS,
         histories=expand(f"{RESULTS}/pretrain/{{encoder}}/history.csv", encoder=ENCODERS),
         embeddings=expand(f"{RESULTS}/embeddings/{{encoder}}.parquet", encoder=ENCODERS),
         benchmarks=audited,

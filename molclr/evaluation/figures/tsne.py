@@ -11,16 +11,15 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from rdkit import Chem
 from rdkit.Chem import Crippen, Descriptors, rdMolDescriptors
-from sklearn.manifold import TSNE
-from threadpoolctl import threadpool_limits
 
 from molclr.chem.smiles import read_molecule
 from molclr.errors import MolclrError
 from molclr.evaluation.embeddings import read_embeddings
 from molclr.evaluation.figures.style import AnyPath, save, styled
+from molclr.evaluation.maps import places_of, read_map
+from molclr.evaluation.maps import tsne as project
 from molclr.files import replacing
 
-PERPLEXITY = 30.0
 MAP = 4.6
 """Width of the map, inches."""
 
@@ -49,18 +48,29 @@ PROPERTIES = {
 
 
 @styled
-def tsne(embeddings: AnyPath, output: AnyPath, property: str, seed: int = 0, name: str | None = None) -> None:
+def tsne(
+    embeddings: AnyPath,
+    output: AnyPath,
+    property: str,
+    seed: int = 0,
+    name: str | None = None,
+    coordinates: AnyPath | None = None,
+) -> None:
     """Draw a t-SNE of the molecules in the parquet `embeddings`, coloured by one of PROPERTIES.
 
-    name: name of the encoder in the title; by default that of the file. OUTPUT.csv has the coordinates: raw row number, x, y.
-    Raises MolclrError for fewer than four molecules and for an unknown property.
+    name: name of the encoder in the title; by default that of the file. coordinates: those of `molclr.evaluation.maps`; None to
+    compute them. OUTPUT.csv has the coordinates: raw row number, x, y. Raises MolclrError for fewer than four molecules, an
+    unknown property and coordinates of other molecules.
     """
     if property not in PROPERTIES:
         raise MolclrError(f"Unknown property '{property}'; choose one of {', '.join(PROPERTIES)}.")
     molecules = read_embeddings(embeddings, at_least=4)
     chosen = PROPERTIES[property]
     values = np.array([chosen.of(read_molecule(smiles)) for smiles in molecules.smiles])
-    places = project(molecules.vectors, seed)
+    if coordinates is None:
+        places = project(molecules.vectors, seed)
+    else:
+        places = places_of(read_map(coordinates, molecules.rows), "t-SNE")
 
     # The frame has the shape of the map, lying, so that the map fills it.
     places = places[:, np.argsort(-np.ptp(places, axis=0), kind="stable")]
@@ -85,13 +95,3 @@ def tsne(embeddings: AnyPath, output: AnyPath, property: str, seed: int = 0, nam
     with replacing(f"{output}.csv") as temporary:
         table.to_csv(temporary, index=False, float_format="%.4f", lineterminator="\n")
     save(figure, output, CAPTION.format(what=f"{what}{HELD_OUT if molecules.held_out else ''}", label=chosen.label))
-
-
-def project(vectors: np.ndarray, seed: int) -> np.ndarray:
-    """Compute a t-SNE by cosine distance, like the pre-training loss: (n, embedding_dim) to float32 (n, 2).
-
-    Runs on one thread, because several threads add in a varying order and t-SNE amplifies rounding errors.
-    """
-    perplexity = min(PERPLEXITY, (len(vectors) - 1) / 3)
-    with threadpool_limits(1):
-        return TSNE(perplexity=perplexity, metric="cosine", init="pca", random_state=seed).fit_transform(vectors)

@@ -103,7 +103,7 @@ def _paper(row: Any) -> Cell:
 def title_of(results: Results) -> str:
     """Return the title of the page."""
     names = list(dict.fromkeys(results.table["benchmark"]))
-    return f"MolCLR on {_listed(names) if len(names) <= 5 else f'{len(names)} benchmarks'}"
+    return f"MolCLR on {listed(names) if len(names) <= 5 else f'{len(names)} benchmarks'}"
 
 
 def what_was_done(results: Results) -> str:
@@ -115,7 +115,7 @@ def what_was_done(results: Results) -> str:
     seeds = counted(most, "seed") if fewest == most else f"up to {most} seeds"
     start = f"{_pretraining(settings)} " if any(map(pretrained_of, models)) else ""
     return (
-        f"{start}{_listed(models)} were trained on {_listed(names)} with {seeds} each, and scored on test molecules that neither "
+        f"{start}{listed(models)} were trained on {listed(names)} with {seeds} each, and scored on test molecules that neither "
         "training nor the choice of epochs saw."
     )
 
@@ -133,7 +133,8 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def _listed(names: list[str]) -> str:
+def listed(names: list[str]) -> str:
+    """Join names with commas, the last two with 'and'."""
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 

@@ -30,10 +30,7 @@ def write_run_page(results: Results, output: str | PathLike[str]) -> None:
     """Write the page of a run of the workflow."""
     structures, rows = Structures(), result_rows(results.table)
     sections = {"verdict": "Verdict", "results": "Results", "benchmarks": "Benchmarks"}
-    encoders = [
-        representation_part(name, path, results.folder / "figures" / f"tsne_{path.stem}.csv", structures)
-        for name, path in results.of_encoders("embeddings/{}.parquet").items()
-    ]
+    encoders = [part for name in results.encoders if (part := representation_part(name, results, structures))]
     histories = results.of_encoders("pretrain/{}/history.csv")
     if encoders or histories:
         sections["representation"] = "Representation"

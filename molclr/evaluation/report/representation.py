@@ -4,18 +4,16 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pandas as pd
-from rdkit.DataStructs import BulkTanimotoSimilarity
-from sklearn.decomposition import PCA
 
-from molclr.chem.fingerprints import ecfp4
-from molclr.chem.smiles import read_molecule
+from molclr.chem.fingerprints import packed_ecfp4, tanimoto_of_bits
 from molclr.evaluation.embeddings import Embeddings, highest, read_embeddings, unit
-from molclr.evaluation.figures.tsne import PROPERTIES
-from molclr.evaluation.report.charts import Chart, Trace, chart
+from molclr.evaluation.maps import PROJECTIONS, places_of, principal_components, read_map
+from molclr.evaluation.report.charts import Chart
+from molclr.evaluation.report.maps import benchmark_map, corpus_map, map_chart
+from molclr.evaluation.report.overview import listed
+from molclr.evaluation.report.results import Results
 from molclr.evaluation.report.structures import Structures
 
 NEIGHBOURS = 8
@@ -52,81 +50,51 @@ class RepresentationPart:
     """What the page shows of an encoder."""
 
     name: str
-    molecules: int
-    dimension: int
     map: Chart
-    retrieval: Retrieval
+    missing: list[str]
+    """What the map does not offer because files are missing, as sentences."""
+    held_out: tuple[int, int] | None
+    """Number of embedded molecules of the corpus, and dimension; None without embeddings."""
+    retrieval: Retrieval | None
 
 
-def representation_part(name: str, embeddings: Path, tsne: Path, structures: Structures) -> RepresentationPart:
-    """Make the part of the page about an encoder: embeddings of held-out molecules (Parquet), and their t-SNE (CSV)."""
-    molecules = read_embeddings(embeddings, at_least=4)
-    numbers = [structures.number(smiles) for smiles in molecules.smiles]
-    maps = {"PCA": principal_components(molecules)}
-    if tsne.exists():
-        places = pd.read_csv(tsne).set_index("row").loc[molecules.rows, ["x", "y"]]
-        maps = {"t-SNE": places.to_numpy(), **maps}
-    return RepresentationPart(
-        name,
-        len(numbers),
-        molecules.vectors.shape[1],
-        molecule_map(name, molecules, maps, numbers),
-        retrieve(molecules, numbers, min(NEIGHBOURS, len(numbers) - 1)),
-    )
+def representation_part(name: str, results: Results, structures: Structures) -> RepresentationPart | None:
+    """Make the part of the page about an encoder, from its embeddings of the corpus and its maps; None without any."""
+    embeddings = results.folder / "embeddings" / f"{name.lower()}.parquet"
+    maps = results.folder / "maps" / name.lower()
+    there = [one for one in results.benchmarks if (maps / f"{one.key}.csv").exists()]
+    shown = [benchmark_map(one, results, maps / f"{one.key}.csv", structures, len(there)) for one in there]
+    retrieval, held_out, missing = None, None, []
+    if embeddings.exists():
+        molecules = read_embeddings(embeddings, at_least=4)
+        held_out = molecules.vectors.shape
+        places = corpus_places(molecules, maps.with_name(f"{maps.name}.csv"))
+        if len(places) < len(PROJECTIONS):
+            missing.append(f"t-SNE and UMAP of the corpus cannot be chosen: '{maps}.csv' is missing.")
+        shown.insert(0, corpus_map(molecules.smiles, places, structures))
+        retrieval = retrieve(molecules, shown[0].structures, min(NEIGHBOURS, len(molecules.smiles) - 1))
+    if not shown:
+        return None
+    if absent := [one for one in results.benchmarks if one not in there]:
+        files = listed([f"'{maps}/{one.key}.csv'" for one in absent])
+        missing.append(f"{listed([one.name for one in absent])} cannot be chosen, without {files}.")
+    return RepresentationPart(name, map_chart(name, shown), missing, held_out, retrieval)
 
 
-def principal_components(molecules: Embeddings) -> np.ndarray:
-    """Compute the first two principal components of the representations, scaled to length 1: float (n, 2)."""
-    return PCA(2, svd_solver="full").fit_transform(unit(molecules.vectors))
+def corpus_places(molecules: Embeddings, path: Path) -> dict[str, np.ndarray]:
+    """Return projection -> coordinates, (n, 2), from a table of `molclr maps`; only principal components if it is missing.
 
-
-def molecule_map(name: str, molecules: Embeddings, maps: dict[str, np.ndarray], numbers: Sequence[int]) -> Chart:
-    """Draw the molecules in two dimensions; a choice of the projection and of the property that colours show."""
-    parsed = [read_molecule(smiles) for smiles in molecules.smiles]
-    values = {one.label: np.array([one.of(molecule) for molecule in parsed]) for one in PROPERTIES.values()}
-    traces: list[Trace] = []
-    for projection, places in maps.items():
-        for label, column in values.items():
-            traces.append(
-                {
-                    **{"mode": "markers", "hoverinfo": "none", "showlegend": False},
-                    **{"x": places[:, 0].astype(np.float32), "y": places[:, 1].astype(np.float32)},
-                    **{"marker": _coloured(column), "meta": {"Projection": projection, "Colour": label}},
-                }
-            )
-    hidden: dict[str, Any] = {"showticklabels": False, "showgrid": False, "showline": False}
-    return chart(
-        f"Map of {name}",
-        "Each point is a molecule that pre-training did not train on. Move over a point for its structure; select it to see its "
-        "nearest neighbours. In a t-SNE, neighbourhoods are meaningful; sizes of clusters and distances between them are not.",
-        traces,
-        hidden,
-        hidden | {"scaleanchor": "x"},
-        height=560,
-        margin=dict.fromkeys("lrtb", 8),
-        meta={"structures": list(numbers), "text": _texts(values)},
-    )
-
-
-def _texts(values: dict[str, np.ndarray]) -> list[str]:
-    """Return the properties of each molecule as text."""
-    return [
-        ", ".join(f"{label}: {value:.4g}" for label, value in zip(values, row, strict=True))
-        for row in zip(*values.values(), strict=True)
-    ]
-
-
-def _coloured(values: np.ndarray) -> dict[str, Any]:
-    """Return markers coloured by values, whose extremes do not take most of the colours."""
-    low, high = np.percentile(values, [2, 98])
-    bar = {"thickness": 12, "outlinewidth": 0}
-    scale = {"colorscale": "Viridis", "cmin": float(low), "cmax": float(high), "colorbar": bar, "showscale": True}
-    return {"color": values.astype(np.float32), "size": 6, "opacity": 0.85, **scale}
+    Raises MolclrError if it has other molecules.
+    """
+    if not path.exists():
+        return {"PCA": principal_components(molecules.vectors, 0)}
+    table = read_map(path, molecules.rows)
+    return {name: places_of(table, name) for name in PROJECTIONS}
 
 
 def retrieve(molecules: Embeddings, numbers: Sequence[int], count: int) -> Retrieval:
     """Find the `count` nearest neighbours of every molecule by cosine, and compare their fingerprints with the query's."""
-    fingerprints = [ecfp4(read_molecule(smiles)) for smiles in molecules.smiles]
+    fingerprints = packed_ecfp4(molecules.smiles)
     vectors = unit(molecules.vectors)
     found, cosines, sums = [], [], np.zeros(3)
     for query, vector in enumerate(vectors):
@@ -135,7 +103,7 @@ def retrieve(molecules: Embeddings, numbers: Sequence[int], count: int) -> Retri
         near = places[places != query][:count]
         found.append(near.tolist())
         cosines.append(values[near].round(3).tolist())
-        similarity = np.array(BulkTanimotoSimilarity(fingerprints[query], fingerprints))
+        similarity = tanimoto_of_bits(fingerprints[query], fingerprints)
         rest = np.delete(similarity, query)
         sums += similarity[near].mean(), rest.mean(), rest[highest(rest, count)].mean()
     mean, random, best = sums / len(fingerprints)

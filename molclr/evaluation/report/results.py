@@ -11,6 +11,7 @@ from molclr.config import Config, Labels, parse_settings
 from molclr.data.audit import BenchmarkFiles
 from molclr.data.catalogue import load_catalogue
 from molclr.data.molecules import read_molecules, read_rejections
+from molclr.data.subsets import read_split
 from molclr.errors import MolclrError
 from molclr.evaluation.metrics import TASKS, Metric, find_label
 from molclr.evaluation.reference import CONFIGURATION
@@ -141,16 +142,31 @@ class Results:
                     tables.append(pd.read_csv(folder / "history.csv").assign(**named))
         return pd.concat(tables) if len(tables) > 1 else tables[0]
 
-    def _smiles(self, key: str) -> dict[int, str]:
+    def _files(self, key: str) -> list[BenchmarkFiles]:
+        """The data files of a benchmark, or of each of its targets, that are there."""
         parts = set(self._parts(key))
-        tables = [read_molecules(one.molecules) for one in self.files if one.name in parts and one.molecules.exists()]
+        return [one for one in self.files if one.name in parts and one.molecules.exists()]
+
+    def _smiles(self, key: str) -> dict[int, str]:
+        tables = [read_molecules(one.molecules) for one in self._files(key)]
         return {row: smiles for table in tables for row, smiles in zip(table["row"], table["smiles"], strict=True)}
+
+    def labels(self, key: str) -> pd.DataFrame:
+        """Read the labels of all molecules of a benchmark, NaN where missing: a column for each target, by raw row number."""
+        tables = [read_molecules(one.molecules).set_index("row") for one in self._files(key)]
+        return pd.concat([table.drop(columns="smiles") for table in tables], axis=1) if tables else pd.DataFrame()
+
+    def subsets(self, key: str) -> dict[int, str]:
+        """Return raw row number -> subset; that of the first target if each has a split of its own. Empty without splits."""
+        paths = [one.split for one in self._files(key) if one.split.exists()]
+        found = read_split(paths[0]) if paths else {}
+        return {row: subset for subset, rows in found.items() for row in rows.tolist()}
 
     @property
     def encoders(self) -> list[str]:
-        """Names of the encoders that the run pre-trained, as in names of models; files have them in small letters."""
+        """Names of the pre-trained encoders of the run, as in names of models; files have them in small letters."""
         used = [name.removeprefix(PRETRAINED) for model in self.settings.models if (name := pretrained_of(model))]
-        return [] if self.settings.encoder.released else list(dict.fromkeys(used))
+        return list(dict.fromkeys(used))
 
     def of_encoders(self, pattern: str) -> dict[str, Path]:
         """Return encoder -> its file, for the files that exist; pattern: such as embeddings/{}.parquet."""

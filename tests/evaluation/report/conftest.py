@@ -12,6 +12,7 @@ from paths import FIXTURES
 from molclr.config import Config
 from molclr.data.audit import BenchmarkFiles
 from molclr.evaluation import statistics
+from molclr.evaluation.maps import COLUMNS, PROJECTIONS
 from molclr.evaluation.predictions import gather_predictions
 from molclr.evaluation.report.page import write_run_page
 from molclr.evaluation.report.results import Results
@@ -41,6 +42,8 @@ def write_benchmark(folder, name, task, metric):
     table = pd.DataFrame({"row": rows, "smiles": smiles_of(name), name: labels.astype(np.float64)})
     table.to_parquet(data / f"{name}.parquet", index=False)
     write_rows(data / f"{name}.rejected.csv", REJECTED)
+    subsets = ["train"] * (MOLECULES - 8) + ["valid"] * 4 + ["test"] * 4
+    write_rows(data / f"{name}.split.csv", [{"row": row, "subset": subset} for row, subset in enumerate(subsets)])
     for model, size in MODELS.items():
         for seed in (0, 1):
             guesses = labels + size * generator.normal(size=MOLECULES)
@@ -59,15 +62,21 @@ def write_benchmark(folder, name, task, metric):
     return BenchmarkFiles(name, data / f"{name}.parquet", data / f"{name}.rejected.csv", data / f"{name}.split.csv")
 
 
+def write_map(path, smiles):
+    """Write made-up coordinates of molecules."""
+    places = np.random.default_rng(1).normal(size=(len(smiles), 2 * len(PROJECTIONS))).round(4).tolist()
+    write_rows(path, [dict(zip(COLUMNS, (row, smiles[row], *place), strict=True)) for row, place in enumerate(places)])
+
+
 def write_representation(results):
-    """Write embeddings, their t-SNE and the history of pre-training."""
+    """Write embeddings, maps of the corpus and of a benchmark, and the history of pre-training."""
     smiles = smiles_of("zinc", 30)
     vectors = np.random.default_rng(0).normal(size=(30, 4)).astype(np.float32)
     columns = {"row": range(30), "smiles": smiles, "embedding": list(vectors)}
     (results / "embeddings").mkdir()
     pq.write_table(pa.table(columns), results / "embeddings/gin.parquet")
-    places = [{"row": row, "x": x, "y": y} for row, (x, y) in enumerate(vectors[:, :2].tolist())]
-    write_rows(results / "figures/tsne_gin.csv", places)
+    write_map(results / "maps/gin.csv", smiles)
+    write_map(results / "maps/gin/bbbp.csv", smiles_of("bbbp"))
     columns = ("train_loss", "validation_loss", "contrastive_accuracy", "learning_rate")
     write_rows(
         results / "pretrain/gin/history.csv", [{"epoch": 1 + k} | dict.fromkeys(columns, 1 / (k + 1)) for k in (0, 1)]

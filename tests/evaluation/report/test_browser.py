@@ -75,6 +75,49 @@ def test_an_option_shows_another_model(browser):
     assert browser.execute_script(shown, plot) == ["RF"]
 
 
+def test_a_map_shows_other_data_projections_and_colours(browser):
+    figure = browser.find_element("css selector", ".explore figure")
+    browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", figure)
+    plot = figure.find_element("css selector", ".plot")
+
+    def click(option):
+        figure.find_element("css selector", f"input[value='{option}']").click()
+        return browser.execute_script(
+            "const [{x, marker, customdata}] = arguments[0].data; return [x, marker.color, customdata]", plot
+        )
+
+    def options(choice):
+        return [one.get_attribute("value") for one in figure.find_elements("css selector", f"[data-choice='{choice}']")]
+
+    seen = [click(name) for name in ("t-SNE", "UMAP", "PCA")]
+    assert len({str(x) for x, _, _ in seen}) == 3 and len({str(colours) for _, colours, _ in seen}) == 1
+    corpus = options("Colour")
+    x, labels, molecules = click("BBBP")
+    assert labels == [0, 1] * 12 and options("Colour") == ["bbbp", *corpus] and molecules != seen[-1][2]
+    assert options("Projection") == ["t-SNE", "UMAP", "PCA"]
+    assert figure.find_element("css selector", "input[value='PCA']").is_selected(), "the projection stays"
+    assert "BBBP: 24 molecules. Circles: training" in figure.find_element("tag name", "figcaption").text
+    same, rings, _ = click("Number of rings")
+    assert same == x and len(set(rings)) > 2
+    ActionChains(browser).move_to_element(plot.find_element("css selector", ".points path")).perform()
+    drawing, text = tip(browser)
+    assert drawing.find_elements("css selector", "path") and re.search(r"row \d+, \w+\. bbbp: [01], Molecular", text)
+    _, colours, _ = click("Corpus, held out")
+    assert options("Colour") == corpus and len(set(colours)) > 20
+    assert browser.get_log("browser") == []
+
+
+def test_the_keyboard_changes_the_map(browser):
+    data = browser.find_element("css selector", ".explore [data-choice='Data']")
+    browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", data)
+    data.send_keys(Keys.ARROW_RIGHT)
+    plot = browser.find_element("css selector", ".explore .plot")
+    assert browser.execute_script("return arguments[0].map.name", plot) == "BBBP"
+    browser.execute_script("arguments[0].focus()", plot)
+    plot.send_keys(Keys.ARROW_RIGHT)
+    assert re.search(r"^row \d+, \w+\. bbbp: ", tip(browser)[1], re.MULTILINE)
+
+
 def test_a_molecule_of_the_map_shows_its_neighbours(browser):
     number = browser.find_element("css selector", ".retrieval input")
     browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", number)

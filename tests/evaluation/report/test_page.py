@@ -7,16 +7,18 @@ import re
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from molclr.errors import MolclrError
 from molclr.evaluation.embeddings import Embeddings
 from molclr.evaluation.report.making import steps
+from molclr.evaluation.report.maps import MOST_MAPPED, benchmark_map, label_colours
 from molclr.evaluation.report.overview import limits, result_rows, what_was_done
 from molclr.evaluation.report.page import write_run_page
 from molclr.evaluation.report.predictions import curves
 from molclr.evaluation.report.render import MOST_BYTES
-from molclr.evaluation.report.representation import retrieve
+from molclr.evaluation.report.representation import representation_part, retrieve
 from molclr.evaluation.report.results import Results
 from molclr.evaluation.report.structures import Structures, drawings
 
@@ -101,6 +103,68 @@ def test_a_run_without_data_logs_and_embeddings_shows_what_it_has(made, tmp_path
     text = (tmp_path / "report.html").read_text()
     assert 'id="representation"' not in text and "ROC curves" in text and "Learning curves" not in text
     assert "Not known here" in text and "Largest errors" not in text
+
+
+def map_of(made, name="bbbp", of=1):
+    benchmark = next(one for one in made.benchmarks if one.key == name)
+    return benchmark_map(benchmark, made, made.folder / "maps/gin/bbbp.csv", Structures(), of)
+
+
+def test_a_map_offers_projections_data_labels_and_properties(made):
+    part = representation_part("GIN", made, Structures())
+    assert part.map.choices["Data"] == ["Corpus, held out", "BBBP"]
+    assert part.map.choices["Projection"] == ["t-SNE", "UMAP", "PCA"] and len(part.map.choices["Colour"]) == 4
+    (missing,) = part.missing
+    assert re.fullmatch(r"FreeSolv cannot be chosen, without '.*results/maps/gin/freesolv\.csv'\.", missing)
+    shown = map_of(made)
+    assert next(iter(shown.colours)) == "bbbp" and len(shown.colours) == 5
+    assert shown.colours["bbbp"].values == [0.0, 1.0] * 12 and shown.colours["bbbp"].classes
+    assert not shown.colours["Number of rings"].classes
+    assert shown.titles[0] == "row 0, training" and shown.titles[-1] == "row 23, test"
+    assert shown.symbols == ["circle"] * 16 + ["square"] * 4 + ["diamond"] * 4
+    assert shown.note == "24 molecules. Circles: training, squares: validation, diamonds: test."
+
+
+def test_the_map_is_as_large_as_the_page_can_be(made, monkeypatch):
+    monkeypatch.setattr("molclr.evaluation.report.maps.MOST_MAPPED", 24)
+    shown = map_of(made, of=4)
+    assert MOST_MAPPED == 4000 and len(shown.structures) == 6 and shown.titles[1].startswith("row 4,")
+    assert shown.note.startswith("6 of 24 molecules, evenly spaced in the table.")
+
+
+def test_a_map_without_molecule_tables_has_properties_alone(made):
+    shown = map_of(replace(made, files=()))
+    assert len(shown.colours) == 4 and shown.titles[0] == "row 0" and set(shown.symbols) == {"circle"}
+    assert shown.note == "24 molecules. Labels are not shown, because the molecule table is missing."
+
+
+def test_of_many_targets_the_first_are_offered_and_the_others_are_counted(made, monkeypatch):
+    labels = pd.DataFrame({f"t{number}": [0.5, np.nan] * 12 for number in range(15)}).assign(t3=np.nan)
+    monkeypatch.setattr(Results, "labels", lambda *_: labels)
+    shown = map_of(made)
+    assert [*shown.colours][:11] == [f"t{number}" for number in range(12) if number != 3], "t3 has no label at all"
+    assert "The first 12 of 15 targets can be chosen, 3 are left out." in shown.note
+    assert label_colours(labels, pd.Series([1, 2]), False)["t0"].values == [None, 0.5]
+
+
+def test_without_maps_the_corpus_has_principal_components(made, tmp_path):
+    for name in ("tables", "embeddings"):
+        (tmp_path / name).symlink_to(made.folder / name)
+    part = representation_part("GIN", replace(made, folder=tmp_path), Structures())
+    assert part.map.choices["Data"] == ["Corpus, held out"] and part.map.choices["Projection"] == ["PCA"]
+    assert "t-SNE and UMAP of the corpus cannot be chosen" in part.missing[0] and part.retrieval
+    assert "BBBP and FreeSolv cannot be chosen" in part.missing[1]
+
+
+def test_without_embeddings_the_benchmarks_have_maps(made, tmp_path):
+    """As with an encoder that was not pre-trained here."""
+    for name in ("tables", "maps"):
+        (tmp_path / name).symlink_to(made.folder / name)
+    results = replace(made, folder=tmp_path)
+    part = representation_part("GIN", results, Structures())
+    assert part.map.choices["Data"] == ["BBBP"] and part.map.choices["Colour"][0] == "bbbp" and not part.retrieval
+    write_run_page(results, tmp_path / "report.html")
+    assert "Are neighbours alike?" not in (tmp_path / "report.html").read_text()
 
 
 def test_a_folder_without_results_is_an_error(made, tmp_path):

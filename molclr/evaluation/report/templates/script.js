@@ -48,11 +48,9 @@
   // Charts: choices show some of the traces; a point that is a molecule shows its structure.
   const tip = document.getElementById("tip");
   const hide = () => { tip.hidden = true; };
-  const numberOf = (plot, point) => point.customdata ?? plot.layout.meta?.structures?.[point.pointNumber];
   const show = async (plot, point) => {
-    const number = numberOf(plot, point);
-    if (number === undefined) return;
-    tip.replaceChildren(...(await molecule(number, [plot.layout.meta?.text?.[point.pointNumber] ?? point.text])).childNodes);
+    if (point.customdata === undefined) return;
+    tip.replaceChildren(...(await molecule(point.customdata, [point.text])).childNodes);
     tip.hidden = false;
     tip.scrolled = scrollY;
     const frame = plot.getBoundingClientRect();
@@ -62,16 +60,65 @@
     tip.style.left = `${Math.max(4, Math.min(left, innerWidth - tip.offsetWidth - 4))}px`;
     tip.style.top = `${Math.max(4, Math.min(top, innerHeight - tip.offsetHeight - 4))}px`;
   };
+  const CONFIG = { responsive: true, displayModeBar: false };
+  const chosenIn = (figure) =>
+    Object.fromEntries([...figure.querySelectorAll("input:checked")].map((input) => [input.dataset.choice, input.value]));
   const choose = (figure, plot) => {
-    const chosen = [...figure.querySelectorAll("input:checked")].map((input) => [input.dataset.choice, input.value]);
+    const chosen = Object.entries(chosenIn(figure));
     const fits = ({ options }) => chosen.every(([name, option]) => (options[name] ?? option) === option);
     const visible = plot.data.map(({ meta }) => fits(meta) && meta.visible);
     hide();
     return Plotly.restyle(plot, { visible });
   };
+  // Maps: the choice of the data decides which projections and colours are offered. Molecules without the label are grey.
+  const offer = (figure, name, options, kept = options[0]) => {
+    const fieldset = figure.querySelector(`[data-choice="${name}"]`)?.closest("fieldset");
+    if (!fieldset) return;
+    const chosen = options.includes(kept) ? kept : options[0];
+    const labels = options.map((value) => {
+      const input = fieldset.querySelector("input").cloneNode();
+      Object.assign(input, { value, checked: value === chosen });
+      const label = element("label", "");
+      label.append(input, ` ${value}`);
+      return label;
+    });
+    fieldset.replaceChildren(fieldset.querySelector("legend"), ...labels);
+  };
+  const traceOf = (map, places, { values, low, high, classes }, look, known) => {
+    const shown = (value) => (value === null ? "no label" : String(value).replace("-", "−"));
+    const text = (i) => `${map.titles[i]}. ${Object.entries(map.colours).map(([label, all]) => `${label}: ${shown(all.values[i])}`).join(", ")}`;
+    const chosen = [...values.keys()].filter((i) => (values[i] !== null) === known);
+    const pick = (list) => chosen.map((i) => list[i]);
+    const colorbar = { thickness: 12, outlinewidth: 0, ...(classes && { tickvals: [0, 1], ticktext: ["0", "1"] }) };
+    const scale = { colorscale: classes ? look.classes : look.values, cmin: low, cmax: high, colorbar, showscale: true };
+    const marker = { ...look.marker, symbol: map.symbols.length > 1 ? pick(map.symbols) : map.symbols[0] };
+    return {
+      type: "scatter", mode: "markers", hoverinfo: "none", showlegend: false, x: pick(places[0]), y: pick(places[1]), zorder: +known,
+      customdata: pick(map.structures), text: chosen.map(text),
+      marker: known ? { ...marker, ...scale, color: pick(values) } : { ...marker, color: look.missing },
+    };
+  };
+  const drawMap = (figure, plot, { meta: { maps, look }, ...layout }) => {
+    const before = chosenIn(figure);
+    const name = before.Data ?? Object.keys(maps)[0];
+    const map = maps[name];
+    if (plot.map !== map) {
+      plot.map = map;
+      offer(figure, "Projection", Object.keys(map.places), before.Projection);
+      offer(figure, "Colour", Object.keys(map.colours));
+    }
+    const { Projection = Object.keys(map.places)[0], Colour } = chosenIn(figure);
+    const [colour, places] = [map.colours[Colour], map.places[Projection]];
+    const unknown = colour.values.filter((value) => value === null).length;
+    figure.querySelector("figcaption span").textContent = `${name}: ${map.note}${unknown ? ` Grey: ${unknown} without this label.` : ""}`;
+    hide();
+    plot.stepped = undefined;
+    const traces = [true, ...(unknown ? [false] : [])].map((known) => traceOf(map, places, colour, look, known));
+    return Plotly.react(plot, traces, structuredClone(layout), CONFIG);
+  };
   // The arrow keys go through the points of the first visible trace with molecules, from left to right.
   const step = (plot, by) => {
-    const curve = plot._fullData.find((trace) => trace.visible === true && (trace.customdata || plot.layout.meta?.structures));
+    const curve = plot._fullData.find((trace) => trace.visible === true && trace.customdata);
     if (!curve) return;
     if (plot.stepped?.curve !== curve.index) {
       plot.stepped = { curve: curve.index, place: by > 0 ? -1 : 0, order: [...curve.x.keys()].sort((a, b) => curve.x[a] - curve.x[b]) };
@@ -88,8 +135,8 @@
   const draw = async (figure) => {
     const plot = figure.querySelector(".plot");
     const { data, layout } = JSON.parse(document.getElementById(figure.id.replace("figure", "chart")).textContent);
-    const config = { responsive: true, displayModeBar: false };
-    await Plotly.newPlot(plot, data, layout, config);
+    const redraw = layout.meta?.maps ? () => drawMap(figure, plot, layout) : () => choose(figure, plot);
+    await (layout.meta?.maps ? redraw() : Plotly.newPlot(plot, data, layout, CONFIG));
     plot.on("plotly_hover", ({ points }) => show(plot, points[0]));
     plot.on("plotly_unhover", hide);
     plot.addEventListener("blur", hide);
@@ -98,7 +145,7 @@
       if (by) { event.preventDefault(); step(plot, by); }
       if (event.key === "Escape") hide();
     });
-    figure.addEventListener("change", () => choose(figure, plot));
+    figure.addEventListener("change", redraw);
     figure.dataset.drawn = "";
   };
 
@@ -119,7 +166,11 @@
     };
     input.addEventListener("input", ask);
     const plot = document.querySelector(`#figure-${panel.dataset.figure} .plot`);
-    plot.on("plotly_click", ({ points }) => { input.value = points[0].pointNumber + 1; ask(); });
+    plot.on("plotly_click", ({ points }) => {
+      if (!plot.map.queries) return;
+      input.value = points[0].pointNumber + 1;
+      ask();
+    });
     return ask();
   };
   const all = async () => {
