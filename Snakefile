@@ -8,7 +8,8 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from molclr.config import FINGERPRINT_MODELS, SVM, Config, model_name, parse_section, pretrained_of
+from molclr.model_names import FINGERPRINT_MODELS, SVM, model_name, pretrained_of
+from molclr.config import Config, parse_section
 from molclr.data.catalogue import load_catalogue
 from molclr.definitions import require_named_code
 from molclr.digest import code_of

@@ -16,9 +16,9 @@ from torch import Tensor
 from molclr.batch import GraphBatch
 from molclr.data.store import GraphStore
 from molclr.models.encoder import BOND_TYPES
-from molclr.representation import encoder_file
 from molclr.training.channels import DEAD_BELOW, dead_channels
 from molclr.training.checkpoint import load_encoder
+from molclr.training.encoder_files import encoder_file
 
 STARVED = 1e-20
 """Absolute value below which a weight has no effect; far above the smallest normal number in single precision, 1e-38."""

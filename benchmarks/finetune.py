@@ -19,15 +19,16 @@ import numpy as np
 import torch
 from rdkit import rdBase
 
-from molclr.config import EncoderName, EncoderShape, Finetune
+from molclr.config import EncoderShape, Finetune
 from molclr.data.catalogue import load_catalogue
 from molclr.data.labelled import LabelledMolecules, read_labelled
 from molclr.data.store import GraphStore
 from molclr.errors import MolclrError
 from molclr.evaluation.runs import Run
+from molclr.model_names import EncoderName
 from molclr.models.encoders import make_encoder
-from molclr.representation import encoder_file
 from molclr.training.checkpoint import load_encoder
+from molclr.training.encoder_files import encoder_file
 from molclr.training.finetune import Supervision, adam, new_predictor
 from molclr.training.graphs import PlainGraphs
 

@@ -16,10 +16,11 @@ import numpy as np
 import plain
 import torch
 
-from molclr.config import Augmentation, Compute, EncoderName, EncoderShape, Pretrain
+from molclr.config import Augmentation, Compute, EncoderShape, Pretrain
 from molclr.data.corpus import split_corpus
 from molclr.data.pyg import graphs_to_pyg
 from molclr.data.store import GraphStore
+from molclr.model_names import EncoderName
 from molclr.models.augment import augment, view_keys
 from molclr.models.encoders import ENCODERS, make_encoder
 from molclr.models.nt_xent import nt_xent

@@ -23,7 +23,7 @@ from molclr.library.embedder import pretrained_embedder
 from molclr.library.index import compared, open_library
 from molclr.library.neighbours import FINGERPRINT, OWN, VECTOR
 from molclr.library.search import search
-from molclr.representation import encoder_file
+from molclr.training.encoder_files import encoder_file
 
 Result = TypeVar("Result")
 NOISE = 0.02

@@ -1,4 +1,4 @@
-"""Put the tables of all keys into docs/configuration.md, from the descriptions in molclr/config.py:
+"""Put the tables of all keys into docs/configuration.md, from the descriptions in molclr/config:
 
 python docs/keys.py
 """

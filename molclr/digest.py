@@ -21,6 +21,8 @@ DECIDES_NOTHING = {"molclr", "molclr.config", "molclr.digest", "molclr.errors", 
 Rules do not name the command line either, because then each new option would run all jobs again. It passes options on, so an edit
 of it can change results without Snakemake or DVC running the jobs again; `snakemake --forceall` does so.
 """
+INSTALLED = {"site-packages", "dist-packages"}
+"""Names of folders with packages that pip installed."""
 SKIPPED_FIELDS = {"ctx", "kind", "type_comment", "type_ignores"}
 """Fields of syntax trees that carry no meaning."""
 HEX_DIGITS = 16
@@ -29,8 +31,9 @@ HEX_DIGITS = 16
 def code_digest(*names: str) -> str:
     """Compute a digest of modules, of all modules that they import from the same packages, and of data files.
 
-    names: importable modules ("molclr.training.pretrain", "my_package.gat"), or data files of this package
-    ("molclr/data/catalogue.yaml"), of which all bytes count. Raises MolclrError if a module or file does not exist.
+    A user's module also counts with what it imports from the folder that contains its package. names: importable modules
+    ("molclr.training.pretrain", "my_package.gat"), or data files of this package ("molclr/data/catalogue.yaml"), of which all
+    bytes count. Raises MolclrError if a module or file does not exist.
     """
     return bytes_digest("\n".join(sorted(code_of(*names).values())).encode())
 
@@ -53,11 +56,6 @@ def files_behind(*modules: str) -> list[Path]:
     return [Path(spec.origin) for spec in specs if spec and spec.origin]
 
 
-def imported_modules(module: str) -> list[str]:
-    """List the modules of the same package that a module imports, including imports in functions."""
-    return _read(module)[1]
-
-
 def _closure(modules: Iterable[str]) -> dict[str, str]:
     """Compute module -> digest for `modules` and all modules that they import, except those in DECIDES_NOTHING."""
     found: dict[str, str] = {}
@@ -72,11 +70,10 @@ def _closure(modules: Iterable[str]) -> dict[str, str]:
 
 
 def _read(module: str) -> tuple[str, list[str]]:
-    """Return the digest of a module, and the modules of its package that it imports."""
+    """Return the digest of a module, and the modules that it imports and that count for it."""
     path, is_package = _file_of(module)
     digest, names = _parsed(_bytes_of(path), module, module if is_package else module.rpartition(".")[0])
-    top = module.partition(".")[0]
-    return digest, [name for name in names if name != module and _is_module_of(top, name)]
+    return digest, [name for name in names if name != module and _counts_for(module, name)]
 
 
 def _file_of(module: str) -> tuple[Path, bool]:
@@ -126,12 +123,20 @@ def _with_parents(name: str) -> Iterator[str]:
     yield from (".".join(parts[:length]) for length in range(1, len(parts) + 1))
 
 
-def _is_module_of(top: str, name: str) -> bool:
-    """Return whether a dotted name is a Python module in the package `top`."""
-    if name.partition(".")[0] != top:
+def _counts_for(module: str, name: str) -> bool:
+    """Return whether a dotted name is a Python module in the package of `module` or, for a user's module, in the same folder."""
+    ours, theirs = (dotted.partition(".")[0] for dotted in (module, name))
+    if theirs != ours and (PACKAGE.name in (ours, theirs) or not _folders_of(ours) & _folders_of(theirs)):
         return False
     spec = _spec(name)
     return spec is not None and spec.origin is not None and spec.origin.endswith(".py")
+
+
+def _folders_of(top: str) -> set[Path]:
+    """Return the folders in which a package or module without a package lies, except those of installed packages."""
+    spec = _spec(top)
+    places = map(Path, (spec.submodule_search_locations or [spec.origin or ""]) if spec else [])
+    return {place.parent for place in places if place.is_absolute() and place.parent.name not in INSTALLED}
 
 
 def _spec(module: str) -> ModuleSpec | None:

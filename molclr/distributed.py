@@ -1,11 +1,10 @@
 """Data-parallel training in several processes with one device each. In a single process, the functions here have no effect.
 
-Start the processes with `torchrun -m molclr.cli pretrain ...`. They communicate by NCCL between GPUs and by Gloo between CPUs.
+Start the processes with `torchrun -m molclr pretrain ...`. They communicate by NCCL between GPUs and by Gloo between CPUs.
 All processes start with the same weights and apply the same summed gradients, so their weights stay equal.
 """
 
 import os
-import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -41,12 +40,6 @@ def processes() -> int:
 def rank() -> int:
     """Return the number of this process, from 0. Process 0 writes the files."""
     return dist.get_rank() if joined() else 0
-
-
-def tell(message: str) -> None:
-    """Print a line on standard error, in the first of the processes that torchrun started."""
-    if os.environ.get("RANK", "0") == "0":
-        print(message, file=sys.stderr, flush=True)
 
 
 def wait_for_all() -> None:

@@ -23,7 +23,7 @@ def unknown(kind: str, name: str, known: Iterable[str], example: str) -> str:
     """Return a sentence, without its stop, if a name is neither in `known` nor a dotted path; else an empty string."""
     if is_dotted_path(name) or name in known:
         return ""
-    return f"Unknown {kind} '{name}'; choose {' or '.join(known)}, or give the path of your own, such as {example}"
+    return f"Unknown {kind} '{name}'; choose {', '.join(known)}, or give the path of your own, such as {example}"
 
 
 def modules_of(names: Iterable[str]) -> list[str]:

@@ -1,44 +1,32 @@
 """The Python interface to the representation: `molclr.Encoder.load().embed(["CCO"])`."""
 
-import os
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from html import escape
-from itertools import islice
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from molclr.chem.seen import Seen, warn_of_unseen
-from molclr.config import DEFAULT_ENCODER, ReleasedName, ShippedName, model_name
-from molclr.data.featurize import featurize_part
-from molclr.data.fetch import fetch, mirror_folder
 from molclr.data.inputs import Molecule, OnError, accept
-from molclr.data.store import GraphStore
-from molclr.errors import MolclrError
+from molclr.model_names import DEFAULT_ENCODER, model_name
 from molclr.models.encoder import GraphEncoder
-from molclr.progress import called_from_python, progress
+from molclr.progress import called_from_python
 from molclr.training.checkpoint import load_encoder
 from molclr.training.device import usable_device
-from molclr.training.embed import embed
-from molclr.training.official import import_official
-
-MOLECULES_AT_A_TIME = 4096
-SHIPPED = Path(__file__).parent / "encoders"
-"""Folder of the encoders in the package; see docs/encoders.md."""
+from molclr.training.embed_smiles import embed_smiles
+from molclr.training.encoder_files import encoder_file
 
 
 class Encoder:
-    """A pre-trained encoder that embeds molecules given as SMILES."""
+    """A pre-trained encoder that embeds molecules in memory, given as SMILES or RDKit molecules."""
 
-    def __init__(self, encoder: GraphEncoder, device: str | torch.device = "cpu", seen: Seen | None = None) -> None:
-        """Use `encoder` on `device`. seen: the features that occurred in its corpus; None if unknown."""
+    def __init__(self, encoder: GraphEncoder, device: str | torch.device = "auto", seen: Seen | None = None) -> None:
+        """Use `encoder` on `device`, see `load`. seen: the features that occurred in its corpus; None if unknown."""
         self.device, self.seen = usable_device(device), seen
         self.module = BatchEncoder(encoder.to(self.device)).eval()
         """The encoder as a module of torch that takes torch-geometric batches; trains the weights that `embed` uses."""
@@ -52,14 +40,15 @@ class Encoder:
     def load(
         cls,
         path_or_name: str | Path = DEFAULT_ENCODER,
-        device: str | torch.device = "cpu",
+        device: str | torch.device = "auto",
         encoder_class: str | None = None,
     ) -> "Encoder":
         """Load an encoder from an encoder.safetensors or by name.
 
         "molclr-gin" is part of the package (docs/encoders.md). "official-gin" and "official-gcn" are the encoders released by the
-        authors, which are downloaded once, converted and cached in $XDG_CACHE_HOME/molclr (~/.cache/molclr). encoder_class: the
-        path of a user's encoder class, such as "my_package.gat:GAT", whose code is run; required for a file with such an encoder.
+        authors, which are downloaded once, converted and cached in $XDG_CACHE_HOME/molclr (~/.cache/molclr). device: "auto",
+        which is a GPU if there is one, "cpu", "cuda" or "cuda:0". encoder_class: the path of a user's encoder class, such as
+        "my_package.gat:GAT", whose code is run; required for a file with such an encoder.
         Raises MolclrError if the file is missing or not an encoder, or if a released encoder cannot be downloaded.
         """
         encoder, about = load_encoder(encoder_file(path_or_name), encoder_class=encoder_class)
@@ -103,14 +92,9 @@ class Encoder:
             accepted = accept(smiles, on_error)
             if warning := warn_of_unseen(self.seen, accepted.smiles, explicit_hydrogens):
                 warnings.warn(warning, stacklevel=2)
-            dim = self.encoder.shape.embedding_dim
             with _evaluating(self.module):
-                return accepted.spread(embed_in_parts(accepted.smiles, dim, partial(self._embed, explicit_hydrogens)))
-
-    def _embed(self, explicit_hydrogens: bool, smiles: list[str]) -> np.ndarray:
-        """Embed canonical SMILES: float32 (n, embedding_dim)."""
-        store = GraphStore.of(featurize_part(smiles, explicit_hydrogens), explicit_hydrogens)
-        return embed(store, self.encoder, np.arange(len(smiles)), self.device, silent=True)
+                h = embed_smiles(accepted.smiles, [self.encoder], self.device, explicit_hydrogens)
+            return accepted.spread(h)
 
 
 class BatchEncoder(nn.Module):
@@ -130,15 +114,6 @@ class BatchEncoder(nn.Module):
         return self.encoder(data.x, data.edge_index, data.edge_attr, data.batch, data.num_graphs)
 
 
-def embed_in_parts(smiles: list[str], dim: int, embed_part: Callable[[list[str]], np.ndarray]) -> np.ndarray:
-    """Embed canonical SMILES in parts, with a display of the progress: float32 (n, dim)."""
-    parts = [np.empty((0, dim), np.float32)]
-    molecules = progress(smiles, label="embed", unit="molecule")
-    while part := list(islice(molecules, MOLECULES_AT_A_TIME)):
-        parts.append(embed_part(part))
-    return np.concatenate(parts)
-
-
 @contextmanager
 def _evaluating(module: nn.Module) -> Iterator[None]:
     """Context in which a module is in evaluation mode."""
@@ -148,30 +123,3 @@ def _evaluating(module: nn.Module) -> Iterator[None]:
         yield
     finally:
         module.train(training)
-
-
-def encoder_file(path_or_name: str | Path) -> Path:
-    """Return the path of an encoder given by path or by the name of a shipped or released encoder."""
-    shipped, released = get_args(ShippedName), get_args(ReleasedName)
-    if str(path_or_name) in shipped:
-        return SHIPPED / f"{path_or_name}.safetensors"
-    if str(path_or_name) in released:
-        return released_encoder(str(path_or_name))
-    path = Path(path_or_name)
-    if not path.suffix and not path.exists():
-        names = " or ".join((*shipped, *released))
-        raise MolclrError(f"Unknown encoder '{path}'; give the path of an encoder.safetensors, or {names}.")
-    return path
-
-
-def released_encoder(name: str) -> Path:
-    """Return the path of a released encoder in the user's cache; download and convert it if it is not there."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "molclr")
-    encoder = cache / f"{name}.safetensors"
-    if not encoder.exists():
-        cache.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(dir=cache, prefix=".") as folder:
-            checkpoint = Path(folder, f"{name}.pth")
-            fetch(name, checkpoint, checkpoint.with_suffix(".json"), mirror_folder())
-            import_official(checkpoint, encoder)
-    return encoder

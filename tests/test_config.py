@@ -46,7 +46,14 @@ def test_the_configurations_are_valid(path):
         ({"pretrain": {"epochs": "many"}}, r"'pretrain\.epochs' is 'many'.*integer"),
         ({"pretrain": {"temperature": 0}}, r"'pretrain\.temperature' is 0.*greater than 0"),
         ({"pretrain": {"augmentation": {"atom_masking": 1.5}}}, r"'pretrain\.augmentation\.atom_masking' is 1\.5"),
-        ({"models": ["GAT"]}, r"'models' has 'GAT', which is not one of MolCLR_GIN"),
+        (
+            {"models": ["GAT"]},
+            r"'models' has 'GAT', which is not one of MolCLR_GIN.*; your own encoder needs encoder\.name",
+        ),
+        (
+            {"models": ["gat"], "encoder": {"name": "my_package.gat:GAT"}},
+            r"'models' has 'gat', .*; 'encoder\.name: my_package\.gat:GAT' names MolCLR_GAT and GAT",
+        ),
         (
             {"models": ["MolCLR_DMPNN"], "encoder": {"name": "mine.gat:GAT"}},
             r"'models' has 'MolCLR_DMPNN'.*MolCLR_GAT, GAT, ",

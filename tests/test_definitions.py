@@ -67,12 +67,12 @@ def test_names_that_a_module_defines_are_accepted(mine):
     ("values", "message"),
     [
         ({"encoder": {"name": "mine:EdgeGatt"}}, "'encoder.name': 'mine:EdgeGatt': the module 'mine' does not define"),
-        ({"encoder": {"name": "edgegat"}}, "'encoder.name': Unknown encoder 'edgegat'; choose gin or gcn, or give the"),
+        ({"encoder": {"name": "edgegat"}}, "'encoder.name': Unknown encoder 'edgegat'; choose gin, gcn, or give the"),
         ({"encoder": {"name": "yours:GAT"}}, "'encoder.name': There is no Python module 'yours'"),
         ({"pretrain": {"loss": "nt-xent"}}, "'pretrain.loss': Unknown loss of pre-training 'nt-xent'; choose nt_xent"),
         (
             {"pretrain": {"augmentation": {"composition": [{"atom_masking": 0.1}, {"atom_maskin": 0.1}]}}},
-            "'pretrain.augmentation.composition': Unknown augmentation 'atom_maskin'; choose atom_masking or",
+            "'pretrain.augmentation.composition': Unknown augmentation 'atom_maskin'; choose atom_masking, bond_deletion, ",
         ),
         (
             {"pretrain": {"augmentation": {"composition": [{"mine:isolat": 0.1}]}}},

@@ -94,7 +94,7 @@ def test_killed_and_continued_two_processes_end_in_the_same_bytes(by_two):
 def test_torchrun_starts_processes_stops_them_and_continues(store, by_two, tmp_path):
     """They prepare the corpus once: the second time it is there."""
     settings = ["--shape", SHAPE.model_dump_json(), "--settings", SHORT.model_dump_json()]
-    torchrun = [Path(sys.executable).with_name("torchrun"), "--standalone", "--nproc-per-node", "2", "-m", "molclr.cli"]
+    torchrun = [Path(sys.executable).with_name("torchrun"), "--standalone", "--nproc-per-node", "2", "-m", "molclr"]
     command = [*torchrun, "pretrain", FIXTURES / "zinc.csv", "--encoder", "gin", *settings, "--output", tmp_path]
     with (tmp_path / "log").open("w") as log:
         process = subprocess.Popen([*command, "--checkpoint-seconds", "0"], stderr=log)

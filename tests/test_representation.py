@@ -1,5 +1,6 @@
 import csv
 import sys
+from inspect import signature
 
 import numpy as np
 import pandas as pd
@@ -10,11 +11,12 @@ from rdkit import Chem
 from torch_geometric.loader import DataLoader
 
 import molclr
-from molclr import progress, representation
+from molclr import progress
 from molclr.chem.seen import Seen
-from molclr.config import EncoderShape
+from molclr.config import Compute, EncoderShape, Finetune, Pretrain
 from molclr.errors import MolclrError
 from molclr.models.encoders import make_encoder
+from molclr.training import embed_smiles
 from molclr.training.checkpoint import save_encoder
 
 
@@ -30,7 +32,7 @@ def test_molecules_keep_their_order_in_parts_of_any_size(path, smiles, monkeypat
     encoder = molclr.Encoder.load(path)
     together = encoder.embed(smiles)
     assert together.shape == (len(smiles), 6) and together.dtype == np.float32
-    monkeypatch.setattr(representation, "MOLECULES_AT_A_TIME", 3)
+    monkeypatch.setattr(embed_smiles, "MOLECULES_AT_A_TIME", 3)
     np.testing.assert_allclose(encoder.embed(smiles), together, atol=1e-6)
     np.testing.assert_allclose(encoder.embed(smiles[::-1])[::-1], together, atol=1e-6)
     assert encoder.embed([]).shape == (0, 6)
@@ -87,7 +89,7 @@ def test_rejected_molecules_may_become_rows_of_nan(path):
 
 
 def test_the_module_computes_what_embed_does_and_can_be_trained(path, smiles):
-    encoder = molclr.Encoder.load(path)
+    encoder = molclr.Encoder.load(path, device="cpu")
     batch, before = molclr.to_pyg(smiles), encoder.embed(smiles)
     np.testing.assert_allclose(encoder.module(batch).detach().numpy(), before, atol=1e-5)
     loader = DataLoader(batch.to_data_list(), batch_size=5)
@@ -180,6 +182,19 @@ def test_a_device_that_is_not_there(path):
         molclr.Encoder.load(path, device="cuda:99")
 
 
+def test_all_defaults_of_the_device_are_auto(path):
+    kinds = (
+        molclr.Encoder,
+        molclr.Encoder.load,
+        molclr.MolCLRTransformer,
+        molclr.MolCLRRegressor,
+        molclr.MolCLRClassifier,
+    )
+    assert {signature(kind).parameters["device"].default for kind in kinds} == {"auto"}
+    assert {section().device for section in (Compute, Pretrain, Finetune)} == {"auto"}
+    assert molclr.Encoder.load(path).device.type == ("cuda" if torch.cuda.is_available() else "cpu")
+
+
 def test_names_of_the_package_are_there():
     assert {*molclr.__all__} <= {*dir(molclr)}
     assert all(getattr(molclr, name).__name__ == name for name in molclr.__all__)
@@ -191,10 +206,11 @@ def test_a_missing_encoder_is_an_error(tmp_path):
     with pytest.raises(MolclrError, match=r"'.*' is a folder; name the checkpoint in it"):
         molclr.Encoder.load(tmp_path)
     with pytest.raises(
-        MolclrError, match=r"Unknown encoder 'oficial-gcn'; give .*, or molclr-gin or official-gin or official-gcn"
+        MolclrError,
+        match=r"Unknown encoder 'oficial-gcn'; choose molclr-gin, official-gin, official-gcn, or give the path",
     ):
         molclr.Encoder.load("oficial-gcn")
-    with pytest.raises(MolclrError, match=r"Unknown encoder 'molclr-gcn'; give .* molclr-gin"):
+    with pytest.raises(MolclrError, match=r"Unknown encoder 'molclr-gcn'; choose molclr-gin, "):
         molclr.Encoder.load("molclr-gcn")  # not made yet
     with pytest.raises(AttributeError, match="Decoder"):
         molclr.Decoder  # noqa: B018

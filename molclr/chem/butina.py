@@ -3,11 +3,9 @@
 from collections.abc import Sequence
 
 import numpy as np
-from rdkit.DataStructs import BulkTanimotoSimilarity
 from rdkit.ML.Cluster import Butina
 
-from molclr.chem.fingerprints import ecfp4
-from molclr.chem.smiles import read_molecule
+from molclr.chem.fingerprints import packed_ecfp4, tanimoto_of_bits
 from molclr.errors import MolclrError
 
 DISTANCE = 0.6
@@ -27,10 +25,10 @@ def butina_clusters(smiles: Sequence[str]) -> list[str]:
             f"The butina split compares all pairs, of at most {MAX_MOLECULES} different molecules; there are {len(distinct)}. "
             "Use the scaffold split."
         )
-    prints = [ecfp4(read_molecule(text)) for text in distinct]
+    prints = packed_ecfp4(distinct)
     # The distances of each molecule to those before it.
-    parts = [BulkTanimotoSimilarity(own, prints[:place]) for place, own in enumerate(prints)]
-    distances = 1 - np.concatenate([np.array(part, np.float32) for part in parts])
+    parts = [tanimoto_of_bits(own, prints[:place]).astype(np.float32) for place, own in enumerate(prints)]
+    distances = 1 - np.concatenate(parts)
     clusters = Butina.ClusterData(distances, len(distinct), DISTANCE, isDistData=True)
     cluster_of = {distinct[place]: str(number) for number, places in enumerate(clusters) for place in places}
     return [cluster_of[text] for text in smiles]

@@ -47,6 +47,10 @@ _is_ordinary = re.compile(rf"(?:{_SYMBOL}|\[\d*{_SYMBOL}[H@+\d-]*\]|[\d()=#:/\\.
 
 _has_stereo = re.compile(r"[@/\\]").search
 _has_atom_map = re.compile(r":\d+\]").search
+_foreign_character = re.compile(r"[^\x00-\x7f\s\xad\u200b-\u200d\u2060\ufeff]").search
+"""A character of no SMILES, except blanks and invisible ones."""
+_query_atom = re.compile(r"\[\d*#\d+[^]]*\]").search
+"""RDKit reads [#6] as a carbon without hydrogen atoms, a radical, while SMARTS means any carbon."""
 
 _NOTHING = {"nan", "na", "n/a", "#n/a", "none", "null", "-", "?"}
 """Words for a missing SMILES."""
@@ -85,6 +89,8 @@ def _read(smiles: str) -> Chem.Mol:
         raise RejectedMolecule(f"it has {molecule.GetNumAtoms()} atoms, more than {MAX_ATOMS}")
     if _is_ordinary(smiles):
         return molecule
+    if query := _query_atom(smiles):
+        raise RejectedMolecule(f"it has a query atom of SMARTS ({query[0]})")
     # Substructure queries, because loops over atoms and bonds in Python would take as long as parsing.
     if molecule.HasSubstructMatch(_NO_ELEMENT):
         raise RejectedMolecule("it has an atom without an element (*)")
@@ -102,12 +108,16 @@ def _parsed(smiles: str) -> Chem.Mol:
     """Return RDKit's molecule. Raises RejectedMolecule for any error of RDKit, so that one string does not stop a whole table."""
     if len(smiles) > MAX_CHARACTERS:
         raise RejectedMolecule(f"it has {len(smiles)} characters, more than {MAX_CHARACTERS}")
+    if "\n" in smiles.strip():
+        raise RejectedMolecule("it has several lines")  # RDKit would read only the first.
     try:
         molecule = Chem.MolFromSmiles(smiles, _PLAIN)
     except Exception as error:  # Boost and RDKit throw errors of many types.
         raise RejectedMolecule(_failure(error)) from None
     if molecule is None:
         raise RejectedMolecule(_parser_complaint(smiles))
+    if not smiles.isascii() and (foreign := _foreign_character(smiles)):
+        raise RejectedMolecule(f"it has the character {foreign[0]!r}")  # At both ends, RDKit drops them.
     return molecule
 
 

@@ -1,6 +1,7 @@
 """Commands, and a parser that records which arguments name files to read or write."""
 
 import argparse
+import difflib
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,6 +16,13 @@ TABLE = "table: CSV, TSV, .smi, Excel, Parquet or SDF, compressed or not; - is s
 """Help of an argument that is a raw table."""
 OPTIONS_OF_TABLE = ("-i", "--data-path", "--test-path")
 """What chemprop calls the argument that is a raw table."""
+NAMES_HERE = {
+    "--accelerator": "--device",
+    "--devices": "--device",
+    "--num-workers": "--threads",
+    "--splits-column": "--split",
+}
+"""Options of chemprop -> the option, or the key of a section, that does the same here."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +67,7 @@ class Parser(argparse.ArgumentParser):
     """
 
     def __init__(self, **details: Any) -> None:
-        super().__init__(**details)
+        super().__init__(**details, allow_abbrev=False)  # --seed is not short for --seeds, a number of networks.
         self.path_arguments: list[PathArgument] = []
         self.sections: dict[str, tuple[str, type[Section]]] = {}
         self.words: list[str] = []
@@ -81,7 +89,7 @@ class Parser(argparse.ArgumentParser):
             option,
             default=default,
             metavar="YAML",
-            help=f"keys of '{section.__name__}' in molclr/config.py, inline or the path of a YAML file (default: "
+            help=f"keys of '{section.__name__}' in molclr/config, inline or the path of a YAML file (default: "
             f"{'none' if default is None else 'its defaults'})",
         )
         self.sections[action.dest] = (option, section)
@@ -108,13 +116,26 @@ class Parser(argparse.ArgumentParser):
         return options
 
     def error(self, message: str) -> NoReturn:
-        """Exit with code 2 and one line. Options that do not exist are named, even if others are missing."""
+        """Exit with code 2 and one line. Options that do not exist are named, even if others are missing, with what to use."""
         given = [word.partition("=")[0] for word in self.words if word.startswith("--")]
-        known = tuple(option for action in self._actions for option in action.option_strings)
-        unknown = [option for option in given if not any(name.startswith(option) for name in known)]
+        unknown = [option for option in given if option not in self._option_string_actions]
         if unknown and "required" in message:
             message += f" (there is no option {', '.join(unknown)})"
-        self.exit(2, f"{self.prog}: error: {message}; see '{self.prog} --help'.\n")
+        advice = "".join(map(self._instead_of, unknown))
+        self.exit(2, f"{self.prog}: error: {message}{advice}; see '{self.prog} --help'.\n")
+
+    def _instead_of(self, option: str) -> str:
+        """Say what is meant by an option that does not exist: another option, a key of a section, or similar options."""
+        meant = option.replace("_", "-")
+        meant = NAMES_HERE.get(meant, meant)
+        if meant in (*self._option_string_actions, *OPTIONS_OF_TABLE):
+            return f"; {option} is {meant} here"
+        key = meant.removeprefix("--").replace("-", "_")
+        for name, section in self.sections.values():
+            if key in section.model_fields:
+                return f"; {option} is {name} '{{{key}: ...}}' here"
+        close = difflib.get_close_matches(meant, self._option_string_actions, n=2, cutoff=0.7)
+        return f"; did you mean {' or '.join(close)} by {option}?" if close else ""
 
 
 def table_first(words: list[str]) -> list[str]:
@@ -202,7 +223,9 @@ def add_smiles_column(parser: Parser) -> None:
 
 def add_processes(parser: Parser, default: int = 1) -> None:
     """Add the option for the number of processes."""
-    parser.add_argument("--processes", type=positive, default=default, help=f"processes (default: {default})")
+    parser.add_argument(
+        "--processes", "--num-workers", type=positive, default=default, help=f"processes (default: {default})"
+    )
 
 
 def add_desalt(parser: Parser) -> None:

@@ -6,15 +6,16 @@ from typing import get_args
 
 from molclr import config
 from molclr.cli.command import Command, Parser, parquet, positive
+from molclr.model_names import DEFAULT_ENCODER, ReleasedName, ShippedName
 
-NAMES = (*get_args(config.ShippedName), *get_args(config.ReleasedName))
+NAMES = (*get_args(ShippedName), *get_args(ReleasedName))
 """Encoders that have a name in place of a file."""
 
 
 def add_encoder(parser: Parser, purpose: str, to: argparse._ActionsContainer | None = None) -> None:
     """Add the option for a pre-trained encoder, a file or a name."""
-    named = f"a file, or {', '.join(NAMES[:-1])} or {NAMES[-1]} (default: {config.DEFAULT_ENCODER})"
-    parser.reads("--encoder", to=to, type=_encoder, default=config.DEFAULT_ENCODER, help=f"{purpose}: {named}")
+    named = f"a file, or {', '.join(NAMES[:-1])} or {NAMES[-1]} (default: {DEFAULT_ENCODER})"
+    parser.reads("--encoder", to=to, type=_encoder, default=DEFAULT_ENCODER, help=f"{purpose}: {named}")
 
 
 def _encoder(text: str) -> str | Path:
@@ -56,7 +57,7 @@ def _pretrain_arguments(parser: Parser) -> None:
 
 def _pretrain(options: argparse.Namespace) -> None:
     from molclr.data.prepare import prepare_corpus
-    from molclr.distributed import tell
+    from molclr.progress import say
     from molclr.training.pretrain import pretrain
 
     prepared = options.output / "corpus"
@@ -64,7 +65,7 @@ def _pretrain(options: argparse.Namespace) -> None:
     often, anew = options.checkpoint_seconds, options.begin_anew
     pretrain(graphs, options.output, options.encoder, options.shape, options.settings, often, anew)
     made = "" if graphs == options.corpus else f"; the molecules and graphs that it was trained on are in '{prepared}'"
-    tell(f"'{options.output / 'encoder.safetensors'}' is the encoder of the best epoch{made}.")
+    say(f"'{options.output / 'encoder.safetensors'}' is the encoder of the best epoch{made}.")
 
 
 PRETRAIN = Command(
@@ -112,8 +113,8 @@ def _embed_store_arguments(parser: Parser) -> None:
 
 
 def _embed_store(options: argparse.Namespace) -> None:
-    from molclr.representation import encoder_file
     from molclr.training.embed import write_embeddings
+    from molclr.training.encoder_files import encoder_file
 
     write_embeddings(
         options.molecules,

@@ -2,24 +2,25 @@
 
 import argparse
 import json
-import sys
 
 from molclr import config
 from molclr.cli.command import TABLE, Command, Parser, add_processes, add_smiles_column, csv_or_parquet, require_free
 from molclr.cli.encoders import add_encoder_class
-from molclr.cli.train import MODELS
+from molclr.cli.predict import MODEL
+from molclr.model_names import TRAIN_MODELS
+from molclr.progress import say
 
 
 def _explain_arguments(parser: Parser) -> None:
     parser.reads("table", help=TABLE)
-    parser.reads("--model", folder=True, required=True, help="folder that 'molclr train' made")
+    parser.reads("--model", folder=None, required=True, help=MODEL)
     parser.writes("--output", "-o", type=csv_or_parquet, required=True, help="table to write: .csv or .parquet")
     parser.writes(
         "--figure",
         folder=None,
         help="molecules with coloured atoms: a page (.html), a drawing (.svg) or a folder of drawings",
     )
-    parser.add_argument("--use", choices=MODELS, help="model in the folder (default: the one that was chosen)")
+    parser.add_argument("--use", choices=TRAIN_MODELS, help="model in the folder (default: the one that was chosen)")
     parser.add_argument("--targets", nargs="+", help="targets to explain (default: all)")
     add_smiles_column(parser)
     add_processes(parser)
@@ -51,10 +52,7 @@ def _explain(options: argparse.Namespace) -> None:
     if options.json:
         print(json.dumps(done, indent=2))
     figure = f" and {options.figure}" if options.figure else ""
-    print(
-        f"{done['explained']} molecules explained, {done['rejected']} rows rejected, see {options.output}{figure}",
-        file=sys.stderr,
-    )
+    say(f"{done['explained']} molecules explained, {done['rejected']} rows rejected, see {options.output}{figure}")
 
 
 EXPLAIN = Command(

@@ -2,15 +2,14 @@
 
 import argparse
 import json
-import sys
-from pathlib import Path
-from typing import Any
 
 from molclr import config
 from molclr.cli.command import TABLE, Command, Parser, add_processes, add_smiles_column, csv_or_parquet, require_free
 from molclr.cli.encoders import add_encoder_class
-from molclr.cli.train import MODELS
-from molclr.errors import MolclrError
+from molclr.model_names import TRAIN_MODELS
+from molclr.progress import say
+
+MODEL = "folder that 'molclr train' made, or a folder or model.safetensors of 'molclr finetune'"
 
 
 def _predict_arguments(parser: Parser) -> None:
@@ -21,7 +20,7 @@ def _predict_arguments(parser: Parser) -> None:
         "--model-paths",
         folder=None,
         required=True,
-        help="folder that 'molclr train' made, or a folder or model.safetensors of 'molclr finetune'",
+        help=MODEL,
     )
     parser.writes(
         "--output",
@@ -31,7 +30,7 @@ def _predict_arguments(parser: Parser) -> None:
         required=True,
         help="table to write: .csv or .parquet",
     )
-    parser.add_argument("--use", choices=MODELS, help="model in the folder (default: the one that was chosen)")
+    parser.add_argument("--use", choices=TRAIN_MODELS, help="model in the folder (default: the one that was chosen)")
     add_smiles_column(parser)
     add_processes(parser)
     parser.section("--settings", config.Compute)
@@ -41,38 +40,16 @@ def _predict_arguments(parser: Parser) -> None:
 
 
 def _predict(options: argparse.Namespace) -> None:
-    require_free(options.output, options.force)
-    if not options.model.exists():
-        raise MolclrError(f"There is no model '{options.model}'; name the folder that 'molclr train' made.")
-    of_finetune = options.model / "model.safetensors"
-    if options.model.is_dir() and not of_finetune.is_file():
-        done = _with_folder(options)
-    else:
-        done = _with_file(options, of_finetune if options.model.is_dir() else options.model)
-    if options.json:
-        print(json.dumps({**done, "output": str(options.output)}))
-    text = f"{done['molecules']} molecules predicted, {done['rejected']} rows rejected"
-    text += f", {done['outside_domain']} outside the domain of the model" if "outside_domain" in done else ""
-    print(f"{text}, see {options.output}", file=sys.stderr)
-
-
-def _with_folder(options: argparse.Namespace) -> dict[str, Any]:
-    """Predict with the folder of 'molclr train'."""
-    from molclr.qsar.predict_folder import predict_with_folder
-
-    how = options.settings, options.smiles_column, options.processes, options.encoder_class
-    return predict_with_folder(options.table, options.model, options.output, *how, options.use)._asdict()
-
-
-def _with_file(options: argparse.Namespace, model: Path) -> dict[str, Any]:
-    """Predict with the model of 'molclr finetune'."""
     from molclr.qsar.predict import predict
 
-    if options.use:
-        raise MolclrError(f"'{options.model}' is one model; leave out --use.")
-    how = options.settings, options.smiles_column, options.processes, options.encoder_class
-    molecules, rejected = predict(options.table, model, options.output, *how)
-    return {"model": str(options.model), "molecules": molecules, "rejected": rejected}
+    require_free(options.output, options.force)
+    how = options.settings, options.smiles_column, options.processes, options.encoder_class, options.use
+    done = predict(options.table, options.model, options.output, *how)
+    if options.json:
+        print(json.dumps({**done._asdict(), "output": str(options.output)}))
+    text = f"{done.molecules} molecules predicted, {done.rejected} rows rejected"
+    text += "" if done.outside_domain is None else f", {done.outside_domain} outside the domain of the model"
+    say(f"{text}, see {options.output}")
 
 
 PREDICT = Command(

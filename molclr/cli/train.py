@@ -2,20 +2,31 @@
 
 import argparse
 import json
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from molclr import config
 from molclr.cli.command import TABLE, Command, Parser, add_desalt, add_smiles_column, natural, positive
 from molclr.cli.encoders import NAMES, add_encoder_class
-from molclr.errors import MolclrError
+from molclr.model_names import DEFAULT_ENCODER, FROM_SCRATCH, TRAIN_MODELS
+from molclr.progress import say
 
 if TYPE_CHECKING:
     from molclr.qsar.fit import Recipe
 
-MODELS = ("network", "rf", "svm", "tanimoto", "representation", "combined")
-"""The same as in molclr/qsar/model_folder.py, whose imports are slow."""
+
+SCHEMES_OF_CHEMPROP = {
+    "scaffold_balanced": "scaffold",
+    "random_with_repeated_smiles": "random",
+    "scaffold": "scaffold",
+    "butina": "butina",
+    "random": "random",
+}
+"""Names of split schemes in lower case, those of chemprop included -> the name here."""
+
+
+def _split(text: str) -> str:
+    """Parse a split scheme, in any case, or the name of a column."""
+    return SCHEMES_OF_CHEMPROP.get(text.lower(), text)
 
 
 def _train_arguments(parser: Parser) -> None:
@@ -43,6 +54,8 @@ def _train_arguments(parser: Parser) -> None:
     add_desalt(parser)
     parser.add_argument(
         "--split",
+        "--split-type",
+        type=_split,
         default="scaffold",
         metavar="SCHEME",
         help="scaffold (default), random, butina (clusters by ECFP4), or a column of the table with train, valid and test",
@@ -62,13 +75,16 @@ def _add_models(parser: Parser) -> None:
     """Add the arguments that decide which models are fitted and how."""
     parser.add_argument(
         "--encoder",
-        default=config.DEFAULT_ENCODER,
-        help=f"encoder to start from: {', '.join(NAMES)}, a file, or {config.FROM_SCRATCH} for a new GIN (default: "
-        f"{config.DEFAULT_ENCODER})",
+        default=DEFAULT_ENCODER,
+        help=f"encoder to start from: {', '.join(NAMES)}, a file, or {FROM_SCRATCH} for a new GIN (default: "
+        f"{DEFAULT_ENCODER})",
     )
     add_encoder_class(parser)
     parser.add_argument(
-        "--model", choices=("auto", *MODELS), default="auto", help="model to fit; auto: all, of which the best is kept"
+        "--model",
+        choices=("auto", *TRAIN_MODELS),
+        default="auto",
+        help="model to fit; auto: all, of which the best is kept",
     )
     parser.add_argument(
         "--seeds", "--ensemble-size", type=positive, default=3, help="networks in the ensemble (default: 3)"
@@ -87,20 +103,14 @@ def _add_models(parser: Parser) -> None:
 
 def _recipe_of(options: argparse.Namespace) -> "Recipe":
     """Return the models to fit."""
-    from molclr.qsar.fit import Recipe
-    from molclr.representation import encoder_file
+    from molclr.qsar.fit import Recipe, with_given
 
-    if options.epochs and "epochs" in options.settings.model_fields_set:
-        raise MolclrError(
-            f"--epochs is {options.epochs} and 'epochs' in --settings is {options.settings.epochs}; give one of them."
-        )
-    from_scratch = options.encoder == config.FROM_SCRATCH
     return Recipe(
-        start="gin" if from_scratch else encoder_file(options.encoder),
+        encoder=options.encoder,
         model=options.model,
         seeds=options.seeds,
         patience=options.patience,
-        settings=options.settings.model_copy(update={"epochs": options.epochs} if options.epochs else {}),
+        settings=with_given(options.settings, {"epochs": options.epochs} if options.epochs else {}, dashes="--"),
         shape=options.shape,
         baselines=options.baselines,
         encoder_class=options.encoder_class,
@@ -115,7 +125,6 @@ def _train(options: argparse.Namespace) -> None:
         table=options.table,
         output=options.output,
         recipe=_recipe_of(options),
-        encoder=Path(options.encoder).name,  # The folder may be shared, and a path may contain private names.
         task=options.task,
         targets=options.targets,
         smiles_column=options.smiles_column,
@@ -128,7 +137,7 @@ def _train(options: argparse.Namespace) -> None:
     )
     metrics = train(asked)
     print(json.dumps(metrics, indent=2) if options.json else "\n".join(summary(metrics)))
-    print(f"molclr: the model is in {options.output}", file=sys.stderr)
+    say(f"the model is in {options.output}")
 
 
 TRAIN = Command(

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from molclr.chem.smiles import is_smiles
 from molclr.data.forms import RawTable
-from molclr.data.labels import REMEDY, Decimal, LabelReader, Survey, is_comma_number
+from molclr.data.labels import Decimal, LabelReader, Survey, is_comma_number, ungrouping
 from molclr.data.molecules import OWN_COLUMNS
 from molclr.errors import MolclrError
 from molclr.progress import say
@@ -19,8 +19,8 @@ POSSIBLE_NAMES = ("structure", "mol", "molecule", "compound", "drug", "ligand")
 """Names that a column of SMILES may have; its content decides."""
 NAMES_OF_NAMES = {"name", "_name", "names", "title"}
 """Names of a column with the names of molecules, which may be numbers."""
-UNNAMED = "Unnamed: "
-"""Prefix of the names that pandas gives to columns without a name."""
+UNNAMED = ("Unnamed: ", "__index_level_")
+"""Beginnings of the names that pandas gives to columns without a name, and in Parquet to an index."""
 MOSTLY = 0.5
 """The fraction of the first rows that must be SMILES if the content decides."""
 TARGETS_SHOWN = 10
@@ -48,22 +48,24 @@ class ChosenColumns(NamedTuple):
 
 
 def choose_columns(
-    table: RawTable, smiles_column: str | None, targets: Sequence[str] | None, decimal: Decimal | None = None
+    table: RawTable,
+    smiles_column: str | None,
+    targets: Sequence[str] | None,
+    decimal: Decimal | None = None,
+    split_column: str | None = None,
 ) -> ChosenColumns:
     """Choose the columns of a table, and read it once to survey the labels.
 
     smiles_column: None to find it by name or content. targets: None for all columns of numbers or classes that have a name and do
-    not look like an index. Raises MolclrError for columns that are missing, ambiguous or without a label.
+    not look like an index. split_column: a column of subsets, which is no target. Raises MolclrError for columns that are
+    missing, ambiguous or without a label.
     """
     smiles = _find(table, smiles_column, "--smiles-column") if smiles_column else _find_smiles(table)
     if smiles is None:
         table, smiles = _without_header(table)
-    if targets is None:
-        candidates = [place for place in range(len(table.columns)) if place != smiles]
-    else:
-        candidates = [_find(table, name, "--targets") for name in targets]
-        if smiles in candidates:
-            raise MolclrError(f"'{table.columns[smiles]}' has the SMILES of '{table.name}'; leave it out of --targets.")
+    split = [place for place, name in enumerate(table.columns) if name == split_column and place != smiles]
+    used = {smiles: "SMILES"} | dict.fromkeys(split, "split")
+    candidates = _candidates(table, targets, used)
     surveys = {place: Survey(table.columns[place], decimal) for place in candidates}
     rows = _read_through(table, surveys)
     if rows == 0:
@@ -73,10 +75,23 @@ def choose_columns(
     _check_targets(table, taken.values())
     _check_points(table, taken.values())
     columns = Columns(len(table.columns), smiles, {place: survey.reader() for place, survey in taken.items()})
-    left = [place for place in range(len(table.columns)) if place not in (smiles, *candidates)]
+    left = [place for place in range(len(table.columns)) if place not in (*used, *candidates)]
     ignored |= dict.fromkeys(left, "not named")
-    report = list(_report(table, smiles, rows, taken.values(), ignored))
+    report = list(_report(table, used, rows, taken.values(), ignored))
     return ChosenColumns(table, columns, rows, report if targets != [] else report[:1])
+
+
+def _candidates(table: RawTable, targets: Sequence[str] | None, used: dict[int, str]) -> list[int]:
+    """Return the positions of the columns that may be targets. used: position of another column -> what it has."""
+    if targets is None:
+        return [place for place in range(len(table.columns)) if place not in used]
+    named = [_find(table, name, "--targets") for name in targets]
+    for place in named:
+        if place in used:
+            raise MolclrError(
+                f"'{table.columns[place]}' has the {used[place]} of '{table.name}'; leave it out of --targets."
+            )
+    return named
 
 
 def naming_column(table: RawTable, smiles: int) -> int | None:
@@ -117,13 +132,17 @@ def _find_smiles(table: RawTable) -> int | None:
     for name in POSSIBLE_NAMES:
         if places := [place for place, found in enumerate(plain) if found == name and fractions[place] >= MOSTLY]:
             return _only(table, places)
-    best = max(range(len(fractions)), key=lambda place: fractions[place], default=0)
-    if not table.columns or fractions[best] < MOSTLY:
-        found = ", ".join(table.columns)[:200]
+    places = [place for place, fraction in enumerate(fractions) if fraction >= MOSTLY]
+    if not places:
+        found, notes = ", ".join(table.columns)[:200], f" ({', '.join(table.notes)})" if table.notes else ""
         raise MolclrError(
-            f"'{table.name}' has no column of SMILES; its columns are: {found}. Name yours with --smiles-column."
+            f"'{table.name}'{notes} has no column of SMILES; its columns are: {found}. Name yours with --smiles-column."
         )
-    return None if is_smiles(table.columns[best]) else best
+    if any(is_smiles(table.columns[place]) for place in places):
+        if len(places) > 1:
+            raise MolclrError(f"'{table.name}' has no header, and SMILES in {len(places)} columns; add a header.")
+        return None
+    return _only(table, places)
 
 
 def tell_other_smiles(table: RawTable, chosen: str) -> None:
@@ -165,12 +184,21 @@ def _without_header(table: RawTable) -> tuple[RawTable, int]:
 
 
 def _read_through(table: RawTable, surveys: dict[int, Survey]) -> int:
-    """Add all rows to the surveys of their columns; return the number of rows."""
-    rows, count = table.rows(), 0
+    """Add all rows to the surveys of their columns; return the number of rows.
+
+    Raises MolclrError if most rows have more fields than the header, which is then another line.
+    """
+    rows, count, longer, width = table.rows(), 0, 0, len(table.columns)
     while part := list(islice(rows, ROWS_PER_PART)):
         count += len(part)
+        longer += sum(any(row[width:]) for row in part if len(row) > width)
         for place, survey in surveys.items():
             survey.add([row[place] if place < len(row) else "" for row in part])
+    if 2 * longer > count:
+        raise MolclrError(
+            f"Most rows of '{table.name}' have more fields than its first line, '{', '.join(table.columns)[:100]}'; delete the "
+            "lines above the header."
+        )
     return count
 
 
@@ -191,7 +219,7 @@ def _why_ignored(survey: Survey) -> str:
     if not survey.name or survey.name.startswith(UNNAMED):
         return "it has no name"
     if survey.is_grouped:
-        return f"it seems to have numbers with thousands separators ({REMEDY})"
+        return f"it has thousands separators, as in {survey.separated} ({ungrouping(survey.separated)})"
     if survey.is_text:
         return "text"
     if survey.name.lower() in NAMES_OF_NAMES:
@@ -226,11 +254,12 @@ def _check_points(table: RawTable, surveys: Iterable[Survey]) -> None:
 
 
 def _report(
-    table: RawTable, smiles: int, rows: int, targets: Iterable[Survey], ignored: dict[int, str]
+    table: RawTable, used: dict[int, str], rows: int, targets: Iterable[Survey], ignored: dict[int, str]
 ) -> Iterator[str]:
-    """Yield the lines that describe to the user which columns are used."""
+    """Yield the lines that describe to the user which columns are used. used: see `_candidates`."""
     surveys = list(targets)
-    yield f"{table.name}: {rows} rows, SMILES in '{table.columns[smiles]}'{''.join(f', {note}' for note in table.notes)}"
+    columns = [f"{what} in '{table.columns[place]}'" for place, what in used.items()]
+    yield f"{table.name}: {', '.join([f'{rows} rows', *columns, *table.notes])}"
     if len(surveys) > TARGETS_SHOWN:
         low, high = min(survey.low for survey in surveys), max(survey.high for survey in surveys)
         labels, missing = sum(survey.labels for survey in surveys), sum(survey.kinds["missing"] for survey in surveys)

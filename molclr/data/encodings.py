@@ -62,6 +62,9 @@ def encoding_of(opened: Open, beginning: bytes, notes: list[str]) -> str:
     if beginning[1::2].count(0) > len(beginning) // 4:
         notes.append("in UTF-16")
         return "utf-16-le"
+    if beginning[::2].count(0) > len(beginning) // 4:
+        notes.append("in UTF-16")
+        return "utf-16-be"
     decoder = getincrementaldecoder("utf-8")()
     try:
         with opened() as stream:

@@ -28,6 +28,8 @@ LINE_SUFFIXES = {".smi", ".smiles", ".ism", ".can"}
 SMILES_HEADERS = {"smiles", "canonical_smiles", "isomeric_smiles"}
 """First words of the header that some programs write to .smi files."""
 
+_NAMED_SEPARATOR = re.compile(r"\ufeff?\"?sep=([,\t;|])\"?", re.IGNORECASE)
+"""The line above the header by which Excel finds the separator."""
 _PROPERTY_NAME = r"^>[^<\n]*<(.+)>[^>\n]*$"
 _PROPERTY = re.compile(rf"{_PROPERTY_NAME}\n?((?:(?!{_PROPERTY_NAME.replace('(.+)', '.+')}).*\S.*\n?)*)", re.MULTILINE)
 """A property of an SDF record: its name, and its lines up to an empty line or the next name."""
@@ -129,6 +131,8 @@ def _as_text(value: object) -> str:
     """Return a value of a typed table as text, as in a CSV file."""
     if isinstance(value, int | float | Decimal):
         return Number(value)
+    if isinstance(value, bytes):
+        return value.decode("utf-8", errors="replace")
     return "" if value is None else str(value)
 
 
@@ -190,7 +194,10 @@ def _text(opened: Open, name: str, inner: Path, beginning: bytes, notes: list[st
     if len(beginning) == SAMPLE_BYTES and len(lines) > 1:
         lines.pop()  # The last line may be incomplete.
     first = [line for line in lines if line.strip()][:SAMPLE_ROWS]
-    separator = "\t" if inner.suffix.lower() in {".tsv", ".tab"} else _separator(first)
+    named = _NAMED_SEPARATOR.fullmatch(lines[0])
+    separator = "\t" if inner.suffix.lower() in {".tsv", ".tab"} else named[1] if named else _separator(first)
+
+    skipped = int(named is not None)
 
     def text() -> Iterator[str]:
         errors = "replace" if encoding == "cp1252" else "strict"
@@ -204,15 +211,15 @@ def _text(opened: Open, name: str, inner: Path, beginning: bytes, notes: list[st
 
     def read() -> Rows:
         csv.field_size_limit(FIELD_CHARACTERS)
-        reader = csv.reader(text(), strict=True, delimiter=separator or ",")
+        reader = csv.reader(islice(text(), skipped, None), strict=True, delimiter=separator or ",")
         try:  # strict: otherwise a field with a missing closing quote would contain the rest of the file.
             yield from (fields for fields in reader if fields and not (len(fields) == 1 and not fields[0].strip()))
         except csv.Error as error:
             raise MolclrError(
-                f"'{name}' is not a CSV table (line {reader.line_num}: {error}); correct its quotes."
+                f"'{name}' is not a CSV table (line {reader.line_num + skipped}: {error}); correct its quotes."
             ) from None
 
-    columns = [column.strip() for column in next(read(), [])]
+    columns = [column.strip("\ufeff").strip() for column in next(read(), [])]
     return RawTable(name, columns, lambda: islice(read(), 1, None), notes)
 
 

@@ -89,6 +89,8 @@ def listed(molecules: Iterable[Molecule]) -> list[Any]:
             columns = " by ".join(map(str, shape))
             raise InvalidInput(f"A table of {columns} is not a list of molecules; give its column of SMILES.")
         return np.asarray(molecules, object)[:, 0].tolist()
+    if hasattr(molecules, "to_pylist"):  # of Arrow
+        return molecules.to_pylist()
     try:
         return list(molecules)
     except TypeError:

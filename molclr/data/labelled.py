@@ -37,12 +37,14 @@ class LabelledMolecules:
         return sorted(text for text, count in times.items() if count > 1)
 
 
-def read_labelled(molecules: str | PathLike[str], split: str | PathLike[str]) -> LabelledMolecules:
+def read_labelled(
+    molecules: str | PathLike[str], split: str | PathLike[str], fate: str = "models fitted to these do not predict it"
+) -> LabelledMolecules:
     """Read a molecule table and its split.
 
     Prints a warning about targets for which the training molecules have no labels or all the same label, and about molecules in
-    several subsets, as a split in a column may have. Raises MolclrError if
-    the files have different molecules, if a subset is empty, or if the training set has no labels.
+    several subsets, as a split in a column may have. fate: what becomes of a target without training labels, for the warning.
+    Raises MolclrError if the files have different molecules, if a subset is empty, or if the training set has no labels.
     """
     table, targets = read_molecules(molecules), target_columns(molecules)
     rows = table["row"].to_numpy()
@@ -55,7 +57,7 @@ def read_labelled(molecules: str | PathLike[str], split: str | PathLike[str]) ->
             raise MolclrError(f"The split '{split}' has no molecules in {name}; make it again.")
     if np.isnan(labels[subsets["train"]]).all():
         raise MolclrError(f"No training molecule of '{split}' has a label; canonicalize '{molecules}' with --labelled.")
-    _warn_of_targets(labels[subsets["train"]], targets)
+    _warn_of_targets(labels[subsets["train"]], targets, fate)
     data = LabelledMolecules(rows, table["smiles"].to_list(), labels, targets, subsets)
     if repeated := data.in_several_subsets:
         say(
@@ -65,7 +67,7 @@ def read_labelled(molecules: str | PathLike[str], split: str | PathLike[str]) ->
     return data
 
 
-def _warn_of_targets(labels: np.ndarray, targets: list[str]) -> None:
+def _warn_of_targets(labels: np.ndarray, targets: list[str], fate: str) -> None:
     """Warn about targets without different labels. labels: float64 (n, targets) of training molecules, NaN where missing."""
     known = ~np.isnan(labels)
     lowest = np.where(known, labels, np.inf).min(axis=0)
@@ -73,9 +75,7 @@ def _warn_of_targets(labels: np.ndarray, targets: list[str]) -> None:
     missing = [target for target, any_known in zip(targets, known.any(axis=0), strict=True) if not any_known]
     equal = [target for target, low, high in zip(targets, lowest, highest, strict=True) if low == high]
     if missing:
-        say(
-            f"warning: no training molecule has a label of {_listed(missing)}, so models fitted to these do not predict it"
-        )
+        say(f"warning: no training molecule has a label of {_listed(missing)}, so {fate}")
     if equal:
         say(
             f"warning: all training molecules have the same label of {_listed(equal)}, from which nothing can be learned"

@@ -27,8 +27,6 @@ LARGEST = 3.4028234e38
 """The largest number in single precision, the precision of the models."""
 REGISTRY_NUMBER = 1_000_000
 """A column of whole numbers that are all at least this large is taken for identifiers, such as those of PubChem."""
-REMEDY = "remove them, or choose the decimal sign with --decimal"
-"""What to do about thousands separators."""
 ROWS_FOR_AN_INDEX = 10
 """A column of strictly ascending whole numbers is taken for an index if it has at least this many rows."""
 
@@ -37,12 +35,14 @@ _words_of_classes = {word for pair in CLASS_WORDS for word in pair}
 _is_limit = re.compile(r"[<>≤≥~]=?\s*[-+]?[\d.,]+(e[-+]?\d+)?", re.IGNORECASE).fullmatch
 _is_number = re.compile(r"\s*[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?\s*", re.IGNORECASE).fullmatch
 _is_comma_number = re.compile(r"[-+]?\d*,\d+(e[-+]?\d+)?", re.IGNORECASE).fullmatch
-_may_be_thousands = re.compile(r"[-+]?\d+,\d{3}").fullmatch
+_may_be_thousands = re.compile(r"[-+]?(?!0,)\d+,\d{3}").fullmatch
 _is_grouped: dict[str, Callable[[str], re.Match[str] | None]] = {
     ".": re.compile(r"[-+]?[1-9]\d{0,2}(,\d{3})+(\.\d*)?").fullmatch,
     ",": re.compile(r"[-+]?[1-9]\d{0,2}(\.\d{3})+(,\d*)?").fullmatch,
 }
 """Decimal sign -> matches numbers with the other sign between thousands."""
+_is_separator = re.compile(r"[' \u2019\xa0\u202f]")
+"""Apostrophes and blanks, which only separate thousands; they are never read, because no --decimal names them."""
 _looks_grouped = re.compile(r"[-+]?[1-9]\d{0,2}([.,' \u2019\xa0\u202f]\d{3})+([.,]\d*)?").fullmatch
 _names_identifiers = re.compile(
     r"(.*[ _.-])?(id|ids|idx|index|key|cid|sid|aid|cas)"
@@ -88,9 +88,18 @@ class LabelReader(NamedTuple):
             return f"is neither {' nor '.join(self.words)}"
         if self.decimal == "," and "." in text and _is_number(text):
             return "has a decimal point, but --decimal names the comma"
+        if _is_comma_number(text.strip()):
+            return f"has a comma, but {'--decimal names' if self.decimal else 'other labels have'} a decimal point"
         if _looks_grouped(text.strip()):
-            return f"seems to have thousands separators; {REMEDY}"
+            return f"seems to have thousands separators; {ungrouping(text.strip())}"
         return "is beyond single precision (3.4e38)" if _is_number(text) else "is not a number"
+
+
+def ungrouping(text: str) -> str:
+    """Say what to do about the thousands separators of a number."""
+    if _is_separator.search(text):
+        return f"write {_is_separator.sub('', text)}"
+    return "remove them, or choose the decimal sign with --decimal"
 
 
 def _with_ascii_minus(text: str) -> str:
@@ -129,8 +138,8 @@ class Survey:
         self.rows, self.kinds = 0, Counter[str]()
         self.words: set[str] = set()
         self.low, self.high = math.inf, -math.inf
-        self.thousands = self.grouped = ""
-        """The last texts in which a comma, or a point, may separate thousands."""
+        self.thousands = self.grouped = self.separated = ""
+        """The last texts in which a comma may, a point may, or something does separate thousands."""
         self.has_points = False
         """Whether there are points that can only be decimal."""
         self.whole = self.ascending = True
@@ -157,6 +166,7 @@ class Survey:
         decimal = None if isinstance(given, Number) else self.decimal
         value = _number(text, "," if decimal is None and _is_comma_number(text) else decimal)
         if abs(value) > LARGEST or "_" in text:
+            self.separated = text if _looks_grouped(text) else self.separated
             return "beyond" if _is_number(text) else "grouped" if _looks_grouped(text) else "text"
         self.thousands = text if _may_be_thousands(text) else self.thousands
         if "." in text and not isinstance(given, Number):

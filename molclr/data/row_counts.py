@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from molclr.chem.salts import has_metal, has_parts
+from molclr.chem.seen import Seen, UnseenFeatures
 from molclr.data.molecules import AcceptedRow, Rejection
 from molclr.errors import MolclrError
 from molclr.progress import say
@@ -15,13 +16,11 @@ REASONS_SHOWN = 3
 
 
 class RowCounts:
-    """Counts of accepted rows, of salts and metals among them, and of rejected rows by reason.
+    """Counts of accepted rows, of salts, metals and unseen features among them, and of rejected rows by reason."""
 
-    noun: the word for a row in messages.
-    """
-
-    def __init__(self, noun: str = "row") -> None:
-        self.noun = noun
+    def __init__(self, noun: str = "row", seen: Seen | None = None, explicit_hydrogens: bool = False) -> None:
+        """noun: the word for a row in messages. seen: the features of the encoder's corpus; None if unknown."""
+        self.noun, self.unseen = noun, UnseenFeatures(seen, explicit_hydrogens)
         self.accepted, self.rejected, self.parts, self.metals = 0, 0, 0, 0
         self.kinds: Counter[str] = Counter()
         self.examples: dict[str, Rejection] = {}
@@ -32,6 +31,7 @@ class RowCounts:
         self.rejected += len(rejections)
         self.parts += sum(has_parts(molecule.raw_smiles) for molecule in molecules)
         self.metals += sum(has_metal(molecule.smiles) for molecule in molecules)
+        self.unseen.add([molecule.smiles for molecule in molecules])
         for rejection in rejections:
             kind = re.sub(r"'[^']*'|\d+", "", rejection.reason)  # without details of the row
             self.kinds[kind] += 1
@@ -44,7 +44,7 @@ class RowCounts:
             advice = " Classes are 0 and 1; name the columns with labels by --targets if this is not one of them."
             raise MolclrError(
                 f"All rows of '{table}' are rejected, for example row {example.row}: {example.reason}."
-                + advice * (" label " in example.reason and "--decimal" not in example.reason)
+                + advice * (" label " in example.reason and not re.search("--decimal|thousands", example.reason))
             )
 
     def summary(self) -> dict[str, Any]:
@@ -57,11 +57,13 @@ class RowCounts:
         return {**rows, "reasons": reasons}
 
     def report(self, desalt: bool | None) -> None:
-        """Report rejected rows, salts and metals to the user, if there are some. desalt: see `canonicalize`."""
+        """Report rejected rows, salts, metals and unseen features, if there are some. desalt: see `canonicalize`."""
         if self.rejected:
             say(str(self))
         if self.parts or self.metals:
             say(self._salts(desalt))
+        if str(self.unseen):
+            say(f"warning: {self.unseen}")
 
     def _salts(self, desalt: bool | None) -> str:
         """Describe how many molecules have several parts or a metal."""
@@ -69,7 +71,7 @@ class RowCounts:
         done = ", of which the largest organic one is kept" if desalt else advice if self.parts else ""
         return (
             f"{self.parts} of {self.accepted} molecules have several parts (salts, mixtures){done}; "
-            f"{self.metals} have a metal"
+            f"{self.metals} {'has' if self.metals == 1 else 'have'} a metal"
         )
 
     def __str__(self) -> str:

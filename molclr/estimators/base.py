@@ -12,18 +12,19 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
-from molclr.config import DEFAULT_ENCODER, FROM_SCRATCH, Baselines, Compute, EncoderShape, Finetune, parse_section
+from molclr.config import Baselines, Compute, EncoderShape, Finetune, parse_section
 from molclr.data.inputs import Accepted, InvalidInput, Molecule, OnError, accept
+from molclr.data.splits import SCHEMES
 from molclr.errors import MolclrError
 from molclr.estimators.in_memory import TrainedModel, train_in_memory
 from molclr.estimators.labels import table_of, warn_of_indexes
 from molclr.evaluation.metrics import Task
 from molclr.library.embedder import finetuned_embedder
+from molclr.model_names import DEFAULT_ENCODER, TRAIN_MODELS
 from molclr.progress import called_from_python
-from molclr.qsar.fit import AUTO, Recipe
-from molclr.qsar.model_folder import MODELS
-from molclr.qsar.predict_folder import prediction_columns
-from molclr.representation import embed_in_parts, encoder_file
+from molclr.qsar.fit import AUTO, Recipe, with_given
+from molclr.qsar.predict import prediction_columns
+from molclr.training.embed_smiles import embed_smiles
 
 STACK = 3
 """Frames from a warning in `_accepted` to the user's call of a method."""
@@ -31,6 +32,13 @@ ESTIMATOR = "estimator"
 """Key of model.json: the names of all targets in y, and the parameters of the estimator."""
 NOT_STORED = ("device", "encoder_class")
 """Parameters that a folder does not determine: the machine, and code that its reader would execute."""
+
+
+def _whole(name: str, value: Any, least: int) -> int:
+    """Return a parameter as an int, also those of NumPy that searches give. Raises InvalidInput for other values."""
+    if not isinstance(value, int | np.integer) or value < least:
+        raise InvalidInput(f"{name} is {value!r}; give a whole number of at least {least}.")
+    return int(value)
 
 
 class MoleculeEstimator(BaseEstimator):
@@ -128,35 +136,40 @@ class MoleculePredictor(MoleculeEstimator):
         """Return the fields of `Training` that the parameters determine."""
         return {
             "recipe": self._recipe(),
-            "encoder": Path(self.encoder).name,
             "task": self.task,
             "split": self.split,
-            "split_seed": self.split_seed,
-            "refit": self.refit,
-            "desalt": self.desalt,
+            "split_seed": _whole("split_seed", self.split_seed, 0),
+            "refit": bool(self.refit),
+            "desalt": bool(self.desalt),
         }
 
     def _recipe(self) -> Recipe:
         """Return the models to fit. Raises MolclrError for a parameter that cannot be used."""
-        if self.model not in (AUTO, *MODELS):
-            raise InvalidInput(f"There is no model '{self.model}'; choose one of {', '.join((AUTO, *MODELS))}.")
-        if self.seeds < 1:
-            raise InvalidInput(f"seeds is {self.seeds}; an ensemble has at least one network.")
-        given, settings = self._given(), dict(self.settings or {})
-        for name in given.keys() & settings.keys():
+        if self.model not in (AUTO, *TRAIN_MODELS):
+            raise InvalidInput(f"There is no model '{self.model}'; choose one of {', '.join((AUTO, *TRAIN_MODELS))}.")
+        if self.split not in [*SCHEMES]:
             raise InvalidInput(
-                f"{name} is {given[name]!r} and '{name}' in settings is {settings[name]!r}; give one of them."
+                f"There is no split '{self.split}'; choose one of {', '.join(SCHEMES)}. A column cannot name the subsets, "
+                "because an estimator is given molecules and labels, not a table."
             )
+        settings = parse_section(Finetune, self._section("settings"), "settings")
         return Recipe(
-            start="gin" if self.encoder == FROM_SCRATCH else encoder_file(self.encoder),
+            encoder=self.encoder,
             model=self.model,
-            seeds=self.seeds,
-            patience=self.patience,
-            settings=parse_section(Finetune, {**settings, **given}, "settings"),
-            shape=parse_section(EncoderShape, dict(self.shape or {}), "shape"),
-            baselines=parse_section(Baselines, dict(self.baselines or {}), "baselines"),
+            seeds=_whole("seeds", self.seeds, 1),
+            patience=_whole("patience", self.patience, 1),
+            settings=with_given(settings, self._given()),
+            shape=parse_section(EncoderShape, self._section("shape"), "shape"),
+            baselines=parse_section(Baselines, self._section("baselines"), "baselines"),
             encoder_class=self.encoder_class,
         )
+
+    def _section(self, name: str) -> dict[str, Any]:
+        """Return the keys of a section of the configuration. Raises InvalidInput if the parameter is no dict."""
+        given = getattr(self, name)
+        if not isinstance(given, Mapping | None):
+            raise InvalidInput(f"{name} is {given!r}; give a dict of keys and values.")
+        return dict(given or {})
 
     def _given(self) -> dict[str, Any]:
         """Return the parameters that are also keys of settings, where they differ from the default."""
@@ -214,9 +227,7 @@ class MoleculePredictor(MoleculeEstimator):
                 embedder = finetuned_embedder(model.folder, Compute(device=self.device), self.encoder_class)
             except MolclrError as error:  # The user does not know the folder.
                 raise InvalidInput(str(error).replace(f"'{model.folder}'", "the estimator")) from None
-            vectors = embed_in_parts(
-                molecules.smiles, embedder.dim, lambda part: embedder.embed(embedder.featurize(part))
-            )
+            vectors = embed_smiles(molecules.smiles, embedder.networks, embedder.device, embedder.explicit_hydrogens)
         return molecules.spread(vectors)
 
     def save(self, folder: str | Path, force: bool = False) -> None:
@@ -239,15 +250,19 @@ class MoleculePredictor(MoleculeEstimator):
             raise MolclrError(
                 f"The model in '{folder}' is a {about['task']}; {cls.__name__} cannot load it; use {other}."
             )
+        fitted = about["models"]
         estimator = cls(
             about["encoder"],
-            model=about["models"][0] if len(about["models"]) == 1 else AUTO,
+            model=about.get("model", fitted[0] if len(fitted) == 1 else AUTO),
             split=about["split"],
+            split_seed=about.get("split_seed", 0),
             refit=about.get("refit", False),
             desalt=about.get("desalt", False),
             seeds=about["networks"],
             epochs=about["settings"]["epochs"],
+            patience=about.get("patience", 20),
             settings=settings,
+            shape=about.get("shape"),
             baselines=about["baselines"],
             encoder_class=encoder_class,
         )

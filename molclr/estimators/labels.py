@@ -1,7 +1,7 @@
 """Labels as scikit-learn's users give them, and scores of predictions where labels are missing."""
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,9 @@ from molclr.data.labels import LARGEST
 from molclr.data.molecules import OWN_COLUMNS
 from molclr.evaluation.metrics import HALF
 
+NOT_CLASSES = ("", "nan", "NaN", "NaT", "<NA>", "None")
+"""What NumPy and pandas write for missing labels when they make text of them."""
+
 
 def table_of(y: Any, count: int) -> pd.DataFrame:
     """Return labels, (n,) or (n, targets), as a table with a named column for each target.
@@ -21,8 +24,8 @@ def table_of(y: Any, count: int) -> pd.DataFrame:
     """
     if y is None:
         raise InvalidInput("fit requires y to be passed, but the target y is None; give the labels.")
-    y = np.asarray(y) if hasattr(y, "__array__") and not hasattr(y, "index") else y
-    table = pd.DataFrame(y if hasattr(y, "shape") else list(y)).reset_index(drop=True)
+    y = _arranged(y)
+    table = pd.DataFrame(y).reset_index(drop=True)
     if len(table) != count:
         raise InvalidInput(f"There are {count} molecules and {len(table)} labels; give a label for each molecule.")
     table.columns = pd.Index(_names(y, table.shape[1]))
@@ -32,6 +35,22 @@ def table_of(y: Any, count: int) -> pd.DataFrame:
         if count and column.isna().all():
             raise InvalidInput(f"The target '{name}' has no label; leave it out of y.")
     return table
+
+
+def _arranged(y: Any) -> Any:
+    """Return labels as what pandas makes a table of. Raises InvalidInput for a dict, a set, one label, or more than two axes."""
+    if isinstance(y, np.ma.MaskedArray):
+        y, hidden = y.data.astype(object), np.ma.getmaskarray(y)
+        y[hidden] = None
+    if hasattr(y, "__array__") and not hasattr(y, "index"):
+        y = np.asarray(y)
+    if hasattr(y, "shape"):
+        if len(y.shape) not in (1, 2):
+            raise InvalidInput(f"y has the shape {tuple(y.shape)}; give labels of the shape (n,) or (n, targets).")
+        return y
+    if isinstance(y, Mapping | Set | str) or not isinstance(y, Iterable):
+        raise InvalidInput(f"y is of the type {type(y).__name__}; give a list, an array or a table of labels.")
+    return list(y)
 
 
 def warn_of_indexes(X: Any, y: Any) -> None:
@@ -53,6 +72,8 @@ def _names(y: Any, count: int) -> list[str]:
 
 def encode_values(labels: pd.DataFrame) -> pd.DataFrame:
     """Encode labels of a regression as float64, NaN where missing. Raises InvalidInput for other labels."""
+    if any(dtype.kind == "c" for dtype in labels.dtypes):
+        raise InvalidInput("Complex data not supported: labels of a regression are real numbers; give these.")
     try:
         values = labels.where(labels.notna(), np.nan).astype(np.float64)
     except (TypeError, ValueError) as error:
@@ -76,6 +97,8 @@ def encode_classes(labels: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, np.nda
                 f"The labels of '{name}' are words and numbers, such as {examples[True]} and {examples[False]}; "
                 "use only one kind, and None or NaN for missing labels."
             )
+        if words := {label for label in given if isinstance(label, str) and label.strip() in NOT_CLASSES}:
+            raise InvalidInput(f"The text {min(words)!r} is a label of '{name}'; use None or NaN for missing labels.")
         known = np.array(given)
         if known.dtype.kind == "f" and not np.isfinite(known).all():
             raise InvalidInput("Input y contains infinity; correct the labels.")

@@ -9,9 +9,9 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
-from molclr.config import DEFAULT_ENCODER
 from molclr.data.inputs import Molecule, OnError
 from molclr.estimators.base import MoleculeEstimator
+from molclr.model_names import DEFAULT_ENCODER
 from molclr.representation import Encoder
 
 
@@ -26,7 +26,7 @@ class MolCLRTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Molec
         self,
         encoder: str | Path = DEFAULT_ENCODER,
         *,
-        device: str = "cpu",
+        device: str = "auto",
         explicit_hydrogens: bool = False,
         encoder_class: str | None = None,
         on_error: OnError = "raise",

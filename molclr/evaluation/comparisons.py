@@ -9,11 +9,11 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from molclr.config import FINGERPRINT_MODELS, PRETRAINED, pretrained_of
 from molclr.errors import MolclrError
 from molclr.evaluation.metrics import better, find_metric
 from molclr.evaluation.runs import RunMetrics, read_run
 from molclr.evaluation.statistics import Difference, Predictions, Sample, adjusted, difference, sample
+from molclr.model_names import FINGERPRINT_MODELS, PRETRAINED, pretrained_of
 
 _DIFFERENCE = ("", "_low", "_high", "_p", "_verdict")
 COLUMNS = [

@@ -150,7 +150,7 @@ def find_metric(name: str, task: Task | None = None) -> Metric:
     if name not in METRICS:
         raise MolclrError(f"Unknown metric '{name}'; choose one of {', '.join(METRICS)}.")
     if task and METRICS[name].task != task:
-        raise MolclrError(f"{name} is not a metric of {task}; choose {' or '.join(metrics_of(task))}.")
+        raise MolclrError(f"{name} is not a metric of {task}; choose one of {', '.join(metrics_of(task))}.")
     return METRICS[name]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from molclr.config import FINGERPRINT_MODELS, Labels
+from molclr.config import Labels
 from molclr.errors import MolclrError
 from molclr.evaluation.comparisons import COLUMNS as COMPARED
 from molclr.evaluation.comparisons import NUMBERS as COMPARED_NUMBERS
@@ -16,6 +16,7 @@ from molclr.evaluation.comparisons import Key, Samples, compare, mean_validation
 from molclr.evaluation.metrics import Metric, find_metric
 from molclr.evaluation.published import published
 from molclr.evaluation.runs import FurtherScore, RunMetrics
+from molclr.model_names import FINGERPRINT_MODELS
 
 COLUMNS = [
     *("benchmark", "model", "metric", "unit", "mean", "std", "seeds", "deterministic", "seed_scores"),

@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from molclr.config import AND_ECFP, SVM, SVM_TANIMOTO, pretrained_of
 from molclr.evaluation.comparisons import scratch_of
 from molclr.evaluation.metrics import Task, find_label
 from molclr.evaluation.published import published
 from molclr.evaluation.statistics import CONFIDENCE, RESAMPLES
 from molclr.evaluation.summary import distinct, order
 from molclr.evaluation.verdict import verdict
+from molclr.model_names import AND_ECFP, SVM, SVM_TANIMOTO, pretrained_of
 
 MINUS = "\N{MINUS SIGN}"
 VERDICT_MARKS = {"better": "", "worse": "", "not significant": "∘", "one seed": "§"}

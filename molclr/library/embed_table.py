@@ -1,22 +1,23 @@
 """Representations of the molecules of any table, with the columns of that table."""
 
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import pyarrow as pa
 
-from molclr.chem.seen import UnseenFeatures
 from molclr.data.columns import choose_columns
-from molclr.data.output import writing
+from molclr.data.output import write_extended
 from molclr.data.parts import Part, read_parts
 from molclr.data.row_counts import RowCounts
-from molclr.data.tables import free_names, open_table
+from molclr.data.tables import open_table
 from molclr.errors import MolclrError
 from molclr.evaluation.embeddings import CANONICAL, ENCODER_KEY
 from molclr.library.embedder import Embedder
 from molclr.progress import say
 
+Graphs: TypeAlias = dict[str, np.ndarray]
 OnError = Literal["keep", "drop", "raise"]
 """The treatment of a rejected row: keep it with its reason and without a vector, leave it out, or raise an error."""
 
@@ -36,63 +37,39 @@ def embed_table(
     underscore in front if the table has one of that name. Raises MolclrError, and writes nothing, if the file is no table of
     molecules, every row is rejected, or, with on_error="raise", one is.
     """
+    counts = RowCounts(seen=embedder.seen, explicit_hydrogens=embedder.explicit_hydrogens)
+    about = {ENCODER_KEY: embedder.digest + " with hydrogens" * embedder.explicit_hydrogens}
     with open_table(table) as raw:
         chosen = choose_columns(raw, smiles_column, [])
         say(*chosen.report)
-        schema = _schema(chosen.table.columns, embedder, on_error, output)
-        counts, unseen = RowCounts(), UnseenFeatures(embedder.seen, embedder.explicit_hydrogens)
-        with writing(output, schema) as write:
-            for part in read_parts(chosen, embedder.featurize, processes, f"embed {raw.name}", embedder.desalt):
-                if part.rejections and on_error == "raise":
-                    first = part.rejections[0]
-                    raise MolclrError(
-                        f"Row {first.row} of '{raw.name}' is rejected: {first.reason}; correct it, or choose --on-error "
-                        "keep or drop."
-                    )
-                write(_as_table(part, embedder, schema))
-                counts.add(part.molecules, part.rejections)
-                unseen.add([molecule.smiles for molecule in part.molecules])
-            counts.require_molecules(raw.name)
-    report_counts(counts, unseen, embedder.desalt)
+        parts = read_parts(chosen, embedder.featurize, processes, f"embed {raw.name}", embedder.desalt)
+        if on_error == "raise":
+            parts = map(partial(_accepted, name=raw.name), parts)
+        columns_of = partial(_columns, embedder=embedder, vector=_vector(chosen.table.columns, embedder, output))
+        write_extended(parts, chosen.table, output, columns_of, counts, about, has_rejected=on_error == "keep")
+    counts.report(embedder.desalt)
     return {**counts.summary(), "encoder": embedder.name, "dimensions": embedder.dim, "output": str(output)}
 
 
-def _schema(columns: list[str], embedder: Embedder, on_error: OnError, output: Path) -> pa.Schema:
+def _accepted(part: Part[Graphs], name: str) -> Part[Graphs]:
+    """Return a part of the table of that name. Raises MolclrError if a row of it is rejected."""
+    for first in part.rejections[:1]:
+        raise MolclrError(
+            f"Row {first.row} of '{name}' is rejected: {first.reason}; correct it, or choose --on-error keep or drop."
+        )
+    return part
+
+
+def _vector(columns: list[str], embedder: Embedder, output: Path) -> str:
+    """Return the name of the column of vectors, whose numbers in CSV must not have the name of a given column."""
     vector = "embedding"
     while output.suffix != ".parquet" and any(f"{vector}_{place}" in columns for place in range(embedder.dim)):
         vector = f"_{vector}"
-    kinds = {CANONICAL: pa.string(), vector: pa.list_(pa.float32(), embedder.dim)}
-    if on_error == "keep":
-        kinds["reason"] = pa.string()
-    given = [pa.string()] * len(columns)
-    names = free_names([*columns, *kinds], [])
-    made_by = {ENCODER_KEY: embedder.digest + " with hydrogens" * embedder.explicit_hydrogens}
-    return pa.schema(list(zip(names, [*given, *kinds.values()], strict=True)), made_by)
+    return vector
 
 
-def _as_table(part: Part[dict[str, np.ndarray]], embedder: Embedder, schema: pa.Schema) -> pa.Table:
-    """Embed a part: its rows with the given and the added columns; without a column for reasons, only its molecules."""
-    count, places = len(part.rows), part.places
-    vectors, is_missing = np.zeros((count, embedder.dim), np.float32), np.ones(count, bool)
-    if part.made is not None:
-        vectors[places], is_missing[places] = embedder.embed(part.made), False
-    smiles = {molecule.row: molecule.smiles for molecule in part.molecules}
-    reasons = {rejection.row: rejection.reason for rejection in part.rejections}
-    rows = range(part.first, part.first + count)
-    columns = [
-        *zip(*part.rows, strict=True),
-        list(map(smiles.get, rows)),
-        pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), embedder.dim, mask=pa.array(is_missing)),
-        list(map(reasons.get, rows)),
-    ]
-    has_reasons = len(schema) == len(columns)
-    arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=has_reasons)]
-    table = pa.Table.from_arrays(arrays, schema=schema)
-    return table if has_reasons else table.filter(pa.array(~is_missing))
-
-
-def report_counts(counts: RowCounts, unseen: UnseenFeatures, desalt: bool) -> None:
-    """Report rejected rows, salts, metals and molecules with features that the encoder never saw."""
-    counts.report(desalt)
-    if str(unseen):
-        say(f"warning: {unseen}")
+def _columns(part: Part[Graphs], embedder: Embedder, vector: str) -> dict[str, pa.Array]:
+    """Embed the molecules of a part; return the columns of their SMILES and their vectors."""
+    h = np.empty((0, embedder.dim), np.float32) if part.made is None else embedder.embed(part.made)
+    smiles = pa.array([molecule.smiles for molecule in part.molecules], pa.string())
+    return {CANONICAL: smiles, vector: pa.FixedSizeListArray.from_arrays(pa.array(h.ravel()), embedder.dim)}

@@ -1,4 +1,4 @@
-"""Networks that embed molecules: a pre-trained encoder, or the fine-tuned networks of a model."""
+"""Networks that embed tables and libraries: a pre-trained encoder, or the fine-tuned networks of a model."""
 
 import hashlib
 from collections.abc import Sequence
@@ -13,23 +13,24 @@ import torch
 from molclr.chem.seen import Seen
 from molclr.config import Compute
 from molclr.data.featurize import featurize_part
-from molclr.data.store import GraphStore
 from molclr.digest import code_digest
 from molclr.errors import MolclrError
 from molclr.imports import modules_of
+from molclr.model_names import NETWORK
 from molclr.models.encoder import GraphEncoder
 from molclr.progress import say
-from molclr.qsar.model_folder import ENCODER, NETWORK, ModelFolder, network_file
+from molclr.qsar.model_folder import ENCODER, ModelFolder
+from molclr.qsar.single_network import read_model
 from molclr.training.checkpoint import load_encoder
 from molclr.training.device import prepare
-from molclr.training.finetune import load_model
-from molclr.training.graphs import graphs_on
-from molclr.training.inference import infer
+from molclr.training.embed_smiles import dim_of, embed_graphs
 
 
 @dataclass(frozen=True)
 class Embedder:
-    """One or more networks, whose representations are concatenated.
+    """One or more networks that embed tables and libraries, with what identifies them in the files that are written.
+
+    `molclr.Encoder` embeds molecules in memory by one encoder; both use `molclr.training.embed_smiles`.
 
     name: the one that is shown to the user. digest: SHA-256 of the files. seen: the features that occurred in pre-training; None
     if unknown.
@@ -47,7 +48,7 @@ class Embedder:
     @property
     def dim(self) -> int:
         """Length of a vector."""
-        return sum(network.shape.embedding_dim for network in self.networks)
+        return dim_of(self.networks)
 
     @property
     def code(self) -> str | None:
@@ -62,10 +63,7 @@ class Embedder:
 
     def embed(self, graphs: dict[str, np.ndarray]) -> np.ndarray:
         """Compute the representation of one or more molecules, whose graphs `featurize` made: float32 (n, dim)."""
-        store = GraphStore.of(graphs, self.explicit_hydrogens)
-        places = np.arange(len(store))
-        parts = [infer(network, graphs_on(self.device, store, places, network), places) for network in self.networks]
-        return np.concatenate(parts, axis=1)
+        return embed_graphs(graphs, self.networks, self.device, self.explicit_hydrogens)
 
 
 def pretrained_embedder(encoder: Path, compute: Compute, encoder_class: str | None = None) -> Embedder:
@@ -81,25 +79,17 @@ def finetuned_embedder(model: Path, compute: Compute, encoder_class: str | None 
     that model is used. Reports this, and if the chosen model is not the network. Raises MolclrError if all models of the
     folder use fingerprints only.
     """
-    of_finetune = model / "model.safetensors" if model.is_dir() else model
-    if of_finetune.is_file() or not model.is_dir():
-        found = load_model(of_finetune, encoder_class)
-        networks = [found.predictor.encoder]
-        return _embedder(model.stem, [of_finetune], networks, found.explicit_hydrogens, found.seen, compute)
-    folder = ModelFolder.read(model, encoder_class)
-    models, name, desalt = folder.about["models"], model.resolve().name, bool(folder.about.get("desalt"))
-    if NETWORK in models:
-        _report_choice(folder)
-        paths = [network_file(model, seed) for seed in range(folder.about["networks"])]
-        loaded = [load_model(path, encoder_class) for path in paths]
-        networks = [each.predictor.encoder for each in loaded]
-        return _embedder(name, paths, networks, loaded[0].explicit_hydrogens, loaded[0].seen, compute, desalt)
+    found, name = read_model(model, encoder_class), model.resolve().name if model.is_dir() else model.stem
+    if NETWORK in found.about["models"]:
+        _report_choice(found)
+        networks, seen = [each.encoder for each in found.networks], found.seen(NETWORK)
+        return _embedder(name, found.network_files, networks, found.explicit_hydrogens, seen, compute, found.desalt)
     if (path := model / ENCODER).is_file():
-        network, about = load_encoder(path, encoder_class=encoder_class)
         say(f"'{model}' has no fine-tuned network; the pre-trained encoder of its model is used")
-        return _embedder(name, [path], [network], False, about["seen"], compute, desalt)
+        network, about = found.encoder
+        return _embedder(name, [path], [network], False, about["seen"], compute, found.desalt)
     raise MolclrError(
-        f"The models in '{model}' ({', '.join(models)}) use fingerprints and have no representation; "
+        f"The models in '{model}' ({', '.join(found.about['models'])}) use fingerprints and have no representation; "
         "name an encoder with --encoder, or train with --model network."
     )
 

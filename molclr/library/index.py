@@ -14,7 +14,6 @@ import pyarrow as pa
 from rdkit import rdBase
 
 from molclr.chem.fingerprints import WORDS, packed_ecfp4
-from molclr.chem.seen import UnseenFeatures
 from molclr.data.columns import ChosenColumns, choose_columns, naming_column
 from molclr.data.featurize import featurize_part
 from molclr.data.parts import Part, read_parts
@@ -23,7 +22,6 @@ from molclr.data.tables import open_table
 from molclr.errors import MolclrError
 from molclr.evaluation.embeddings import unit
 from molclr.files import replacing, sha256_of
-from molclr.library.embed_table import report_counts
 from molclr.library.embedder import Embedder
 from molclr.library.neighbours import OWN, Library
 from molclr.progress import say
@@ -111,15 +109,14 @@ def _write_index(
         chosen = choose_columns(raw, made_of["smiles_column"], [])
         say(f"making the index '{place}' because {why}", *chosen.report)
         schema = _schema(chosen, embedder, made_of)
-        counts, unseen = RowCounts(), UnseenFeatures(embedder.seen, embedder.explicit_hydrogens)
+        counts = RowCounts(seen=embedder.seen, explicit_hydrogens=embedder.explicit_hydrogens)
         with pa.ipc.new_file(str(temporary), schema) as file:
             for part in read_parts(chosen, work, processes, f"index {raw.name}", embedder.desalt):
                 counts.add(part.molecules, part.rejections)
-                unseen.add([molecule.smiles for molecule in part.molecules])
                 if part.made is not None:
                     file.write_batch(_as_batch(part, part.made, embedder, schema))
         counts.require_molecules(raw.name)
-    report_counts(counts, unseen, embedder.desalt)
+    counts.report(embedder.desalt)
 
 
 def _schema(chosen: ChosenColumns, embedder: Embedder, made_of: dict[str, Any]) -> pa.Schema:

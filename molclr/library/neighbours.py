@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
+from molclr.chem.fingerprints import tanimoto_of_bits
 from molclr.data.tables import free_names
 from molclr.evaluation.embeddings import highest, unit
 
@@ -88,16 +89,6 @@ class Library:
             found = zip(*both, rows, smiles, map(list, zip(*given, strict=True)), names, strict=True)
             hits += [Hit(kind, rank, *values) for rank, values in enumerate(found, 1)]
         return hits
-
-
-def tanimoto_of_bits(query: np.ndarray, library: np.ndarray) -> np.ndarray:
-    """Compute Tanimoto similarities, bits set in both divided by bits set in either: float32 (n,); 0 where neither has a bit.
-
-    query: uint64 (WORDS,). library: uint64 (n, WORDS).
-    """
-    both = np.bitwise_count(library & query).sum(axis=1, dtype=np.float32)
-    either = np.bitwise_count(library | query).sum(axis=1, dtype=np.float32)
-    return both / np.maximum(either, 1)
 
 
 def _matrix(column: pa.Array) -> np.ndarray:

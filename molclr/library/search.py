@@ -5,7 +5,6 @@ from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 
-from molclr.chem.seen import UnseenFeatures
 from molclr.chem.smiles import RejectedMolecule, canonicalize_all
 from molclr.data.columns import ChosenColumns, Columns, choose_columns, naming_column
 from molclr.data.forms import RawTable
@@ -14,7 +13,6 @@ from molclr.data.parts import Part, read_parts
 from molclr.data.row_counts import RowCounts
 from molclr.data.tables import free_names, open_table
 from molclr.errors import MolclrError
-from molclr.library.embed_table import report_counts
 from molclr.library.embedder import Embedder
 from molclr.library.hits import Found, hits_schema, hits_table
 from molclr.library.index import Compared, compared
@@ -38,7 +36,7 @@ def search(
     query is accepted.
     """
     work = partial(compared, explicit_hydrogens=embedder.explicit_hydrogens)
-    counts, unseen = RowCounts(), UnseenFeatures(embedder.seen, embedder.explicit_hydrogens)
+    counts = RowCounts(seen=embedder.seen, explicit_hydrogens=embedder.explicit_hydrogens)
     with _table_of(queries, smiles_column) as chosen:
         say(*chosen.report)
         columns = free_names(chosen.table.columns, [])
@@ -48,13 +46,12 @@ def search(
             label = "search" if isinstance(queries, Path) else ""
             for part in read_parts(chosen, work, processes, label, embedder.desalt):
                 counts.add(part.molecules, part.rejections)
-                unseen.add([molecule.smiles for molecule in part.molecules])
                 found = _found(part, library, embedder, count, columns, names)
                 if write and found:
                     write(hits_table(found, schema))
                 yield from found
             counts.require_molecules(chosen.table.name)
-    report_counts(counts, unseen, embedder.desalt)
+    counts.report(embedder.desalt)
 
 
 @contextmanager

@@ -50,8 +50,8 @@ class Molecules(NamedTuple):
 
     ends: int64 (2, num_bonds), the two atoms of each bond.
     distances: function (origin, quota) -> int64 (..., num_atoms), the number of bonds between each atom and the origin of its
-    molecule. origin: int64 (..., num_groups), one atom per molecule. quota: int64 (..., num_groups); atoms at this distance or
-    further may be UNREACHABLE, because a connected graph has at least `quota` atoms that are nearer.
+    molecule. origin: int64 (..., num_groups), the index in the batch of one atom per molecule. quota: int64 (..., num_groups);
+    atoms at this distance or further may be UNREACHABLE, because a connected graph has at least `quota` atoms that are nearer.
     """
 
     atoms: Items
@@ -266,10 +266,12 @@ def molecules_of(graphs: GraphBatch) -> Molecules:
 
 
 def edge_distances(edge_index: Tensor, num_atoms: int, origin: Tensor, quota: Tensor) -> Tensor:
-    """Compute distances in bonds from the atoms `origin`, int64 (num_graphs,): int64 (num_atoms,). See `Molecules`.
+    """Compute distances in bonds from the atoms `origin`, int64 (..., num_graphs): int64 (..., num_atoms). See `Molecules`.
 
     edge_index: int64 (2, num_edges), every bond in both directions.
     """
+    if origin.dim() > 1:
+        return torch.stack([edge_distances(edge_index, num_atoms, of_view, quota) for of_view in origin])
     source, target = edge_index
     distance = torch.full((num_atoms,), UNREACHABLE, device=edge_index.device)
     distance[origin] = 0

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from molclr.config import Compute
-from molclr.data.extended import digits
 from molclr.data.labelled import LabelledMolecules
+from molclr.data.output import digits
 from molclr.evaluation.conformal import LEVEL, coverage, half_widths
 from molclr.evaluation.metrics import better, find_metric, metrics_of, score
 from molclr.evaluation.runs import Run

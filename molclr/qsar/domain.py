@@ -3,33 +3,21 @@
 from collections.abc import Sequence
 
 import numpy as np
-from rdkit.DataStructs import BulkTanimotoSimilarity, ExplicitBitVect
 from scipy.sparse import csr_matrix
 
-from molclr.chem.fingerprints import BITS, ecfp4
-from molclr.chem.smiles import read_molecule
+from molclr.chem.fingerprints import packed_bits, packed_ecfp4, tanimoto_of_bits
 
 QUANTILE = 0.05
 """The fraction of training molecules that would be outside the domain of the others."""
 
 
-def similarity_to(training: csr_matrix, smiles: Sequence[str]) -> np.ndarray:
+def similarity_to(known: np.ndarray, smiles: Sequence[str]) -> np.ndarray:
     """Compute the Tanimoto similarity of bits to the nearest training molecule: float64 (n,).
 
-    training: ECFP4 counts. smiles: n canonical SMILES, whose fingerprints are made one by one, so that any table fits in memory.
+    known: packed ECFP4 of m training molecules, uint64 (m, WORDS). smiles: n canonical SMILES, whose fingerprints are made one by
+    one.
     """
-    known = bits_of(training)
-    return np.array([max(BulkTanimotoSimilarity(ecfp4(read_molecule(text)), known)) for text in smiles], np.float64)
-
-
-def bits_of(counts: csr_matrix) -> list[ExplicitBitVect]:
-    """Convert ECFP4 counts, (n, BITS), to fingerprints of bits."""
-    found = []
-    for start, end in zip(counts.indptr[:-1], counts.indptr[1:], strict=True):
-        bits = ExplicitBitVect(BITS)
-        bits.SetBitsFromList(counts.indices[start:end].tolist())
-        found.append(bits)
-    return found
+    return np.array([tanimoto_of_bits(packed_ecfp4([text])[0], known).max() for text in smiles], np.float64)
 
 
 def domain_threshold(counts: csr_matrix, limit: int = 2000) -> float:
@@ -39,12 +27,13 @@ def domain_threshold(counts: csr_matrix, limit: int = 2000) -> float:
     least as similar to another. Repeated fingerprints count once. limit: molecules, evenly spaced, that are compared with all
     others.
     """
-    unique = list({bits.ToBase64(): bits for bits in bits_of(counts)}.values())
+    bits = packed_bits(counts)
+    unique = bits[np.sort(np.unique(bits, axis=0, return_index=True)[1])]
     if len(unique) < 2:
         return 1.0
     nearest = []
     for place in np.linspace(0, len(unique) - 1, min(limit, len(unique)), dtype=np.int64).tolist():
-        similarity = BulkTanimotoSimilarity(unique[place], unique)
+        similarity = tanimoto_of_bits(unique[place], unique)
         similarity[place] = -1.0
-        nearest.append(max(similarity))
+        nearest.append(similarity.max())
     return float(np.quantile(nearest, QUANTILE))

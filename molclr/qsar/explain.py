@@ -34,24 +34,28 @@ class Explanation(NamedTuple):
     std: np.ndarray
     """float64 (targets,)"""
     atoms: np.ndarray
-    """float64 (num_atoms, targets), the contributions"""
+    """float64 (num_atoms, targets), the contributions; with explicit hydrogens, those follow the atoms of the SMILES"""
     atoms_std: np.ndarray
     """float64 (num_atoms, targets)"""
 
 
 def explain(
-    model: ModelFolder, smiles: Sequence[str], name: str | None = None, compute: Compute | None = None
+    model: ModelFolder,
+    smiles: Sequence[str],
+    name: str | None = None,
+    compute: Compute | None = None,
+    silent: bool = False,
 ) -> list[Explanation]:
     """Explain the predictions for molecules, given as canonical SMILES, by the model `name`; None for the chosen one.
 
-    A molecule and its masked copies are predicted in one batch, unless it is large. Raises MolclrError if the folder has no such
-    model.
+    A molecule and its masked copies are predicted in one batch, unless it is large. silent: show no progress. Raises MolclrError
+    if the folder has no such model.
     """
     device = prepare(compute or Compute())
     found = list[Explanation]()
     firsts = range(0, len(smiles), MOLECULES_AT_A_TIME)
-    for first in progress(firsts, label="explain", unit=f"{MOLECULES_AT_A_TIME} molecules"):
-        queries = MaskedQueries(smiles[first : first + MOLECULES_AT_A_TIME])
+    for first in progress(firsts, label="explain", unit=f"{MOLECULES_AT_A_TIME} molecules", silent=silent):
+        queries = MaskedQueries(smiles[first : first + MOLECULES_AT_A_TIME], model.explicit_hydrogens)
         is_whole = queries.whole == np.arange(len(queries.whole))
 
         def contributions(

@@ -12,28 +12,35 @@ import pyarrow as pa
 from molclr.chem.order import canonical_order
 from molclr.chem.smiles import RejectedMolecule, read_molecule
 from molclr.config import Compute
-from molclr.data.extended import ExtendedTable
+from molclr.data.output import write_extended
+from molclr.data.parts import Part, read_parts
+from molclr.data.row_counts import RowCounts
+from molclr.data.tables import open_table
 from molclr.errors import MolclrError
 from molclr.evaluation.figures.atoms import LEGEND, Drawing, Group, page, sheet, write_files
 from molclr.evaluation.metrics import find_metric
 from molclr.files import replacing
+from molclr.model_names import NETWORK, ON_COUNTS, REPRESENTATION
 from molclr.progress import say
 from molclr.qsar.assess import METRICS
 from molclr.qsar.explain import Explanation, explain
-from molclr.qsar.model_folder import NETWORK, ModelFolder
+from molclr.qsar.model_folder import ModelFolder
 from molclr.qsar.own_folder import DRAWING, own_folder
-from molclr.training.fixed import ON_COUNTS, REPRESENTATION
+from molclr.qsar.single_network import read_model
 
 PAGE, SHEET = ".html", ".svg"
 MOST_DRAWN = 500
 """Molecules in one page or sheet."""
+ROWS_PER_PART = 256
+"""Rows that are explained at a time, fewer than other commands take, because explanations are slow."""
 ON_GRAPHS = (NETWORK, REPRESENTATION)
 TOKEN, WITHOUT = "replaces it by the mask token of pre-training", "leaves out the substructures that contain it"
 
 
 class Explained(NamedTuple):
-    """A row of the table. smiles: decides the order of atoms. atoms: their symbols."""
+    """A molecule of the table. row: its number. smiles: decides the order of atoms. atoms: their symbols."""
 
+    row: int
     smiles: str
     atoms: list[str]
     explanation: Explanation
@@ -52,37 +59,46 @@ def explain_table(
     targets: Sequence[str] | None = None,
     force: bool = False,
 ) -> dict[str, Any]:
-    """Explain the predictions for the molecules of a raw table with the folder of 'molclr train'; return counts and names.
+    """Explain the predictions for the molecules of a raw table part by part; return counts and names.
 
-    use: one of the models in the folder; None for the chosen one. targets: those to explain; None for all. output: CSV or, if its
-    name ends in .parquet, Parquet, with all rows and columns of `table`, in order, `explained_smiles`, the symbols of its atoms,
-    for each target the prediction and the contributions of these atoms with their standard deviations, and the reason of a
-    rejection. `explained_smiles` is the SMILES as given, unless another molecule is predicted, such as a part of a salt; atoms
-    have the order in which RDKit reads it. figure: a page (.html), a drawing (.svg) or a folder of drawings. force: whether such
-    a folder may be replaced. Raises MolclrError if a file is missing or invalid, a model or target unknown, or all rows are
-    rejected.
+    folder: see `read_model`. use: one of the models in the folder; None for the chosen one. targets: those to explain; None for
+    all. output: CSV or, if its name ends in .parquet, Parquet, with all rows and columns of `table`, in order,
+    `explained_smiles`, the symbols of its atoms, for each target the prediction and the contributions of these atoms with their
+    standard deviations, and the reason of a rejection. `explained_smiles` is the SMILES as given, unless another molecule is
+    predicted, such as a part of a salt; atoms have the order in which RDKit reads it. figure: a page (.html), a drawing (.svg) or
+    a folder of drawings, for which all contributions are kept in memory, because they share a scale. force: whether such a folder
+    may be replaced. Raises MolclrError if a file is missing or invalid, a model or target unknown, or all rows are rejected.
     """
-    model = ModelFolder.read(folder, encoder_class)
+    model = read_model(folder, encoder_class)
     name = model.name_of(use)
-    chosen = _places(model, targets)
+    places = _places(model, targets)
     model.require_outside(output, figure)
-    with _place_of(figure, force) as place:
-        given = model.read_table(table, output, smiles_column, processes)
-        if warning := model.warning(list(given.molecules.values()), name):
-            say(f"warning: {warning}")
-        say(f"{_scored(model, name)}: masking an atom {_masking(name)}")
+    counts = RowCounts(seen=model.seen(name), explicit_hydrogens=model.explicit_hydrogens)
+    drawn = list[Explained]()
+    most = 0 if figure is None else MOST_DRAWN if figure.suffix else None
+
+    def columns_of(part: Part[list[str]]) -> dict[str, pa.Array]:
+        found = _explained(model, part, name, compute)
+        drawn.extend(found if most is None else found[: most - len(drawn)])
+        return _columns(places, found)
+
+    with _place_of(figure, force) as place, replacing(output) as written, open_table(table) as raw:
+        chosen = model.choose_columns(raw, smiles_column)
+        say(*chosen.report, f"{_scored(model, name)}: masking an atom {_masking(name)}")
         if name == REPRESENTATION:
             say(f"warning: contributions to '{name}' agree poorly with known ones; explain another model with --use")
-        found = _explained(model, given, name, compute)
+        parts = read_parts(chosen, list, processes, f"explain {raw.name}", model.desalt, size=ROWS_PER_PART)
+        write_extended(parts, chosen.table, written, columns_of, counts)
         if place is not None and figure is not None:
-            _draw(place, figure.suffix, _groups(model, chosen, found), f"{table.name}, explained with '{name}'")
-        given.write(output, _columns(given, chosen, found))
+            title = f"{table.name}, explained with '{name}'"
+            _draw(place, figure.suffix, _groups(model, places, drawn), title, counts.accepted)
+    counts.report(model.desalt or None)
     return {
         "model": name,
         "chosen": model.about["chosen"],
-        "targets": list(chosen),
-        "explained": len(found),
-        "rejected": len(given.reasons),
+        "targets": list(places),
+        "explained": counts.accepted,
+        "rejected": counts.rejected,
         "output": str(output),
         "figure": figure and str(figure),
     }
@@ -135,16 +151,16 @@ def _place_of(figure: Path | None, force: bool) -> AbstractContextManager[Path |
     return own_folder(figure, LEGEND, DRAWING, force)
 
 
-def _explained(model: ModelFolder, table: ExtendedTable, name: str, compute: Compute) -> dict[int, Explained]:
-    """Explain all molecules of a table: number of the row -> explanation."""
-    found = dict[int, Explained]()
-    explanations = explain(model, list(table.molecules.values()), name, compute)
-    for (row, canonical), explanation in zip(table.molecules.items(), explanations, strict=True):
-        smiles, order = _order(table.rows[row][table.smiles], canonical)
+def _explained(model: ModelFolder, part: Part[list[str]], name: str, compute: Compute) -> list[Explained]:
+    """Explain the molecules of a part."""
+    found = []
+    explanations = explain(model, part.made or [], name, compute, silent=True)
+    for molecule, explanation in zip(part.molecules, explanations, strict=True):
+        smiles, order = _order(molecule.raw_smiles, molecule.smiles)
         place = np.argsort(order)
         atoms, atoms_std = explanation.atoms[place], explanation.atoms_std[place]
         symbols = [atom.GetSymbol() for atom in read_molecule(smiles).GetAtoms()]
-        found[row] = Explained(smiles, symbols, explanation._replace(atoms=atoms, atoms_std=atoms_std))
+        found.append(Explained(molecule.row, smiles, symbols, explanation._replace(atoms=atoms, atoms_std=atoms_std)))
     return found
 
 
@@ -160,17 +176,17 @@ def _order(given: str, canonical: str) -> tuple[str, list[int]]:
     return canonical, list(range(read_molecule(canonical).GetNumAtoms()))
 
 
-def _columns(table: ExtendedTable, targets: dict[str, int], found: dict[int, Explained]) -> dict[str, pa.Array]:
-    """Make the columns that are added to the table."""
+def _columns(targets: dict[str, int], found: list[Explained]) -> dict[str, pa.Array]:
+    """Make the columns that are added to the table, with a value for each molecule."""
     columns = {
-        "explained_smiles": table.column([each.smiles for each in found.values()], pa.string()),
-        "atoms": table.column([each.atoms for each in found.values()], pa.list_(pa.string())),
+        "explained_smiles": pa.array([each.smiles for each in found], pa.string()),
+        "atoms": pa.array([each.atoms for each in found], pa.list_(pa.string())),
     }
     for target, place in targets.items():
         for part in Explanation._fields:
-            values = [_known(getattr(each.explanation, part)[..., place]) for each in found.values()]
+            values = [_known(getattr(each.explanation, part)[..., place]) for each in found]
             kind = pa.list_(pa.float64()) if part.startswith("atoms") else pa.float64()
-            columns[f"{target}_{part}"] = table.column(values, kind)
+            columns[f"{target}_{part}"] = pa.array(values, kind)
     return columns
 
 
@@ -179,7 +195,7 @@ def _known(values: np.ndarray) -> Any:
     return None if np.isnan(values).any() else values.tolist()
 
 
-def _groups(model: ModelFolder, targets: dict[str, int], found: dict[int, Explained]) -> list[Group]:
+def _groups(model: ModelFolder, targets: dict[str, int], found: list[Explained]) -> list[Group]:
     """Make a group of drawings for each target."""
     groups = []
     for target, place in targets.items():
@@ -188,13 +204,13 @@ def _groups(model: ModelFolder, targets: dict[str, int], found: dict[int, Explai
         label = f"contribution to {what}"
         drawings = [
             Drawing(
-                f"row-{row}",
+                f"row-{each.row}",
                 each.smiles,
-                f"row {row}: {target} {_with_std(each.explanation.mean[place], each.explanation.std[place])}",
+                f"row {each.row}: {target} {_with_std(each.explanation.mean[place], each.explanation.std[place])}",
                 each.explanation.atoms[:, place],
                 each.explanation.atoms_std[:, place],
             )
-            for row, each in found.items()
+            for each in found
         ]
         groups.append(Group(label, drawings))
     return groups
@@ -204,16 +220,14 @@ def _with_std(mean: float, std: float) -> str:
     return f"{mean:.3g}" if np.isnan(std) else f"{mean:.3g} ± {std:.2g}"
 
 
-def _draw(place: Path, suffix: str, groups: list[Group], title: str) -> None:
-    """Draw into a folder or, the first MOST_DRAWN molecules, into a file."""
+def _draw(place: Path, suffix: str, groups: list[Group], title: str, count: int) -> None:
+    """Draw into a folder or a file. count: the number of molecules in the table."""
     if not suffix:
         place.mkdir(exist_ok=True)
         write_files(place, groups)
         return
-    count = len(groups[0].drawings)
     if count > MOST_DRAWN:
         say(f"the figure has the first {MOST_DRAWN} of {count} molecules; name a folder for all")
-        groups = [group._replace(drawings=group.drawings[:MOST_DRAWN]) for group in groups]
     text = page(groups, title, NOTES) if suffix == PAGE else sheet(groups, [group.limit for group in groups])
     place.write_text(text, encoding="utf-8")
 

@@ -4,22 +4,26 @@ import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy.sparse import csr_matrix
 
 from molclr.chem.fingerprints import ecfp4_counts
-from molclr.config import Baselines, EncoderName, EncoderShape, Finetune
+from molclr.config import Baselines, EncoderShape, Finetune, parse_section
 from molclr.data.labelled import LabelledMolecules
 from molclr.errors import MolclrError
 from molclr.evaluation.runs import Run
+from molclr.model_names import FOREST, FROM_SCRATCH, NETWORK, TRAIN_MODELS, WITH_ENCODER, EncoderName
 from molclr.progress import progress, say
-from molclr.qsar.model_folder import ENCODER, MODELS, NETWORK, network_file, stored_inputs, write_fixed
+from molclr.qsar.model_folder import ENCODER, network_file, stored_inputs, write_fixed
 from molclr.seeds import derive_seed
 from molclr.training.embed import embed_labelled
+from molclr.training.encoder_files import encoder_file
 from molclr.training.finetune import finetune
-from molclr.training.fixed import FOREST, WITH_ENCODER, Inputs, Selection, fit_fixed
+from molclr.training.fixed import Inputs, Selection, fit_fixed
 from molclr.training.forest import Arrays
 
 AUTO = "auto"
@@ -29,11 +33,11 @@ AUTO = "auto"
 class Recipe:
     """The models to fit, and their settings.
 
-    start: the file of an encoder, or the name of one that is trained from scratch. model: AUTO, which fits all and keeps the
-    best, or one of MODELS. seeds: networks in the ensemble. patience, encoder_class: see `molclr.training.finetune.finetune`.
+    encoder: the name or file of an encoder, or FROM_SCRATCH for a new GIN. model: AUTO, which fits all and keeps the best, or one
+    of TRAIN_MODELS. seeds: networks in the ensemble. patience, encoder_class: see `molclr.training.finetune.finetune`.
     """
 
-    start: Path | EncoderName
+    encoder: str | Path
     model: str = AUTO
     seeds: int = 3
     patience: int = 20
@@ -41,6 +45,11 @@ class Recipe:
     shape: EncoderShape = field(default_factory=EncoderShape)
     baselines: Baselines = field(default_factory=Baselines)
     encoder_class: str | None = None
+
+    @cached_property
+    def start(self) -> Path | EncoderName:
+        """The file of the encoder, or the name of the one that is trained from scratch. Raises MolclrError as `encoder_file`."""
+        return "gin" if self.encoder == FROM_SCRATCH else encoder_file(self.encoder)
 
     @property
     def models(self) -> list[str]:
@@ -50,7 +59,20 @@ class Recipe:
             raise MolclrError("There is no representation without an encoder; name one with --encoder.")
         if self.model != AUTO:
             return [self.model]
-        return [name for name in MODELS if has_encoder or name not in WITH_ENCODER]
+        return [name for name in TRAIN_MODELS if has_encoder or name not in WITH_ENCODER]
+
+
+def with_given(settings: Finetune, given: dict[str, Any], dashes: str = "") -> Finetune:
+    """Return settings with the keys `given`, which are parameters or, with `dashes`, options of their own.
+
+    Raises MolclrError for a key that is also in `settings`, and for an invalid value.
+    """
+    known = settings.model_dump(exclude_unset=True)
+    for name in given.keys() & known.keys():
+        raise MolclrError(
+            f"{dashes}{name} is {given[name]!r} and '{name}' in {dashes}settings is {known[name]!r}; give one of them."
+        )
+    return parse_section(Finetune, known | given, f"{dashes}settings")
 
 
 def fit_models(

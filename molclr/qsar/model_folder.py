@@ -24,31 +24,33 @@ from safetensors.numpy import load_file, save_file
 from scipy.sparse import csr_matrix
 
 from molclr import __version__
-from molclr.chem.fingerprints import BITS
-from molclr.chem.seen import warn_of_unseen
+from molclr.chem.fingerprints import BITS, packed_bits
+from molclr.chem.seen import Seen, warn_of_unseen
 from molclr.config import Compute
-from molclr.data.extended import ExtendedTable
+from molclr.data.columns import ChosenColumns, choose_columns, tell_other_smiles
+from molclr.data.forms import RawTable
 from molclr.errors import MolclrError
 from molclr.files import replacing, sha256_of
+from molclr.model_names import NETWORK, WITH_ENCODER
+from molclr.models.encoder import GraphEncoder
 from molclr.models.predictor import Predictor
 from molclr.qsar.queries import Queries
 from molclr.training.checkpoint import METADATA_KEY, load_encoder
 from molclr.training.device import prepare
 from molclr.training.embed import embed
-from molclr.training.finetune import load_model
-from molclr.training.fixed import FIXED_MODELS, WITH_ENCODER, Change, Inputs, predict_fixed, unchanged
+from molclr.training.finetune import FinetunedModel, load_model
+from molclr.training.fixed import Change, Inputs, predict_fixed, unchanged
 from molclr.training.forest import Arrays
 from molclr.training.graphs import graphs_on
 from molclr.training.inference import predict_molecules
 
 FORMAT = 2
 """Version of the layout. Version 1 has no digests of files."""
+REQUIRED = {"task", "targets", "smiles_column", "models", "chosen", "networks", "half_widths", "domain", "settings"}
+"""Keys of model.json without which it is damaged."""
 MODEL_JSON, ENCODER, FIXED = "model.json", "encoder.safetensors", "fixed.safetensors"
 CLASSES = "classes"
 """Key of model.json: target -> its classes 0 and 1 as they were given, if they are not these numbers."""
-NETWORK = "network"
-"""An ensemble of networks."""
-MODELS = (NETWORK, *FIXED_MODELS)
 MOLECULES_AT_A_TIME = 10_000
 AGAIN = "copy the whole folder again, or train the model again."
 
@@ -88,6 +90,8 @@ class ModelFolder:
     def _require_format(self) -> None:
         """Raise MolclrError if the folder has another format than the present one."""
         folder, version = self.folder, self.about["format"]
+        if version == FORMAT and (missing := REQUIRED - self.about.keys()):
+            raise KeyError(*missing)
         if version > FORMAT:
             raise MolclrError(
                 f"'{folder}' is a model of format {version}, and MolCLR {__version__} reads formats up to {FORMAT}; "
@@ -149,6 +153,11 @@ class ModelFolder:
         return found
 
     @cached_property
+    def fingerprints(self) -> np.ndarray:
+        """Packed ECFP4 of the n training molecules: uint64 (n, WORDS)."""
+        return packed_bits(self.training.counts)
+
+    @cached_property
     def training(self) -> Inputs:
         """Inputs of models on fixed features: those of the training molecules."""
         data, indices, indptr = (self.fixed[f"ecfp.{part}"] for part in ("counts", "bits", "ends"))
@@ -172,7 +181,8 @@ class ModelFolder:
         device = prepare(compute or Compute())
         parts = [Predicted(nothing, nothing)]
         for first in range(0, len(smiles), MOLECULES_AT_A_TIME):
-            parts.append(self.predict_queries(Queries(smiles[first : first + MOLECULES_AT_A_TIME]), name, device))
+            queries = Queries(smiles[first : first + MOLECULES_AT_A_TIME], self.explicit_hydrogens)
+            parts.append(self.predict_queries(queries, name, device))
         return Predicted(*map(np.concatenate, zip(*parts, strict=True)))
 
     def predict_queries(
@@ -183,11 +193,25 @@ class ModelFolder:
             return self._networks(queries, device, change)
         return self._fixed(queries, name, device, change)
 
+    @property
+    def network_files(self) -> list[Path]:
+        """The files of the networks of the ensemble."""
+        return [network_file(self.folder, seed) for seed in range(self.about["networks"])]
+
     @cached_property
+    def finetuned(self) -> list[FinetunedModel]:
+        """The content of these files."""
+        return [load_model(path, self.encoder_class) for path in self.network_files]
+
+    @property
     def networks(self) -> list[Predictor]:
         """The networks of the ensemble."""
-        paths = (network_file(self.folder, seed) for seed in range(self.about["networks"]))
-        return [load_model(path, self.encoder_class).predictor for path in paths]
+        return [each.predictor for each in self.finetuned]
+
+    @cached_property
+    def encoder(self) -> tuple[GraphEncoder, dict[str, Any]]:
+        """The encoder of the representation, and what its file says of it."""
+        return load_encoder(self.folder / ENCODER, encoder_class=self.encoder_class)
 
     def _networks(self, queries: Queries, device: torch.device, change: Change) -> Predicted:
         places, values = np.arange(len(queries.graphs)), []
@@ -201,8 +225,8 @@ class ModelFolder:
     def _fixed(self, queries: Queries, name: str, device: torch.device, change: Change) -> Predicted:
         h = None
         if name in WITH_ENCODER:
-            encoder = load_encoder(self.folder / ENCODER, encoder_class=self.encoder_class)[0]
-            h = embed(queries.graphs, encoder, np.arange(len(queries.graphs)), device, size=queries.batch)
+            places = np.arange(len(queries.graphs))
+            h = embed(queries.graphs, self.encoder[0], places, device, silent=True, size=queries.batch)
         inputs, task = Inputs(queries.counts, h), self.about["task"]
         each = [predict_fixed(name, arrays, self.training, inputs, task, change) for arrays in self.arrays(name)]
         return Predicted(*(np.stack(columns, axis=1) for columns in zip(*each, strict=True)))
@@ -213,23 +237,33 @@ class ModelFolder:
             if output and output.resolve().parent == self.folder.resolve():
                 raise MolclrError(f"The output '{output}' would be in the folder of the model; choose another place.")
 
-    def read_table(
-        self, table: Path, beside: Path, smiles_column: str | None = None, processes: int = 1
-    ) -> ExtendedTable:
-        """Read a table and canonicalize its molecules as in training, in a temporary folder next to `beside`."""
-        known, desalt = self.about["smiles_column"], self.about.get("desalt") or None
-        return ExtendedTable.read(table, beside, smiles_column, known, processes, desalt)
+    @property
+    def explicit_hydrogens(self) -> bool:
+        """Whether the networks were trained on graphs with explicit hydrogens."""
+        return False
+
+    @property
+    def desalt(self) -> bool:
+        """Whether the model was trained on the largest organic part of salts and mixtures."""
+        return bool(self.about.get("desalt"))
+
+    def choose_columns(self, table: RawTable, smiles_column: str | None = None) -> ChosenColumns:
+        """Choose the column of SMILES: by default that of the training table, else the one that is found."""
+        known = self.about["smiles_column"]
+        if smiles_column is None and table.columns.count(known) == 1:
+            smiles_column = known
+            tell_other_smiles(table, known)
+        return choose_columns(table, smiles_column, [])
+
+    def seen(self, name: str) -> Seen | None:
+        """Return the features that occurred in the pre-training of the encoder of a model; None if unknown, or without one."""
+        if name == NETWORK:
+            return self.finetuned[0].seen
+        return self.encoder[1]["seen"] if name in WITH_ENCODER else None
 
     def warning(self, smiles: Sequence[str], name: str | None = None) -> str:
         """Describe how many molecules have features that the encoder of a model never saw in pre-training; empty if none."""
-        name = self.name_of(name)
-        if name == NETWORK:
-            seen = load_model(network_file(self.folder, 0), self.encoder_class).seen
-        elif name in WITH_ENCODER:
-            seen = load_encoder(self.folder / ENCODER, encoder_class=self.encoder_class)[1]["seen"]
-        else:
-            return ""
-        return warn_of_unseen(seen, smiles)
+        return warn_of_unseen(self.seen(self.name_of(name)), smiles, self.explicit_hydrogens)
 
 
 def network_file(folder: Path, seed: int) -> Path:

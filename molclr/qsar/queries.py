@@ -19,18 +19,18 @@ ATOMS_PER_BATCH = 32_768
 class Queries:
     """Graphs and ECFP4 counts of molecules, given as canonical SMILES.
 
-    batch: molecules per batch of a network.
+    explicit_hydrogens: of the graphs. batch: molecules per batch of a network.
     """
 
     batch = BATCH
 
-    def __init__(self, smiles: Sequence[str]) -> None:
-        self.smiles = list(smiles)
+    def __init__(self, smiles: Sequence[str], explicit_hydrogens: bool = False) -> None:
+        self.smiles, self.explicit_hydrogens = list(smiles), explicit_hydrogens
 
     @cached_property
     def graphs(self) -> GraphStore:
         """Graphs, one per row."""
-        return GraphStore.of(featurize_part(self.smiles))
+        return GraphStore.of(featurize_part(self.smiles, self.explicit_hydrogens), self.explicit_hydrogens)
 
     @cached_property
     def counts(self) -> csr_matrix:
@@ -39,14 +39,14 @@ class Queries:
 
 
 class MaskedQueries(Queries):
-    """One row for each whole molecule, followed by one row for each of its atoms, in which that atom is masked.
+    """One row for each whole molecule, followed by one row for each atom of its graph, in which that atom is masked.
 
     whole: int64 (rows,), the row of the whole molecule of each row.
     """
 
-    def __init__(self, smiles: Sequence[str]) -> None:
-        super().__init__(smiles)
-        self.part = featurize_part(self.smiles)
+    def __init__(self, smiles: Sequence[str], explicit_hydrogens: bool = False) -> None:
+        super().__init__(smiles, explicit_hydrogens)
+        self.part = featurize_part(self.smiles, explicit_hydrogens)
         self.sizes = self.part["atom_counts"]
         first = np.cumsum([0, *(1 + self.sizes)])[:-1]
         self.whole = np.repeat(first, 1 + self.sizes)
@@ -55,7 +55,7 @@ class MaskedQueries(Queries):
     @cached_property
     def graphs(self) -> GraphStore:
         """Graphs in which the masked atom is the mask token of pre-training and keeps its bonds."""
-        return GraphStore.of(masked_copies(self.part))
+        return GraphStore.of(masked_copies(self.part), self.explicit_hydrogens)
 
     @cached_property
     def counts(self) -> csr_matrix:

@@ -17,12 +17,13 @@ from molclr.data.labelled import LabelledMolecules
 from molclr.data.splits import GROUPS, groups_of
 from molclr.errors import MolclrError
 from molclr.evaluation.runs import Run
+from molclr.model_names import FOREST, NETWORK
 from molclr.progress import say
 from molclr.qsar.fit import Recipe, fit_targets, write_models
-from molclr.qsar.model_folder import ENCODER, NETWORK, ModelFolder, network_file
+from molclr.qsar.model_folder import ENCODER, ModelFolder, network_file
 from molclr.training.checkpoint import copy_weights, save_weights
 from molclr.training.finetune import begin, train_for
-from molclr.training.fixed import FOREST, Inputs, costs_of, predict_fixed
+from molclr.training.fixed import Inputs, costs_of, predict_fixed
 from molclr.training.inference import predict_molecules
 from molclr.training.svm import cost_of
 

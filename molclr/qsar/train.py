@@ -27,12 +27,13 @@ from molclr.errors import MolclrError
 from molclr.evaluation.metrics import Task, check_labels
 from molclr.evaluation.report.model import write_model_page
 from molclr.evaluation.runs import Run
+from molclr.model_names import NETWORK
 from molclr.progress import say
 from molclr.qsar.assess import evaluate, evaluate_refit, write_metrics
 from molclr.qsar.domain import domain_threshold
 from molclr.qsar.duration import report_duration
 from molclr.qsar.fit import Recipe, fit_models, inputs_of
-from molclr.qsar.model_folder import CLASSES, MODEL_JSON, NETWORK, ModelFolder
+from molclr.qsar.model_folder import CLASSES, MODEL_JSON, ModelFolder
 from molclr.qsar.own_folder import MODEL_FILE, own_folder
 from molclr.qsar.refit import all_training, refit
 
@@ -45,14 +46,13 @@ SPLIT, REJECTED = "split.csv", "rejected.csv"
 class Training:
     """The request to 'molclr train'.
 
-    encoder: the name of the recipe's encoder in model.json. split: a scheme, or a column of the table with train, valid and test.
-    refit: whether the chosen model is fitted again to all molecules. page: whether report.html is written.
+    split: a scheme, or a column of the table with train, valid and test. refit: whether the chosen model is fitted again to all
+    molecules. page: whether report.html is written.
     """
 
     table: Path
     output: Path
     recipe: Recipe
-    encoder: str
     task: Task | None = None
     targets: Sequence[str] | None = None
     smiles_column: str | None = None
@@ -77,7 +77,7 @@ def train(asked: Training) -> dict[str, Any]:
         work.mkdir()
         graphs = work / "graphs.safetensors"
         whole, run, columns = _prepared(asked, folder, graphs)
-        data = _trainable(whole, asked.refit)
+        data = _trainable(whole)
         whole_run, run = run, replace(run, targets=data.targets)
         if NETWORK in names:
             report_duration(recipe, data, run, graphs, asked.refit)
@@ -106,6 +106,7 @@ def _prepared(asked: Training, folder: Path, graphs: Path) -> tuple[LabelledMole
     table = kept_table(asked.table, graphs.parent)
     molecules = graphs.with_name("molecules.parquet")
     columns: dict[str, Any] = {"smiles_column": asked.smiles_column, "targets": asked.targets, "decimal": asked.decimal}
+    columns["split_column"] = None if asked.split in SCHEMES else asked.split
     canonicalize(
         table, molecules, folder / REJECTED, labelled=True, desalt=asked.desalt, name=name_of(asked.table), **columns
     )
@@ -119,8 +120,9 @@ def _prepared(asked: Training, folder: Path, graphs: Path) -> tuple[LabelledMole
         )
     _split(asked, molecules, table, folder / SPLIT)
     featurize(molecules, graphs)
-    data = read_labelled(molecules, folder / SPLIT)
-    data = data if asked.refit else _trainable(data, refit=False)
+    fate = "only the refitted model predicts it, without a test score" if asked.refit else "it is not predicted"
+    data = read_labelled(molecules, folder / SPLIT, fate)
+    data = data if asked.refit else _trainable(data)
     task = asked.task or guess_task(data)
     check_labels(task, data.labels, data.targets)
     run = Run(asked.table.stem, NETWORK, 0, task, PRIMARY[task], data.targets)
@@ -159,12 +161,9 @@ def _split(asked: Training, molecules: Path, table: Path, output: Path) -> None:
     say(f"split: {asked.split}, " + ", ".join(f"{size} {subset}" for subset, size in sizes.items()))
 
 
-def _trainable(data: LabelledMolecules, refit: bool) -> LabelledMolecules:
-    """Leave out targets without labels of training molecules, with a warning. refit: whether a refitted model predicts them."""
+def _trainable(data: LabelledMolecules) -> LabelledMolecules:
+    """Leave out targets without labels of training molecules."""
     known = ~np.isnan(data.labels[data.subsets["train"]]).all(axis=0)
-    fate = "only the refitted model predicts it, without a test score" if refit else "it is not predicted"
-    for target in (name for name, is_known in zip(data.targets, known, strict=True) if not is_known):
-        say(f"warning: no training molecule has a label of '{target}', so {fate}")
     targets = [name for name, is_known in zip(data.targets, known, strict=True) if is_known]
     return replace(data, labels=data.labels[:, known], targets=targets)
 
@@ -177,6 +176,9 @@ def guess_task(data: LabelledMolecules) -> Task:
         return "classification"
     first = data.targets[is_class.index(False)]
     say(f"task: regression, because '{first}' has labels other than 0 and 1 (--task changes it)")
+    for name, column in zip(data.targets, data.labels.T, strict=True):
+        if len(found := np.unique(column[~np.isnan(column)])) == 2 and found.tolist() != [0, 1]:
+            say(f"warning: '{name}' has only {found[0]:g} and {found[1]:g}; if they are classes, write 0 and 1")
     if any(is_class):
         both = ", ".join(f"'{name}'" for name, found in zip(data.targets, is_class, strict=True) if found)
         say(f"warning: {both} has only 0 and 1; for a classification, train it alone with --targets")
@@ -192,8 +194,12 @@ def _about(asked: Training, run: Run) -> dict[str, Any]:
         "table": asked.table.name,
         "desalt": asked.desalt,
         "split": asked.split,
-        "encoder": asked.encoder,
+        "split_seed": asked.split_seed,
+        "encoder": Path(recipe.encoder).name,  # The folder may be shared, and a path may contain private names.
+        "model": recipe.model,
+        "patience": recipe.patience,
         "settings": recipe.settings.model_dump(),
+        "shape": recipe.shape.model_dump(),
         "baselines": recipe.baselines.model_dump(),
         "networks": recipe.seeds,
     }

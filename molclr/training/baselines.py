@@ -6,24 +6,25 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 from molclr.chem.fingerprints import ecfp4_counts
-from molclr.config import AND_ECFP, FINGERPRINT_MODELS, SVM, Baselines, pretrained_of
+from molclr.config import Baselines
 from molclr.data.labelled import LabelledMolecules
 from molclr.data.subsets import SUBSETS
 from molclr.errors import MolclrError
 from molclr.evaluation.metrics import NOT_PREDICTED, check_labels, score
 from molclr.evaluation.runs import Run, RunMetrics, write_run
-from molclr.progress import progress
-from molclr.seeds import derive_seed
-from molclr.training.fixed import (
+from molclr.model_names import (
+    AND_ECFP,
     COMBINED,
+    FINGERPRINT_MODELS,
     FOREST,
     ON_COUNTS,
     REPRESENTATION,
-    Inputs,
-    Selection,
-    fit_fixed,
-    predict_fixed,
+    SVM,
+    pretrained_of,
 )
+from molclr.progress import progress
+from molclr.seeds import derive_seed
+from molclr.training.fixed import Inputs, Selection, fit_fixed, predict_fixed
 
 
 def baseline(

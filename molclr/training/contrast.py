@@ -8,9 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from molclr.batch import GraphBatch
-from molclr.config import EncoderName, EncoderShape, Pretrain
+from molclr.config import EncoderShape, Pretrain
 from molclr.data.store import GraphStore
 from molclr.distributed import all_sum, gather_rows, joined, own_slice
+from molclr.model_names import EncoderName
 from molclr.models.augment import augment, augmentation_steps, view_keys
 from molclr.models.encoders import make_encoder
 from molclr.models.fast.slot_encoder import can_represent, represent

@@ -15,17 +15,9 @@ from molclr.errors import MolclrError
 
 
 def prepare(settings: Compute) -> torch.device:
-    """Set the number of threads and return the device. Raises MolclrError if the device is not available.
-
-    With torchrun, each process on a machine uses the GPU whose number is its LOCAL_RANK.
-    """
+    """Set the number of threads and return the device. Raises MolclrError if the device is not available."""
     torch.set_num_threads(settings.threads)
-    name = settings.device
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    if name == "cuda":
-        name = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
-    device = usable_device(name)
+    device = usable_device(settings.device)
     if device.type == "cuda":
         torch.cuda.set_device(device)
         # Use deterministic kernels where they exist; PyTorch warns about operations without one.
@@ -37,7 +29,14 @@ def prepare(settings: Compute) -> torch.device:
 
 
 def usable_device(name: str | torch.device) -> torch.device:
-    """Return the device of that name. Raises MolclrError if it cannot be used here."""
+    """Return the device of that name; auto is a GPU if there is one. Raises MolclrError if it cannot be used here.
+
+    With torchrun, each process on a machine uses the GPU whose number is its LOCAL_RANK.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda":
+        name = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
     try:
         device = torch.device(name)
         torch.empty(0, device=device)

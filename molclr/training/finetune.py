@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from molclr.chem.seen import Seen
-from molclr.config import EncoderName, EncoderShape, Finetune, ModelName, class_name_problem, model_name
+from molclr.config import EncoderShape, Finetune
 from molclr.data.labelled import LabelledMolecules
 from molclr.data.store import open_store_of
 from molclr.data.subsets import SUBSETS
@@ -21,6 +21,7 @@ from molclr.errors import MolclrError
 from molclr.evaluation.metrics import NOT_PREDICTED, Score, better, check_labels, find_metric, score
 from molclr.evaluation.runs import Run, RunMetrics, write_run
 from molclr.files import write_rows
+from molclr.model_names import EncoderName, ModelName, class_name_problem, model_name
 from molclr.models.encoder import GraphEncoder
 from molclr.models.encoders import make_encoder
 from molclr.models.predictor import Predictor

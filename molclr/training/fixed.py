@@ -9,15 +9,11 @@ from scipy.sparse import csr_matrix
 
 from molclr.config import Baselines
 from molclr.evaluation.metrics import Task
+from molclr.model_names import COMBINED, FOREST, MACHINE, TANIMOTO
 from molclr.training.forest import Arrays, fit_forest, predict_trees
 from molclr.training.kernels import Features, log_counts, standardized
 from molclr.training.svm import fit_svm, predict_svm
 
-FOREST, MACHINE, TANIMOTO = ON_COUNTS = ("rf", "svm", "tanimoto")
-"""A random forest and support vector machines on ECFP4 counts, with a Gaussian and with a Tanimoto kernel."""
-REPRESENTATION, COMBINED = WITH_ENCODER = ("representation", "combined")
-"""Support vector machines on the representation h, and on h and ECFP4 counts, which it compares as TANIMOTO does."""
-FIXED_MODELS = (*ON_COUNTS, *WITH_ENCODER)
 COUNT_COSTS = (1.0, 10.0)
 """Candidates for the penalty C of the machine with a Gaussian kernel on ECFP4 counts; nothing else is tuned."""
 COSTS = (1.0, 10.0, 0.1, 100.0)

@@ -7,6 +7,8 @@ import numpy as np
 from scipy.sparse import csr_matrix
 from sklearn.metrics.pairwise import rbf_kernel
 
+from molclr.chem.fingerprints import tanimoto_of_counts
+
 Matrix: TypeAlias = np.ndarray | csr_matrix
 """One row per molecule."""
 ROWS_AT_A_TIME = 512
@@ -50,28 +52,6 @@ class Features:
                 parts.append(tanimoto_of_counts(self.counts[rows], others.counts))
             similarity[rows] = sum(parts) / len(parts)
         return similarity
-
-
-def tanimoto_of_counts(first: csr_matrix, second: csr_matrix) -> np.ndarray:
-    """Compute the sum of minima divided by the sum of maxima of all pairs of rows: float64 (n, m).
-
-    first: (n, d), second: (m, d), whole numbers from 0 on, without rows of zeros. A positive definite kernel (Ralaivola et al.,
-    Graph kernels for chemical informatics, 2005).
-    """
-    levels = int(max(first.max(), second.max()))
-    shared = (_unary(first, levels) @ _unary(second, levels).T).toarray().astype(np.float64)
-    total = np.add.outer(np.asarray(first.sum(axis=1)).ravel(), np.asarray(second.sum(axis=1)).ravel())
-    return shared / (total - shared)
-
-
-def _unary(counts: csr_matrix, levels: int) -> csr_matrix:
-    """Write a count c as c ones in a block of `levels` columns, so that a product of rows is the sum of their minima."""
-    number = counts.data.astype(np.int64)
-    ends = np.concatenate([[0], number.cumsum()])
-    level = np.arange(ends[-1]) - np.repeat(ends[:-1], number)
-    columns = np.repeat(counts.indices.astype(np.int64), number) * levels + level
-    ones = np.ones(len(columns), np.float32)
-    return csr_matrix((ones, columns, ends[counts.indptr]), shape=(counts.shape[0], counts.shape[1] * levels))
 
 
 def log_counts(counts: csr_matrix) -> csr_matrix:

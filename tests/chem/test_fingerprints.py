@@ -2,25 +2,48 @@ import numpy as np
 import pytest
 from rdkit import Chem
 from rdkit.Chem import rdFingerprintGenerator
+from rdkit.DataStructs import BulkTanimotoSimilarity, TanimotoSimilarity
+from scipy.sparse import csr_matrix
 
-from molclr.chem.fingerprints import BITS, ecfp4, ecfp4_counts, ecfp4_counts_without_atoms, rdkit_fingerprint, tanimoto
+from molclr.chem.fingerprints import (
+    BITS,
+    ecfp4,
+    ecfp4_counts,
+    ecfp4_counts_without_atoms,
+    packed,
+    packed_bits,
+    packed_ecfp4,
+    rdkit_fingerprint,
+    tanimoto_of_bits,
+    tanimoto_of_counts,
+)
 from molclr.chem.smiles import RejectedMolecule, read_molecule
 
 ASPIRIN, SALICYLIC_ACID, CAFFEINE = "CC(=O)Oc1ccccc1C(=O)O", "O=C(O)c1ccccc1O", "Cn1cnc2c1c(=O)n(C)c(=O)n2C"
+SMILES = [ASPIRIN, SALICYLIC_ACID, CAFFEINE, "CCCCCCCCCCO", "C", "[Na+].[Cl-]", "[H][H]"]
 
 
 @pytest.mark.parametrize("fingerprint", [ecfp4, rdkit_fingerprint])
-def test_similar_molecules_are_more_similar(fingerprint):
-    aspirin, acid, caffeine = (fingerprint(read_molecule(smiles)) for smiles in (ASPIRIN, SALICYLIC_ACID, CAFFEINE))
-    assert aspirin.GetNumBits() == BITS
-    assert tanimoto(aspirin, aspirin) == 1
-    assert tanimoto(aspirin, acid) == tanimoto(acid, aspirin)
-    assert 0 < tanimoto(aspirin, caffeine) < tanimoto(aspirin, acid) < 1
+def test_similarities_of_bits_are_those_of_rdkit(fingerprint):
+    prints = [fingerprint(read_molecule(smiles)) for smiles in SMILES]
+    assert prints[0].GetNumBits() == BITS
+    found = np.stack([tanimoto_of_bits(query, packed(prints)) for query in packed(prints)])
+    assert found.tolist() == [BulkTanimotoSimilarity(query, prints) for query in prints]
+    assert found[0, 0] == 1 and 0 < found[0, 2] < found[0, 1] < 1, "aspirin is more similar to salicylic acid"
 
 
 def test_fingerprints_without_bits_are_not_similar():
-    methane = rdkit_fingerprint(read_molecule("C"))  # no bond, no path
-    assert tanimoto(methane, methane) == 0
+    methane = packed([rdkit_fingerprint(read_molecule("C"))])  # no bond, no path
+    assert tanimoto_of_bits(methane[0], methane).tolist() == [0]
+
+
+def test_similarities_of_counts_are_those_of_rdkit():
+    counts = csr_matrix(ecfp4_counts(SMILES))
+    generator = rdFingerprintGenerator.GetMorganGenerator(radius=2, fpSize=BITS)
+    prints = [generator.GetCountFingerprint(read_molecule(text)) for text in SMILES]
+    expected = [[TanimotoSimilarity(one, other) for other in prints] for one in prints]
+    np.testing.assert_allclose(tanimoto_of_counts(counts, counts), expected, rtol=1e-12)
+    np.testing.assert_allclose(tanimoto_of_counts(counts[:2], counts[3:]), np.array(expected)[:2, 3:], rtol=1e-12)
 
 
 def test_counts_are_numbers_of_occurrences():
@@ -33,8 +56,10 @@ def test_counts_are_numbers_of_occurrences():
 
 
 def test_counts_agree_with_the_bits():
-    for smiles, counts in zip([ASPIRIN, CAFFEINE], ecfp4_counts([ASPIRIN, CAFFEINE]), strict=True):
-        assert list(np.flatnonzero(counts)) == list(ecfp4(read_molecule(smiles)).GetOnBits())
+    counts = ecfp4_counts(SMILES)
+    for smiles, row in zip(SMILES, counts, strict=True):
+        assert list(np.flatnonzero(row)) == list(ecfp4(read_molecule(smiles)).GetOnBits())
+    assert packed_bits(csr_matrix(counts)).tolist() == packed_ecfp4(SMILES).tolist()
 
 
 @pytest.mark.parametrize("smiles", [ASPIRIN, CAFFEINE, "[NH3+]CC(=O)[O-].CCO"])

@@ -46,7 +46,8 @@ GENTLE = [
 """Tokens that often leave a SMILES one."""
 REASONS = re.compile(
     r"RDKit cannot parse it|RDKit: .*|its canonical SMILES .*|it is (an InChI|a reaction).*|it has (no atoms|no SMILES|"
-    r"\d+ atoms, more than|an atom without an element|a bond of type|text after|a CXSMILES).*",
+    r"\d+ atoms, more than|an atom without an element|a bond of type|text after|"
+    r"a CXSMILES|several lines|the character|a query atom).*",
     re.DOTALL,
 )
 OWN_ERRORS = re.compile(r"Traceback|TypeError|KeyError|IndexError|NoneType|Python argument types|object has no")

@@ -65,6 +65,50 @@ def test_a_mistake_in_the_arguments_is_one_line_that_names_unknown_options(capsy
     assert error.count("\n") == 1 and "(there is no option --results-dir); see 'molclr train --help'" in error
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (
+            "train m.csv -o m --seed 42",
+            "unrecognized arguments: --seed 42; did you mean --seeds or --data-seed by --seed?",
+        ),
+        ("train m.csv -o m --batch-size 50", "; --batch-size is --settings '{batch_size: ...}' here"),
+        ("train m.csv -o m --num-workers=4", "; --num-workers is --settings '{threads: ...}' here"),
+        ("train m.csv -o m --splits-column part", "; --splits-column is --split here"),
+        ("train --data_path m.csv -o m", "; --data_path is --data-path here"),
+        ("predict m.csv --model m -o x.csv --accelerator gpu", "; --accelerator is --settings '{device: ...}' here"),
+    ],
+)
+def test_an_option_of_chemprop_that_does_not_exist_is_translated(capsys, words, told):
+    """Options are never abbreviated: --seed would be --seeds, a number of networks."""
+    with pytest.raises(SystemExit, match="2"):
+        main(words.split())
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and told in error
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("SCAFFOLD_BALANCED", "scaffold"),
+        ("random", "random"),
+        ("Random_With_Repeated_Smiles", "random"),
+        ("butina", "butina"),
+        ("KMEANS", "KMEANS"),
+    ],
+)
+def test_split_types_of_chemprop(given, meant):
+    """Others may be columns; without such a column, the error lists the schemes."""
+    assert options_of("train", "m.csv", "-o", "m", "--split-type", given).split == meant
+
+
+def test_schemes_have_their_names():
+    from molclr.cli.train import SCHEMES_OF_CHEMPROP
+    from molclr.data.splits import SCHEMES
+
+    assert {name: SCHEMES_OF_CHEMPROP[name] for name in SCHEMES} == {name: name for name in SCHEMES}
+
+
 def test_without_a_command_it_prints_the_help_and_fails(capsys):
     assert main([]) == 2
     bare = capsys.readouterr()
@@ -101,7 +145,7 @@ def test_a_reader_that_has_enough_gets_no_complaint(tmp_path, words):
         (tmp_path / "results" / "tables" / f"{task}.csv").write_text(f"{','.join(COLUMNS)}\n")
     reader = subprocess.Popen(["true"], stdin=subprocess.PIPE)
     reader.wait()
-    command = [sys.executable, "-m", "molclr.cli", *words]
+    command = [sys.executable, "-m", "molclr", *words]
     path = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
     result = subprocess.run(command, cwd=tmp_path, env=path, stdout=reader.stdin, stderr=subprocess.PIPE, text=True)
     reader.stdin.close()

@@ -59,7 +59,7 @@ def test_the_encoder_is_one_that_represents_molecules(undisturbed):
 def test_killed_once_it_ends_in_the_same_bytes_and_repeats_no_finished_step(undisturbed, smi, tmp_path, capfd):
     command = ["pretrain", str(smi), "--output", str(tmp_path), *SMALL]
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
-    program = [sys.executable, "-m", "molclr.cli"]
+    program = [sys.executable, "-m", "molclr"]
     process = subprocess.Popen([*program, *command], env=environment, stderr=subprocess.PIPE, text=True)
     while not (tmp_path / "state.pt").exists():
         assert process.poll() is None

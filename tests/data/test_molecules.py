@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 from paths import FIXTURES
 
-from molclr.data import canonicalize as module
+from molclr.data import parts as module
 from molclr.data.canonicalize import canonicalize
 from molclr.data.molecules import read_molecules, target_columns
 from molclr.data.repeats import FirstRows

@@ -3,9 +3,10 @@ import csv
 import numpy as np
 import pytest
 from paths import FIXTURES
+from rdkit.DataStructs import TanimotoSimilarity
 
 from molclr.chem.butina import butina_clusters
-from molclr.chem.fingerprints import ecfp4, tanimoto
+from molclr.chem.fingerprints import ecfp4
 from molclr.chem.smiles import read_molecule
 from molclr.data.canonicalize import canonicalize
 from molclr.data.molecules import read_molecules
@@ -43,6 +44,12 @@ def test_every_molecule_is_in_one_subset(hiv, tmp_path, scheme):
     assert sum(sizes.values()) == 299
     split = read_split(tmp_path / "split.csv")
     assert {subset: len(rows) for subset, rows in split.items()} == sizes
+    assert min(sizes.values()) > 0
+
+
+@pytest.mark.parametrize("scheme", ["scaffold", "butina", "random"])
+def test_the_schemes_of_the_package_have_four_fifths_in_training(hiv, tmp_path, scheme):
+    sizes = write_split(hiv, tmp_path / "split.csv", scheme)
     assert sizes["train"] in (239, 241) and sizes["valid"] in (29, 30)
 
 
@@ -70,7 +77,9 @@ def test_clusters_of_similar_molecules_stay_together(hiv):
     prints = [ecfp4(read_molecule(text)) for text in smiles]
     for cluster in {*clusters}:
         members = [place for place, name in enumerate(clusters[: len(smiles)]) if name == cluster]
-        assert any(all(tanimoto(prints[one], prints[other]) >= 0.3999 for other in members) for one in members)
+        assert any(
+            all(TanimotoSimilarity(prints[one], prints[other]) >= 0.3999 for other in members) for one in members
+        )
     for indices in SCHEMES["butina"](smiles, 1):
         outside = {*range(len(smiles))} - {*indices.tolist()}
         assert not {clusters[place] for place in indices} & {clusters[place] for place in outside}
@@ -181,7 +190,7 @@ def test_validation_is_drawn_from_training_where_a_column_has_none(tmp_path, cap
     [
         (("CCC,test", "CCC,holdout"), "fold", "Row 3 of '.*folds.csv' has 'holdout' in the column 'fold'"),
         (("CCC,test ", "CCC,train"), "fold", "assigns no accepted molecule to test"),
-        (("", ""), "split", "has no column 'split'; its columns are: SMILES, fold"),
+        (("", ""), "split", "has no column 'split'; its columns are: SMILES, fold. .*split_column"),
         (("CCCC,train\n", ""), "fold", "was not made from"),
     ],
 )
@@ -211,6 +220,8 @@ def test_an_empty_subset(table_of, tmp_path):
     alkanes = ["C" * length for length in range(1, 30)]
     with pytest.raises(MolclrError, match="leaves train empty"):
         write_split(table_of(alkanes), tmp_path / "split.csv", "scaffold")  # one scaffold, larger than any subset
+    with pytest.raises(MolclrError, match=r"of the 40 molecules \(2 different\) in "):
+        write_split(table_of(["CCO", "CCN"] * 20), tmp_path / "split.csv", "random")
     assert not (tmp_path / "split.csv").exists()
     assert write_split(table_of(alkanes), tmp_path / "split.csv", "random") == {"train": 25, "valid": 2, "test": 2}
 

@@ -5,6 +5,7 @@ import gzip
 import io
 import lzma
 import os
+import re
 import subprocess
 import sys
 import tracemalloc
@@ -19,9 +20,8 @@ from rdkit import Chem
 
 from molclr.data.canonicalize import canonicalize, read_column
 from molclr.data.columns import choose_columns
-from molclr.data.extended import ExtendedTable
 from molclr.data.molecules import read_molecules, read_rejections
-from molclr.data.tables import open_table
+from molclr.data.tables import kept_table, name_of, open_table
 from molclr.errors import MolclrError
 
 CASES = FIXTURES / "cases"
@@ -248,12 +248,29 @@ def test_a_stored_number_has_a_decimal_point_whatever_the_decimal_sign(take):
     np.testing.assert_array_equal(table[["a", "b"]], [[1.234, 1.5], [0.5, 1234]])
 
 
-@pytest.mark.parametrize("text", ["1,770.00", "1.770,0", "1'770", "1 770,5"])
-def test_numbers_with_thousands_separators_are_told(take, text):
+@pytest.mark.parametrize(
+    ("text", "advice"),
+    [
+        ("1,770.00", "remove them, or choose the decimal sign with --decimal"),
+        ("1.770,0", "remove them, or choose the decimal sign with --decimal"),
+        ("1'770", "write 1770"),
+        ("1\u202f770,5", "write 1770,5"),
+    ],
+)
+def test_numbers_with_thousands_separators_are_told(take, text, advice):
     table = f"smiles;k;y\nC;{text};0.5\nCC;{text};2\n"
-    assert "ignored, it seems to have numbers with thousands separators" in take("t.csv", table)[2]
-    with pytest.raises(MolclrError, match=r"seems to have thousands separators; remove them, .* --decimal\.$"):
+    assert f"ignored, it has thousands separators, as in {text} ({advice}): 'k'" in take("t.csv", table)[2]
+    with pytest.raises(MolclrError, match=rf"seems to have thousands separators; {re.escape(advice)}\.$"):
         take("t.csv", table, targets=["k"])
+
+
+@pytest.mark.parametrize("text", ["0,349", "-0,349", "\N{MINUS SIGN}0,349"])
+def test_a_leading_zero_makes_the_comma_decimal(take, text):
+    table, _, told = take("t.csv", f"smiles;k\nC;{text}\nCC;12,5\n")
+    assert np.abs(table["k"]).tolist() == [0.349, 12.5] and "with decimal commas" in told
+    for unclear in ("1,349", "10,349", "00,349"):
+        with pytest.raises(MolclrError, match=f"'{unclear}' in the column 'k' may have a decimal comma or a comma"):
+            take("t.csv", f"smiles;k\nC;{text}\nCC;{unclear}\n")
 
 
 def test_the_smiles_are_no_target(take):
@@ -352,7 +369,7 @@ def test_words_of_two_classes(take):
 def test_mixed_points_and_commas_are_not_guessed(take):
     _, rejected, told = take("t.csv", 'smiles,y\nC,"1,5"\nCC,2.5\nCCC,3\n')
     assert "target 'y': 2 labels" in told and "1 that cannot be read" in told
-    assert rejected["reason"].tolist() == ["the label '1,5' of y is not a number"]
+    assert rejected["reason"].tolist() == ["the label '1,5' of y has a comma, but other labels have a decimal point"]
 
 
 def test_many_targets_are_told_together(take):
@@ -370,18 +387,21 @@ def test_a_pipe_is_read_once(take, tmp_path):
     assert table["smiles"].tolist() == ["CCO", "CCCO"] and "pipe: 3 rows" in told
 
 
-def test_a_pipe_that_a_command_reads_twice_keeps_its_name(tmp_path, capfd):
+def test_a_pipe_that_a_command_opens_twice_keeps_its_name(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     writer = Thread(target=lambda: (tmp_path / "pipe").write_text(TABLE))
     writer.start()
-    ExtendedTable.read(tmp_path / "pipe", tmp_path / "out.csv")
+    kept = kept_table(tmp_path / "pipe", tmp_path)
     writer.join()
-    assert capfd.readouterr().err == f"molclr: {tmp_path / 'pipe'}: 3 rows, SMILES in 'smiles'\n"
+    for _ in range(2):
+        with open_table(kept, name_of(tmp_path / "pipe")) as table:
+            (report,) = choose_columns(table, None, []).report
+            assert report == f"{tmp_path / 'pipe'}: 3 rows, SMILES in 'smiles'"
 
 
 @pytest.mark.parametrize("name", ["-", "/dev/stdin"])
 def test_standard_input(tmp_path, name):
-    command = [sys.executable, "-m", "molclr.cli", "canonicalize", name, "--molecules", str(tmp_path / "m.parquet")]
+    command = [sys.executable, "-m", "molclr", "canonicalize", name, "--molecules", str(tmp_path / "m.parquet")]
     result = subprocess.run(
         [*command, "--rejected", str(tmp_path / "r.csv")],
         input=gzip.compress(TABLE.encode()),
@@ -434,13 +454,49 @@ def test_the_minus_sign_of_word_processors(take):
     assert table["y"].tolist() == [-0.5, 1.5] and "from -0.5 to 1.5" in told
 
 
-@pytest.mark.parametrize(
-    ("header", "warns"), {"another": ("Structure,SMILES", True), "none": ("Structure,note", False)}.values()
-)
-def test_a_model_tells_that_another_column_also_has_smiles(tmp_path, capfd, header, warns):
-    (tmp_path / "t.csv").write_text(f"{header}\nCO,CCCO\n")
-    table = ExtendedTable.read(tmp_path / "t.csv", tmp_path / "out.csv", preferred="Structure")
-    assert table.molecules == {0: "CO"}
-    assert (
-        "trained on 'Structure', so the SMILES are read from it, and not from 'SMILES'" in capfd.readouterr().err
-    ) == warns
+def test_the_line_of_excel_that_names_the_separator_is_skipped(take):
+    for text in ("sep=;\nsmiles;y\nC;1\nCC;2,5\n", "\ufeffsep=;\r\nsmiles;y\r\nC;1\r\nCC;2,5\r\n"):
+        assert take("t.csv", text)[0]["y"].tolist() == [1, 2.5]
+    assert take("t.csv", "sep=;\nsmiles;y,z\nC;1\n")[0]["y,z"].tolist() == [1]
+
+
+def test_lines_above_the_header_are_told(take):
+    with pytest.raises(MolclrError, match="have more fields than its first line, '# exported'; delete the lines above"):
+        take("t.csv", "# exported\nsmiles,y\nC,1\nCC,2\n")
+    assert len(take("t.csv", "smiles,y\nC,1,\nCC,2,\n")[0]) == 2  # empty fields at the end
+
+
+def test_columns_that_all_look_like_smiles_are_not_guessed(take):
+    """Such as codes of compounds."""
+    text = "code,str,y\nCO,CCCO,1\nC,CCN,2\n"
+    with pytest.raises(MolclrError, match="several columns that may hold the SMILES, 'code', 'str'; name one with"):
+        take("t.csv", text)
+    assert take("t.csv", text, smiles_column="str")[0]["smiles"].tolist() == ["CCCO", "CCN"]
+    with pytest.raises(MolclrError, match="has no header, and SMILES in 2 columns; add a header"):
+        take("t.csv", text.partition("\n")[2])
+
+
+def test_byte_order_marks_and_utf_16_without_one(take):
+    assert take("t.csv", b"\xef\xbb\xbf" * 2 + TABLE.encode(), smiles_column="smiles")[0].columns[2] == "logS"
+    for encoding in ("utf-16-le", "utf-16-be"):
+        assert len(take("t.csv", TABLE.encode(encoding))[0]) == 3
+
+
+def test_tables_that_pandas_wrote(take):
+    content = io.BytesIO()
+    pd.DataFrame({"smiles": [b"C", b"CC", b"CCO"], "y": [1.5, 0.5, 2]}, index=[2, 0, 1]).to_parquet(content)
+    table, _, told = take("t.parquet", content.getvalue())
+    assert list(table.columns) == ["row", "smiles", "y"] and table["smiles"].tolist() == ["C", "CC", "CCO"]
+    assert "ignored, it has no name: '__index_level_0__'" in told
+
+
+def test_the_sheet_without_smiles_is_named(take):
+    openpyxl = pytest.importorskip("openpyxl")
+    book, content = openpyxl.Workbook(), io.BytesIO()
+    book.active["A1"], book.active["A2"] = "read me", "first"
+    book.create_sheet("data").append(["smiles", "y"])
+    book.save(content)
+    with pytest.raises(
+        MolclrError, match=r"\(sheet 'Sheet' of an Excel workbook of 2 sheets\) has no column of SMILES"
+    ):
+        take("t.xlsx", content.getvalue())

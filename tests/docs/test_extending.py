@@ -23,7 +23,7 @@ from molclr.evaluation import metrics
 from molclr.evaluation.benchmarks import choose_benchmarks
 from molclr.evaluation.runs import Run, write_run
 from molclr.evaluation.statistics import Predictions, difference, sample
-from molclr.models.augment import augment, augmentation_steps, lose, molecules_of, view_keys
+from molclr.models.augment import AUGMENTATIONS, augment, augmentation_steps, lose, molecules_of, view_keys
 from molclr.models.encoders import make_encoder
 from molclr.training import finetune
 from molclr.training.kept import run_identity
@@ -260,3 +260,4 @@ def test_an_augmentation(graphs, package):
     assert torch.equal(both[0], masked) and not torch.equal(both[1], masked), "two views at once"
     fewer = augment(graphs, settings, view_keys(0, torch.arange(graphs.num_graphs)))
     assert fewer.edge_index.shape[1] < view.edge_index.shape[1] < graphs.edge_index.shape[1]
+    assert all(f"`{name}`" in TEXT for name in AUGMENTATIONS)

@@ -90,6 +90,8 @@ def test_a_saved_estimator_is_read_by_the_command(freesolv, tmp_path):
     with pytest.raises(MolclrError, match=r"is a regression; MolCLRClassifier cannot load it"):
         MolCLRClassifier.load(tmp_path / "model")
     again = clone(MolCLRRegressor.load(tmp_path / "model")).set_params(encoder="none", settings=None)
+    (tmp_path / "model" / "metrics.json").unlink()
+    assert MolCLRRegressor.load(tmp_path / "model").metrics_ == {}
     np.testing.assert_array_equal(
         again.fit(freesolv["smiles"], freesolv["freesolv"]).predict(["CCO"]), regressor.predict(["OCC"])
     )
@@ -181,6 +183,27 @@ def test_load_restores_parameters_and_targets(freesolv, encoder, tmp_path):
     assert MolCLRRegressor.load(tmp_path / "model").encoder_class is None, "a folder names no code to execute"
 
 
+def test_load_restores_the_options_of_the_command(freesolv, encoder, tmp_path):
+    table, folder = tmp_path / "mine.csv", tmp_path / "model"
+    freesolv[:60].to_csv(table, index=False)
+    words = ["--encoder", str(encoder), "--shape", "{layers: 1, hidden_dim: 8, embedding_dim: 8}", "--epochs", "1"]
+    words += ["--split", "random", "--split-seed", "7", "--patience", "3", "--seeds", "1", "--baselines", "{trees: 2}"]
+    assert main(["train", str(table), "--output", str(folder), *words, "--refit"]) == 0
+    found = MolCLRRegressor.load(folder)
+    given = {"split": "random", "split_seed": 7, "patience": 3, "seeds": 1, "epochs": 1, "refit": True, "model": "auto"}
+    assert {name: getattr(found, name) for name in given} == given
+    assert (found.shape["layers"], found.baselines["trees"]) == (1, 2)
+    again = clone(found).set_params(encoder=encoder).fit(freesolv["smiles"][:60], freesolv["freesolv"][:60])
+    np.testing.assert_array_equal(again.predict(["CCO"]), found.predict(["CCO"]))
+    about = json.loads((folder / "model.json").read_text())
+    for name in ("split_seed", "patience", "shape", "model"):
+        del about[name]  # as in folders of earlier versions
+    (folder / "model.json").write_text(json.dumps(about))
+    earlier = MolCLRRegressor.load(folder)
+    assert (earlier.split_seed, earlier.patience, earlier.shape) == (0, 20, None)
+    np.testing.assert_array_equal(earlier.predict(["CCO"]), found.predict(["CCO"]))
+
+
 def test_rejected_molecules_are_an_error_or_a_warning(freesolv):
     smiles, labels = ["C*", *freesolv["smiles"]], [0.0, *freesolv["freesolv"]]
     with pytest.raises(ValueError, match=r"Molecule 0 of the list, 'C\*', is rejected: it has an atom without an elem"):
@@ -220,6 +243,11 @@ def test_salts_are_removed_before_training_and_prediction(freesolv):
         ([1, 2, 3, "high"], r"numbers, NaN where missing \(could not convert string to float: 'high'\)"),
         ([1, 2, 3, np.inf], "y contains infinity or a value too large for float32"),
         ([None] * 4, "'y' has no label; leave it out of y"),
+        ({0: 1, 1: 2, 2: 3, 3: 4}, "y is of the type dict; give a list"),
+        ({1, 2, 3, 4}, "y is of the type set"),
+        (1.0, "y is of the type float"),
+        (np.zeros((4, 1, 1)), r"y has the shape \(4, 1, 1\); give labels of the shape \(n,\) or"),
+        (np.array([1j, 2, 3, 4]), "Complex data not supported"),
         (pd.DataFrame({"smiles": [1, 2, 3, 4]}), "'smiles' is repeated or taken"),
         (pd.Series([1.0, 2.0, 3.0, None], name="logS"), "scaffold split of the 3 molecules in the training data"),
     ],
@@ -229,6 +257,22 @@ def test_labels_that_cannot_be_used(labels, message):
     with pytest.raises(ValueError, match=message) as error:
         MolCLRRegressor(**SVM).fit(["C", "CC", "CCO", "CCC"], labels)
     assert isinstance(error.value, MolclrError)
+
+
+@pytest.mark.parametrize("word", ["nan", "None", "<NA>", " "])
+def test_text_for_a_missing_label_is_not_a_class(word):
+    """Such as numpy.where makes of NaN."""
+    with pytest.raises(ValueError, match=f"The text '{word}' is a label of 'y'; use None or NaN for missing labels"):
+        MolCLRClassifier(**SVM).fit(["C", "CC", "CCO", "CCC"], ["yes", word, "yes", word])
+
+
+def test_masked_labels_are_missing(freesolv):
+    smiles, values = freesolv["smiles"][:60], freesolv["freesolv"][:60].to_numpy()
+    hidden = np.arange(60) % 5 == 0
+    with pytest.warns(UserWarning, match="12 of 60 molecules have no label"):
+        masked = MolCLRRegressor(**SVM).fit(smiles, np.ma.masked_array(values, mask=hidden))
+    rest = MolCLRRegressor(**SVM).fit(smiles[~hidden], values[~hidden])
+    np.testing.assert_array_equal(masked.predict(["CCO"]), rest.predict(["CCO"]))
 
 
 @pytest.mark.parametrize("labels", [[1, "", 1, ""], ["yes", 0, None, "yes"], [True, "no", True, "no"]])
@@ -262,8 +306,13 @@ def test_parameters_that_do_not_exist():
         MolCLRRegressor(**SVM, settings={"epoch": 3}).fit(["C", "CC", "CCO"], [1, 2, 3])
     with pytest.raises(ValueError, match="no model 'forest'; choose one of auto, network, rf"):
         MolCLRRegressor(model="forest").fit(["C", "CC", "CCO"], [1, 2, 3])
-    with pytest.raises(ValueError, match="seeds is 0"):
-        MolCLRRegressor(seeds=0).fit(["C", "CC", "CCO"], [1, 2, 3])
+    with pytest.raises(ValueError, match="no split 'part'; choose one of scaffold, butina, random"):
+        MolCLRRegressor(**SVM, split="part").fit(["C", "CC", "CCO"], [1, 2, 3])
+    for name, value in (("seeds", 0), ("seeds", 2.5), ("patience", "9"), ("split_seed", -1), ("split_seed", None)):
+        with pytest.raises(ValueError, match=f"{name} is {value!r}; give a whole number of at least"):
+            MolCLRRegressor(**SVM | {name: value}).fit(["C", "CC", "CCO"], [1, 2, 3])
+    with pytest.raises(ValueError, match="settings is 'epochs: 3'; give a dict"):
+        MolCLRRegressor(settings="epochs: 3").fit(["C", "CC", "CCO"], [1, 2, 3])
     with pytest.raises(MolclrError, match="Unknown encoder 'molclr-gat'"):
         MolCLRRegressor("molclr-gat").fit(["C", "CC", "CCO"], [1, 2, 3])
     with pytest.raises(MolclrError, match="epochs is 5 and 'epochs' in settings is 3; give one"):

@@ -208,6 +208,16 @@ def test_bars_of_a_model_and_benchmark_that_the_paper_does_not_have(tmp_path, ou
     assert low <= -0.2 and high == 1, "below the range of the bar's start, up to the best"
 
 
+def test_the_caption_says_where_bars_begin_that_do_not_begin_at_0(tmp_path, output, monkeypatch):
+    own = dataclasses.replace(METRICS["accuracy"], label="Lift", range=(0, 20), unit="", chance=1.0)
+    monkeypatch.setitem(METRICS, "lift", own)
+    lift = ("BACE", "RF", "Lift", "", 1.5, None, None, None, None)
+    for rows, begins in (([lift, *CLASSIFICATION[:1]], ["Lift begin at 1,", "ROC-AUC begin at 50 %,"]), ([], [])):
+        benchmarks.benchmark_bars(*result_tables(tmp_path, rows, REGRESSION), output)
+        caption = " ".join((output.parent / "figure.txt").read_text().split())
+        assert [part.split(" which")[0] for part in caption.split("Bars of ")[1:]] == begins
+
+
 def test_models_have_the_order_of_the_table_and_own_encoders_have_two_colours(tmp_path, output, figure_of):
     models = ["GAT", "RF", "MolCLR_GAT", "GIN"]
     saved = figure_of(benchmarks)

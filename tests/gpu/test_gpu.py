@@ -162,7 +162,7 @@ def test_a_killed_run_continues_to_the_same_bytes(undisturbed, tmp_path):
 
 def test_torchrun_trains_over_nccl(cuda, tmp_path):
     settings = SETTINGS.model_copy(update={"epochs": 1, "device": "cuda"})
-    command = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "1", "-m", "molclr.cli", "pretrain"]
+    command = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "1", "-m", "molclr", "pretrain"]
     options = ["--encoder", "gcn", "--settings", settings.model_dump_json(), "--output", tmp_path]
     local = os.environ | {"GLOO_SOCKET_IFNAME": "lo", "NCCL_SOCKET_IFNAME": "lo"}  # A machine may have no network.
     subprocess.run([sys.executable, *command, STORE, *options], cwd=REPOSITORY, env=local, check=True)

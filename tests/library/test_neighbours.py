@@ -1,13 +1,10 @@
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pytest
-from paths import FIXTURES
 
-from molclr.chem.fingerprints import ecfp4, packed_ecfp4, tanimoto
-from molclr.chem.smiles import read_molecule
+from molclr.chem.fingerprints import packed_ecfp4
 from molclr.library import neighbours
-from molclr.library.neighbours import OWN, Library, tanimoto_of_bits
+from molclr.library.neighbours import OWN, Library
 
 SMILES = ["CCO", "CCCO", "c1ccccc1", "Cc1ccccc1"]
 VECTORS = np.array([[1, 0], [5, 1], [0, 2], [1, 9]], np.float32)
@@ -45,13 +42,3 @@ def test_more_hits_than_molecules_are_all_and_nothing_depends_on_the_size_of_a_p
     assert [hits[0].name for hits in whole] == ["row 13", "row 12", "row 11", "row 10"]
     monkeypatch.setattr(neighbours, "CELLS", 4)
     assert list(library.search(*asked, 9)) == whole
-
-
-def test_tanimoto_similarities_are_those_of_rdkit():
-    smiles = [*pd.read_csv(FIXTURES / "freesolv.csv")["smiles"][:59], "[H][H]"]
-    packed, fingerprints = packed_ecfp4(smiles), [ecfp4(read_molecule(text)) for text in smiles]
-    for place in (0, 7, 59):
-        expected = [tanimoto(fingerprints[place], other) for other in fingerprints]
-        np.testing.assert_allclose(tanimoto_of_bits(packed[place], packed), expected, rtol=1e-6)
-    nothing = np.zeros_like(packed[:1])
-    assert tanimoto_of_bits(nothing[0], nothing).tolist() == [0]

@@ -379,7 +379,7 @@ def test_a_new_augmentation_is_a_table_entry_or_a_path(graphs, monkeypatch):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("bond_masking", "Unknown augmentation 'bond_masking'; choose atom_masking or"),
+        ("bond_masking", "Unknown augmentation 'bond_masking'; choose atom_masking, bond_deletion, "),
         ("nowhere.at_all:mine", "no module 'nowhere'"),
         ("molclr.models.augment:mine", "has no 'mine'"),
     ],

@@ -22,10 +22,12 @@ from molclr.data.featurize import featurize_part
 from molclr.data.store import GraphStore
 from molclr.evaluation.figures.atoms import colour
 from molclr.evaluation.runs import Run
+from molclr.model_names import TRAIN_MODELS
 from molclr.models.augment import view
 from molclr.models.encoders import make_encoder
+from molclr.qsar import explain_table
 from molclr.qsar.explain import explain
-from molclr.qsar.model_folder import MODELS, ModelFolder, write_fixed
+from molclr.qsar.model_folder import ModelFolder, write_fixed
 from molclr.training.checkpoint import save_encoder, save_weights
 from molclr.training.finetune import new_predictor
 
@@ -180,7 +182,7 @@ def test_large_molecules_are_explained_in_smaller_batches(sums):
         assert found.atoms[:, 0] == pytest.approx(known(text)[1], rel=1e-3, abs=1e-5)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", TRAIN_MODELS)
 def test_every_model_of_a_folder_is_explained(trained, tmp_path, capsys, name):
     smiles = [row["smiles"] for row in rows_of(FIXTURES / "freesolv.csv")[100:110]]
     found = explained(trained, tmp_path, smiles, "--use", name)
@@ -200,7 +202,7 @@ def test_every_model_of_a_folder_is_explained(trained, tmp_path, capsys, name):
     assert ("agree poorly with known ones" in told) == (name == "representation")
     assert ("the substructures that contain it" in told) == (name in ("rf", "svm", "tanimoto", "combined"))
     metrics = json.loads((trained / "metrics.json").read_text())
-    score = {model: f"(test RMSE {metrics['models'][model]['test']['rmse']['value']:.3g})" for model in MODELS}
+    score = {model: f"(test RMSE {metrics['models'][model]['test']['rmse']['value']:.3g})" for model in TRAIN_MODELS}
     chosen = metrics["chosen"]
     other = f"; '{chosen}' {score[chosen]} was chosen" if name != chosen else ""
     assert f"molclr: '{name}' {score[name]} is explained{other}: masking an atom" in told
@@ -325,6 +327,20 @@ def test_a_page_needs_no_other_file(sums, tmp_path, suffix):
     assert text.count("row 1: up") == 1 and text.count("row 1: down") == 1
     if suffix == "svg":
         ElementTree.fromstring(text)
+
+
+def test_a_table_is_explained_in_parts_and_its_first_molecules_are_drawn(sums, tmp_path, monkeypatch, capsys):
+    whole = explained(sums, tmp_path, GIVEN, name="whole.parquet")
+    monkeypatch.setattr(explain_table, "ROWS_PER_PART", 2)
+    monkeypatch.setattr(explain_table, "MOST_DRAWN", 3)
+    for figure, drawn in (("page.html", 3), ("all", len(GIVEN))):
+        place = tmp_path / figure
+        found = explained(sums, tmp_path, GIVEN, "--figure", str(place), "--force", name="parts.parquet")
+        assert [row["up_atoms"] for row in found] == [pytest.approx(row["up_atoms"], rel=1e-5) for row in whole]
+        told = capsys.readouterr().err
+        assert ("the figure has the first 3 of 7 molecules; name a folder for all" in told) == (drawn == 3)
+        rows = [int(row) for row in re.findall(r"row (\d+): up", place.read_text())] if place.is_file() else None
+        assert rows == [0, 1, 2] if rows else len(list(place.glob("row-*.svg"))) == drawn
 
 
 def test_nothing_is_written_into_the_folder_of_the_model(sums, tmp_path, capsys):

@@ -1,4 +1,7 @@
 import csv
+import json
+import os
+from threading import Thread
 
 import numpy as np
 import pytest
@@ -7,13 +10,19 @@ from paths import FIXTURES
 from molclr.chem.seen import Seen
 from molclr.cli import main
 from molclr.config import Compute, EncoderShape, Finetune
+from molclr.data import parts
 from molclr.data.canonicalize import canonicalize
 from molclr.data.featurize import featurize
 from molclr.data.labelled import read_labelled
+from molclr.data.tables import open_table
 from molclr.errors import MolclrError
 from molclr.evaluation.runs import Run
 from molclr.models.encoders import make_encoder
+from molclr.qsar.explain import explain
+from molclr.qsar.explain_table import explain_table
+from molclr.qsar.model_folder import ModelFolder
 from molclr.qsar.predict import predict
+from molclr.qsar.single_network import read_model
 from molclr.training.checkpoint import save_encoder
 from molclr.training.embed import write_embeddings
 from molclr.training.finetune import finetune
@@ -41,15 +50,14 @@ def trained(request, benchmark_files, tmp_path):
 def test_predictions_for_test_molecules_are_those_of_the_run(trained, tmp_path):
     """Hydrogens are treated as in training."""
     output = tmp_path / "out" / "predictions.csv"
-    accepted, rejected = predict(FIXTURES / "freesolv.csv", trained / "model.safetensors", output, Compute())
+    done = predict(FIXTURES / "freesolv.csv", trained / "model.safetensors", output, Compute())
     found = rows_of(output)
-    assert (accepted, rejected) == (len(found), 0)
-    assert list(found[0]) == ["row", "smiles", "freesolv", "reason"]
-    values = {row["row"]: float(row["freesolv"]) for row in found}
+    assert done == ("network", len(found), 0, None)
+    assert list(found[0]) == ["smiles", "freesolv", "freesolv_mean", "freesolv_std", "reason"]
+    assert not any(row["freesolv_std"] for row in found)
     expected = rows_of(trained / "predictions.csv")
-    np.testing.assert_allclose(
-        [values[row["row"]] for row in expected], [float(row["prediction"]) for row in expected], rtol=1e-4, atol=1e-5
-    )
+    means = [float(found[int(row["row"])]["freesolv_mean"]) for row in expected]
+    np.testing.assert_allclose(means, [float(row["prediction"]) for row in expected], rtol=1e-4, atol=1e-5)
     assert [path.name for path in output.parent.iterdir()] == ["predictions.csv"]
 
 
@@ -59,13 +67,9 @@ def test_a_rejected_row_has_a_reason_and_no_prediction(trained, tmp_path):
     command = ["predict", str(tmp_path / "mine.csv"), "--model", str(trained / "model.safetensors")]
     assert main([*command, "--output", str(output), "--smiles-column", "Structure"]) == 0
     found = rows_of(output)
-    assert [(row["row"], row["smiles"]) for row in found] == [
-        ("0", "CCO"),
-        ("1", "C*"),
-        ("2", ""),
-        ("3", "CCN"),
-        ("4", "[Cl-].[Na+]"),
-    ]
+    assert list(found[0]) == ["name", "Structure", "freesolv_mean", "freesolv_std", "reason"]
+    given = [("a", "OCC"), ("b", "C*"), ("c", ""), ("d", "CCN"), ("e", "[Na+].[Cl-]")]
+    assert [(row["name"], row["Structure"]) for row in found] == given
     assert [row["reason"] for row in found] == [
         "",
         "it has an atom without an element (*)",
@@ -73,7 +77,63 @@ def test_a_rejected_row_has_a_reason_and_no_prediction(trained, tmp_path):
         "3 fields where the header has 2",
         "",
     ]
-    assert [row["freesolv"] == "" for row in found] == [False, True, True, True, False]
+    assert [row["freesolv_mean"] == "" for row in found] == [False, True, True, True, False]
+
+
+def test_the_atoms_of_a_molecule_are_explained_whatever_the_hydrogens(trained, tmp_path):
+    (tmp_path / "mine.csv").write_text("smiles\nOCC\n[2H]OC\n")
+    model, output = read_model(trained), tmp_path / "e.csv"
+    explain_table(tmp_path / "mine.csv", trained, output, Compute())
+    for row, (smiles, order) in zip(rows_of(output), (("CCO", [2, 1, 0]), ("[2H]OC", [0, 1, 2])), strict=True):
+        ((mean, *_, atoms, _),) = explain(model, [smiles])
+        assert float(row["freesolv_mean"]) == pytest.approx(mean[0], rel=1e-5)
+        assert len(atoms) == {"CCO": (3, 9), "[2H]OC": (3, 6)}[smiles][model.explicit_hydrogens]
+        found = [float(value) for value in row["freesolv_atoms"].split()]
+        assert [found[place] for place in order] == pytest.approx(atoms[:3, 0].tolist(), rel=1e-4, abs=1e-5)
+
+
+def test_a_table_is_predicted_in_parts(trained, tmp_path, monkeypatch, capsys):
+    """However many rows there are, one part of them is in memory, and messages come once."""
+    (tmp_path / "mine.csv").write_text("smiles\n" + "".join(f"{'C' * n}O\n{'C' * n}*\n" for n in range(1, 40)))
+    command = ["predict", str(tmp_path / "mine.csv"), "--model", str(trained), "--output"]
+    assert main([*command, str(tmp_path / "whole.csv")]) == 0
+    whole = capsys.readouterr().err
+    asked, in_memory = [], ModelFolder.predict
+    monkeypatch.setattr(parts, "ROWS_PER_PART", 16)
+    monkeypatch.setattr(ModelFolder, "predict", lambda *given: asked.append(len(given[1])) or in_memory(*given))
+    assert main([*command, str(tmp_path / "parts.csv")]) == 0
+    assert asked == [0, 8, 8, 8, 8, 7]
+    assert capsys.readouterr().err == whole.replace("whole.csv", "parts.csv") and whole.count("\n") == 3
+    found, expected = (rows_of(tmp_path / f"{name}.csv") for name in ("parts", "whole"))
+    assert [row["smiles"] for row in found] == [row["smiles"] for row in expected]
+    means = ([float(row["freesolv_mean"] or "nan") for row in rows] for rows in (found, expected))
+    np.testing.assert_allclose(*means, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("command", ["predict", "explain"])
+def test_a_pipe_is_read_once_and_keeps_its_name(trained, tmp_path, capfd, command):
+    os.mkfifo(tmp_path / "pipe")
+    writer = Thread(target=lambda: (tmp_path / "pipe").write_text("smiles\nCCO\n"))
+    writer.start()
+    assert main([command, str(tmp_path / "pipe"), "--model", str(trained), "--output", str(tmp_path / "p.csv")]) == 0
+    writer.join()
+    assert f"molclr: {tmp_path / 'pipe'}: 1 rows, SMILES in 'smiles'\n" in capfd.readouterr().err
+    assert float(rows_of(tmp_path / "p.csv")[0]["freesolv_mean"])
+
+
+def test_a_model_of_one_network_has_no_other(trained, tmp_path, capsys):
+    words = ["predict", str(FIXTURES / "freesolv.csv"), "--model", str(trained), "--output", str(tmp_path / "p.csv")]
+    assert main([*words, "--use", "rf"]) == 1
+    assert "has no model 'rf'; choose one of network." in capsys.readouterr().err
+    assert main([*words, "--use", "network", "--json"]) == 0
+    done = json.loads(capsys.readouterr().out)
+    assert done == {
+        "model": "network",
+        "molecules": 300,
+        "rejected": 0,
+        "outside_domain": None,
+        "output": str(tmp_path / "p.csv"),
+    }
 
 
 def test_classes_are_probabilities(bbbp, tmp_path):
@@ -82,10 +142,10 @@ def test_classes_are_probabilities(bbbp, tmp_path):
     settings = SETTINGS.model_copy(update={"class_outputs": 2})
     finetune(data, graphs, tmp_path / "run", run, "gcn", settings, SHAPE)
     predict(FIXTURES / "bbbp.csv", tmp_path / "run" / "model.safetensors", tmp_path / "p.csv", Compute())
-    found = {row["row"]: float(row["p_np"]) for row in rows_of(tmp_path / "p.csv")}
+    found = [float(row["p_np_mean"]) for row in rows_of(tmp_path / "p.csv")]
     for row in rows_of(tmp_path / "run" / "predictions.csv"):
-        assert 0 < found[row["row"]] < 1
-        assert found[row["row"]] == pytest.approx(float(row["prediction"]), rel=1e-4)
+        assert 0 < found[int(row["row"])] < 1
+        assert found[int(row["row"])] == pytest.approx(float(row["prediction"]), rel=1e-4)
 
 
 def test_files_other_than_a_model_and_a_table_are_errors(trained, tmp_path):
@@ -94,7 +154,7 @@ def test_files_other_than_a_model_and_a_table_are_errors(trained, tmp_path):
     table, output = FIXTURES / "freesolv.csv", tmp_path / "out" / "p.csv"
     with pytest.raises(MolclrError, match=r"encoder\.safetensors' is not a fine-tuned model; give a model"):
         predict(table, tmp_path / "encoder.safetensors", output, Compute())
-    with pytest.raises(MolclrError, match=r"The checkpoint .* does not exist"):
+    with pytest.raises(MolclrError, match=r"There is no model .*none\.safetensors"):
         predict(table, tmp_path / "none.safetensors", output, Compute())
     with pytest.raises(MolclrError, match=r"no column 'SMILES'; .* Name yours with --smiles-column\.$"):
         predict(table, trained / "model.safetensors", output, Compute(), "SMILES")
@@ -138,3 +198,15 @@ def test_unseen_features_give_a_warning(benchmark_files, tmp_path, capsys):
         Compute(),
     )
     assert capsys.readouterr().err.count(warning) == 1
+
+
+@pytest.mark.parametrize(
+    ("header", "warns"), {"another": ("Structure,SMILES", True), "none": ("Structure,note", False)}.values()
+)
+def test_a_model_tells_that_another_column_also_has_smiles(tmp_path, capfd, header, warns):
+    (tmp_path / "t.csv").write_text(f"{header}\nCO,CCCO\n")
+    with open_table(tmp_path / "t.csv") as table:
+        assert ModelFolder(tmp_path, {"smiles_column": "Structure"}).choose_columns(table).columns.smiles == 0
+    assert (
+        "trained on 'Structure', so the SMILES are read from it, and not from 'SMILES'" in capfd.readouterr().err
+    ) == warns

@@ -13,7 +13,7 @@ from molclr.evaluation.conformal import half_widths
 from molclr.qsar.assess import summary
 from molclr.qsar.explain_table import _scored
 from molclr.qsar.model_folder import ModelFolder
-from molclr.qsar.predict_folder import prediction_columns
+from molclr.qsar.predict import prediction_columns
 from molclr.qsar.refit import FOLDS, _folds, _report_folds
 
 

@@ -14,15 +14,16 @@ from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from sklearn.svm import SVC, SVR
 
 from molclr import MolCLRClassifier, MolCLRRegressor
-from molclr.chem.fingerprints import ecfp4_counts
+from molclr.chem.fingerprints import ecfp4_counts, packed_bits
 from molclr.cli import main
 from molclr.config import EncoderShape
 from molclr.errors import MolclrError
 from molclr.evaluation.conformal import coverage, half_widths
+from molclr.model_names import TRAIN_MODELS
 from molclr.models.encoders import make_encoder
 from molclr.qsar.domain import similarity_to
-from molclr.qsar.model_folder import MODELS, ModelFolder
-from molclr.qsar.predict_folder import prediction_columns
+from molclr.qsar.model_folder import ModelFolder
+from molclr.qsar.predict import prediction_columns
 from molclr.training.checkpoint import copy_weights, save_encoder
 from molclr.training.forest import fit_forest, predict_trees
 from molclr.training.kernels import Features, log_counts
@@ -79,7 +80,7 @@ def predicted_by(folder, table, output, *more):
 
 
 @pytest.mark.parametrize("name", ["freesolv", "bbbp"])
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("model", TRAIN_MODELS)
 def test_a_saved_model_predicts_what_it_did_right_after_training(trained, tmp_path, name, model):
     target = {"freesolv": "freesolv", "bbbp": "p_np"}[name]
     found = predicted_by(trained / name, FIXTURES / f"{name}.csv", tmp_path / "out.csv", "--use", model)
@@ -99,7 +100,7 @@ def test_the_test_molecules_alone_give_the_same_bytes(trained, tmp_path):
     given = rows_of(FIXTURES / "freesolv.csv")
     rows = [row for row in known if row["model"] == "network"]
     (tmp_path / "test.csv").write_text("smiles\n" + "".join(f"{given[int(row['row'])]['smiles']}\n" for row in rows))
-    for model in MODELS:
+    for model in TRAIN_MODELS:
         found = predicted_by(trained / "freesolv", tmp_path / "test.csv", tmp_path / f"{model}.csv", "--use", model)
         expected = [row for row in known if row["model"] == model]
         for column in ("mean", "std", "low", "high"):
@@ -110,7 +111,7 @@ def test_the_folder_says_what_the_models_are_worth(trained):
     folder = trained / "freesolv"
     metrics, about = (json.loads((folder / name).read_text()) for name in ("metrics.json", "model.json"))
     values = {name: found["validation"]["rmse"]["value"] for name, found in metrics["models"].items()}
-    assert list(values) == list(MODELS)
+    assert list(values) == list(TRAIN_MODELS)
     assert metrics["chosen"] == about["chosen"] == min(values, key=values.get)
     assert about["targets"][0] == {
         "name": "freesolv",
@@ -177,7 +178,7 @@ def test_the_similarity_needs_no_dense_fingerprints(trained):
     training = ModelFolder.read(trained / "freesolv").training.counts[:20]
     smiles = ["C" * length for length in range(1, 41)]
     tracemalloc.start()
-    found = similarity_to(training, smiles * 100)
+    found = similarity_to(packed_bits(training), smiles * 100)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 5e6
@@ -211,15 +212,24 @@ def test_two_targets_and_missing_labels(trained, tmp_path, two_targets):
     assert np.corrcoef(doubled, single)[0, 1] > 0.8
 
 
+@pytest.mark.parametrize("name", ["2024", "NA"])
+def test_a_target_whose_name_is_no_word(tmp_path, name):
+    (tmp_path / "mine.csv").write_text((FIXTURES / "freesolv.csv").read_text().replace("freesolv", name, 1))
+    words = ["train", str(tmp_path / "mine.csv"), "--encoder", "none", "--model", "svm"]
+    assert main([*words, "--output", str(tmp_path / "model")]) == 0
+    assert f"Model of {name}" in (tmp_path / "model" / "report.html").read_text()
+
+
 def test_a_damaged_or_newer_folder_is_a_mistake(trained, tmp_path, capsys):
     for text, trouble in (
         ("", "damaged"),
         ('{"format": 99}', "of format 99"),
         ('{"format": 1}', "earlier format 1"),
+        ('{"format": 2, "files": {}}', "damaged"),
         (None, "has no model.json"),
     ):
         folder = tmp_path / trouble
-        folder.mkdir()
+        folder.mkdir(exist_ok=True)
         if text is not None:
             (folder / "model.json").write_text(text)
         words = [
@@ -320,7 +330,15 @@ def test_the_words_of_classes_are_kept(tmp_path, capsys):
     assert classifier.predict([row["smiles"] for row in found]).tolist() == expected
 
 
-def test_a_column_may_say_the_split(tmp_path):
+def test_two_values_that_may_be_classes_are_told(tmp_path, capsys):
+    lines = [f"{row['smiles']},{1 + place % 2}\n" for place, row in enumerate(rows_of(FIXTURES / "freesolv.csv")[:40])]
+    (tmp_path / "mine.csv").write_text("smiles,y\n" + "".join(lines))
+    words = ["train", str(tmp_path / "mine.csv"), "--split", "random", "--encoder", "none", "--model", "svm"]
+    assert main([*words, "--output", str(tmp_path / "model")]) == 0
+    assert "warning: 'y' has only 1 and 2; if they are classes, write 0 and 1" in capsys.readouterr().err
+
+
+def test_a_column_may_say_the_split(tmp_path, capsys):
     given = rows_of(FIXTURES / "freesolv.csv")
     subsets = ["test", "valid", "train", "train"]
     lines = [f"{row['smiles']},{row['freesolv']},{subsets[place % 4]}\n" for place, row in enumerate(given)]
@@ -329,6 +347,8 @@ def test_a_column_may_say_the_split(tmp_path):
     assert main([*words, "--output", str(tmp_path / "model")]) == 0
     split = rows_of(tmp_path / "model" / "split.csv")
     assert all(row["subset"] == subsets[int(row["row"]) % 4] for row in split)
+    assert main([*words, "--targets", "y", "part", "--output", str(tmp_path / "other")]) == 1
+    assert "'part' has the split of" in capsys.readouterr().err
 
 
 def test_molecules_in_several_subsets_are_counted(tmp_path, capsys):
@@ -368,7 +388,10 @@ def test_a_target_that_only_test_molecules_have_is_not_predicted(tmp_path, capsy
     (tmp_path / "mine.csv").write_text("smiles,y,z,part\n" + "".join(lines))
     words = ["train", str(tmp_path / "mine.csv"), "--split", "part", "--encoder", "none", "--model", "svm"]
     assert main([*words, "--baselines", "{svm_training_limit: 50}", "--output", str(tmp_path / "model")]) == 0
-    assert "no training molecule has a label of 'z'" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "no training molecule has a label of 'z', so it is not predicted" in told
+    assert told.count("no training molecule has a label") == 1
+    assert "SMILES in 'smiles', split in 'part'" in told and "ignored" not in told
     assert ModelFolder.read(tmp_path / "model").targets == ["y"]
     assert len(ModelFolder.read(tmp_path / "model").fixed["svm.0.support"]) <= 50
 
@@ -380,7 +403,7 @@ def test_salts_are_treated_as_in_training(tmp_path, capsys):
     words = ["train", str(tmp_path / "mine.csv"), "--split", "butina", "--encoder", "none", "--model", "svm"]
     assert main([*words, "--output", str(tmp_path / "salts")]) == 0
     told = "41 of 41 molecules have several parts (salts, mixtures)"
-    assert f"{told}; --desalt keeps the largest organic part of each; 1 have a metal" in capsys.readouterr().err
+    assert f"{told}; --desalt keeps the largest organic part of each; 1 has a metal" in capsys.readouterr().err
     assert main([*words, "--desalt", "--output", str(tmp_path / "model")]) == 0
     assert f"{told}, of which the largest organic one is kept; 0 have a metal" in capsys.readouterr().err
     (tmp_path / "new.csv").write_text(f"smiles\n{given[0]['smiles']}\n{given[0]['smiles']}.Cl\n")

@@ -29,6 +29,26 @@ def two_threads():
     torch.set_num_threads(before)
 
 
+@pytest.mark.parametrize(
+    ("name", "gpus", "rank", "chosen"),
+    [
+        ("auto", 0, None, "cpu"),
+        ("auto", 2, None, "cuda:0"),
+        ("auto", 2, "1", "cuda:1"),
+        ("cuda", 2, "1", "cuda:1"),
+        ("cuda:0", 2, "1", "cuda:0"),
+        ("cpu", 2, None, "cpu"),
+    ],
+)
+def test_auto_is_a_gpu_if_there_is_one(monkeypatch, name, gpus, rank, chosen):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpus > 0)
+    monkeypatch.setattr(torch, "empty", lambda *size, device: None)  # does not try the GPU
+    monkeypatch.delenv("LOCAL_RANK", raising=False)
+    if rank:
+        monkeypatch.setenv("LOCAL_RANK", rank)
+    assert device.usable_device(name) == torch.device(chosen)
+
+
 def flushed():
     """Of the subnormal numbers of two threads, which are taken for zero: those of the first, those of the second?"""
     subnormal = torch.full((MANY,), 1 << 22, dtype=torch.int32).view(torch.float32)

@@ -91,7 +91,7 @@ def test_from_python(pretrained):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("gat", "Unknown encoder 'gat'; choose gin or gcn, or give the path of your own, such as"),
+        ("gat", "Unknown encoder 'gat'; choose gin, gcn, or give the path of your own, such as"),
         ("own_encoder:DMPNN", "the module 'own_encoder' has no 'DMPNN'"),
         ("own_encoders:GAT", "there is no module 'own_encoders'"),
         ("own_encoder:no_module", r"does not return a torch\.nn\.Module"),

@@ -88,7 +88,7 @@ def test_the_command_ends_in_the_same_bytes_after_a_termination(undisturbed, cor
     shape, settings = SHAPE.model_dump_json(), SETTINGS.model_dump_json()
     command = ["pretrain", str(corpus[1]), "--encoder", "gin", "--folder", str(tmp_path)]
     command += ["--shape", shape, "--settings", settings, "--checkpoint-seconds", "0"]
-    process = subprocess.Popen([sys.executable, "-m", "molclr.cli", *command], stderr=subprocess.DEVNULL)
+    process = subprocess.Popen([sys.executable, "-m", "molclr", *command], stderr=subprocess.DEVNULL)
     while not (tmp_path / "state.pt").exists():
         assert process.poll() is None
         time.sleep(0.001)

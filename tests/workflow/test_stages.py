@@ -156,8 +156,8 @@ def test_pre_training_takes_as_many_processes_as_gpus(planned):
     changed = jobs("run={pretrain_gpus: 4, checkpoint_seconds: 60, begin_anew: true}")
     before, after = planned["pretrain"][job][1], changed["pretrain"][job][1]
     assert before.startswith("molclr pretrain ") and " --checkpoint-seconds 300.0 " in before
-    assert after.startswith("torchrun --standalone --nproc-per-node 4 -m molclr.cli pretrain ")
-    assert "molclr " + after.partition(" molclr.cli ")[2].replace("60.0 --begin-anew", "300.0") == before
+    assert after.startswith("torchrun --standalone --nproc-per-node 4 -m molclr pretrain ")
+    assert "molclr " + after.partition(" molclr ")[2].replace("60.0 --begin-anew", "300.0") == before
 
 
 def test_every_parameter_of_dvc_yaml_stands_in_the_default_configuration():

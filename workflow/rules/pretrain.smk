@@ -10,7 +10,7 @@ ENCODERS = [] if RELEASED else STARTS  # those that are pre-trained here
 
 # How jobs run does not affect results, so it is not in params.
 PROCESSES = max(1, settings.run.pretrain_gpus)
-MOLCLR = f"torchrun --standalone --nproc-per-node {PROCESSES} -m molclr.cli" if PROCESSES > 1 else "molclr"
+MOLCLR = f"torchrun --standalone --nproc-per-node {PROCESSES} -m molclr" if PROCESSES > 1 else "molclr"
 CHECKPOINTS = f"--checkpoint-seconds {settings.run.checkpoint_seconds}" + " --begin-anew" * settings.run.begin_anew
 
 

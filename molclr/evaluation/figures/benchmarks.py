@@ -29,8 +29,8 @@ _MEANING = {
 }
 _MEANING |= {"one seed": "one seed, not tested"}
 _CAPTION = (
-    "Test scores. Bars: mean over seeds; whiskers: standard deviation over seeds; circles: seeds. {paper}{marks}Bars of ROC-AUC "
-    "begin at 50 %, which is chance. Seeds show the variation of training on one split, not that of the choice of molecules."
+    "Test scores. Bars: mean over seeds; whiskers: standard deviation over seeds; circles: seeds. {paper}{marks}{chance}"
+    "Seeds show the variation of training on one split, not that of the choice of molecules."
 )
 _PAPER = (
     "Diamonds: the paper's value with its standard deviation, where they are confirmed; values that nobody could confirm are not "
@@ -88,7 +88,17 @@ def _explain(figure: Figure, rows: pd.DataFrame) -> str:
     )
     title = f"{letters}: compared {others}" if shown else None
     figure.legend(handles=keys, title=title, title_fontsize=7.5, loc="outside lower center", ncols=min(3, len(keys)))
-    return _CAPTION.format(paper=_PAPER if has_paper else "", marks=_MARKS if shown else "")
+    return _CAPTION.format(paper=_PAPER if has_paper else "", marks=_MARKS if shown else "", chance=_chance(rows))
+
+
+def _chance(rows: pd.DataFrame) -> str:
+    """Return a sentence for each metric whose bars do not begin at 0."""
+    metrics = [find_label(label) for label in rows["metric"].dropna().unique()]
+    return "".join(
+        f"Bars of {metric.label} begin at {metric.factor * metric.chance:g}{' %' * (metric.unit == '%')}, which is chance. "
+        for metric in metrics
+        if metric.chance
+    )
 
 
 def _draw(axes: Axes, panel: pd.DataFrame) -> None:

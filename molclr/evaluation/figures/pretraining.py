@@ -8,9 +8,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from molclr.config import model_name
 from molclr.errors import MolclrError
 from molclr.evaluation.figures.style import INK, WIDTH, AnyPath, colour_of, read_csv, save, styled
+from molclr.model_names import model_name
 
 MOST_MARKERS = 25
 """Largest number of epochs for which each is marked by a dot."""

@@ -12,7 +12,7 @@ from matplotlib.image import imread
 from rdkit import Chem
 from rdkit.Chem.Draw import rdMolDraw2D
 
-from molclr.chem.fingerprints import ecfp4, rdkit_fingerprint, tanimoto
+from molclr.chem.fingerprints import ecfp4, packed, rdkit_fingerprint, tanimoto_of_bits
 from molclr.chem.smiles import read_molecule
 from molclr.errors import MolclrError
 from molclr.evaluation.embeddings import Embeddings, cosines, highest, read_embeddings
@@ -88,11 +88,10 @@ def nearest_neighbours(vectors: np.ndarray, query: int, count: int) -> np.ndarra
 def compare(molecules: Embeddings, query: int) -> list[Similarity]:
     """Compute the similarity of each molecule to the molecule at position `query`."""
     parsed = [read_molecule(smiles) for smiles in molecules.smiles]
-    morgan, paths = ecfp4(parsed[query]), rdkit_fingerprint(parsed[query])
-    return [
-        Similarity(float(cosine), tanimoto(morgan, ecfp4(molecule)), tanimoto(paths, rdkit_fingerprint(molecule)))
-        for cosine, molecule in zip(cosines(molecules.vectors[[query]], molecules.vectors)[0], parsed, strict=True)
-    ]
+    prints = [packed(map(fingerprint, parsed)) for fingerprint in (ecfp4, rdkit_fingerprint)]
+    tanimotos = [tanimoto_of_bits(each[query], each).tolist() for each in prints]
+    near = cosines(molecules.vectors[[query]], molecules.vectors)[0].tolist()
+    return [Similarity(*values) for values in zip(near, *tanimotos, strict=True)]
 
 
 def _text(similarity: Similarity) -> str:

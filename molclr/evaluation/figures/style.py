@@ -9,9 +9,9 @@ import pandas as pd
 import seaborn
 from matplotlib.figure import Figure
 
-from molclr.config import SVM, pretrained_of
 from molclr.errors import MolclrError
 from molclr.files import replacing
+from molclr.model_names import SVM, pretrained_of
 
 AnyPath = str | PathLike[str]
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from molclr.config import PRETRAINED
+from molclr.model_names import PRETRAINED
 
 Trace = dict[str, Any]
 """A trace of Plotly. `meta` says which option of each choice shows it; a trace without an entry is shown with all options."""

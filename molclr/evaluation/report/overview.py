@@ -6,12 +6,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from molclr.config import Config, pretrained_of
+from molclr.config import Config
 from molclr.evaluation.metrics import find_label
 from molclr.evaluation.published import published
 from molclr.evaluation.reference import compared_with_published
 from molclr.evaluation.report.results import Results
 from molclr.evaluation.wide import MEANING, MINUS, PAPER_MARKS
+from molclr.model_names import pretrained_of
 
 MANY_SEEDS = 5
 """Seeds below which their number is a reason for caution."""

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from molclr.config import PRETRAINED
 from molclr.evaluation.report.benchmark import benchmark_part
 from molclr.evaluation.report.charts import Chart, Trace, chart, line_of
 from molclr.evaluation.report.data import data_part
@@ -18,6 +17,7 @@ from molclr.evaluation.report.results import Results
 from molclr.evaluation.report.structures import Structures
 from molclr.evaluation.statistics import CONFIDENCE
 from molclr.evaluation.verdict import verdict
+from molclr.model_names import PRETRAINED
 
 COLUMNS = [
     *(("Benchmark", ""), ("Model", ""), ("Test score", "number"), ("Seeds", "number")),

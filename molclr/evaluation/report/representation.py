@@ -6,10 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from rdkit.DataStructs import BulkTanimotoSimilarity
 
-from molclr.chem.fingerprints import ecfp4
-from molclr.chem.smiles import read_molecule
+from molclr.chem.fingerprints import packed_ecfp4, tanimoto_of_bits
 from molclr.evaluation.embeddings import Embeddings, highest, read_embeddings, unit
 from molclr.evaluation.maps import PROJECTIONS, places_of, principal_components, read_map
 from molclr.evaluation.report.charts import Chart
@@ -96,7 +94,7 @@ def corpus_places(molecules: Embeddings, path: Path) -> dict[str, np.ndarray]:
 
 def retrieve(molecules: Embeddings, numbers: Sequence[int], count: int) -> Retrieval:
     """Find the `count` nearest neighbours of every molecule by cosine, and compare their fingerprints with the query's."""
-    fingerprints = [ecfp4(read_molecule(smiles)) for smiles in molecules.smiles]
+    fingerprints = packed_ecfp4(molecules.smiles)
     vectors = unit(molecules.vectors)
     found, cosines, sums = [], [], np.zeros(3)
     for query, vector in enumerate(vectors):
@@ -105,7 +103,7 @@ def retrieve(molecules: Embeddings, numbers: Sequence[int], count: int) -> Retri
         near = places[places != query][:count]
         found.append(near.tolist())
         cosines.append(values[near].round(3).tolist())
-        similarity = np.array(BulkTanimotoSimilarity(fingerprints[query], fingerprints))
+        similarity = tanimoto_of_bits(fingerprints[query], fingerprints)
         rest = np.delete(similarity, query)
         sums += similarity[near].mean(), rest.mean(), rest[highest(rest, count)].mean()
     mean, random, best = sums / len(fingerprints)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from molclr.config import PRETRAINED, Config, Labels, parse_settings, pretrained_of
+from molclr.config import Config, Labels, parse_settings
 from molclr.data.audit import BenchmarkFiles
 from molclr.data.catalogue import load_catalogue
 from molclr.data.molecules import read_molecules, read_rejections
@@ -17,6 +17,7 @@ from molclr.evaluation.metrics import TASKS, Metric, find_label
 from molclr.evaluation.reference import CONFIGURATION
 from molclr.evaluation.runs import read_metrics
 from molclr.evaluation.tables import read_table
+from molclr.model_names import PRETRAINED, pretrained_of
 
 PREDICTIONS = ["model", "seed", "row", "target", "label", "prediction"]
 HISTORY = ["model", "seed", "part", "epoch", "train_loss", "validation"]

@@ -8,12 +8,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from molclr.batch import MASK
-from molclr.models.augment import UNREACHABLE, AugmentationFunction, Items, Molecules, lose, view_keys
+from molclr.models.augment import AUGMENTATIONS, UNREACHABLE, AugmentationFunction, Items, Molecules, lose, view_keys
 from molclr.models.fast.slots import SlotBatch
 
 
 class Limits(NamedTuple):
-    """Upper bounds: atoms and bonds per molecule of a corpus, and atoms that an augmentation removes from a molecule."""
+    """Upper bounds: atoms and bonds per molecule of a corpus, and quotas for which an augmentation needs distances."""
 
     atoms: int
     bonds: int
@@ -21,9 +21,13 @@ class Limits(NamedTuple):
 
 
 def limits_of(counts: Tensor, steps: list[tuple[AugmentationFunction, float]]) -> Limits:
-    """Compute the limits for `SlotTables.counts` of a corpus and the augmentations of a view (`augmentation_steps`)."""
+    """Compute the limits for `SlotTables.counts` of a corpus and the augmentations of a view (`augmentation_steps`).
+
+    The augmentations of the package need distances to their ratio of atoms, those of a user perhaps to all atoms.
+    """
     atoms, bonds, _ = counts.amax(dim=0).tolist()
-    return Limits(atoms, bonds, int(max([0.0, *(ratio for _, ratio in steps)]) * atoms))
+    needed = (ratio if function in AUGMENTATIONS.values() else 1.0 for function, ratio in steps)
+    return Limits(atoms, bonds, int(max(needed, default=0.0) * atoms))
 
 
 def slot_views(

@@ -9,7 +9,7 @@ import torch
 from molclr.config import Augmentation, EncoderShape
 from molclr.data.featurize import featurize_part
 from molclr.data.store import GraphStore
-from molclr.models.augment import augmentation_steps, lose, molecules_of, view_keys
+from molclr.models.augment import Lost, augmentation_steps, lose, molecules_of, view_keys
 from molclr.models.encoders import make_encoder
 from molclr.models.fast.slot_encoder import represent, unchanged
 from molclr.models.fast.slot_views import limits_of, slot_views
@@ -101,6 +101,28 @@ def test_views_are_those_of_plain_graphs_bit_for_bit(store, tables, settings):
         assert torch.equal(x[view, :atoms, 0] == 118, lost.masked)
         for bonds, ours in ((batch.bonds, kept[view]), (batch.wide, wide_kept[view])):
             assert torch.equal(ours, bonds.present & ~lost.deleted[bonds.bond])
+
+
+def delete_far_bonds(molecules, lost, ratio, keys):
+    """An augmentation of a user: delete bonds that are more than three bonds away from an atom, in all of a molecule."""
+    atoms = molecules.atoms
+    origin = atoms.first + ((keys & (1 << 16) - 1) * atoms.sizes >> 16)
+    far = molecules.distances(origin, atoms.sizes.expand_as(keys)) > 3
+    return Lost(lost.masked, lost.deleted | far[..., molecules.ends].all(dim=-2))
+
+
+def test_views_of_a_users_augmentation_are_those_of_plain_graphs(store, tables):
+    """Distances may be longer than those that the package's augmentations need, and several views are made at once."""
+    rows, streams, steps = np.arange(3, len(store) - 2), torch.tensor([5, 6]), [(delete_far_bonds, 0.1)]
+    batch, graphs = padded(tables, rows), store.batch(rows)
+    keys = view_keys(streams[:, None], torch.from_numpy(rows))
+    lost = lose(molecules_of(graphs), steps, keys)
+    assert not torch.equal(*lost.deleted) and not lost.deleted.all(dim=1).any()
+    for deleted, key in zip(lost.deleted, keys, strict=True):
+        assert torch.equal(deleted, lose(molecules_of(graphs), steps, key).deleted)
+    _, kept, _ = slot_views(batch, steps, streams, limits_of(tables.counts(), steps))
+    for ours, deleted in zip(kept, lost.deleted, strict=True):
+        assert torch.equal(ours, batch.bonds.present & ~deleted[batch.bonds.bond])
 
 
 def test_the_capacity_is_that_of_the_largest_batch():

@@ -1,4 +1,4 @@
-"""`python -m molclr.cli` is `molclr`; torchrun starts it like this."""
+"""`python -m molclr` is `molclr`; torchrun starts it like this."""
 
 import sys
 
