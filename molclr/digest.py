@@ -56,11 +56,6 @@ def files_behind(*modules: str) -> list[Path]:
     return [Path(spec.origin) for spec in specs if spec and spec.origin]
 
 
-def imported_modules(module: str) -> list[str]:
-    """List the modules of the same package that a module imports, including imports in functions."""
-    return _read(module)[1]
-
-
 def _closure(modules: Iterable[str]) -> dict[str, str]:
     """Compute module -> digest for `modules` and all modules that they import, except those in DECIDES_NOTHING."""
     found: dict[str, str] = {}

@@ -5,7 +5,6 @@ All processes start with the same weights and apply the same summed gradients, s
 """
 
 import os
-import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -41,12 +40,6 @@ def processes() -> int:
 def rank() -> int:
     """Return the number of this process, from 0. Process 0 writes the files."""
     return dist.get_rank() if joined() else 0
-
-
-def tell(message: str) -> None:
-    """Print a line on standard error, in the first of the processes that torchrun started."""
-    if os.environ.get("RANK", "0") == "0":
-        print(message, file=sys.stderr, flush=True)
 
 
 def wait_for_all() -> None:

@@ -1,5 +1,9 @@
-"""Progress of long loops: a bar on a terminal or in a notebook, occasional lines in a log."""
+"""Messages for the user: `say` writes lines and `progress` shows long loops, both on standard error.
 
+Standard output has only what a command was asked for, which other programs may read; `print` in molclr/cli writes it.
+"""
+
+import os
 import sys
 import time
 import warnings
@@ -53,8 +57,13 @@ def progress(
         yield item
 
 
-def say(*lines: str) -> None:
-    """Print lines for the user on standard error; see `called_from_python` for calls from a Python program."""
+def say(*lines: str, every_process: bool = False) -> None:
+    """Print lines for the user on standard error; see `called_from_python` for calls from a Python program.
+
+    Of the processes that torchrun started, only the first prints, unless `every_process`.
+    """
+    if not every_process and os.environ.get("RANK", "0") != "0":
+        return
     call = _call.get()
     for line in lines:
         line = line.replace(call.hidden, "") if call else line

@@ -24,22 +24,12 @@ BOND_DIRECTIONS = {Chem.BondDir.ENDUPRIGHT: 1, Chem.BondDir.ENDDOWNRIGHT: 2}
 _CHIRAL = rdqueries.HasChiralTagQueryAtom()
 
 
-class MolecularGraph(NamedTuple):
-    """The graph of one molecule.
+class MolecularGraphs(NamedTuple):
+    """The concatenated graphs of molecules.
 
     atoms: uint8 (num_atoms, 2), atomic number - 1 and chirality tag (unspecified, clockwise, counter-clockwise).
-    bonds: uint16 (num_bonds, 2), indices of the two atoms, each bond once.
+    bonds: uint16 (num_bonds, 2), indices of the two atoms, from 0 in each molecule; each bond once.
     bond_features: uint8 (num_bonds, 2), type (single, double, triple, aromatic) and direction (none, up, down).
-    """
-
-    atoms: np.ndarray
-    bonds: np.ndarray
-    bond_features: np.ndarray
-
-
-class MolecularGraphs(NamedTuple):
-    """The concatenated arrays of several `MolecularGraph`; atom indices start at 0 in each molecule.
-
     atom_counts, bond_counts: int64 (num_molecules,), numbers of rows per molecule.
     """
 
@@ -48,11 +38,6 @@ class MolecularGraphs(NamedTuple):
     bond_features: np.ndarray
     atom_counts: np.ndarray
     bond_counts: np.ndarray
-
-
-def molecular_graph(smiles: str, explicit_hydrogens: bool = False) -> MolecularGraph:
-    """Make the graph of a SMILES string, optionally with explicit hydrogens. Raises RejectedMolecule like `read_molecule`."""
-    return MolecularGraph(*molecular_graphs([smiles], explicit_hydrogens)[:3])
 
 
 def molecular_graphs(smiles: Sequence[str], explicit_hydrogens: bool = False) -> MolecularGraphs:

@@ -44,20 +44,6 @@ def elements_of(smiles: str) -> set[str]:
     return {(match["bracket"] or match["plain"]).capitalize() for match in _ATOMS.finditer(smiles)}
 
 
-def seen_in(smiles: Iterable[str]) -> Seen:
-    """Collect the features that occur in molecules, given by their canonical SMILES."""
-    nothing = Seen([], chirality=False, bond_directions=False, charges=False)
-    found = {feature for text in smiles for feature in nothing.lacks(text)}
-    return Seen(
-        elements=sorted(
-            feature.removeprefix("the element ") for feature in found if feature.startswith("the element ")
-        ),
-        chirality="a stereocentre" in found,
-        bond_directions="a double bond with directions" in found,
-        charges="a charge" in found,
-    )
-
-
 def seen_atoms(atomic_numbers: Iterable[int], chirality: bool, bond_directions: bool) -> Seen:
     """Make a Seen from the features of graphs, which do not contain charges."""
     elements = sorted(SYMBOLS[int(number) - 1] for number in atomic_numbers)

@@ -12,6 +12,7 @@ from molclr import __version__
 from molclr.cli import data, embed, encoders, explain, models, predict, results, search, train
 from molclr.cli.command import Command
 from molclr.errors import MolclrError
+from molclr.progress import say
 
 GROUPS: dict[str, tuple[Command, ...]] = {
     "your own molecules": (train.TRAIN, predict.PREDICT, explain.EXPLAIN, embed.EMBED, search.SEARCH),
@@ -76,7 +77,7 @@ def _main(words: list[str]) -> int:
         groups = {name: [command for command in group if command in listed] for name, group in GROUPS.items()}
         print(help_text(groups))
         return 0 if words != named else USAGE_ERROR
-    print(f"molclr: error: {_complaint(named)}", file=sys.stderr)
+    say(f"error: {_complaint(named)}")
     return USAGE_ERROR
 
 
@@ -114,10 +115,10 @@ def _run(command: Command, words: list[str]) -> int:
     except BrokenPipeError:
         raise
     except (MolclrError, OSError) as error:  # The user can correct a full disk or a missing permission.
-        print(f"molclr: error: {error}", file=sys.stderr)
+        say(f"error: {error}", every_process=True)
         return 1
     except KeyboardInterrupt:
-        print("molclr: interrupted", file=sys.stderr)
+        say("interrupted")
         return INTERRUPTED
     return 0
 

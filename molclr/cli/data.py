@@ -1,10 +1,10 @@
 """Commands that make molecule tables, splits and graph stores."""
 
 import argparse
-import sys
 from pathlib import Path
 
 from molclr.cli.command import Command, Parser, add_desalt, add_processes, natural, parquet, positive
+from molclr.progress import say
 
 
 def _fetch_arguments(parser: Parser) -> None:
@@ -65,10 +65,7 @@ def _canonicalize(options: argparse.Namespace) -> None:
         decimal=options.decimal,
         desalt=options.desalt,
     )
-    print(
-        f"{accepted} molecules in {options.molecules}, {rejected} rows rejected, see {options.rejected}",
-        file=sys.stderr,
-    )
+    say(f"{accepted} molecules in {options.molecules}, {rejected} rows rejected, see {options.rejected}")
 
 
 CANONICALIZE = Command(
@@ -257,7 +254,7 @@ def _exclude(options: argparse.Namespace) -> None:
         options.rejected,
         options.processes,
     )
-    print(f"{kept} molecules in {options.molecules}, {dropped} excluded, see {options.rejected}", file=sys.stderr)
+    say(f"{kept} molecules in {options.molecules}, {dropped} excluded, see {options.rejected}")
 
 
 EXCLUDE = Command(

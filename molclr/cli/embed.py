@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -18,6 +17,7 @@ from molclr.cli.command import (
     require_free,
 )
 from molclr.cli.encoders import add_encoder, add_encoder_class
+from molclr.progress import say
 
 if TYPE_CHECKING:
     from molclr.library.embedder import Embedder
@@ -90,10 +90,9 @@ def _run(options: argparse.Namespace) -> None:
     if options.json:
         print(json.dumps(summary, indent=2))
     embedded, rejected = (summary[name] for name in ("accepted", "rejected"))
-    print(
+    say(
         f"{embedded} molecules embedded with {summary['encoder']} ({summary['dimensions']} numbers each), {rejected} rows "
-        f"rejected, see {options.output}",
-        file=sys.stderr,
+        f"rejected, see {options.output}"
     )
 
 

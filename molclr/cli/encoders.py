@@ -57,7 +57,7 @@ def _pretrain_arguments(parser: Parser) -> None:
 
 def _pretrain(options: argparse.Namespace) -> None:
     from molclr.data.prepare import prepare_corpus
-    from molclr.distributed import tell
+    from molclr.progress import say
     from molclr.training.pretrain import pretrain
 
     prepared = options.output / "corpus"
@@ -65,7 +65,7 @@ def _pretrain(options: argparse.Namespace) -> None:
     often, anew = options.checkpoint_seconds, options.begin_anew
     pretrain(graphs, options.output, options.encoder, options.shape, options.settings, often, anew)
     made = "" if graphs == options.corpus else f"; the molecules and graphs that it was trained on are in '{prepared}'"
-    tell(f"'{options.output / 'encoder.safetensors'}' is the encoder of the best epoch{made}.")
+    say(f"'{options.output / 'encoder.safetensors'}' is the encoder of the best epoch{made}.")
 
 
 PRETRAIN = Command(

@@ -2,13 +2,13 @@
 
 import argparse
 import json
-import sys
 
 from molclr import config
 from molclr.cli.command import TABLE, Command, Parser, add_processes, add_smiles_column, csv_or_parquet, require_free
 from molclr.cli.encoders import add_encoder_class
 from molclr.cli.predict import MODEL
 from molclr.model_names import TRAIN_MODELS
+from molclr.progress import say
 
 
 def _explain_arguments(parser: Parser) -> None:
@@ -52,10 +52,7 @@ def _explain(options: argparse.Namespace) -> None:
     if options.json:
         print(json.dumps(done, indent=2))
     figure = f" and {options.figure}" if options.figure else ""
-    print(
-        f"{done['explained']} molecules explained, {done['rejected']} rows rejected, see {options.output}{figure}",
-        file=sys.stderr,
-    )
+    say(f"{done['explained']} molecules explained, {done['rejected']} rows rejected, see {options.output}{figure}")
 
 
 EXPLAIN = Command(

@@ -1,13 +1,13 @@
 """Commands that train models on the benchmarks of the workflow."""
 
 import argparse
-import sys
 from typing import TYPE_CHECKING
 
 from molclr import config
 from molclr.cli.command import Command, Parser, natural, positive
 from molclr.cli.encoders import add_encoder, add_encoder_class
 from molclr.errors import MolclrError
+from molclr.progress import say
 
 if TYPE_CHECKING:
     from molclr.data.labelled import LabelledMolecules
@@ -39,10 +39,10 @@ def _run_of(options: argparse.Namespace) -> "tuple[LabelledMolecules, Run]":
     return data, Run(options.benchmark, options.model, options.seed, options.task, options.metric, data.targets)
 
 
-def _tell(metrics: "RunMetrics") -> None:
+def _report(metrics: "RunMetrics") -> None:
     from molclr.evaluation.runs import summary
 
-    print(summary(metrics), file=sys.stderr)
+    say(summary(metrics))
 
 
 def _finetune_arguments(parser: Parser) -> None:
@@ -69,7 +69,7 @@ def _finetune(options: argparse.Namespace) -> None:
     data, run = _run_of(options)
     start = options.from_scratch or encoder_file(options.encoder)
     settings = options.settings if options.trial is None else propose(options.settings, options.trial)
-    _tell(finetune(data, options.graphs, options.output, run, start, settings, options.shape, options.encoder_class))
+    _report(finetune(data, options.graphs, options.output, run, start, settings, options.shape, options.encoder_class))
 
 
 FINETUNE = Command(
@@ -125,7 +125,7 @@ def _baseline(options: argparse.Namespace) -> None:
         from molclr.training.embed import embed_labelled
 
         h = embed_labelled(data, options.graphs, options.encoder, options.encoder_class)
-    _tell(baseline(data, options.output, run, options.settings, options.threads, h))
+    _report(baseline(data, options.output, run, options.settings, options.threads, h))
 
 
 BASELINE = Command(

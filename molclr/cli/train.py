@@ -2,13 +2,13 @@
 
 import argparse
 import json
-import sys
 from typing import TYPE_CHECKING
 
 from molclr import config
 from molclr.cli.command import TABLE, Command, Parser, add_desalt, add_smiles_column, natural, positive
 from molclr.cli.encoders import NAMES, add_encoder_class
 from molclr.model_names import DEFAULT_ENCODER, FROM_SCRATCH, TRAIN_MODELS
+from molclr.progress import say
 
 if TYPE_CHECKING:
     from molclr.qsar.fit import Recipe
@@ -137,7 +137,7 @@ def _train(options: argparse.Namespace) -> None:
     )
     metrics = train(asked)
     print(json.dumps(metrics, indent=2) if options.json else "\n".join(summary(metrics)))
-    print(f"molclr: the model is in {options.output}", file=sys.stderr)
+    say(f"the model is in {options.output}")
 
 
 TRAIN = Command(

@@ -13,9 +13,9 @@ from molclr.data.canonicalize import canonicalize
 from molclr.data.featurize import featurize
 from molclr.data.molecules import is_other_parquet, open_molecules
 from molclr.digest import code_digest
-from molclr.distributed import tell
 from molclr.errors import MolclrError
 from molclr.files import locked, replacing, sha256_of
+from molclr.progress import say
 
 TABLE, REJECTED, GRAPHS = "molecules.parquet", "rejected.csv", "graphs.safetensors"
 CANONICALIZE, FEATURIZE = "canonicalize", "featurize"
@@ -42,7 +42,7 @@ def prepare_corpus(source: Path, folder: Path, smiles_column: str | None = None,
     elif not source.is_file():
         raise MolclrError(f"There is no file '{source}' to pre-train on; give a table with SMILES, or a graph store.")
     processes = processes or len(os.sched_getaffinity(0))
-    with locked(folder, lambda: tell(f"Another process is preparing the corpus in '{folder}'; waiting for it.")):
+    with locked(folder, lambda: say(f"Another process is preparing the corpus in '{folder}'; waiting for it.")):
         for leftover in (path for stem in WRITTEN for path in folder.glob(f".{stem}.*")):
             leftover.unlink()  # temporary files of a killed process
         table = source if kind == "molecules" else _canonicalized(source, folder, smiles_column, processes)
@@ -69,7 +69,7 @@ def _canonicalized(source: Path, folder: Path, smiles_column: str | None, proces
     _once(CANONICALIZE, folder, [TABLE, REJECTED], made_of, work)
     with closing(open_molecules(table)) as molecules, rejected.open(newline="", encoding="utf-8") as rows:
         rejections = sum(1 for _ in csv.DictReader(rows))
-        tell(f"{source}: {molecules.metadata.num_rows} molecules in {table}, {rejections} rejected rows in {rejected}.")
+        say(f"{source}: {molecules.metadata.num_rows} molecules in {table}, {rejections} rejected rows in {rejected}.")
     return table
 
 
@@ -94,7 +94,7 @@ def _once(step: str, folder: Path, files: list[str], made_of: dict[str, str | No
     digests = record.get("sha256", {})
     whole = all((folder / name).is_file() and sha256_of(folder / name) == digests.get(name) for name in files)
     if whole and record["made_of"] == made_of:
-        tell(f"{step}: nothing has changed; using {' and '.join(files)} in '{folder}' again.")
+        say(f"{step}: nothing has changed; using {' and '.join(files)} in '{folder}' again.")
         return
     path.unlink(missing_ok=True)
     work()

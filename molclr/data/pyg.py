@@ -1,4 +1,4 @@
-"""Conversion of molecules and batches to and from torch-geometric."""
+"""Conversion of molecules and batches to torch-geometric."""
 
 from collections.abc import Iterable
 
@@ -49,20 +49,3 @@ def _separate(graphs: GraphBatch) -> list[Data]:
         edges = torch.cat([own, own + graphs.num_bonds])
         molecules.append(Data(x, graphs.edge_index[:, edges] - start, graphs.edge_attr[edges]))
     return molecules
-
-
-def from_pyg(batch: Batch) -> GraphBatch:
-    """Convert from a torch-geometric batch with the same columns; reorder edges so that edge k + num_bonds reverses edge k.
-
-    Raises ValueError if an edge is present in only one direction.
-    """
-    source, target = batch.edge_index
-    forward = (source < target).nonzero().squeeze(1)
-    backward = (source > target).nonzero().squeeze(1)
-    num_atoms = len(batch.x)
-    forward = forward[(source[forward] * num_atoms + target[forward]).argsort()]
-    backward = backward[(target[backward] * num_atoms + source[backward]).argsort()]
-    if not torch.equal(batch.edge_index[:, forward], batch.edge_index.flip(0)[:, backward]):
-        raise ValueError("each bond must be present in both directions")
-    edges = torch.cat([forward, backward])
-    return GraphBatch(batch.x, batch.edge_index[:, edges], batch.edge_attr[edges], batch.batch, batch.num_graphs)

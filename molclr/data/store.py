@@ -35,7 +35,7 @@ ARRAYS: dict[str, np.dtype] = {
 """Arrays of a store in the order of the file, widest first, so that each starts at a multiple of its item size.
 
 The atoms of molecule i are the rows atom_offsets[i] to atom_offsets[i + 1] (exclusive) of `atoms`, and likewise for bonds. See
-molclr.chem.graphs.MolecularGraph for the columns. Row i of `smiles_crc` is the result of `checksums` for molecule i.
+molclr.chem.graphs.MolecularGraphs for the columns. Row i of `smiles_crc` is the result of `checksums` for molecule i.
 """
 HYDROGENS = "explicit_hydrogens"
 """Metadata key: whether hydrogens are explicit atoms."""

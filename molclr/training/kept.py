@@ -16,10 +16,11 @@ import torch
 
 from molclr.config import EncoderShape, Pretrain
 from molclr.digest import bytes_digest, code_digest
-from molclr.distributed import processes, rank, tell
+from molclr.distributed import processes, rank
 from molclr.files import replacing, sha256_of
 from molclr.imports import modules_of
 from molclr.model_names import EncoderName
+from molclr.progress import say
 
 WEIGHTS_AND_HISTORY = ("encoder.safetensors", "last.safetensors", "history.csv")
 RECORD = "run.json"
@@ -64,9 +65,9 @@ def take_finished(folder: Path, identity: dict[str, Any]) -> bool:
         return False
     digests = json.loads((kept / RECORD).read_text())["sha256"]
     if any(not (kept / name).exists() or sha256_of(kept / name) != digests[name] for name in WEIGHTS_AND_HISTORY):
-        tell(f"The kept copy of this run in '{kept}' is damaged; training starts again.")
+        say(f"The kept copy of this run in '{kept}' is damaged; training starts again.")
         return False
-    tell(f"This run is already finished; its files are restored from '{kept}'. Delete that folder to train again.")
+    say(f"This run is already finished; its files are restored from '{kept}'. Delete that folder to train again.")
     if rank() == 0:
         for name in (*WEIGHTS_AND_HISTORY, RECORD):
             _copy(kept / name, folder / name)

@@ -14,13 +14,13 @@ from molclr.batch import GraphBatch
 from molclr.config import EncoderShape, Pretrain
 from molclr.data.corpus import RULE, CorpusSplit, seen_in_store, split_corpus
 from molclr.data.store import GraphStore
-from molclr.distributed import process_group, processes, rank, tell
+from molclr.distributed import process_group, processes, rank
 from molclr.errors import MolclrError
 from molclr.files import write_rows
 from molclr.model_names import EncoderName
 from molclr.models.augment import augmentation_steps
 from molclr.models.encoder import GraphEncoder
-from molclr.progress import progress
+from molclr.progress import progress, say
 from molclr.seeds import derive_seed
 from molclr.training.channels import dead_channels
 from molclr.training.checkpoint import copy_weights, save_encoder
@@ -123,7 +123,7 @@ def _pretrain(
         validation_loss, accuracy = validate(model, contrast, held_out, settings, device)
         dead = dead_channels(model.encoder, held_out_graphs(store, corpus, device))
         run.end_epoch(validation_loss, accuracy, learning_rate(settings, epoch), dead)
-        tell(f"{label}: validation loss {validation_loss:.4f}, accuracy {accuracy:.3f}, {speed:.0f} molecules/s")
+        say(f"{label}: validation loss {validation_loss:.4f}, accuracy {accuracy:.3f}, {speed:.0f} molecules/s")
 
     if rank() == 0:
         write_rows(folder / "history.csv", run.history)

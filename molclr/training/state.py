@@ -19,9 +19,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from molclr.distributed import any_process, rank, same_everywhere, tell, wait_for_all
+from molclr.distributed import any_process, rank, same_everywhere, wait_for_all
 from molclr.errors import MolclrError
 from molclr.files import locked, replacing, write_rows
+from molclr.progress import say
 from molclr.training.checkpoint import copy_weights
 from molclr.training.kept import difference, keep_unfinished, place_of_unfinished
 
@@ -69,7 +70,7 @@ class TrainingState:
             if state is None:
                 self._abandon(f"{problem}, and there is no intact earlier one; restore a copy of it", None, begin_anew)
             else:
-                tell(f"{problem}; continuing from the previous one, '{self.previous.name}'.")
+                say(f"{problem}; continuing from the previous one, '{self.previous.name}'.")
         if state is None:
             return
         if differing := difference(state["identity"], self.identity):
@@ -90,7 +91,7 @@ class TrainingState:
                 f"{problem}, or start again with --begin-anew (in the workflow: --config 'run={{begin_anew: true}}'), which "
                 f"moves it to '{place}'."
             )
-        tell(f"{problem.partition(';')[0]}; it is moved to '{place}', and a new run starts.")
+        say(f"{problem.partition(';')[0]}; it is moved to '{place}', and a new run starts.")
         self.abandoned, self.path_is_good = place, False
 
     def is_due(self, seconds: float) -> bool:
@@ -173,7 +174,7 @@ def alone_in(folder: Path) -> Iterator[None]:
         wait_for_all()
         yield
         return
-    with locked(folder, lambda: tell(f"Another process is training in '{folder}'; waiting for it to end.")):
+    with locked(folder, lambda: say(f"Another process is training in '{folder}'; waiting for it to end.")):
         for leftover in (path for stem in WRITTEN for path in folder.glob(f".{stem}.*")):
             leftover.unlink()  # temporary file of a killed process
         wait_for_all()

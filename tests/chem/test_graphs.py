@@ -5,19 +5,19 @@ import pytest
 from paths import FIXTURES
 from rdkit import Chem
 
-from molclr.chem.graphs import molecular_graph, molecular_graphs
+from molclr.chem.graphs import molecular_graphs
 from molclr.chem.smiles import RejectedMolecule, canonicalize_all
 
 
 def test_features_of_a_known_molecule():
-    graph = molecular_graph("CC#N")
+    graph = molecular_graphs(["CC#N"])
     assert graph.atoms.tolist() == [[5, 0], [5, 0], [6, 0]]
     assert graph.bonds.tolist() == [[0, 1], [1, 2]]
     assert graph.bond_features.tolist() == [[0, 0], [2, 0]]
 
 
 def test_aromatic_and_double_bonds():
-    types = sorted(molecular_graph("O=Cc1ccccc1").bond_features[:, 0].tolist())
+    types = sorted(molecular_graphs(["O=Cc1ccccc1"]).bond_features[:, 0].tolist())
     assert types == [0, 1] + [3] * 6
 
 
@@ -53,7 +53,7 @@ def test_atoms_and_bonds_agree_with_rdkit(table, smiles):
     directions = {"NONE": 0, "ENDUPRIGHT": 1, "ENDDOWNRIGHT": 2}
     tags = {"CHI_UNSPECIFIED": 0, "CHI_TETRAHEDRAL_CW": 1, "CHI_TETRAHEDRAL_CCW": 2}
     for text in smiles:
-        molecule, graph = Chem.MolFromSmiles(text), molecular_graph(text)
+        molecule, graph = Chem.MolFromSmiles(text), molecular_graphs([text])
         atoms = [[atom.GetAtomicNum() - 1, tags[str(atom.GetChiralTag())]] for atom in molecule.GetAtoms()]
         assert graph.atoms.tolist() == atoms
         bonds = {
@@ -69,7 +69,7 @@ def test_atoms_and_bonds_agree_with_rdkit(table, smiles):
 
 def test_a_batch_of_molecules_equals_single_molecules(smiles):
     together = molecular_graphs([*smiles, *UNUSUAL])
-    alone = [molecular_graph(text) for text in [*smiles, *UNUSUAL]]
+    alone = [molecular_graphs([text]) for text in [*smiles, *UNUSUAL]]
     for name in ("atoms", "bonds", "bond_features"):
         assert getattr(together, name).tolist() == [row for graph in alone for row in getattr(graph, name).tolist()]
     assert together.atom_counts.tolist() == [len(graph.atoms) for graph in alone]
@@ -77,23 +77,23 @@ def test_a_batch_of_molecules_equals_single_molecules(smiles):
 
 
 def test_one_atom_and_no_bonds():
-    graph = molecular_graph("[Na+].[Cl-]")
+    graph = molecular_graphs(["[Na+].[Cl-]"])
     assert graph.atoms[:, 0].tolist() == [10, 16]
     assert graph.bonds.shape == (0, 2) and graph.bond_features.shape == (0, 2)
 
 
 def test_explicit_hydrogens():
-    assert len(molecular_graph("CO", explicit_hydrogens=True).atoms) == 6
-    assert len(molecular_graph("CO").atoms) == 2
-    assert len(molecular_graph("[H]C([H])([H])O[H]").atoms) == 2
+    assert len(molecular_graphs(["CO"], explicit_hydrogens=True).atoms) == 6
+    assert len(molecular_graphs(["CO"]).atoms) == 2
+    assert len(molecular_graphs(["[H]C([H])([H])O[H]"]).atoms) == 2
 
 
 def test_arrays_have_small_types(smiles):
-    graph = molecular_graph(smiles[4])
+    graph = molecular_graphs([smiles[4]])
     assert (graph.atoms.dtype, graph.bonds.dtype, graph.bond_features.dtype) == (np.uint8, np.uint16, np.uint8)
 
 
 @pytest.mark.parametrize("text", ["C(", "C*", "[NH3]->[Cu]", "", "CN(C)(C)(C)C", "c1cccc1", "C" * 1001])
 def test_molecules_that_cannot_be_graphs_are_rejected(text):
     with pytest.raises(RejectedMolecule):
-        molecular_graph(text)
+        molecular_graphs([text])

@@ -6,11 +6,10 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from safetensors.numpy import load_file
-from torch_geometric.data import Batch, Data
 
-from molclr.chem.graphs import molecular_graph
+from molclr.chem.graphs import molecular_graphs
 from molclr.data.featurize import featurize, featurize_part, join_stores
-from molclr.data.pyg import from_pyg, graphs_to_pyg
+from molclr.data.pyg import graphs_to_pyg
 from molclr.data.store import GraphStore, write_store
 from molclr.errors import MolclrError
 
@@ -30,7 +29,7 @@ def test_a_batch_holds_the_graphs_that_were_asked_for(path, smiles):
     assert batch.num_graphs == 5
     first = 0
     for place, molecule in enumerate(chosen):
-        graph = molecular_graph(smiles[molecule])
+        graph = molecular_graphs([smiles[molecule]])
         atoms = batch.batch == place
         assert batch.x[atoms].tolist() == graph.atoms.tolist()
         edges = atoms[batch.edge_index[0]]
@@ -64,7 +63,7 @@ def test_a_position_that_the_store_does_not_have_is_an_error(path, smiles, posit
 def test_the_file_is_plain_safetensors(path, smiles):
     arrays = load_file(path)
     assert set(arrays) == {"atoms", "atom_offsets", "bonds", "bond_offsets", "bond_features", "smiles_crc"}
-    assert arrays["atom_offsets"][-1] == len(arrays["atoms"]) == sum(len(molecular_graph(s).atoms) for s in smiles)
+    assert arrays["atom_offsets"][-1] == len(arrays["atoms"]) == sum(len(molecular_graphs([s]).atoms) for s in smiles)
 
 
 def test_a_store_knows_whether_hydrogens_are_atoms(tmp_path):
@@ -143,22 +142,13 @@ def test_shards_with_and_without_explicit_hydrogens_are_not_gathered(smiles, tmp
     assert not (tmp_path / "joined.safetensors").exists()
 
 
-def test_to_and_from_torch_geometric(graphs, smiles):
+def test_batches_for_torch_geometric(graphs, smiles):
     batch = graphs_to_pyg(graphs)
     assert batch.num_graphs == len(smiles)
-    assert batch[3].x.tolist() == molecular_graph(smiles[3]).atoms.tolist()
-    back = from_pyg(batch)
-    assert torch.equal(back.x, graphs.x) and torch.equal(back.batch, graphs.batch)
+    assert torch.equal(batch.x, graphs.x) and torch.equal(batch.batch, graphs.batch)
+    assert batch[3].x.tolist() == molecular_graphs([smiles[3]]).atoms.tolist()
     edges = lambda g: sorted(torch.cat([g.edge_index, g.edge_attr.T]).T.tolist())  # noqa: E731
-    assert edges(back) == edges(graphs)
-    m = back.num_bonds
-    assert torch.equal(back.edge_index[:, :m], back.edge_index[:, m:].flip(0))
-
-
-def test_a_directed_graph_is_rejected():
-    one_way = Data(torch.zeros(2, 2, dtype=torch.long), torch.tensor([[0], [1]]), torch.zeros(1, 2, dtype=torch.long))
-    with pytest.raises(ValueError, match="both directions"):
-        from_pyg(Batch.from_data_list([one_way]))
+    assert edges(batch) == edges(graphs)
 
 
 def test_all_rows_and_the_identity_of_molecules_in_a_file_and_in_memory(smiles, tmp_path):
