@@ -85,8 +85,8 @@ class Verdict:
         """Return the headline, one sentence for each pre-trained model, and how significance was decided."""
         tested = any(counts.tested for model in self.models for counts in (model.scratch, model.baseline))
         how = (
-            "Significant: p < 0.05 after adjustment for the number of comparisons (Holm). The best baseline is the one with the "
-            "best validation score."
+            "Significant: p < 0.05 after adjustment for the number of comparisons (Holm); intervals are not adjusted. The best "
+            "baseline is the one with the best validation score."
         )
         return [self.headline, *filter(None, (model.sentence() for model in self.models)), *([how] if tested else [])]
 
@@ -94,8 +94,8 @@ class Verdict:
 def verdict(table: pd.DataFrame) -> Verdict:
     """Return the verdict on a table with the columns of `molclr.evaluation.summary.COLUMNS`, such as a CSV of `molclr table`.
 
-    The table may be a part of that of a run: p-values and verdicts were adjusted for all comparisons of the run. Values of the
-    paper that nobody could confirm are left out.
+    The table may be a part of that of a run: p-values and verdicts were adjusted for all comparisons of the run. Unconfirmed
+    values of the paper are left out.
     """
     models = [model for model in dict.fromkeys(table["model"]) if is_pretrained(model)]
     return Verdict(tuple(_of_model(model, table[table["model"] == model]) for model in models))
@@ -127,7 +127,7 @@ def _answer(counts: Sequence[ComparisonCounts], subject: str, other: str) -> str
         sum(len(getattr(counts, verdict)) for counts in counts) for verdict in ComparisonCounts.__dataclass_fields__
     )
     if not better + worse + same:
-        untold = f"{subject} was compared with {other} with one seed, which does not tell what is significant."
+        untold = f"{subject} was compared with {other} with one seed, which does not show significance."
         return untold if one_seed else ""
     more = f" ({_count(one_seed, 'more comparison')} with one seed, without a verdict)" if one_seed else ""
     compared = better + worse + same

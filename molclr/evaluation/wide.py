@@ -18,9 +18,10 @@ MINUS = "\N{MINUS SIGN}"
 VERDICT_MARKS = {"better": "", "worse": "", "not significant": "∘", "one seed": "§"}
 PAPER_MARKS = {"verified": "", "std unverified": "‡", "unverified": "†"}
 MEANING = {
-    "∘": "∘ not significant: p ≥ 0.05 after adjustment for the number of comparisons of the run (Holm).",
-    "§": "§ one seed: an interval for test molecules alone, which does not tell what is significant.",
-    "†": "† nobody could confirm this value of the paper; it may be wrong, and figures do not show it.",
+    "∘": "∘ not significant: p ≥ 0.05 after adjustment for the number of comparisons of the run (Holm). Intervals are not "
+    "adjusted, so one without 0 may be marked.",
+    "§": "§ one seed: an interval for test molecules alone, which does not show significance.",
+    "†": "† unconfirmed value of the paper: it may be wrong, and figures leave it out.",
     "‡": "‡ the mean is confirmed, the standard deviation is not.",
 }
 

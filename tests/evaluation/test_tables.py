@@ -147,7 +147,7 @@ def test_rows_and_columns_are_in_the_papers_order(tables):
 def test_the_papers_values_have_a_column_of_their_own_with_marks(tables):
     rows, markdown, latex = tables([run("muv", model, 0, 0.7) for model in ("RF", "MolCLR_GCN")])
     assert [cells(markdown, model, True) for model in ("RF", "MolCLR_GCN")] == [["63.2 ± 2.3 †"], ["84.0 ± 1.8 ‡"]]
-    assert "† nobody could confirm this value" in markdown and r"63.2 $\pm$ 2.3$^\dagger$" in latex
+    assert "† unconfirmed value of the paper" in markdown and r"63.2 $\pm$ 2.3$^\dagger$" in latex
     rows, markdown, latex = tables([run("bbbp", model, 0, 0.7) for model in ("RF", "GCN", "MolCLR_GCN")])
     assert [row["paper_check"] for row in rows] == ["std unverified", "verified", "std unverified"]
     values = [cells(markdown, model, True) for model in ("RF", "GCN", "MolCLR_GCN")]

@@ -66,7 +66,7 @@ def test_one_seed_has_no_verdict():
     headline, model = said(row("BBBP", "MolCLR_GIN", scratch="one seed"))
     assert (
         headline
-        == "Pre-training was compared with the same network from scratch with one seed, which does not tell what is significant."
+        == "Pre-training was compared with the same network from scratch with one seed, which does not show significance."
     )
     assert model == "MolCLR_GIN: compared with GIN from scratch with one seed, without a verdict, on BBBP."
     headline, *_ = said(

@@ -33,7 +33,7 @@ _CAPTION = (
     "Seeds show the variation of training on one split, not that of the choice of molecules."
 )
 _PAPER = (
-    "Diamonds: the paper's value with its standard deviation, where they are confirmed; values that nobody could confirm are not "
+    "Diamonds: the paper's value with its standard deviation, where they are confirmed; unconfirmed values are not "
     "drawn. "
 )
 _MARKS = (
