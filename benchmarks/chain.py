@@ -13,13 +13,14 @@ STEPS = {
     "split": r"data/splits/",
     "featurize": r"data/graphs/",
     "pretrain": r"/pretrain/",
-    "embed": r"/embeddings/",
+    "embed": r"/embeddings/|/maps/.*\.embed\.tsv",
     "finetune": r"/runs/[^/]+/(MolCLR_)?G[A-Z]+/",
     "baseline": r"/runs/[^/]+/(RF|SVM|SVM_Tanimoto)/",
     "frozen": r"/runs/[^/]+/SVM_MolCLR_",
     "table": r"/tables/(classification|regression|predictions)",
     "audit": r"/tables/datasets",
     "leakage": r"/tables/leakage",
+    "maps": r"/maps/",
     "figure": r"/figures/",
 }
 

@@ -14,7 +14,7 @@ from molclr.model_names import PRETRAINED, EncoderName, ModelName, frozen_names,
 class Figures(Section):
     """The content of the figures."""
 
-    molecules: PositiveInt = Field(2000, description="number of held-out corpus molecules to embed")
+    molecules: PositiveInt = Field(2000, description="held-out corpus molecules to embed; at most 1,000 of a benchmark")
     property: Literal["molecular_weight", "logp", "tpsa", "rings"] = Field("logp", description="colour of the t-SNE")
     neighbours: PositiveInt = Field(8, description="neighbours in the retrieval figure")
 

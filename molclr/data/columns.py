@@ -19,8 +19,8 @@ POSSIBLE_NAMES = ("structure", "mol", "molecule", "compound", "drug", "ligand")
 """Names that a column of SMILES may have; its content decides."""
 NAMES_OF_NAMES = {"name", "_name", "names", "title"}
 """Names of a column with the names of molecules, which may be numbers."""
-UNNAMED = "Unnamed: "
-"""Prefix of the names that pandas gives to columns without a name."""
+UNNAMED = ("Unnamed: ", "__index_level_")
+"""Beginnings of the names that pandas gives to columns without a name, and in Parquet to an index."""
 MOSTLY = 0.5
 """The fraction of the first rows that must be SMILES if the content decides."""
 TARGETS_SHOWN = 10
@@ -63,7 +63,8 @@ def choose_columns(
     smiles = _find(table, smiles_column, "--smiles-column") if smiles_column else _find_smiles(table)
     if smiles is None:
         table, smiles = _without_header(table)
-    used = {smiles: "SMILES"} | {place: "split" for place, name in enumerate(table.columns) if name == split_column}
+    split = [place for place, name in enumerate(table.columns) if name == split_column and place != smiles]
+    used = {smiles: "SMILES"} | dict.fromkeys(split, "split")
     candidates = _candidates(table, targets, used)
     surveys = {place: Survey(table.columns[place], decimal) for place in candidates}
     rows = _read_through(table, surveys)
@@ -133,9 +134,9 @@ def _find_smiles(table: RawTable) -> int | None:
             return _only(table, places)
     places = [place for place, fraction in enumerate(fractions) if fraction >= MOSTLY]
     if not places:
-        found = ", ".join(table.columns)[:200]
+        found, notes = ", ".join(table.columns)[:200], f" ({', '.join(table.notes)})" if table.notes else ""
         raise MolclrError(
-            f"'{table.name}' has no column of SMILES; its columns are: {found}. Name yours with --smiles-column."
+            f"'{table.name}'{notes} has no column of SMILES; its columns are: {found}. Name yours with --smiles-column."
         )
     if any(is_smiles(table.columns[place]) for place in places):
         if len(places) > 1:

@@ -131,6 +131,8 @@ def _as_text(value: object) -> str:
     """Return a value of a typed table as text, as in a CSV file."""
     if isinstance(value, int | float | Decimal):
         return Number(value)
+    if isinstance(value, bytes):
+        return value.decode("utf-8", errors="replace")
     return "" if value is None else str(value)
 
 

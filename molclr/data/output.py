@@ -33,7 +33,7 @@ def write_extended(
     """Write the rows of a raw table, in order, with its columns as text, those of `columns_of`, and the reasons of rejections.
 
     A name that an earlier column has gets underscores in front. parts: those of the table. columns_of: returns the columns of the
-    molecules of a part, by name, also for a part without rows; they are null in rejected rows. counts: of rows, which are added.
+    molecules of a part, by name, also for a part without rows; they are null in rejected rows. counts: the rows are added to it.
     about: metadata of a Parquet file. has_rejected: whether rejected rows are written. Raises MolclrError, and writes nothing, if
     all rows are rejected.
     """

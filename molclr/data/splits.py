@@ -48,8 +48,10 @@ def write_split(
     _require_partition(scheme, smiles, parts)
     for subset, indices in zip(SUBSETS, parts, strict=True):
         if len(indices) == 0:
+            different = len(set(smiles))
+            kinds = f" ({different} different)" if different < len(table) else ""
             raise MolclrError(
-                f"The {scheme} split of the {len(table)} molecules in '{molecules}' leaves {subset} empty; "
+                f"The {scheme} split of the {len(table)} molecules{kinds} in '{molecules}' leaves {subset} empty; "
                 f"use more molecules{', or a random split' * (scheme != 'random')}."
             )
     names = np.empty(len(table), object)

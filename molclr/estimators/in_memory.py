@@ -44,8 +44,9 @@ class TrainedModel:
 
     @property
     def metrics(self) -> dict[str, Any]:
-        """The content of metrics.json."""
-        return json.loads((self.model.folder / METRICS).read_text(encoding="utf-8"))
+        """The content of metrics.json; empty if the file was deleted, which no prediction needs."""
+        path = self.model.folder / METRICS
+        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
     def save(self, folder: Path, replace: bool = False) -> None:
         """Write the folder, which 'molclr predict' reads. replace: whether another model may be replaced. Raises MolclrError."""

@@ -40,7 +40,8 @@ def table_of(y: Any, count: int) -> pd.DataFrame:
 def _arranged(y: Any) -> Any:
     """Return labels as what pandas makes a table of. Raises InvalidInput for a dict, a set, one label, or more than two axes."""
     if isinstance(y, np.ma.MaskedArray):
-        y = np.where(np.ma.getmaskarray(y), None, y.data)
+        y, hidden = y.data.astype(object), np.ma.getmaskarray(y)
+        y[hidden] = None
     if hasattr(y, "__array__") and not hasattr(y, "index"):
         y = np.asarray(y)
     if hasattr(y, "shape"):

@@ -19,11 +19,11 @@ from molclr.imports import modules_of
 from molclr.model_names import NETWORK
 from molclr.models.encoder import GraphEncoder
 from molclr.progress import say
-from molclr.qsar.model_folder import ENCODER, ModelFolder, network_file
+from molclr.qsar.model_folder import ENCODER, ModelFolder
+from molclr.qsar.single_network import read_model
 from molclr.training.checkpoint import load_encoder
 from molclr.training.device import prepare
 from molclr.training.embed_smiles import dim_of, embed_graphs
-from molclr.training.finetune import load_model
 
 
 @dataclass(frozen=True)
@@ -79,25 +79,17 @@ def finetuned_embedder(model: Path, compute: Compute, encoder_class: str | None 
     that model is used. Reports this, and if the chosen model is not the network. Raises MolclrError if all models of the
     folder use fingerprints only.
     """
-    of_finetune = model / "model.safetensors" if model.is_dir() else model
-    if of_finetune.is_file() or not model.is_dir():
-        found = load_model(of_finetune, encoder_class)
-        networks = [found.predictor.encoder]
-        return _embedder(model.stem, [of_finetune], networks, found.explicit_hydrogens, found.seen, compute)
-    folder = ModelFolder.read(model, encoder_class)
-    models, name, desalt = folder.about["models"], model.resolve().name, bool(folder.about.get("desalt"))
-    if NETWORK in models:
-        _report_choice(folder)
-        paths = [network_file(model, seed) for seed in range(folder.about["networks"])]
-        loaded = [load_model(path, encoder_class) for path in paths]
-        networks = [each.predictor.encoder for each in loaded]
-        return _embedder(name, paths, networks, loaded[0].explicit_hydrogens, loaded[0].seen, compute, desalt)
+    found, name = read_model(model, encoder_class), model.resolve().name if model.is_dir() else model.stem
+    if NETWORK in found.about["models"]:
+        _report_choice(found)
+        networks, seen = [each.encoder for each in found.networks], found.seen(NETWORK)
+        return _embedder(name, found.network_files, networks, found.explicit_hydrogens, seen, compute, found.desalt)
     if (path := model / ENCODER).is_file():
-        network, about = load_encoder(path, encoder_class=encoder_class)
         say(f"'{model}' has no fine-tuned network; the pre-trained encoder of its model is used")
-        return _embedder(name, [path], [network], False, about["seen"], compute, desalt)
+        network, about = found.encoder
+        return _embedder(name, [path], [network], False, about["seen"], compute, found.desalt)
     raise MolclrError(
-        f"The models in '{model}' ({', '.join(models)}) use fingerprints and have no representation; "
+        f"The models in '{model}' ({', '.join(found.about['models'])}) use fingerprints and have no representation; "
         "name an encoder with --encoder, or train with --model network."
     )
 

@@ -46,6 +46,8 @@ from molclr.training.inference import predict_molecules
 
 FORMAT = 2
 """Version of the layout. Version 1 has no digests of files."""
+REQUIRED = {"task", "targets", "smiles_column", "models", "chosen", "networks", "half_widths", "domain", "settings"}
+"""Keys of model.json without which it is damaged."""
 MODEL_JSON, ENCODER, FIXED = "model.json", "encoder.safetensors", "fixed.safetensors"
 CLASSES = "classes"
 """Key of model.json: target -> its classes 0 and 1 as they were given, if they are not these numbers."""
@@ -88,6 +90,8 @@ class ModelFolder:
     def _require_format(self) -> None:
         """Raise MolclrError if the folder has another format than the present one."""
         folder, version = self.folder, self.about["format"]
+        if version == FORMAT and (missing := REQUIRED - self.about.keys()):
+            raise KeyError(*missing)
         if version > FORMAT:
             raise MolclrError(
                 f"'{folder}' is a model of format {version}, and MolCLR {__version__} reads formats up to {FORMAT}; "

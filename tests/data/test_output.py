@@ -1,6 +1,7 @@
 """Raw tables with added columns, which are read, extended and written part by part."""
 
 import csv
+import tracemalloc
 
 import numpy as np
 import pyarrow as pa
@@ -88,3 +89,17 @@ def test_a_table_without_molecules_is_an_error_and_leaves_nothing(extend, tmp_pa
     with pytest.raises(MolclrError, match="All rows of"):
         extend("out.csv", [("C*", "a")])
     assert [path.name for path in tmp_path.iterdir()] == ["given.csv"]
+
+
+def test_memory_does_not_grow_with_the_table(extend, monkeypatch):
+    monkeypatch.setattr(parts, "ROWS_PER_PART", 128)
+    peaks = []
+    for count in (10_000, 30_000):
+        rows = [("C" * (place % 9), "x") for place in range(count)]
+        before = pa.total_allocated_bytes()
+        tracemalloc.start()
+        extend("out.csv", rows)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        assert pa.total_allocated_bytes() - before < 1e5
+    assert peaks[1] < 1.3 * peaks[0]

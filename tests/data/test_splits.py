@@ -220,6 +220,8 @@ def test_an_empty_subset(table_of, tmp_path):
     alkanes = ["C" * length for length in range(1, 30)]
     with pytest.raises(MolclrError, match="leaves train empty"):
         write_split(table_of(alkanes), tmp_path / "split.csv", "scaffold")  # one scaffold, larger than any subset
+    with pytest.raises(MolclrError, match=r"of the 40 molecules \(2 different\) in "):
+        write_split(table_of(["CCO", "CCN"] * 20), tmp_path / "split.csv", "random")
     assert not (tmp_path / "split.csv").exists()
     assert write_split(table_of(alkanes), tmp_path / "split.csv", "random") == {"train": 25, "valid": 2, "test": 2}
 

@@ -480,3 +480,23 @@ def test_byte_order_marks_and_utf_16_without_one(take):
     assert take("t.csv", b"\xef\xbb\xbf" * 2 + TABLE.encode(), smiles_column="smiles")[0].columns[2] == "logS"
     for encoding in ("utf-16-le", "utf-16-be"):
         assert len(take("t.csv", TABLE.encode(encoding))[0]) == 3
+
+
+def test_tables_that_pandas_wrote(take):
+    content = io.BytesIO()
+    pd.DataFrame({"smiles": [b"C", b"CC", b"CCO"], "y": [1.5, 0.5, 2]}, index=[2, 0, 1]).to_parquet(content)
+    table, _, told = take("t.parquet", content.getvalue())
+    assert list(table.columns) == ["row", "smiles", "y"] and table["smiles"].tolist() == ["C", "CC", "CCO"]
+    assert "ignored, it has no name: '__index_level_0__'" in told
+
+
+def test_the_sheet_without_smiles_is_named(take):
+    openpyxl = pytest.importorskip("openpyxl")
+    book, content = openpyxl.Workbook(), io.BytesIO()
+    book.active["A1"], book.active["A2"] = "read me", "first"
+    book.create_sheet("data").append(["smiles", "y"])
+    book.save(content)
+    with pytest.raises(
+        MolclrError, match=r"\(sheet 'Sheet' of an Excel workbook of 2 sheets\) has no column of SMILES"
+    ):
+        take("t.xlsx", content.getvalue())

@@ -90,6 +90,8 @@ def test_a_saved_estimator_is_read_by_the_command(freesolv, tmp_path):
     with pytest.raises(MolclrError, match=r"is a regression; MolCLRClassifier cannot load it"):
         MolCLRClassifier.load(tmp_path / "model")
     again = clone(MolCLRRegressor.load(tmp_path / "model")).set_params(encoder="none", settings=None)
+    (tmp_path / "model" / "metrics.json").unlink()
+    assert MolCLRRegressor.load(tmp_path / "model").metrics_ == {}
     np.testing.assert_array_equal(
         again.fit(freesolv["smiles"], freesolv["freesolv"]).predict(["CCO"]), regressor.predict(["OCC"])
     )

@@ -212,15 +212,24 @@ def test_two_targets_and_missing_labels(trained, tmp_path, two_targets):
     assert np.corrcoef(doubled, single)[0, 1] > 0.8
 
 
+@pytest.mark.parametrize("name", ["2024", "NA"])
+def test_a_target_whose_name_is_no_word(tmp_path, name):
+    (tmp_path / "mine.csv").write_text((FIXTURES / "freesolv.csv").read_text().replace("freesolv", name, 1))
+    words = ["train", str(tmp_path / "mine.csv"), "--encoder", "none", "--model", "svm"]
+    assert main([*words, "--output", str(tmp_path / "model")]) == 0
+    assert f"Model of {name}" in (tmp_path / "model" / "report.html").read_text()
+
+
 def test_a_damaged_or_newer_folder_is_a_mistake(trained, tmp_path, capsys):
     for text, trouble in (
         ("", "damaged"),
         ('{"format": 99}', "of format 99"),
         ('{"format": 1}', "earlier format 1"),
+        ('{"format": 2, "files": {}}', "damaged"),
         (None, "has no model.json"),
     ):
         folder = tmp_path / trouble
-        folder.mkdir()
+        folder.mkdir(exist_ok=True)
         if text is not None:
             (folder / "model.json").write_text(text)
         words = [

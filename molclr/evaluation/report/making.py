@@ -24,10 +24,11 @@ STEPS = {
     "split": r"data/splits/",
     "featurize": r"data/graphs/",
     "pre-train": r"/pretrain/",
-    "embed": r"/embeddings/",
+    "embed": r"/embeddings/|/maps/.*\.embed\.tsv",
     "fine-tune": r"/runs/[^/]+/(?!(RF|SVM)/)",
     "baselines": r"/runs/[^/]+/(RF|SVM)/",
     "tables": r"/tables/",
+    "maps": r"/maps/",
     "figures": r"/figures/",
 }
 """Step -> pattern of the paths of its records in logs/."""
@@ -92,7 +93,7 @@ def steps(logs: Path | None, results: Path) -> pd.DataFrame | None:
 def _records(logs: Path, results: Path) -> list[Path]:
     """List the records of the data and of one folder of results, which may have other folders of results in it."""
     own = logs / os.path.relpath(results, logs.parent)
-    folders = [logs / "data", *(own / name for name in ("pretrain", "embeddings", "runs", "tables", "figures"))]
+    folders = [logs / "data", *(own / name for name in ("pretrain", "embeddings", "runs", "tables", "maps", "figures"))]
     return sorted(path for folder in folders for path in folder.rglob("*.tsv"))
 
 

@@ -78,7 +78,8 @@ def _results(
 ) -> BenchmarkResults:
     """Read the test predictions and histories of a folder."""
     metric = find_metric(metrics["metric"])
-    found = pd.read_csv(folder / "predictions.csv")
+    path = folder / "predictions.csv"  # A target may be called 2024 or NA.
+    found = pd.read_csv(path, dtype={"target": str}, keep_default_na=False, na_values=[""])
     tests = found[found["subset"] == "test"].rename(columns={"mean": "prediction"}).assign(seed=0)
     scores = {name: models["test"][metrics["metric"]]["value"] for name, models in metrics["models"].items()}
     rows = {"model": list(scores), "mean": list(scores.values()), "best": "", "baseline": ""}

@@ -143,9 +143,9 @@ class Results:
         return pd.concat(tables) if len(tables) > 1 else tables[0]
 
     def _files(self, key: str) -> list[BenchmarkFiles]:
-        """The data files of a benchmark, or of each of its targets, that are there."""
-        parts = set(self._parts(key))
-        return [one for one in self.files if one.name in parts and one.molecules.exists()]
+        """The data files of a benchmark that are there; with `single_task`, those of each target, in order."""
+        own = [one for one in self.files if one.name.partition(".target-")[0] == key]
+        return [one for one in own if one.molecules.exists()]
 
     def _smiles(self, key: str) -> dict[int, str]:
         tables = [read_molecules(one.molecules) for one in self._files(key)]

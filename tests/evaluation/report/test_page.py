@@ -147,6 +147,25 @@ def test_of_many_targets_the_first_are_offered_and_the_others_are_counted(made, 
     assert label_colours(labels, pd.Series([1, 2]), False)["t0"].values == [None, 0.5]
 
 
+def test_with_a_model_for_each_target_the_labels_are_joined(made, tmp_path):
+    """Each target has its own table, of the molecules that have its label."""
+    rows = {"t1": [0, 2, 4], "t2": [4, 5], "t10": [0]}
+    files = []
+    for number, (target, own) in enumerate(rows.items()):
+        path = tmp_path / f"{target}.parquet"
+        pd.DataFrame({"row": own, "smiles": "C", target: [float(number)] * len(own)}).to_parquet(path, index=False)
+        part = f"bbbp.target-{target[1:]}"
+        files.append(replace(made.files[0], name=part, molecules=path, split=tmp_path / "none.csv"))
+    settings = made.settings.model_copy(update={"single_task": True})
+    results = replace(made, files=[*files, made.files[1]])
+    results.__dict__["settings"] = settings
+    labels = results.labels("bbbp").sort_index()
+    assert [*labels] == ["t1", "t2", "t10"] and labels.index.tolist() == [0, 2, 4, 5]
+    assert labels["t2"].isna().tolist() == [True, True, False, False]
+    assert results.subsets("bbbp") == {} and [*results.labels("freesolv")] == ["freesolv"]
+    assert "Labels are not shown" not in map_of(results).note
+
+
 def test_without_maps_the_corpus_has_principal_components(made, tmp_path):
     for name in ("tables", "embeddings"):
         (tmp_path / name).symlink_to(made.folder / name)
