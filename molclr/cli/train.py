@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from molclr import config
 from molclr.cli.command import TABLE, Command, Parser, add_desalt, add_smiles_column, natural, positive
 from molclr.cli.encoders import NAMES, add_encoder_class
+from molclr.errors import MolclrError
 from molclr.model_names import DEFAULT_ENCODER, FROM_SCRATCH, TRAIN_MODELS
 from molclr.progress import say
 
@@ -105,6 +106,10 @@ def _recipe_of(options: argparse.Namespace) -> "Recipe":
     """Return the models to fit."""
     from molclr.qsar.fit import Recipe, with_given
 
+    if options.shape.model_fields_set and options.encoder != FROM_SCRATCH:
+        raise MolclrError(
+            f"--shape is that of a new encoder, and '{options.encoder}' has its own; leave it out, or add --encoder none."
+        )
     return Recipe(
         encoder=options.encoder,
         model=options.model,

@@ -196,8 +196,8 @@ def _read_through(table: RawTable, surveys: dict[int, Survey]) -> int:
             survey.add([row[place] if place < len(row) else "" for row in part])
     if 2 * longer > count:
         raise MolclrError(
-            f"Most rows of '{table.name}' have more fields than its first line, '{', '.join(table.columns)[:100]}'; delete the "
-            "lines above the header."
+            f"Most rows of '{table.name}' have more fields than its first line, '{', '.join(table.columns)[:100]}'; name all "
+            "columns in it, and delete lines above it."
         )
     return count
 

@@ -174,43 +174,52 @@ def finetune(
             f"There is {len(train)} training molecule; fine-tuning needs at least 2, and far more to be of use."
         )
     learn, about = begin(data, graphs, run, start, settings, shape, train, encoder_class)
-    model = learn.model
-    best_epoch, best_score, best_weights = 0, math.nan, copy_weights(model)
-    history = []
-
-    label = f"{run.benchmark}, {run.model}, seed {run.seed}"
-    for epoch in progress(range(1, settings.epochs + 1), label=label, unit="epoch"):
-        loss = learn.epoch(epoch)
-        if not math.isfinite(loss):
-            raise MolclrError(
-                f"The loss or its gradient is not finite in epoch {epoch} of {folder}; lower the learning rates in 'finetune'."
-            )
-        predictions = predict_molecules(model, learn.graphs, valid)
-        # Several targets may have different units, so they are scored in the scale of the loss.
-        scale = model.scale.cpu().numpy() if len(run.targets) > 1 else 1.0
-        scored = score(run.metric, data.labels[valid] / scale, predictions / scale, run.targets)
-        validation = scored.value
-        if better(run.metric, validation, best_score) or math.isnan(best_score):
-            best_epoch, best_score, best_weights = epoch, validation, copy_weights(model)
-        history.append({"epoch": epoch, "train_loss": loss, "validation": validation})
-        if patience is not None and epoch - best_epoch >= patience:
-            break
-
-    model.load_state_dict(best_weights)
-    note = _note(scored, math.isnan(best_score))
-    save_weights(folder / "model.safetensors", best_weights, about)
-    write_rows(folder / "history.csv", history)
-    predictions = predict_molecules(model, learn.graphs, test)
+    best = _train(learn, valid, folder, patience)
+    learn.model.load_state_dict(best.weights)
+    save_weights(folder / "model.safetensors", best.weights, about)
+    write_rows(folder / "history.csv", best.history)
     return write_run(
         folder,
         run,
         data.rows[test],
         data.labels[test],
-        predictions,
-        best_epoch=best_epoch,
-        validation=best_score,
-        note=note,
+        predict_molecules(learn.model, learn.graphs, test),
+        best_epoch=best.epoch,
+        validation=best.score,
+        note=best.note,
     )
+
+
+class Best(NamedTuple):
+    """The epoch with the best validation score, or the last one if the score is undefined."""
+
+    epoch: int
+    score: float
+    weights: dict[str, Tensor]
+    history: list[dict[str, float]]
+    """The training loss and validation score of all epochs."""
+    note: str
+
+
+def _train(learn: "Supervision", valid: np.ndarray, folder: Path, patience: int | None) -> Best:
+    """Train and find the best epoch. valid: int64, places of the validation molecules. The others: see `finetune`."""
+    run, epochs = learn.run, learn.settings.epochs
+    best_epoch, best_score, best_weights = 0, math.nan, copy_weights(learn.model)
+    history: list[dict[str, float]] = []
+    label = f"{run.benchmark}, {run.model}, seed {run.seed}"
+    for epoch in progress(range(1, epochs + 1), label=label, unit="epoch"):
+        loss = learn.epoch(epoch)
+        if not math.isfinite(loss):
+            raise MolclrError(
+                f"The loss or its gradient is not finite in epoch {epoch} of {folder}; lower the learning rates in 'finetune'."
+            )
+        scored = learn.score(valid)
+        if better(run.metric, scored.value, best_score) or math.isnan(best_score):
+            best_epoch, best_score, best_weights = epoch, scored.value, copy_weights(learn.model)
+        history.append({"epoch": epoch, "train_loss": loss, "validation": scored.value})
+        if patience is not None and epoch - best_epoch >= patience:
+            break
+    return Best(best_epoch, best_score, best_weights, history, _note(scored, math.isnan(best_score)))
 
 
 def _note(validation: Score, is_undefined: bool) -> str:
@@ -297,9 +306,9 @@ class Supervision:
     ) -> None:
         """labels: float64 (n, targets) of all `graphs`, NaN where missing. molecules: int64, places of the training molecules."""
         self.model, self.run, self.graphs, self.molecules, self.settings = model, run, graphs, molecules, settings
-        self.loss = supervised_loss_of(run.metric)
+        self.labels, self.loss = labels, supervised_loss_of(run.metric)
         none = np.full((1, labels.shape[1]), np.nan)  # labels of the index -1, which stands for no molecule
-        self.labels = torch.tensor(np.concatenate([labels, none]), dtype=torch.float32, device=model.mean.device)
+        self.device_labels = torch.tensor(np.concatenate([labels, none]), dtype=torch.float32, device=model.mean.device)
         self.capacity = graphs.capacity(self.batches(epoch) for epoch in range(1, settings.epochs + 1))
         self.step = Step(model, optimizer, self._loss)
         captured = isinstance(graphs, SlotGraphs) and graphs.device.type == "cuda"
@@ -326,8 +335,14 @@ class Supervision:
             self.learn(handle)
         return math.nan if float(self.step.failed) else float(self.step.loss_sum) / len(batches)
 
+    def score(self, molecules: np.ndarray) -> Score:
+        """Score the predictions of molecules, int64 places; those of several targets, whose units may differ, standardised."""
+        scale = self.model.scale.cpu().numpy() if len(self.run.targets) > 1 else 1.0
+        predictions = predict_molecules(self.model, self.graphs, molecules)
+        return score(self.run.metric, self.labels[molecules] / scale, predictions / scale, self.run.targets)
+
     def _loss(self, handle: Any) -> Tensor:
-        labels = self.labels[self.graphs.places(handle)]
+        labels = self.device_labels[self.graphs.places(handle)]
         with mixed_precision(self.settings, labels.device):
             h = self.graphs.represent(self.model.encoder, handle, dtype_of(self.settings))
             return supervised_loss(self.model, h, labels, self.loss)

@@ -77,50 +77,20 @@ def _pretrain(
 ) -> None:
     store = GraphStore(graphs)
     corpus = split_corpus(len(store), settings.validation_fraction, settings.seed)
-    augmentation_steps(settings.augmentation)  # Fail early for an unknown augmentation.
-    if processes() > min(settings.batch_size, len(corpus.train), len(corpus.held_out)):
-        raise MolclrError(
-            f"A batch has too few molecules for {processes()} processes; use fewer processes or a larger batch_size."
-        )
-
+    _require_batches(corpus, settings)
     torch.manual_seed(derive_seed(settings.seed, "weights"))
     model = ContrastiveModel(name, shape, settings).to(device)
-    optimizer = adam(model, settings)
-    run = TrainingState(folder, model, optimizer, identity, begin_anew)
-    rate = rate_of(optimizer)
+    run = TrainingState(folder, model, adam(model, settings), identity, begin_anew)
     held_out = held_out_batches(corpus, settings)
     all_batches = (batches_of_epoch(corpus, settings, epoch) for epoch in range(settings.epochs))
-    contrast = contrast_of(model, store, settings, device, chain([held_out], all_batches))
-    step = Step(model, optimizer, lambda batch, streams: contrast.loss(batch, streams)[0])
-    learn = CapturedStep(step, model) if can_be_captured(contrast) else step
+    learner = Learner(run, contrast_of(model, store, settings, device, chain([held_out], all_batches)), settings)
 
     for epoch in range(run.epoch, settings.epochs):
         label = f"{name} epoch {epoch + 1}/{settings.epochs}"
-        rows = batches_of_epoch(corpus, settings, epoch)
-        streams = view_streams(settings, device, "views", epoch)
-        rate.fill_(learning_rate(settings, epoch))
-        start, first = time.monotonic(), run.step
-        step.begin(run.loss_sum)
-        model.train()
-        with Interruption() as interruption:
-            batches = contrast.batches(rows[first:])
-            for batch in progress(batches, len(rows) - first, label, "step", silent=rank() > 0):
-                if settings.dropout > 0:
-                    torch.manual_seed(derive_seed(settings.seed, "dropout", epoch, run.step, rank()))
-                learn(batch, streams)
-                run.step += 1
-                if interruption.came_anywhere():
-                    break
-                due = run.is_due(checkpoint_seconds)
-                if due or run.step % STEPS_BETWEEN_LOOKS == 0:
-                    run.loss_sum = finite_loss(step, rows[first:], f"epoch {epoch + 1}", first)
-                if due:
-                    run.save()
-            run.loss_sum = finite_loss(step, rows[first:], f"epoch {epoch + 1}", first)
-            if interruption.came:
-                run.save()
-        speed = rows[first:].size / (time.monotonic() - start)
-        validation_loss, accuracy = validate(model, contrast, held_out, settings, device)
+        rows, start = batches_of_epoch(corpus, settings, epoch)[run.step :], time.monotonic()
+        learner.train_epoch(rows, label, checkpoint_seconds)
+        speed = rows.size / (time.monotonic() - start)
+        validation_loss, accuracy = validate(model, learner.contrast, held_out, settings, device)
         dead = dead_channels(model.encoder, held_out_graphs(store, corpus, device))
         run.end_epoch(validation_loss, accuracy, learning_rate(settings, epoch), dead)
         say(f"{label}: validation loss {validation_loss:.4f}, accuracy {accuracy:.3f}, {speed:.0f} molecules/s")
@@ -130,6 +100,53 @@ def _pretrain(
         save_encoders(folder, model.encoder, run.best, store, settings)
         keep_finished(folder, identity)
         run.remove()
+
+
+class Learner:
+    """A model that learns from batches of a corpus, from the state of a run on."""
+
+    def __init__(self, run: TrainingState, contrast: Contrast, settings: Pretrain) -> None:
+        self.run, self.contrast, self.settings = run, contrast, settings
+        self.rate = rate_of(run.optimizer)
+        self.step = Step(run.model, run.optimizer, lambda batch, streams: contrast.loss(batch, streams)[0])
+        self.learn = CapturedStep(self.step, run.model) if can_be_captured(contrast) else self.step
+
+    def train_epoch(self, rows: np.ndarray, label: str, checkpoint_seconds: float) -> None:
+        """Train on the batches `rows`, int64 (num_steps, B), with which the epoch `run.epoch` continues.
+
+        Writes checkpoints. Raises MolclrError if the loss is not finite, KeyboardInterrupt after a signal.
+        """
+        run, settings, first = self.run, self.settings, self.run.step
+        self.rate.fill_(learning_rate(settings, run.epoch))
+        streams = view_streams(settings, self.rate.device, "views", run.epoch)
+        self.step.begin(run.loss_sum)
+        run.model.train()
+        with Interruption() as interruption:
+            batches = self.contrast.batches(rows)
+            for batch in progress(batches, len(rows), label, "step", silent=rank() > 0):
+                if settings.dropout > 0:
+                    torch.manual_seed(derive_seed(settings.seed, "dropout", run.epoch, run.step, rank()))
+                self.learn(batch, streams)
+                run.step += 1
+                if interruption.came_anywhere():
+                    break
+                due = run.is_due(checkpoint_seconds)
+                if due or run.step % STEPS_BETWEEN_LOOKS == 0:
+                    run.loss_sum = finite_loss(self.step, rows, f"epoch {run.epoch + 1}", first)
+                if due:
+                    run.save()
+            run.loss_sum = finite_loss(self.step, rows, f"epoch {run.epoch + 1}", first)
+            if interruption.came:
+                run.save()
+
+
+def _require_batches(corpus: CorpusSplit, settings: Pretrain) -> None:
+    """Raise MolclrError for an unknown augmentation, and if a batch has fewer molecules than there are processes."""
+    augmentation_steps(settings.augmentation)
+    if processes() > min(settings.batch_size, len(corpus.train), len(corpus.held_out)):
+        raise MolclrError(
+            f"A batch has too few molecules for {processes()} processes; use fewer processes or a larger batch_size."
+        )
 
 
 def save_encoders(

@@ -461,7 +461,7 @@ def test_the_line_of_excel_that_names_the_separator_is_skipped(take):
 
 
 def test_lines_above_the_header_are_told(take):
-    with pytest.raises(MolclrError, match="have more fields than its first line, '# exported'; delete the lines above"):
+    with pytest.raises(MolclrError, match="have more fields than its first line, '# exported'; name all columns in it"):
         take("t.csv", "# exported\nsmiles,y\nC,1\nCC,2\n")
     assert len(take("t.csv", "smiles,y\nC,1,\nCC,2,\n")[0]) == 2  # empty fields at the end
 

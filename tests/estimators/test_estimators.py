@@ -183,17 +183,17 @@ def test_load_restores_parameters_and_targets(freesolv, encoder, tmp_path):
     assert MolCLRRegressor.load(tmp_path / "model").encoder_class is None, "a folder names no code to execute"
 
 
-def test_load_restores_the_options_of_the_command(freesolv, encoder, tmp_path):
+def test_load_restores_the_options_of_the_command(freesolv, tmp_path):
     table, folder = tmp_path / "mine.csv", tmp_path / "model"
     freesolv[:60].to_csv(table, index=False)
-    words = ["--encoder", str(encoder), "--shape", "{layers: 1, hidden_dim: 8, embedding_dim: 8}", "--epochs", "1"]
+    words = ["--encoder", "none", "--shape", "{layers: 1, hidden_dim: 8, embedding_dim: 8}", "--epochs", "1"]
     words += ["--split", "random", "--split-seed", "7", "--patience", "3", "--seeds", "1", "--baselines", "{trees: 2}"]
     assert main(["train", str(table), "--output", str(folder), *words, "--refit"]) == 0
     found = MolCLRRegressor.load(folder)
     given = {"split": "random", "split_seed": 7, "patience": 3, "seeds": 1, "epochs": 1, "refit": True, "model": "auto"}
     assert {name: getattr(found, name) for name in given} == given
     assert (found.shape["layers"], found.baselines["trees"]) == (1, 2)
-    again = clone(found).set_params(encoder=encoder).fit(freesolv["smiles"][:60], freesolv["freesolv"][:60])
+    again = clone(found).fit(freesolv["smiles"][:60], freesolv["freesolv"][:60])
     np.testing.assert_array_equal(again.predict(["CCO"]), found.predict(["CCO"]))
     about = json.loads((folder / "model.json").read_text())
     for name in ("split_seed", "patience", "shape", "model"):

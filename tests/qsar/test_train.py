@@ -448,6 +448,8 @@ def test_too_few_molecules(tmp_path, capsys):
     words = ["--encoder", "none", "--output", str(tmp_path / "model")]
     assert main(["train", "mine.csv", *words, "--epochs", "5", "--settings", "{epochs: 3}"]) == 1
     assert "--epochs is 5 and 'epochs' in --settings is 3; give one of them." in capsys.readouterr().err
+    assert main(["train", "mine.csv", "--output", str(tmp_path / "model"), "--shape", "{layers: 2}"]) == 1
+    assert "--shape is that of a new encoder, and 'molclr-gin' has its own; leave it" in capsys.readouterr().err
     (tmp_path / "mine.csv").write_text("\n".join(lines[:3]))
     assert main(["train", str(tmp_path / "mine.csv"), *words]) == 1
     assert f"'{tmp_path / 'mine.csv'}' has 2 molecules" in capsys.readouterr().err
