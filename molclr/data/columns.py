@@ -11,7 +11,7 @@ from molclr.data.forms import RawTable
 from molclr.data.labels import Decimal, LabelReader, Survey, is_comma_number, ungrouping
 from molclr.data.molecules import OWN_COLUMNS
 from molclr.errors import MolclrError
-from molclr.progress import say
+from molclr.progress import counted, say
 
 SMILES_NAMES = ("smiles", "canonicalsmiles", "isomericsmiles", "cansmiles", "isosmiles", "rdkitsmiles")
 """Names of a column of SMILES, in lower case and without other characters than letters, in order of preference."""
@@ -259,12 +259,12 @@ def _report(
     """Yield the lines that describe to the user which columns are used. used: see `_candidates`."""
     surveys = list(targets)
     columns = [f"{what} in '{table.columns[place]}'" for place, what in used.items()]
-    yield f"{table.name}: {', '.join([f'{rows} rows', *columns, *table.notes])}"
+    yield f"{table.name}: {', '.join([counted(rows, 'row'), *columns, *table.notes])}"
     if len(surveys) > TARGETS_SHOWN:
         low, high = min(survey.low for survey in surveys), max(survey.high for survey in surveys)
         labels, missing = sum(survey.labels for survey in surveys), sum(survey.kinds["missing"] for survey in surveys)
         first = ", ".join(survey.name for survey in surveys[:3])
-        yield f"{len(surveys)} targets, {first}, ...: {labels} labels from {low:g} to {high:g}, {missing} missing"
+        yield f"{len(surveys)} targets, {first}, ...: {counted(labels, 'label')} from {low:g} to {high:g}, {missing} missing"
     else:
         yield from (f"target '{survey.name}': {survey}" for survey in surveys)
     if not surveys:

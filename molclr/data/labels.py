@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple
 
 from molclr.chem.smiles import RejectedMolecule
 from molclr.errors import MolclrError
+from molclr.progress import counted
 
 MISSING = frozenset(
     ["", "-", "--", "#n/a", "#n/a n/a", "#na", "<na>", "n/a", "n.a.", "na", "nan", "-nan", "nd", "n.d.", "none", "null"]
@@ -247,9 +248,9 @@ class Survey:
         """Describe the column for the user."""
         found = self.reader()
         if found.words:
-            what = f"{self.labels} labels, {' and '.join(found.words)} read as 0 and 1"
+            what = f"{counted(self.labels, 'label')}, {' and '.join(found.words)} read as 0 and 1"
         else:
-            what = f"{self.labels} labels" + f" from {self.low:g} to {self.high:g}" * (self.low <= self.high)
+            what = counted(self.labels, "label") + f" from {self.low:g} to {self.high:g}" * (self.low <= self.high)
             what += " with decimal commas" * (found.decimal == "," and self.kinds["comma"] > 0)
         if self.may_be_grouped:
             what += (

@@ -9,7 +9,7 @@ from molclr.chem.salts import has_metal, has_parts
 from molclr.chem.seen import Seen, UnseenFeatures
 from molclr.data.molecules import AcceptedRow, Rejection
 from molclr.errors import MolclrError
-from molclr.progress import say
+from molclr.progress import counted, say
 
 REASONS_SHOWN = 3
 """The largest number of reasons for rejection in a message."""
@@ -56,22 +56,26 @@ class RowCounts:
         rows = {"rows": self.accepted + self.rejected, "accepted": self.accepted, "rejected": self.rejected}
         return {**rows, "reasons": reasons}
 
-    def report(self, desalt: bool | None) -> None:
-        """Report rejected rows, salts, metals and unseen features, if there are some. desalt: see `canonicalize`."""
+    def report(self, desalt: bool, advise: bool = True) -> None:
+        """Report rejected rows, salts, metals and unseen features, if there are some.
+
+        desalt: whether only the largest organic part of salts was kept. advise: whether to name the option --desalt if not.
+        """
         if self.rejected:
             say(str(self))
         if self.parts or self.metals:
-            say(self._salts(desalt))
+            say(self._salts(desalt, advise))
         if str(self.unseen):
             say(f"warning: {self.unseen}")
 
-    def _salts(self, desalt: bool | None) -> str:
+    def _salts(self, desalt: bool, advise: bool) -> str:
         """Describe how many molecules have several parts or a metal."""
-        advice = "" if desalt is None else "; --desalt keeps the largest organic part of each"
-        done = ", of which the largest organic one is kept" if desalt else advice if self.parts else ""
+        advice = "; --desalt keeps the largest organic part of each" if advise and self.parts else ""
+        done = ", of which the largest organic one is kept" if desalt else advice
+        parts, metals = ("has" if count == 1 else "have" for count in (self.parts, self.metals))
         return (
-            f"{self.parts} of {self.accepted} molecules have several parts (salts, mixtures){done}; "
-            f"{self.metals} {'has' if self.metals == 1 else 'have'} a metal"
+            f"{self.parts} of {counted(self.accepted, 'molecule')} {parts} several parts (salts, mixtures){done}; "
+            f"{self.metals} {metals} a metal"
         )
 
     def __str__(self) -> str:
@@ -81,4 +85,4 @@ class RowCounts:
             for kind, count in self.kinds.most_common(REASONS_SHOWN)
         ]
         shown += ["..."] * (len(self.kinds) > REASONS_SHOWN)
-        return f"rejected {self.rejected} of {self.accepted + self.rejected} {self.noun}s: {', '.join(shown)}"
+        return f"rejected {self.rejected} of {counted(self.accepted + self.rejected, self.noun)}: {', '.join(shown)}"

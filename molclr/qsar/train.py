@@ -28,7 +28,7 @@ from molclr.evaluation.metrics import Task, check_labels
 from molclr.evaluation.report.model import write_model_page
 from molclr.evaluation.runs import Run
 from molclr.model_names import NETWORK
-from molclr.progress import say
+from molclr.progress import counted, say
 from molclr.qsar.assess import evaluate, evaluate_refit, write_metrics
 from molclr.qsar.domain import domain_threshold
 from molclr.qsar.duration import report_duration
@@ -115,8 +115,8 @@ def _prepared(asked: Training, folder: Path, graphs: Path) -> tuple[LabelledMole
         words = class_words(chosen)
     if conflicts := conflicting_labels(read_molecules(molecules)):
         say(
-            f"warning: {conflicts} molecules have conflicting labels: they are in several rows, with different labels of a "
-            "target; all of these rows are used"
+            f"warning: {counted(conflicts, 'molecule')} {'has' if conflicts == 1 else 'have'} conflicting labels: several rows "
+            "with different labels of a target; all of these rows are used"
         )
     _split(asked, molecules, table, folder / SPLIT)
     featurize(molecules, graphs)
