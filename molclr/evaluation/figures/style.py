@@ -10,6 +10,7 @@ import seaborn
 from matplotlib.figure import Figure
 
 from molclr.errors import MolclrError
+from molclr.evaluation.runs import KEEPING_NAMES
 from molclr.files import replacing
 from molclr.model_names import SVM, pretrained_of
 
@@ -93,7 +94,7 @@ def colour_of(model: str) -> Any:
 def read_csv(path: AnyPath, columns: list[str]) -> pd.DataFrame:
     """Read a table for a figure. Raises MolclrError if it is missing or lacks one of `columns`."""
     try:
-        table = pd.read_csv(path)
+        table = pd.read_csv(path, **KEEPING_NAMES)
     except FileNotFoundError:
         raise MolclrError(f"'{path}' does not exist; give a table to draw.") from None
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError):
