@@ -1,7 +1,7 @@
 """Choice of the columns of a raw table that contain SMILES and labels."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain, islice
 from typing import NamedTuple
@@ -60,9 +60,7 @@ def choose_columns(
     not look like an index. split_column: a column of subsets, which is no target. Raises MolclrError for columns that are
     missing, ambiguous or without a label.
     """
-    smiles = _find(table, smiles_column, "--smiles-column") if smiles_column else _find_smiles(table)
-    if smiles is None:
-        table, smiles = _without_header(table)
+    table, smiles = _with_smiles(table, smiles_column)
     split = [place for place, name in enumerate(table.columns) if name == split_column and place != smiles]
     used = {smiles: "SMILES"} | dict.fromkeys(split, "split")
     candidates = _candidates(table, targets, used)
@@ -79,6 +77,20 @@ def choose_columns(
     ignored |= dict.fromkeys(left, "not named")
     report = list(_report(table, used, rows, taken.values(), ignored))
     return ChosenColumns(table, columns, rows, report if targets != [] else report[:1])
+
+
+def require_columns(table: RawTable, smiles_column: str | None, named: Mapping[str, Sequence[str]]) -> None:
+    """Raise MolclrError if a table lacks one of the columns `named`, key of the configuration -> names of columns."""
+    table, _ = _with_smiles(table, smiles_column)
+    for key, names in named.items():
+        for name in names:
+            _find(table, name, key)
+
+
+def _with_smiles(table: RawTable, smiles_column: str | None) -> tuple[RawTable, int]:
+    """Return the table, whose first line may be a row, and the position of the SMILES."""
+    smiles = _find(table, smiles_column, "--smiles-column") if smiles_column else _find_smiles(table)
+    return _without_header(table) if smiles is None else (table, smiles)
 
 
 def _candidates(table: RawTable, targets: Sequence[str] | None, used: dict[int, str]) -> list[int]:
