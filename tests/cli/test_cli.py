@@ -26,6 +26,22 @@ def test_help_needs_no_heavy_import():
     assert result.stdout.splitlines()[-1] == "set()"
 
 
+def test_an_interrupt_while_modules_are_imported_is_one_line():
+    program = (
+        "import sys\n"
+        "class Interrupt:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'molclr.cli.command':\n"
+        "            raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Interrupt())\n"
+        "from molclr.__main__ import main\n"
+        "sys.exit(main())\n"
+    )
+    result = subprocess.run([sys.executable, "-c", program, "--help"], capture_output=True, text=True)
+    assert (result.returncode, result.stderr) == (130, "molclr: interrupted\n")
+    assert 'molclr = "molclr.__main__:main"' in (REPOSITORY / "pyproject.toml").read_text()
+
+
 def test_the_help_lists_every_command_below_what_it_is_for(capsys):
     assert main(["--help"]) == 0
     text = capsys.readouterr().out
