@@ -235,7 +235,7 @@ class ModelFolder:
         """Raise MolclrError if an output would be in the folder."""
         for output in outputs:
             if output and output.resolve().parent == self.folder.resolve():
-                raise MolclrError(f"The output '{output}' would be in the folder of the model; choose another place.")
+                raise MolclrError(f"The output '{output}' would be in the folder of a model; choose another place.")
 
     @property
     def explicit_hydrogens(self) -> bool:
