@@ -27,7 +27,7 @@ from molclr import __version__
 from molclr.chem.fingerprints import BITS, packed_bits
 from molclr.chem.seen import Seen, warn_of_unseen
 from molclr.config import Compute
-from molclr.data.columns import ChosenColumns, choose_columns, tell_other_smiles
+from molclr.data.columns import ChosenColumns, choose_columns, report_other_smiles
 from molclr.data.forms import RawTable
 from molclr.errors import MolclrError
 from molclr.files import replacing, sha256_of
@@ -252,7 +252,7 @@ class ModelFolder:
         known = self.about["smiles_column"]
         if smiles_column is None and table.columns.count(known) == 1:
             smiles_column = known
-            tell_other_smiles(table, known)
+            report_other_smiles(table, known)
         return choose_columns(table, smiles_column, [])
 
     def seen(self, name: str) -> Seen | None:
