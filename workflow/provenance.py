@@ -111,9 +111,7 @@ def guard(target: str) -> None:
     for path in old:
         Path(path).unlink()
     if old:
-        print(
-            f"Deleted, because they were made with other parameters or code; DVC has them:{as_lines(old)}", flush=True
-        )
+        print(f"Deleted; they were made with other parameters or code, and DVC has copies:{as_lines(old)}", flush=True)
     for folder in STAGES[stage]:
         Path(folder).mkdir(parents=True, exist_ok=True)
 
