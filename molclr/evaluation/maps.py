@@ -25,7 +25,7 @@ NEIGHBOURS = 15
 
 
 def _or_origin(project: Projection) -> Projection:
-    """Place equal vectors at the origin, for which libraries divide by zero."""
+    """Place all molecules at the origin if all vectors are equal, for which libraries divide by zero."""
 
     @wraps(project)
     def projected(vectors: np.ndarray, seed: int) -> np.ndarray:

@@ -200,7 +200,7 @@ class ModelFolder:
 
     @cached_property
     def finetuned(self) -> list[FinetunedModel]:
-        """The content of these files."""
+        """The contents of `network_files`."""
         return [load_model(path, self.encoder_class) for path in self.network_files]
 
     @property
@@ -210,7 +210,7 @@ class ModelFolder:
 
     @cached_property
     def encoder(self) -> tuple[GraphEncoder, dict[str, Any]]:
-        """The encoder of the representation, and what its file says of it."""
+        """The encoder of the representation, and the metadata of its file."""
         return load_encoder(self.folder / ENCODER, encoder_class=self.encoder_class)
 
     def _networks(self, queries: Queries, device: torch.device, change: Change) -> Predicted:
