@@ -1,4 +1,4 @@
-# Evaluation: tables and figures as functions of the files that training wrote.
+# Evaluation: tables, figures and maps as functions of the files that training wrote.
 # Needs metrics, histories, embeddings and encoders; makes results/tables, results/figures and results/maps.
 
 
