@@ -82,7 +82,7 @@ def tsne(
 
 def _draw(places: np.ndarray, values: np.ndarray, label: str, has_integers: bool) -> Figure:
     """Draw points, (n, 2), coloured by values, (n,), in a frame of the shape of the map, so that the map fills it."""
-    across, up = np.ptp(places, axis=0)
+    across, up = np.maximum(np.ptp(places, axis=0), 1e-3)  # not 0 if all molecules have one place
     figure = Figure(figsize=(MAP + 1.0, MAP * max(0.5, up / across) + 0.6), layout="compressed")
     axes = figure.subplots()
     # Without this, a few extreme values would use most of the colour range.
