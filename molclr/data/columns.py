@@ -198,7 +198,7 @@ def _find_smiles(table: RawTable) -> int | None:
     return _only(table, places)
 
 
-def tell_other_smiles(table: RawTable, chosen: str) -> None:
+def report_other_smiles(table: RawTable, chosen: str) -> None:
     """Warn if another column than `chosen`, in which a model expects the SMILES, would have been taken for them."""
     try:
         place = _find_smiles(table)

@@ -259,6 +259,10 @@ def test_every_file_to_write_is_checked_whatever_its_option_is_called(tmp_path, 
     assert capsys.readouterr().err.endswith(
         "m.parquet' is given as --molecules and as --rejected; name another file.\n"
     )
+    assert main(["maps", "a.parquet", "b.parquet", "--output", "map.csv", "map.csv"]) == 1
+    assert capsys.readouterr().err == (
+        "molclr: error: 'map.csv' is given as --output and as --output; name another file.\n"
+    )
 
 
 def test_a_file_of_settings_is_not_replaced(tmp_path, capsys):
