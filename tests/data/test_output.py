@@ -77,9 +77,12 @@ def test_every_field_and_number_is_kept_whatever_the_size_of_parts(extend, tmp_p
 
 def test_an_error_of_the_disk_names_the_file_that_was_asked_for(tmp_path):
     (tmp_path / "out.csv").write_text("old")
-    with pytest.raises(OSError, match="File too large") as error, replacing(tmp_path / "out.csv") as outer:
-        with replacing(outer):
-            raise OSError(errno.EFBIG, "File too large")
+    with (
+        pytest.raises(OSError, match="File too large") as error,
+        replacing(tmp_path / "out.csv") as outer,
+        replacing(outer),
+    ):
+        raise OSError(errno.EFBIG, "File too large")
     assert error.value.filename == str(tmp_path / "out.csv")
     assert [path.name for path in tmp_path.iterdir()] == ["out.csv"] and (tmp_path / "out.csv").read_text() == "old"
 
