@@ -20,6 +20,7 @@ NAMES = {
     "acyclic": "without a scaffold",
 }
 """Column of a table -> its heading, if they differ."""
+NARROW = "\N{NARROW NO-BREAK SPACE}"
 MOST_REJECTED = 12
 """Rejected rows of a data set that are listed."""
 
@@ -75,7 +76,10 @@ def rejected_rows(table: pd.DataFrame, structures: Structures) -> list[RejectedR
 
 
 def _datasets(results: Results) -> pd.DataFrame | None:
-    """Read the audit of the benchmarks; statistics of the labels share a column, and so do the sizes of the subsets."""
+    """Read the audit of the benchmarks; statistics of the labels share a column, and so do the sizes of the subsets.
+
+    The number of rows is left out; it is the sum of the molecules and the rejected rows.
+    """
     table = _named(results, "datasets.csv")
     if table is None:
         return None
@@ -84,8 +88,10 @@ def _datasets(results: Results) -> pd.DataFrame | None:
         [_labels(row) for row in rows],
         [f"{row['train']:,} / {row['valid']:,} / {row['test']:,}" for row in rows],
     )
-    shown = table.drop(columns=["positives", "mean", "std", *SUBSETS], errors="ignore")
-    return shown.assign(labels=labels, **{"training / validation / test": subsets})
+    shown = table.drop(columns=["rows", "positives", "mean", "std", *SUBSETS], errors="ignore")
+    return shown.assign(
+        labels=labels, **{"training / validation / test": [text.replace(" ", NARROW) for text in subsets]}
+    )
 
 
 def _labels(row: dict[str, Any]) -> str:
@@ -93,7 +99,7 @@ def _labels(row: dict[str, Any]) -> str:
     if not pd.isna(row.get("positives", np.nan)):
         return f"{100 * row['positives']:.1f} % positive"
     if not pd.isna(row.get("mean", np.nan)):
-        return f"{row['mean']:.3g} ± {row['std']:.3g}".replace("-", MINUS)
+        return f"mean {row['mean']:.3g}, std {row['std']:.3g}".replace("-", MINUS)
     return ""
 
 
