@@ -289,7 +289,7 @@ def test_the_distances_of_an_augmentation(graphs):
 def test_a_second_name_has_other_settings(package, tmp_path):
     package("A loss of pre-training")
     package("An encoder")
-    subclass, partial = re.search(r"for example `(class.*?)` or `(.*?)`", TEXT, re.DOTALL).groups()
+    subclass, partial = re.search(r"`(class GAT8.*?)`.*?`(sharper.*?)`", TEXT, re.DOTALL).groups()
     losses, gat = tmp_path / "my_package/losses.py", tmp_path / "my_package/gat.py"
     losses.write_text(
         f"import functools\n{losses.read_text().replace('temperature: float', 'temperature: float, power=1')}{partial}"
