@@ -223,16 +223,9 @@ def test_a_missing_encoder_is_an_error(tmp_path):
 def test_encoders_of_the_package(name):
     """They have the size of the paper, and the header and the curve that docs/encoders.md describes."""
     file = encoder_file(name)
-    encoder, about = load_encoder(file)
-    assert about["encoder"] == name.removeprefix("molclr-") and set(about["seen"].elements) == {
-        "Br",
-        "C",
-        "Cl",
-        "F",
-        "N",
-        "O",
-        "S",
-    }
+    _, about = load_encoder(file)
+    assert about["encoder"] == name.removeprefix("molclr-")
+    assert sorted(about["seen"].elements) == ["Br", "C", "Cl", "F", "N", "O", "S"]
     assert EncoderShape(**about["shape"]) == EncoderShape()
     h = molclr.Encoder.load(name).embed(["CCO", "c1ccccc1O"])
     assert h.shape == (2, 512) and np.abs(h[0] - h[1]).max() > 0.1
