@@ -57,6 +57,11 @@ def progress(
         yield item
 
 
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun, such as 1 row or 3 rows."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def say(*lines: str, every_process: bool = False) -> None:
     """Print lines for the user on standard error; see `called_from_python` for calls from a Python program.
 

@@ -1,4 +1,4 @@
-"""Imports of the package never go up a layer."""
+"""No module imports from a higher layer."""
 
 from molclr.digest import PACKAGE, _read
 

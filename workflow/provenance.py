@@ -9,7 +9,6 @@ dvc.yaml keep their outputs (`persist`), so a file without a known origin must n
 their tests are listed in tests/workflow/README.md.
 """
 
-import csv
 import fcntl
 import json
 import os
@@ -52,15 +51,16 @@ def main() -> int:
             case ["snakemake", target]:
                 return snakemake(target)
             case ["restore", *names]:
-                return restore(names)
+                restore(names)
             case ["check"]:
                 require_nothing(differences(["code", *STAGES]))
-                return 0
+            case _:
+                print(__doc__, file=sys.stderr)
+                return 2
     except MolclrError as error:
         print(f"provenance: {error}", file=sys.stderr)
         return 1
-    print(__doc__, file=sys.stderr)
-    return 2
+    return 0
 
 
 def snakemake(target: str) -> int:
@@ -72,17 +72,15 @@ def snakemake(target: str) -> int:
         except BlockingIOError:
             raise MolclrError("Snakemake is running here for another `dvc repro`; wait for it to end.") from None
         if RUNNING.stat().st_size:
-            subprocess.run([*SNAKEMAKE, target, "--unlock", "--quiet"], check=True)
+            output_of([*SNAKEMAKE, target, "--unlock", "--quiet"])
             running.truncate(0)
         guard(target)
-        running.write(target)
-        running.flush()
+        RUNNING.write_text(target)
         # Snakemake inherits the lock, because it may outlive this process.
         process = subprocess.Popen([*SNAKEMAKE, target, *RERUN_TRIGGERS], pass_fds=[running.fileno()])
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Snakemake receives Ctrl-C, too, and then shuts down
         signal.signal(signal.SIGTERM, lambda *_: process.terminate())
-        code = process.wait()
-        if code >= 0:  # negative: killed by a signal
+        if (code := process.wait()) >= 0:  # negative: killed by a signal
             running.truncate(0)
     return code
 
@@ -98,42 +96,37 @@ def guard(target: str) -> None:
     require_own_files()
     stage, states = target.removeprefix("all_"), states_of_files()
     earlier = list(STAGES)[: list(STAGES).index(stage)]
-    if not all(is_snakemakes(path) for name in earlier for path in present(name, states)):
+    if not all(is_snakemakes(path) for name in earlier for path in files_of(name, states)):
         register_with_snakemake(earlier)
-    here = present(stage, states)
+    here = files_of(stage, states)
     made = outputs_of(target) if here else set()
-    unverified = [path for path in here if path not in made or not is_snakemakes(path)]
-    verified = states_of_files(by_bytes=True) if unverified else {}
-    if lost := [path for path in unverified if verified[path] != "unchanged"]:
+    old = [path for path in here if path not in made or not is_snakemakes(path)]
+    verified = states_of_files(by_bytes=True) if old else {}
+    if lost := [path for path in old if verified[path] != "unchanged"]:
         raise MolclrError(
             f"stage '{stage}' has to run, but these files were made with another configuration, were not made by Snakemake in "
             f"this folder, or were changed since.{as_lines(lost)}\nMove or delete them, and run `dvc repro` again. If they are "
-            "the files of dvc.lock, with its parameters and code, run `make restore`. Copy a folder with its time stamps."
+            "the files of dvc.lock, with its parameters and code, run `make restore`. A copied folder must keep its time stamps."
         )
-    for path in unverified:
+    for path in old:
         Path(path).unlink()
-    if unverified:
-        print(
-            f"Deleted, because they were made with other parameters or code (DVC keeps copies):{as_lines(unverified)}",
-            flush=True,
-        )
+    if old:
+        print(f"Deleted; they were made with other parameters or code, and DVC has copies:{as_lines(old)}", flush=True)
     for folder in STAGES[stage]:
         Path(folder).mkdir(parents=True, exist_ok=True)
 
 
-def restore(names: Iterable[str]) -> int:
-    """Pull the files of dvc.lock, verify their hashes, and register them with Snakemake as up to date; return 0."""
+def restore(names: Iterable[str]) -> None:
+    """Pull the files of dvc.lock, verify their hashes, and register them with Snakemake as up to date."""
     require_one_configuration()
     require_nothing(differences(STAGES))  # before anything is pulled
     if subprocess.run([*DVC, "pull", *names]).returncode != 0:
         raise MolclrError(
-            "`dvc pull` failed for the reason above; nothing was registered with Snakemake. `dvc remote list` shows the remote; "
-            "run `dvc push` where the files were made."
+            "`dvc pull` failed for the reason above. See `dvc remote list`; run `dvc push` where the files were made."
         )
     states = register_with_snakemake(STAGES)
-    missing = [name for name in STAGES if any(states[path] == "deleted" for path in paths_of(name, states))]
+    missing = [name for name in STAGES if files_of(name, states, deleted=True)]
     print("Restored and registered." + (f" Some files are missing of: {', '.join(missing)}." if missing else ""))
-    return 0
 
 
 def register_with_snakemake(names: Iterable[str]) -> dict[str, str]:
@@ -143,8 +136,7 @@ def register_with_snakemake(names: Iterable[str]) -> dict[str, str]:
     """
     require_nothing(differences(names))
     states = states_of_files(by_bytes=True)
-    wrong = [path for name in names for path in present(name, states) if states[path] != "unchanged"]
-    if wrong:
+    if wrong := [path for name in names for path in files_of(name, states) if states[path] != "unchanged"]:
         cache = output_of([*DVC, "cache", "dir"]).strip()
         raise MolclrError(
             f"these files differ from those of dvc.lock.{as_lines(wrong)}\nDelete them and restore. If they still differ, the "
@@ -206,11 +198,8 @@ def require_one_configuration() -> None:
             f"{ITS_LINK}, which Snakemake reads, is not a link to {CONFIG}, which DVC reads (an editor may have replaced it): "
             f"put the intended configuration into {CONFIG}, then run `ln -sf ../{CONFIG} {ITS_LINK}`."
         )
-    folder = yaml.safe_load(CONFIG.read_text()).get("results", "results")
-    if folder != "results":
-        raise MolclrError(
-            f"{CONFIG} has 'results: {folder}', but the outputs in dvc.yaml are in `results/`: remove that key."
-        )
+    if (folder := yaml.safe_load(CONFIG.read_text()).get("results", "results")) != "results":
+        raise MolclrError(f"{CONFIG} has 'results: {folder}', but dvc.yaml has outputs in `results/`: remove that key.")
 
 
 def states_of_files(by_bytes: bool = False) -> dict[str, str]:
@@ -233,16 +222,15 @@ def is_snakemakes(path: str) -> bool:
     are written again.
     """
     key = urlsafe_b64encode(path.encode()).decode()
-    if Path(".snakemake/incomplete", key).exists():
-        return True
-    record = Path(".snakemake/metadata", key)
-    return record.exists() and abs(json.loads(record.read_text())["endtime"] - os.stat(path).st_mtime) < 0.01
+    record, incomplete = (Path(".snakemake", folder, key) for folder in ("metadata", "incomplete"))
+    made = record.exists() and abs(json.loads(record.read_text())["endtime"] - os.stat(path).st_mtime) < 0.01
+    return made or incomplete.exists()
 
 
 def outputs_of(target: str) -> set[str]:
     """List all files that the jobs for a target make, according to Snakemake."""
-    summary = output_of([*SNAKEMAKE, target, "--summary"])
-    return {row["output_file"] for row in csv.DictReader(summary.splitlines(), delimiter="\t")}
+    _header, *rows = output_of([*SNAKEMAKE, target, "--summary"]).splitlines()
+    return {row.partition("\t")[0] for row in rows}  # the first column is output_file
 
 
 def output_of(command: list[str], **environment: str) -> str:
@@ -253,20 +241,16 @@ def output_of(command: list[str], **environment: str) -> str:
     return result.stdout
 
 
-def paths_of(stage: str, states: Iterable[str]) -> list[str]:
-    """List the files in the output folders of a stage."""
-    return sorted(path for path in states if any(Path(path).is_relative_to(folder) for folder in STAGES[stage]))
+def files_of(stage: str, states: dict[str, str], deleted: bool = False) -> list[str]:
+    """List the files in the output folders of a stage that exist or, with `deleted`, those that were deleted."""
+    inside = (path for path in states if any(Path(path).is_relative_to(folder) for folder in STAGES[stage]))
+    return sorted(path for path in inside if (states[path] == "deleted") == deleted)
 
 
-def present(stage: str, states: dict[str, str]) -> list[str]:
-    """List the files in the output folders of a stage that exist."""
-    return [path for path in paths_of(stage, states) if states[path] != "deleted"]
-
-
-def as_lines(items: Iterable[object], most: int = 10) -> str:
-    """Format items, one per line, with at most `most` lines."""
+def as_lines(items: Iterable[str]) -> str:
+    """Format items, one per line, of which the first ten are shown."""
     lines = [f"\n  {item}" for item in items]
-    return "".join(lines[:most]) + (f"\n  and {len(lines) - most} more" if len(lines) > most else "")
+    return "".join(lines[:10]) + (f"\n  and {len(lines) - 10} more" if len(lines) > 10 else "")
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, NoReturn
 
 from molclr.config import SUFFIXES_OF_SECTIONS, Section, parse_settings
 from molclr.errors import MolclrError
+from molclr.qsar.own_folder import is_model
 
 TABLE = "table: CSV, TSV, .smi, Excel, Parquet or SDF, compressed or not; - is standard input"
 """Help of an argument that is a raw table."""
@@ -58,6 +59,8 @@ class PathArgument(NamedTuple):
     is_written: bool
     is_folder: bool | None
     """None: either a file or a folder."""
+    is_model: bool = False
+    """Whether it is the folder of a model, which the command may replace."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -76,9 +79,14 @@ class Parser(argparse.ArgumentParser):
         """Add an argument that names files to read; folders if `folder` is true, either if it is None."""
         self._add_path(flags, False, folder, to or self, details)
 
-    def writes(self, *flags: str, folder: bool | None = False, to: Any = None, **details: Any) -> None:
-        """Add an argument that names a file to write; a folder if `folder` is true, either if it is None."""
-        self._add_path(flags, True, folder, to or self, details)
+    def writes(
+        self, *flags: str, folder: bool | None = False, model: bool = False, to: Any = None, **details: Any
+    ) -> None:
+        """Add an argument that names a file to write; a folder if `folder` is true, either if it is None.
+
+        model: whether the folder is that of a model, which the command may replace.
+        """
+        self._add_path(flags, True, folder, to or self, details, model)
 
     def section(self, option: str, section: type[Section], default: str | None = "{}") -> None:
         """Add an option whose value is a section of the configuration, as YAML or the path of a YAML file.
@@ -96,10 +104,16 @@ class Parser(argparse.ArgumentParser):
         self.path_arguments.append(PathArgument(action.dest, option, is_written=False, is_folder=False))
 
     def _add_path(
-        self, flags: tuple[str, ...], is_written: bool, is_folder: bool | None, to: Any, details: dict[str, Any]
+        self,
+        flags: tuple[str, ...],
+        is_written: bool,
+        is_folder: bool | None,
+        to: Any,
+        details: dict[str, Any],
+        is_model: bool = False,
     ) -> None:
         action = to.add_argument(*flags, **({} if "action" in details else {"type": Path}) | details)
-        self.path_arguments.append(PathArgument(action.dest, flags[0], is_written, is_folder))
+        self.path_arguments.append(PathArgument(action.dest, flags[0], is_written, is_folder, is_model))
 
     def checked(self, words: list[str]) -> argparse.Namespace:
         """Parse `words` and validate paths and sections. Raises MolclrError for unsuitable paths and settings.
@@ -151,7 +165,7 @@ def table_first(words: list[str]) -> list[str]:
 
 
 def check_paths(options: argparse.Namespace, arguments: list[PathArgument]) -> None:
-    """Raise MolclrError if a file is named instead of a folder or the reverse, or if one would be written over another.
+    """Raise MolclrError if a file is named instead of a folder or the reverse, or would be written over another or into a model.
 
     Files that are only read may be named twice. Whether they exist is checked when they are read.
     """
@@ -159,9 +173,10 @@ def check_paths(options: argparse.Namespace, arguments: list[PathArgument]) -> N
     for argument in arguments:
         for path in _paths_in(getattr(options, argument.dest)):
             _check_kind(path, argument)
-            before = used.setdefault(path.resolve(), argument)
-            if before != argument and (before.is_written or argument.is_written):
+            before = used.get(path.resolve())
+            if before and (before.is_written or argument.is_written):
                 raise MolclrError(f"'{path}' is given as {before.label} and as {argument.label}; name another file.")
+            used[path.resolve()] = argument
 
 
 def _check_kind(path: Path, argument: PathArgument) -> None:
@@ -172,6 +187,9 @@ def _check_kind(path: Path, argument: PathArgument) -> None:
         if path.exists() and not (path.is_file() or path.is_dir()):
             raise MolclrError(f"{argument.label}: '{path}' is a device, not a file that can be replaced; name a file.")
         folder = path if argument.is_folder else path.parent
+        place = path.resolve()
+        if is_model(place.parent) or (is_model(place) and not argument.is_model):
+            raise MolclrError(f"{argument.label}: '{path}' would be in the folder of a model; choose another place.")
         above = next(parent for parent in (folder, *folder.parents) if parent.exists())
         if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
             raise MolclrError(f"{argument.label}: nothing can be written in '{above}'; name another place.")

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from molclr.cli.command import Command, Parser, add_desalt, add_processes, natural, parquet, positive
-from molclr.progress import say
+from molclr.progress import counted, say
 
 
 def _fetch_arguments(parser: Parser) -> None:
@@ -65,7 +65,9 @@ def _canonicalize(options: argparse.Namespace) -> None:
         decimal=options.decimal,
         desalt=options.desalt,
     )
-    say(f"{accepted} molecules in {options.molecules}, {rejected} rows rejected, see {options.rejected}")
+    say(
+        f"{counted(accepted, 'molecule')} in {options.molecules}, {counted(rejected, 'row')} rejected, see {options.rejected}"
+    )
 
 
 CANONICALIZE = Command(
@@ -254,7 +256,7 @@ def _exclude(options: argparse.Namespace) -> None:
         options.rejected,
         options.processes,
     )
-    say(f"{kept} molecules in {options.molecules}, {dropped} excluded, see {options.rejected}")
+    say(f"{counted(kept, 'molecule')} in {options.molecules}, {dropped} excluded, see {options.rejected}")
 
 
 EXCLUDE = Command(

@@ -17,7 +17,7 @@ from molclr.cli.command import (
     require_free,
 )
 from molclr.cli.encoders import add_encoder, add_encoder_class
-from molclr.progress import say
+from molclr.progress import counted, say
 
 if TYPE_CHECKING:
     from molclr.library.embedder import Embedder
@@ -89,10 +89,10 @@ def _run(options: argparse.Namespace) -> None:
     )
     if options.json:
         print(json.dumps(summary, indent=2))
-    embedded, rejected = (summary[name] for name in ("accepted", "rejected"))
+    embedded, rejected = counted(summary["accepted"], "molecule"), counted(summary["rejected"], "row")
     say(
-        f"{embedded} molecules embedded with {summary['encoder']} ({summary['dimensions']} numbers each), {rejected} rows "
-        f"rejected, see {options.output}"
+        f"{embedded} embedded with {summary['encoder']} ({summary['dimensions']} numbers each), {rejected} rejected, "
+        f"see {options.output}"
     )
 
 

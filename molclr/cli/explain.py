@@ -8,7 +8,7 @@ from molclr.cli.command import TABLE, Command, Parser, add_processes, add_smiles
 from molclr.cli.encoders import add_encoder_class
 from molclr.cli.predict import MODEL
 from molclr.model_names import TRAIN_MODELS
-from molclr.progress import say
+from molclr.progress import counted, say
 
 
 def _explain_arguments(parser: Parser) -> None:
@@ -52,7 +52,8 @@ def _explain(options: argparse.Namespace) -> None:
     if options.json:
         print(json.dumps(done, indent=2))
     figure = f" and {options.figure}" if options.figure else ""
-    say(f"{done['explained']} molecules explained, {done['rejected']} rows rejected, see {options.output}{figure}")
+    explained, rejected = counted(done["explained"], "molecule"), counted(done["rejected"], "row")
+    say(f"{explained} explained, {rejected} rejected, see {options.output}{figure}")
 
 
 EXPLAIN = Command(

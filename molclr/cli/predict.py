@@ -7,7 +7,7 @@ from molclr import config
 from molclr.cli.command import TABLE, Command, Parser, add_processes, add_smiles_column, csv_or_parquet, require_free
 from molclr.cli.encoders import add_encoder_class
 from molclr.model_names import TRAIN_MODELS
-from molclr.progress import say
+from molclr.progress import counted, say
 
 MODEL = "folder that 'molclr train' made, or a folder or model.safetensors of 'molclr finetune'"
 
@@ -47,7 +47,7 @@ def _predict(options: argparse.Namespace) -> None:
     done = predict(options.table, options.model, options.output, *how)
     if options.json:
         print(json.dumps({**done._asdict(), "output": str(options.output)}))
-    text = f"{done.molecules} molecules predicted, {done.rejected} rows rejected"
+    text = f"{counted(done.molecules, 'molecule')} predicted, {counted(done.rejected, 'row')} rejected"
     text += "" if done.outside_domain is None else f", {done.outside_domain} outside the domain of the model"
     say(f"{text}, see {options.output}")
 

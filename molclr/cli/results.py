@@ -80,12 +80,13 @@ def _pretraining_arguments(parser: Parser) -> None:
     parser.reads("histories", nargs="+", help="history.csv of pre-trainings")
     _add_output(parser)
     parser.add_argument("--names", nargs="+", help="models in the legend (default: from the folders of the histories)")
+    parser.add_argument("--loss", default="contrastive loss", help="name of the loss (default: %(default)s)")
 
 
 def _pretraining(options: argparse.Namespace) -> None:
     from molclr.evaluation.figures.pretraining import pretraining_curves
 
-    pretraining_curves(options.histories, options.output, options.names)
+    pretraining_curves(options.histories, options.output, options.names, options.loss)
 
 
 FIGURE_PRETRAINING = Command(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from molclr.cli.command import Command, Parser, csv_or_parquet, positive, require_free
 from molclr.cli.embed import add_embedder, embedder_of
-from molclr.progress import say
+from molclr.progress import counted, say
 
 DRAWN = 10
 """The most queries in a figure."""
@@ -79,7 +79,7 @@ def _run(options: argparse.Namespace) -> None:
             say(f"'{options.figure}' shows the first {DRAWN} of {queries} queries")
     written = ", ".join(f"'{path}'" for path in (options.output, options.figure) if path)
     say(
-        f"{queries} {'query' if queries == 1 else 'queries'} in a library of {len(library)} molecules; cosine of h "
+        f"{queries} {'query' if queries == 1 else 'queries'} in a library of {counted(len(library), 'molecule')}; cosine of h "
         f"({embedder.name}) and Tanimoto similarity of ECFP4 (2048 bits){f'; see {written}' if written else ''}"
     )
 

@@ -38,6 +38,7 @@ def _train_arguments(parser: Parser) -> None:
         "--save-dir",
         "-o",
         folder=True,
+        model=True,
         required=True,
         help="folder to write, with the models and their scores",
     )

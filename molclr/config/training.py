@@ -136,6 +136,11 @@ class Pretrain(Compute):
     seed: Seed = Field(0, description="seed of initial weights, batches and augmentations")
     augmentation: Augmentation = Field(default_factory=Augmentation, description="augmentations of the views")
 
+    @property
+    def loss_label(self) -> str:
+        """The loss in figures and in the report; of a user's function its name without the module."""
+        return "contrastive loss" if self.loss == "nt_xent" else f"loss {self.loss.rpartition(':')[2]}"
+
     def functions(self) -> list[str]:
         """List the names of the loss and the augmentations; some may be paths of user functions."""
         composition = self.augmentation.composition

@@ -34,7 +34,8 @@ def canonicalize(
     targets: Sequence[str] | None = None,
     decimal: Decimal | None = None,
     split_column: str | None = None,
-    desalt: bool | None = None,
+    desalt: bool = False,
+    advise: bool = True,
     name: str | None = None,
 ) -> tuple[int, int]:
     """Write the molecule table of a raw table, and its rejected rows with their reasons; return the number of each.
@@ -47,7 +48,7 @@ def canonicalize(
     See `molclr.data.columns.choose_columns`.
     limit: use only this number of rows, evenly spaced. drop_first: reject the first row, which the official reader loses.
     labelled: reject rows without any label. unique: reject all but the first occurrence of a molecule. desalt: keep only the
-    largest organic part of salts and mixtures; False keeps all parts and advises it, None keeps all parts. processes: has no
+    largest organic part of salts and mixtures. advise: whether to name the option --desalt if there are some. processes: has no
     effect on the files. name: what `raw` is called in messages; None for its path.
 
     Reports on standard error what was used and rejected. Raises MolclrError, and writes neither file, if `raw` is not such a
@@ -76,7 +77,7 @@ def canonicalize(
             writer.writerow(Rejection._fields)
             counts, label = RowCounts(), f"canonicalize {table.name}"
             for part in read_parts(
-                chosen, list, processes, label, bool(desalt), limit=limit, drop_first=drop_first, labelled=labelled
+                chosen, list, processes, label, desalt, limit=limit, drop_first=drop_first, labelled=labelled
             ):
                 molecules, rejections = part.molecules, part.rejections
                 if seen:
@@ -87,7 +88,7 @@ def canonicalize(
                 writer.writerows(rejections)
                 counts.add(molecules, rejections)
         counts.require_molecules(table.name)
-    counts.report(desalt)
+    counts.report(desalt, advise)
     return counts.accepted, counts.rejected
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from molclr.data.molecules import read_molecules, target_columns
 from molclr.data.subsets import subset_indices
 from molclr.errors import MolclrError
-from molclr.progress import say
+from molclr.progress import counted, say
 
 TARGETS_NAMED = 5
 """The most targets that a warning names."""
@@ -61,7 +61,8 @@ def read_labelled(
     data = LabelledMolecules(rows, table["smiles"].to_list(), labels, targets, subsets)
     if repeated := data.in_several_subsets:
         say(
-            f"warning: {len(repeated)} molecules, such as {repeated[0]}, have rows in more than one of train, valid and test, "
+            f"warning: {counted(len(repeated), 'molecule')}, such as {repeated[0]}, {'has' if len(repeated) == 1 else 'have'} "
+            "rows in more than one of train, valid and test, "
             "so scores of known molecules look better than those of new ones"
         )
     return data

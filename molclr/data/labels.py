@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple
 
 from molclr.chem.smiles import RejectedMolecule
 from molclr.errors import MolclrError
+from molclr.progress import counted
 
 MISSING = frozenset(
     ["", "-", "--", "#n/a", "#n/a n/a", "#na", "<na>", "n/a", "n.a.", "na", "nan", "-nan", "nd", "n.d.", "none", "null"]
@@ -49,6 +50,8 @@ _names_identifiers = re.compile(
     r"|row|no\.?|nr\.?|num|number|#"
     r"|(cas|cmpd|cpd|compound|entry|mol|molecule|registry|row|sample)[ _.-]?(no\.?|nr\.?|num|number)"
 ).fullmatch
+_names_occasions = re.compile(r"((document|publication)[ _.-]?)?year|date|batch|lot|plate").fullmatch
+"""Matches names of columns that say when or with what a molecule was measured."""
 
 
 class Number(str):
@@ -230,6 +233,11 @@ class Survey:
         counted = self.ascending and self.rows >= ROWS_FOR_AN_INDEX
         return self.rows > 0 and self.whole and bool(named or counted or self.low >= REGISTRY_NUMBER)
 
+    @property
+    def is_occasion(self) -> bool:
+        """Whether it looks like a year, date, batch or plate: whole numbers that have such a name."""
+        return self.rows > 0 and self.whole and bool(_names_occasions(self.name.lower()))
+
     def reader(self) -> LabelReader:
         """Return how to read the column. Raises MolclrError if its commas may separate decimals or thousands."""
         pair = next((pair for pair in CLASS_WORDS if self.words and self.words <= pair.keys()), None)
@@ -247,9 +255,9 @@ class Survey:
         """Describe the column for the user."""
         found = self.reader()
         if found.words:
-            what = f"{self.labels} labels, {' and '.join(found.words)} read as 0 and 1"
+            what = f"{counted(self.labels, 'label')}, {' and '.join(found.words)} read as 0 and 1"
         else:
-            what = f"{self.labels} labels" + f" from {self.low:g} to {self.high:g}" * (self.low <= self.high)
+            what = counted(self.labels, "label") + f" from {self.low:g} to {self.high:g}" * (self.low <= self.high)
             what += " with decimal commas" * (found.decimal == "," and self.kinds["comma"] > 0)
         if self.may_be_grouped:
             what += (

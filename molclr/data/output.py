@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from molclr.data.forms import RawTable
@@ -103,7 +104,7 @@ def _flat(table: pa.Table) -> pa.Table:
         if pa.types.is_fixed_size_list(field.type):
             width = field.type.list_size
             names += [f"{field.name}_{place}" for place in range(width)]
-            columns += [pa.compute.list_element(column, place) for place in range(width)]
+            columns += [pc.list_element(column, place) for place in range(width)]
         else:
             names.append(field.name)
             columns.append(column)

@@ -15,7 +15,7 @@ from molclr.data.molecules import is_other_parquet, open_molecules
 from molclr.digest import code_digest
 from molclr.errors import MolclrError
 from molclr.files import locked, replacing, sha256_of
-from molclr.progress import say
+from molclr.progress import counted, say
 
 TABLE, REJECTED, GRAPHS = "molecules.parquet", "rejected.csv", "graphs.safetensors"
 CANONICALIZE, FEATURIZE = "canonicalize", "featurize"
@@ -61,7 +61,7 @@ def _canonicalized(source: Path, folder: Path, smiles_column: str | None, proces
     table, rejected = folder / TABLE, folder / REJECTED
 
     def work() -> None:
-        options: dict[str, Any] = {"smiles_column": smiles_column, "targets": [], "unique": True}
+        options: dict[str, Any] = {"smiles_column": smiles_column, "targets": [], "unique": True, "advise": False}
         canonicalize(source, table, rejected, processes=processes, **options)
 
     made_of = {"raw": sha256_of(source), "smiles_column": smiles_column}
@@ -69,7 +69,8 @@ def _canonicalized(source: Path, folder: Path, smiles_column: str | None, proces
     _once(CANONICALIZE, folder, [TABLE, REJECTED], made_of, work)
     with closing(open_molecules(table)) as molecules, rejected.open(newline="", encoding="utf-8") as rows:
         rejections = sum(1 for _ in csv.DictReader(rows))
-        say(f"{source}: {molecules.metadata.num_rows} molecules in {table}, {rejections} rejected rows in {rejected}.")
+        accepted = counted(molecules.metadata.num_rows, "molecule")
+        say(f"{source}: {accepted} in {table}, {counted(rejections, 'rejected row')} in {rejected}.")
     return table
 
 

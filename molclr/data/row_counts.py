@@ -9,8 +9,10 @@ from molclr.chem.salts import has_metal, has_parts
 from molclr.chem.seen import Seen, UnseenFeatures
 from molclr.data.molecules import AcceptedRow, Rejection
 from molclr.errors import MolclrError
-from molclr.progress import say
+from molclr.progress import counted, say
 
+LONGEST = 200
+"""Characters of a reason in a message."""
 REASONS_SHOWN = 3
 """The largest number of reasons for rejection in a message."""
 
@@ -33,18 +35,18 @@ class RowCounts:
         self.metals += sum(has_metal(molecule.smiles) for molecule in molecules)
         self.unseen.add([molecule.smiles for molecule in molecules])
         for rejection in rejections:
-            kind = re.sub(r"'[^']*'|\d+", "", rejection.reason)  # without details of the row
+            kind = re.sub(r"'.*'|\d+", "", rejection.reason, flags=re.DOTALL)  # without details of the row
             self.kinds[kind] += 1
             self.examples.setdefault(kind, rejection)
 
     def require_molecules(self, table: str) -> None:
         """Raise MolclrError if every row of the table of that name was rejected."""
         if self.accepted == 0:
-            example = next(iter(self.examples.values()))
+            example = self._example(next(iter(self.examples)))
             advice = " Classes are 0 and 1; name the columns with labels by --targets if this is not one of them."
             raise MolclrError(
-                f"All rows of '{table}' are rejected, for example row {example.row}: {example.reason}."
-                + advice * (" label " in example.reason and not re.search("--decimal|thousands", example.reason))
+                f"All rows of '{table}' are rejected, for example {example}."
+                + advice * (" label " in example and not re.search("--decimal|thousands", example))
             )
 
     def summary(self) -> dict[str, Any]:
@@ -56,29 +58,38 @@ class RowCounts:
         rows = {"rows": self.accepted + self.rejected, "accepted": self.accepted, "rejected": self.rejected}
         return {**rows, "reasons": reasons}
 
-    def report(self, desalt: bool | None) -> None:
-        """Report rejected rows, salts, metals and unseen features, if there are some. desalt: see `canonicalize`."""
+    def report(self, desalt: bool, advise: bool = True) -> None:
+        """Report rejected rows, salts, metals and unseen features, if there are some.
+
+        desalt: whether only the largest organic part of salts was kept. advise: whether to name the option --desalt if not.
+        """
         if self.rejected:
             say(str(self))
         if self.parts or self.metals:
-            say(self._salts(desalt))
+            say(self._salts(desalt, advise))
         if str(self.unseen):
             say(f"warning: {self.unseen}")
 
-    def _salts(self, desalt: bool | None) -> str:
+    def _salts(self, desalt: bool, advise: bool) -> str:
         """Describe how many molecules have several parts or a metal."""
-        advice = "" if desalt is None else "; --desalt keeps the largest organic part of each"
-        done = ", of which the largest organic one is kept" if desalt else advice if self.parts else ""
+        advice = "; --desalt keeps the largest organic part of each" if advise and self.parts else ""
+        done = ", of which the largest organic one is kept" if desalt else advice
+        parts, metals = ("has" if count == 1 else "have" for count in (self.parts, self.metals))
         return (
-            f"{self.parts} of {self.accepted} molecules have several parts (salts, mixtures){done}; "
-            f"{self.metals} {'has' if self.metals == 1 else 'have'} a metal"
+            f"{self.parts} of {counted(self.accepted, 'molecule')} {parts} several parts (salts, mixtures){done}; "
+            f"{self.metals} {metals} a metal"
         )
+
+    def _example(self, kind: str) -> str:
+        """Return the first row of a kind of reason, with the reason, which may contain a long text of the table."""
+        row, _, reason = self.examples[kind]
+        return f"{self.noun} {row}: {reason[:LONGEST]}{'...' * (len(reason) > LONGEST)}"
 
     def __str__(self) -> str:
         """Describe the most frequent reasons, each with its count and its first row."""
         shown = [
-            f"{count} ({'such as ' * (count > 1)}{self.noun} {self.examples[kind].row}: {self.examples[kind].reason})"
+            f"{count} ({'such as ' * (count > 1)}{self._example(kind)})"
             for kind, count in self.kinds.most_common(REASONS_SHOWN)
         ]
         shown += ["..."] * (len(self.kinds) > REASONS_SHOWN)
-        return f"rejected {self.rejected} of {self.accepted + self.rejected} {self.noun}s: {', '.join(shown)}"
+        return f"rejected {self.rejected} of {counted(self.accepted + self.rejected, self.noun)}: {', '.join(shown)}"

@@ -8,6 +8,8 @@ from molclr.definitions import keys_of
 from molclr.errors import MolclrError
 from molclr.evaluation.metrics import find_metric
 
+LARGEST_READ = 10_000_000
+"""The largest table, in bytes, whose columns are checked whenever a configuration is read; the first job checks others."""
 LOSSES = "molclr.training.finetune:SUPERVISED_LOSSES"
 
 
@@ -15,7 +17,7 @@ def choose_benchmarks(settings: Config, source: str) -> dict[str, Benchmark | Ow
     """Return the benchmarks that `settings` names, by name and in its order.
 
     Raises MolclrError, whose message starts with `source` and the key, for an unknown benchmark or corpus, for a user-defined one
-    with the name of another data set, an unknown metric or split scheme, or a missing table.
+    with the name of another data set, an unknown metric or split scheme, or a missing table or column.
     """
     catalogue = load_catalogue()
     try:
@@ -55,6 +57,23 @@ def _check_own(key: str, name: str, benchmark: OwnBenchmark, catalogue: Catalogu
         raise MolclrError(f"'{key}': the catalogue already has a data set of this name; choose another name.")
     check_labels_of(key, benchmark)
     _check_table(f"{key}.table", benchmark.table)
+    if Path(benchmark.table).stat().st_size <= LARGEST_READ:
+        _check_columns(key, benchmark)
+
+
+def _check_columns(key: str, benchmark: OwnBenchmark) -> None:
+    """Raise MolclrError, which names the key, if the table lacks a column."""
+    from molclr.data.columns import require_columns  # Slow imports, like that above.
+    from molclr.data.tables import open_table
+
+    named = {f"'{key}.targets'": benchmark.targets}
+    if benchmark.split == "given":
+        named[f"'{key}.split_column'"] = (benchmark.split_column,)
+    try:
+        with open_table(benchmark.table) as table:
+            require_columns(table, benchmark.smiles_column, named)
+    except MolclrError as error:
+        raise MolclrError(str(error).replace("--smiles-column", f"'{key}.smiles_column'")) from None
 
 
 def _check_corpus(settings: Config, catalogue: Catalogue) -> None:

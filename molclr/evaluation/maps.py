@@ -25,7 +25,7 @@ NEIGHBOURS = 15
 
 
 def _or_origin(project: Projection) -> Projection:
-    """Place equal vectors at the origin, for which libraries divide by zero."""
+    """Place all molecules at the origin if all vectors are equal, for which libraries divide by zero."""
 
     @wraps(project)
     def projected(vectors: np.ndarray, seed: int) -> np.ndarray:
@@ -56,9 +56,8 @@ def umap(vectors: np.ndarray, seed: int) -> np.ndarray:
     """
     count = min(NEIGHBOURS, len(vectors))
     with threadpool_limits(1), warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore"
-        )  # of TensorFlow, which is not needed, and of new molecules, which are not mapped
+        # Of TensorFlow, which is not needed, and of the mapping of further molecules, which precomputed neighbours prevent.
+        warnings.simplefilter("ignore")
         try:
             from umap import UMAP
         except ImportError:
@@ -101,7 +100,7 @@ def write_maps(embeddings: Sequence[PathLike[str]], outputs: Sequence[PathLike[s
         for start, project in PROJECTIONS.values():
             table[[f"{start}_x", f"{start}_y"]] = project(molecules.vectors, seed)
         with replacing(output) as temporary:
-            table.to_csv(temporary, index=False, float_format="%.4f", lineterminator="\n")
+            table.to_csv(temporary, index=False, float_format="%.6g", lineterminator="\n")
 
 
 def read_map(path: str | PathLike[str], rows: np.ndarray | None = None) -> pd.DataFrame:

@@ -15,6 +15,9 @@ Task = Literal["classification", "regression"]
 
 HALF = 0.5
 """The probability from which on class 1 is predicted."""
+LEAST_STEPS = 100
+"""The least range of labels, in steps of single precision at the largest one; rounding errors are then below 1 % of it."""
+SINGLE = np.finfo(np.float32)
 TASKS: tuple[Task, ...] = get_args(Task)
 
 
@@ -228,6 +231,23 @@ def check_labels(task: Task, labels: np.ndarray, targets: Sequence[str]) -> None
             others = column[~np.isnan(column) & (column != 0) & (column != 1)]
             if len(others):
                 raise MolclrError(f"A label of '{target}' is {others[0]:g}; classes must be 0 and 1.")
+
+
+def check_all_labels(task: Task, labels: np.ndarray, targets: Sequence[str]) -> None:
+    """Raise MolclrError like `check_labels`, and if single precision, that of the models, hardly tells values apart.
+
+    labels: float64 (n, targets) of all molecules, NaN where missing.
+    """
+    check_labels(task, labels, targets)
+    for target, column in zip(targets, labels.T, strict=True):
+        known = column[~np.isnan(column)]
+        low, high = (known.min(), known.max()) if len(known) else (0.0, 0.0)
+        step = max(SINGLE.eps * max(-low, high), SINGLE.tiny)
+        if 0 < high - low < LEAST_STEPS * step:
+            raise MolclrError(
+                f"The labels of '{target}', from {low:.9g} to {high:.9g}, differ too little for single precision; subtract a "
+                "constant such as their mean, or give them in another unit."
+            )
 
 
 def better(metric: str, value: float, than: float) -> bool:

@@ -18,6 +18,12 @@ from molclr.evaluation.metrics import NOT_PREDICTED, Score, Task, find_metric, m
 from molclr.files import replacing
 
 PREDICTION_COLUMNS = ["row", "target", "label", "prediction"]
+KEEPING_NAMES: dict[str, Any] = {
+    "dtype": {"benchmark": str, "model": str, "target": str},
+    "keep_default_na": False,
+    "na_values": [""],
+}
+"""Options of pandas.read_csv with which a benchmark or target may be called 2024 or NA."""
 
 
 @dataclass(frozen=True)
@@ -151,12 +157,12 @@ def read_metrics(path: str | PathLike[str]) -> RunMetrics:
 
 
 def read_run(folder: Path, **options: Any) -> pd.DataFrame:
-    """Read the predictions.csv in the folder of a run, with `options` of pandas.read_csv.
+    """Read the predictions.csv in the folder of a run, with `options` of pandas.read_csv instead of `KEEPING_NAMES`.
 
     Raises MolclrError if it is missing or has other columns.
     """
     try:
-        table = pd.read_csv(folder / "predictions.csv", **options)
+        table = pd.read_csv(folder / "predictions.csv", **(options or KEEPING_NAMES))
     except FileNotFoundError:
         raise MolclrError(f"'{folder}/predictions.csv' does not exist; run the benchmark that writes it.") from None
     except ValueError:

@@ -17,7 +17,7 @@ from molclr.evaluation.comparisons import read_samples
 from molclr.evaluation.formats import html, latex, listed, markdown
 from molclr.evaluation.metrics import TASKS, find_label
 from molclr.evaluation.reference import CONFIGURATION, compared_with_published
-from molclr.evaluation.runs import read_metrics
+from molclr.evaluation.runs import KEEPING_NAMES, read_metrics
 from molclr.evaluation.summary import COLUMNS, NUMBERS, every_metric, summarise
 from molclr.evaluation.verdict import verdict
 from molclr.evaluation.wide import Wide
@@ -65,7 +65,7 @@ def read_table(path: AnyPath) -> pd.DataFrame:
     """
     text = {name: str for name in COLUMNS if name not in NUMBERS}
     try:
-        table = pd.read_csv(path, dtype=text)
+        table = pd.read_csv(path, **KEEPING_NAMES | {"dtype": text})
     except FileNotFoundError:
         raise MolclrError(f"'{path}' does not exist; run 'make all' first.") from None
     except (ValueError, UnicodeDecodeError):

@@ -21,7 +21,7 @@ from molclr.evaluation.figures.atoms import LEGEND, Drawing, Group, page, sheet,
 from molclr.evaluation.metrics import find_metric
 from molclr.files import replacing
 from molclr.model_names import NETWORK, ON_COUNTS, REPRESENTATION
-from molclr.progress import say
+from molclr.progress import counted, say
 from molclr.qsar.assess import METRICS
 from molclr.qsar.explain import Explanation, explain
 from molclr.qsar.model_folder import ModelFolder
@@ -92,7 +92,7 @@ def explain_table(
         if place is not None and figure is not None:
             title = f"{table.name}, explained with '{name}'"
             _draw(place, figure.suffix, _groups(model, places, drawn), title, counts.accepted)
-    counts.report(model.desalt or None)
+    counts.report(model.desalt, advise=False)
     return {
         "model": name,
         "chosen": model.about["chosen"],
@@ -227,7 +227,7 @@ def _draw(place: Path, suffix: str, groups: list[Group], title: str, count: int)
         write_files(place, groups)
         return
     if count > MOST_DRAWN:
-        say(f"the figure has the first {MOST_DRAWN} of {count} molecules; name a folder for all")
+        say(f"the figure has the first {MOST_DRAWN} of {counted(count, 'molecule')}; name a folder for all")
     text = page(groups, title, NOTES) if suffix == PAGE else sheet(groups, [group.limit for group in groups])
     place.write_text(text, encoding="utf-8")
 

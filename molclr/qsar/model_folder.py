@@ -27,7 +27,7 @@ from molclr import __version__
 from molclr.chem.fingerprints import BITS, packed_bits
 from molclr.chem.seen import Seen, warn_of_unseen
 from molclr.config import Compute
-from molclr.data.columns import ChosenColumns, choose_columns, tell_other_smiles
+from molclr.data.columns import ChosenColumns, choose_columns, report_other_smiles
 from molclr.data.forms import RawTable
 from molclr.errors import MolclrError
 from molclr.files import replacing, sha256_of
@@ -200,7 +200,7 @@ class ModelFolder:
 
     @cached_property
     def finetuned(self) -> list[FinetunedModel]:
-        """The content of these files."""
+        """The contents of `network_files`."""
         return [load_model(path, self.encoder_class) for path in self.network_files]
 
     @property
@@ -210,7 +210,7 @@ class ModelFolder:
 
     @cached_property
     def encoder(self) -> tuple[GraphEncoder, dict[str, Any]]:
-        """The encoder of the representation, and what its file says of it."""
+        """The encoder of the representation, and the metadata of its file."""
         return load_encoder(self.folder / ENCODER, encoder_class=self.encoder_class)
 
     def _networks(self, queries: Queries, device: torch.device, change: Change) -> Predicted:
@@ -235,7 +235,7 @@ class ModelFolder:
         """Raise MolclrError if an output would be in the folder."""
         for output in outputs:
             if output and output.resolve().parent == self.folder.resolve():
-                raise MolclrError(f"The output '{output}' would be in the folder of the model; choose another place.")
+                raise MolclrError(f"The output '{output}' would be in the folder of a model; choose another place.")
 
     @property
     def explicit_hydrogens(self) -> bool:
@@ -252,7 +252,7 @@ class ModelFolder:
         known = self.about["smiles_column"]
         if smiles_column is None and table.columns.count(known) == 1:
             smiles_column = known
-            tell_other_smiles(table, known)
+            report_other_smiles(table, known)
         return choose_columns(table, smiles_column, [])
 
     def seen(self, name: str) -> Seen | None:

@@ -16,6 +16,11 @@ DRAWING = re.compile(r".*\.svg")
 """The names of the files of a folder of drawings."""
 
 
+def is_model(folder: Path) -> bool:
+    """Return whether a folder is a model of 'molclr train'."""
+    return (folder / "model.json").is_file() and any(folder.glob("*.safetensors"))
+
+
 def own_folder(path: Path, mark: str, own: re.Pattern[str], replace: bool) -> AbstractContextManager[Path]:
     """Return the context of `molclr.files.new_folder`, which replaces a folder only if all its files are named as `own`.
 

@@ -66,7 +66,7 @@ def predict(
         say(*chosen.report, *(f"'{target}_mean' is the probability of '{word}'" for target, word in words))
         parts = read_parts(chosen, list, processes, f"predict {raw.name}", found.desalt)
         write_extended(parts, chosen.table, output, columns_of, counts)
-    counts.report(found.desalt or None)
+    counts.report(found.desalt, advise=False)
     return Outcome(name, counts.accepted, counts.rejected, outside if found.about["domain"] else None)
 
 

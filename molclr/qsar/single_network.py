@@ -1,4 +1,4 @@
-"""The model of 'molclr finetune' as one with a single network, and models of either command by their path."""
+"""Models of 'molclr finetune', which have a single network, and reading of models of 'train' and 'finetune' by their path."""
 
 from pathlib import Path
 from typing import Any

@@ -24,11 +24,11 @@ from molclr.data.molecules import read_molecules
 from molclr.data.splits import SCHEMES, write_given_split, write_split
 from molclr.data.tables import kept_table, name_of, open_table
 from molclr.errors import MolclrError
-from molclr.evaluation.metrics import Task, check_labels
+from molclr.evaluation.metrics import Task, check_all_labels
 from molclr.evaluation.report.model import write_model_page
 from molclr.evaluation.runs import Run
 from molclr.model_names import NETWORK
-from molclr.progress import say
+from molclr.progress import counted, say
 from molclr.qsar.assess import evaluate, evaluate_refit, write_metrics
 from molclr.qsar.domain import domain_threshold
 from molclr.qsar.duration import report_duration
@@ -115,8 +115,8 @@ def _prepared(asked: Training, folder: Path, graphs: Path) -> tuple[LabelledMole
         words = class_words(chosen)
     if conflicts := conflicting_labels(read_molecules(molecules)):
         say(
-            f"warning: {conflicts} molecules have conflicting labels: they are in several rows, with different labels of a "
-            "target; all of these rows are used"
+            f"warning: {counted(conflicts, 'molecule')} {'has' if conflicts == 1 else 'have'} conflicting labels: several rows "
+            "with different labels of a target; all of these rows are used"
         )
     _split(asked, molecules, table, folder / SPLIT)
     featurize(molecules, graphs)
@@ -124,7 +124,7 @@ def _prepared(asked: Training, folder: Path, graphs: Path) -> tuple[LabelledMole
     data = read_labelled(molecules, folder / SPLIT, fate)
     data = data if asked.refit else _trainable(data)
     task = asked.task or guess_task(data)
-    check_labels(task, data.labels, data.targets)
+    check_all_labels(task, data.labels, data.targets)
     run = Run(asked.table.stem, NETWORK, 0, task, PRIMARY[task], data.targets)
     about: dict[str, Any] = {"smiles_column": chosen.table.columns[chosen.columns.smiles]}
     known = {target: words[target] for target in data.targets if target in words}

@@ -10,7 +10,7 @@ from molclr.config import Baselines
 from molclr.data.labelled import LabelledMolecules
 from molclr.data.subsets import SUBSETS
 from molclr.errors import MolclrError
-from molclr.evaluation.metrics import NOT_PREDICTED, check_labels, score
+from molclr.evaluation.metrics import NOT_PREDICTED, check_all_labels, score
 from molclr.evaluation.runs import Run, RunMetrics, write_run
 from molclr.model_names import (
     AND_ECFP,
@@ -44,7 +44,7 @@ def baseline(
     note of the run records both. Raises MolclrError for another model and for classes other than 0 and 1.
     """
     name = _kind(run.model, h)
-    check_labels(run.task, data.labels, run.targets)
+    check_all_labels(run.task, data.labels, run.targets)
     train, valid, test = (data.subsets[subset] for subset in SUBSETS)
     inputs = Inputs(csr_matrix(ecfp4_counts(data.smiles)), h)
     training, scored = inputs[train], np.concatenate([valid, test])

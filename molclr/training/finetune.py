@@ -18,7 +18,7 @@ from molclr.data.labelled import LabelledMolecules
 from molclr.data.store import open_store_of
 from molclr.data.subsets import SUBSETS
 from molclr.errors import MolclrError
-from molclr.evaluation.metrics import NOT_PREDICTED, Score, better, check_labels, find_metric, score
+from molclr.evaluation.metrics import NOT_PREDICTED, Score, better, check_all_labels, find_metric, score
 from molclr.evaluation.runs import Run, RunMetrics, write_run
 from molclr.files import write_rows
 from molclr.model_names import EncoderName, ModelName, class_name_problem, model_name
@@ -167,7 +167,7 @@ def finetune(
     `folder`. If the validation score is undefined (one class only), the last epoch is used, which a note says.
     Raises MolclrError for labels or a model name that do not fit the run, and if the loss is not finite.
     """
-    check_labels(run.task, data.labels, run.targets)
+    check_all_labels(run.task, data.labels, run.targets)
     train, valid, test = (data.subsets[name] for name in SUBSETS)
     if len(train) < 2:
         raise MolclrError(

@@ -26,6 +26,22 @@ def test_help_needs_no_heavy_import():
     assert result.stdout.splitlines()[-1] == "set()"
 
 
+def test_an_interrupt_while_modules_are_imported_is_one_line():
+    program = (
+        "import sys\n"
+        "class Interrupt:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'molclr.cli.command':\n"
+        "            raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Interrupt())\n"
+        "from molclr.__main__ import main\n"
+        "sys.exit(main())\n"
+    )
+    result = subprocess.run([sys.executable, "-c", program, "--help"], capture_output=True, text=True)
+    assert (result.returncode, result.stderr) == (130, "molclr: interrupted\n")
+    assert 'molclr = "molclr.__main__:main"' in (REPOSITORY / "pyproject.toml").read_text()
+
+
 def test_the_help_lists_every_command_below_what_it_is_for(capsys):
     assert main(["--help"]) == 0
     text = capsys.readouterr().out
@@ -242,6 +258,10 @@ def test_every_file_to_write_is_checked_whatever_its_option_is_called(tmp_path, 
     assert main(["canonicalize", "raw.csv", *files[:3], files[1]]) == 1
     assert capsys.readouterr().err.endswith(
         "m.parquet' is given as --molecules and as --rejected; name another file.\n"
+    )
+    assert main(["maps", "a.parquet", "b.parquet", "--output", "map.csv", "map.csv"]) == 1
+    assert capsys.readouterr().err == (
+        "molclr: error: 'map.csv' is given as --output and as --output; name another file.\n"
     )
 
 

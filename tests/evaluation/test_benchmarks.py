@@ -7,6 +7,7 @@ from paths import FIXTURES
 
 from molclr.config import Config, parse_section
 from molclr.errors import MolclrError
+from molclr.evaluation import benchmarks
 from molclr.evaluation.benchmarks import choose_benchmarks
 from molclr.evaluation.metrics import METRICS
 
@@ -52,6 +53,18 @@ def test_a_corpus_of_ones_own():
             "'own_benchmarks.a.metric': .*is not a metric of regression",
         ),
         ({"own_benchmarks": {"a": {**OWN, "split": "spectral"}}}, "'own_benchmarks.a.split': Unknown split scheme"),
+        (
+            {"own_benchmarks": {"a": {**OWN, "targets": ["freesolv", "logS"]}}},
+            "'.*freesolv.csv' has no column 'logS'; .* Name yours with 'own_benchmarks.a.targets'",
+        ),
+        (
+            {"own_benchmarks": {"a": {**OWN, "smiles_column": "Smiles"}}},
+            "'.*freesolv.csv' has no column 'Smiles'; .* Name yours with 'own_benchmarks.a.smiles_column'",
+        ),
+        (
+            {"own_benchmarks": {"a": {**OWN, "split": "given"}}},
+            "'.*freesolv.csv' has no column 'subset'; .* Name yours with 'own_benchmarks.a.split_column'",
+        ),
         ({"corpus": {"name": "zonc"}}, "'corpus.name': unknown corpus 'zonc'; choose one of pubchem, zinc"),
         ({"corpus": {"table": TABLE}}, "'corpus.name': another data set is called 'zinc'"),
         ({"corpus": {"name": "mine", "table": "none.smi"}}, "'corpus.table': the file 'none.smi' does not exist"),
@@ -67,9 +80,18 @@ def test_a_mistake_names_the_key(values, message):
     assert "\n" not in str(error.value)
 
 
-def test_a_split_given_by_a_column_is_for_tables_of_ones_own():
-    found = chosen(benchmarks=["mine"], own_benchmarks={"mine": {**OWN, "split": "given", "split_column": "fold"}})
-    assert found["mine"].split == "given"
+def test_a_split_given_by_a_column_is_for_tables_of_ones_own(tmp_path):
+    (tmp_path / "mine.csv").write_text("smiles,freesolv,fold\nCCO,1,train\n")
+    own = {**OWN, "table": str(tmp_path / "mine.csv"), "split": "given", "split_column": "fold"}
+    assert chosen(benchmarks=["mine"], own_benchmarks={"mine": own})["mine"].split == "given"
+
+
+def test_a_table_without_a_header_or_too_large_to_be_read_at_once_is_left_to_the_first_job(tmp_path, monkeypatch):
+    (tmp_path / "mine.csv").write_text("CCO,1.5\nCCN,2.5\n")
+    own = {**OWN, "table": str(tmp_path / "mine.csv"), "targets": ["column 2"]}
+    assert chosen(benchmarks=["mine"], own_benchmarks={"mine": own})
+    monkeypatch.setattr(benchmarks, "LARGEST_READ", 3)
+    assert chosen(benchmarks=["mine"], own_benchmarks={"mine": own | {"targets": ["logS"]}})
 
 
 def test_a_metric_whose_loss_does_not_exist_is_found_before_any_job(monkeypatch):

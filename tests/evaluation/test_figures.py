@@ -8,6 +8,7 @@ import subprocess
 import sys
 import xml.etree.ElementTree as ET
 
+import matplotlib.colors
 import matplotlib.image
 import numpy as np
 import pandas as pd
@@ -16,6 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from molclr.chem.smiles import read_molecule
+from molclr.config import Pretrain
 from molclr.errors import MolclrError
 from molclr.evaluation import maps
 from molclr.evaluation.embeddings import HELD_OUT_KEY, Embeddings
@@ -155,6 +157,16 @@ def test_encoders_of_ones_own_have_their_names_and_all_points_are_inside(tmp_pat
         pretraining.pretraining_curves(paths, output, ["MolCLR_GIN"])
 
 
+def test_a_loss_of_ones_own_has_its_name(tmp_path, output, figure_of):
+    saved = figure_of(pretraining)
+    assert Pretrain().loss_label == "contrastive loss"
+    label = Pretrain(loss="my_package.losses:cross_view").loss_label
+    pretraining.pretraining_curves([history(tmp_path / "gin" / "history.csv")], output, None, label)
+    assert saved[0].axes[0].get_ylabel() == "Loss cross_view"
+    caption = " ".join(output.with_name("figure.txt").read_text().split())
+    assert "the loss cross_view on training molecules" in caption and "{" not in caption
+
+
 def test_a_history_without_epochs_is_an_error(tmp_path, output):
     with pytest.raises(MolclrError, match="has no epochs"):
         pretraining.pretraining_curves([history(tmp_path / "gin" / "history.csv", epochs=0)], output)
@@ -218,13 +230,16 @@ def test_the_caption_says_where_bars_begin_that_do_not_begin_at_0(tmp_path, outp
         assert [part.split(" which")[0] for part in caption.split("Bars of ")[1:]] == begins
 
 
-def test_models_have_the_order_of_the_table_and_own_encoders_have_two_colours(tmp_path, output, figure_of):
-    models = ["GAT", "RF", "MolCLR_GAT", "GIN"]
+def test_models_have_the_order_of_the_table_and_own_encoders_have_colours(tmp_path, output, figure_of):
+    models = ["GAT", "RF", "MolCLR_GAT", "GIN", "SVM_MolCLR_GAT", "SVM_MolCLR_GAT_ECFP"]
     saved = figure_of(benchmarks)
     rows = [("BBBP", model, "ROC-AUC", "%", 71.0, 1.0, None, None, None) for model in models]
     benchmarks.benchmark_bars(*result_tables(tmp_path, rows), output)
     assert [label.get_text() for label in saved[0].axes[0].get_yticklabels()] == models
-    assert len({bar.get_facecolor() for bar in saved[0].axes[0].patches}) == 4
+    assert len({bar.get_facecolor() for bar in saved[0].axes[0].patches}) == 6
+    for model in models:
+        red, green, blue = matplotlib.colors.to_rgb(style.colour_of(model))
+        assert max(red, green, blue) - min(red, green, blue) > 0.1, f"the colour of {model} is not a grey"
 
 
 def test_seeds_counts_and_significance_are_in_the_figure(tmp_path, output, figure_of):
@@ -259,6 +274,24 @@ def test_finetuning_curves(tmp_path, output, figure_of):
     assert [(*line.get_xdata(), *line.get_ydata()) for line in best] == [(3, 80.0)] * 2
     assert score.get_ylabel() == "Validation ROC-AUC (%)"
     assert legend_of(saved[0]) == ["GIN", "MolCLR_GIN", "best epoch"]
+
+
+def test_long_names_stay_inside_the_figure_and_their_panel(tmp_path, output, figure_of, monkeypatch):
+    saved = figure_of(finetuning)
+    label = "Lin's concordance correlation coefficient"
+    monkeypatch.setitem(METRICS, "concordance", dataclasses.replace(METRICS["r2"], label=label))
+    models = ["EdgeAttention", "MolCLR_EdgeAttention", "GIN", "MolCLR_GIN"]
+    finetuning.finetuning_curves(
+        [finetuned(tmp_path / model, "freesolv", model, "concordance") for model in models], {}, output
+    )
+    assert_drawn(output)
+    (figure,) = saved
+    legend = figure.legends[0].get_window_extent()
+    assert legend.x0 >= 0 and legend.x1 <= figure.bbox.x1, "the legend is not cut off"
+    score = figure.axes[1]
+    text, panel = score.yaxis.label.get_window_extent(), score.get_window_extent()
+    assert text.height < 1.1 * panel.height, "the label is hardly longer than its axis"
+    assert " ".join(score.get_ylabel().split()) == f"Validation {label}"
 
 
 def test_many_benchmarks_have_several_lines_of_panels(tmp_path, output, figure_of):
@@ -324,6 +357,15 @@ def test_tsne_of_known_coordinates(tmp_path, embeddings, output):
     pd.DataFrame(table).iloc[::-1].to_csv(tmp_path / "map.csv", index=False)
     with pytest.raises(MolclrError, match=r"map\.csv' has the coordinates of other molecules"):
         tsne.tsne(embeddings, output, property="logp", coordinates=tmp_path / "map.csv")
+
+
+def test_molecules_with_one_vector_have_one_place(embeddings, output):
+    """As with an encoder that collapsed."""
+    table = pq.read_table(embeddings)
+    equal = pa.FixedSizeListArray.from_arrays(pa.array(np.ones(15 * 8), pa.float32()), 8)
+    pq.write_table(table.set_column(2, "embedding", equal), embeddings)
+    tsne.tsne(embeddings, output, property="logp")
+    assert pd.read_csv(output.with_name(f"{output.name}.csv"))[["x", "y"]].eq(0).all(axis=None)
 
 
 def test_too_few_molecules_for_a_map(embeddings, output):

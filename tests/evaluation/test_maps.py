@@ -56,6 +56,14 @@ def test_tables_of_coordinates_are_equal_to_the_byte(tmp_path):
     np.testing.assert_allclose(umap, maps.umap(families(5), 0), atol=1e-4)
 
 
+def test_coordinates_of_vectors_that_nearly_agree_are_precise(tmp_path, monkeypatch):
+    monkeypatch.setattr(maps, "PROJECTIONS", {"PCA": maps.PROJECTIONS["PCA"]})
+    vectors = (1 + 1e-3 * families()).astype(np.float32)
+    maps.write_maps([write_embeddings(tmp_path / "a.parquet", vectors)], [tmp_path / "a.csv"])
+    found = pd.read_csv(tmp_path / "a.csv")[["pca_x", "pca_y"]]
+    np.testing.assert_allclose(found, maps.principal_components(vectors, 0), rtol=1e-5)
+
+
 def test_as_many_outputs_as_tables_are_needed(tmp_path):
     with pytest.raises(MolclrError, match="2 tables of embeddings need as many outputs, not 1"):
         maps.write_maps(["a.parquet", "b.parquet"], [tmp_path / "a.csv"])

@@ -17,7 +17,16 @@ from sklearn.metrics import (
 from molclr.data.catalogue import load_catalogue
 from molclr.errors import MolclrError
 from molclr.evaluation.benchmarks import check_labels_of
-from molclr.evaluation.metrics import METRICS, better, find_label, find_metric, metrics_of, roc_auc, score
+from molclr.evaluation.metrics import (
+    METRICS,
+    better,
+    check_all_labels,
+    find_label,
+    find_metric,
+    metrics_of,
+    roc_auc,
+    score,
+)
 from molclr.training.finetune import SUPERVISED_LOSSES
 
 MISSING = np.nan
@@ -32,6 +41,31 @@ REFERENCES = {
     "r2": r2_score,
     "spearman": lambda labels, predictions: spearmanr(labels, predictions).statistic,
 }
+
+
+@pytest.mark.parametrize(
+    ("labels", "is_told_apart"),
+    [
+        ([1e9, 1e9 + 1, 1e9 + 3], False),
+        ([-1e9, -1e9 + 1, -1e9 + 3], False),
+        ([1e-300, 2e-300, 3e-300], False),
+        ([0, 1e-300], False),
+        ([1e9, 1.1e9, MISSING], True),
+        ([2000, 2001, 2024], True),
+        ([1e-20, 3e-20], True),
+        ([-1e30, 3], True),
+        ([5e9, 5e9], True),  # from which nothing can be learned, as a warning says
+        ([MISSING, MISSING], True),
+    ],
+)
+def test_labels_that_single_precision_does_not_tell_apart_are_an_error(labels, is_told_apart):
+    columns = np.array([labels, labels], float).T
+    columns[:, 0] = np.arange(len(labels))
+    if is_told_apart:
+        check_all_labels("regression", columns, ["a", "b"])
+    else:
+        with pytest.raises(MolclrError, match=r"The labels of 'b', from .* differ too little for single precision"):
+            check_all_labels("regression", columns, ["a", "b"])
 
 
 @pytest.mark.parametrize("levels", [3, 1000])

@@ -9,7 +9,7 @@ import pytest
 
 from molclr.errors import MolclrError
 from molclr.evaluation.metrics import score
-from molclr.evaluation.runs import Run, read_metrics, write_run
+from molclr.evaluation.runs import Run, read_metrics, read_run, write_run
 
 CLINTOX = Run("clintox", "RF", 2, "classification", "roc_auc", ("FDA_APPROVED", "CT_TOX"))
 ROWS = np.array([7, 3, 11])
@@ -20,12 +20,12 @@ PREDICTIONS = np.array([[0.8, 0.1], [0.5, 1 / 3], [0.3, 0.2]])
 @pytest.mark.parametrize(
     ("task", "metric", "suitable"),
     [
-        ("classification", "rmse", "roc_auc or pr_auc or accuracy"),
-        ("regression", "roc_auc", "rmse or mae or r2 or spearman"),
+        ("classification", "rmse", "roc_auc, pr_auc, accuracy"),
+        ("regression", "roc_auc", "rmse, mae, r2, spearman"),
     ],
 )
 def test_a_metric_suits_its_task(task, metric, suitable):
-    with pytest.raises(MolclrError, match=f"{metric} is not a metric of {task}; choose {suitable}"):
+    with pytest.raises(MolclrError, match=f"{metric} is not a metric of {task}; choose one of {suitable}"):
         Run("bbbp", "GIN", 0, task, metric, ["p_np"])
 
 
@@ -58,6 +58,14 @@ def test_the_two_files(tmp_path):
         "note": "20 trees",
         "deterministic": False,
     }
+
+
+def test_targets_may_be_called_2024_or_na(tmp_path):
+    run = Run("2024", "RF", 0, "classification", "roc_auc", ("2024", "NA"))
+    write_run(tmp_path, run, ROWS, LABELS, PREDICTIONS)
+    found = read_run(tmp_path)
+    assert found["target"].to_list() == ["2024", "NA"] * 3
+    assert found["label"].isna().sum() == 1 and found["prediction"].dtype == np.float64
 
 
 def test_metrics_are_read_as_written(tmp_path):

@@ -73,6 +73,7 @@ def save_folder(folder, change, layers):
     targets = [{"name": name, "labels": 2, "lowest": -1.0, "highest": 1.0} for name in TARGETS]
     about = {"task": "regression", "metric": "rmse", "targets": targets, "smiles_column": "smiles"}
     about |= {"models": ["network"], "chosen": "network", "networks": 2}
+    about |= {"half_widths": {}, "domain": None, "settings": {}}
     for seed in range(2):
         save_network(folder / f"network-{seed}.safetensors", lambda model, seed=seed: change(model, seed), layers, seed)
     write_fixed(folder, {}, TARGETS)
@@ -343,13 +344,21 @@ def test_a_table_is_explained_in_parts_and_its_first_molecules_are_drawn(sums, t
         assert rows == [0, 1, 2] if rows else len(list(place.glob("row-*.svg"))) == drawn
 
 
-def test_nothing_is_written_into_the_folder_of_the_model(sums, tmp_path, capsys):
-    (tmp_path / "new.csv").write_text("smiles\nCCO\n")
+def test_nothing_is_written_into_the_folder_of_a_model(sums, tmp_path, capsys):
+    table = tmp_path / "new.csv"
+    table.write_text("smiles\nCCO\n")
     before = sorted(path.name for path in sums.iterdir())
-    words = ["explain", str(tmp_path / "new.csv"), "--model", str(sums), "--output"]
-    for more in ([str(sums / "e.csv")], [str(tmp_path / "e.csv"), "--figure", str(sums / "atoms")]):
-        assert main([*words, *more]) == 1
-        assert "would be in the folder of the model; choose another place." in capsys.readouterr().err
+    for command in (
+        f"explain {table} --model {sums} --output {sums}/e.csv",
+        f"explain {table} --model {sums} --output {tmp_path}/e.csv --figure {sums}/atoms",
+        f"embed {table} --output {sums}/predictions.csv --force",
+        f"train {table} --output {sums}/new",
+        f"canonicalize {table} --molecules {tmp_path}/m.parquet --rejected {sums}/rejected.csv",
+        f"finetune {table} --split {table} --graphs {table} --benchmark a --model GIN --seed 0 --task regression "
+        f"--metric rmse --from-scratch gin --output {sums}",
+    ):
+        assert main(command.split()) == 1
+        assert "would be in the folder of a model; choose another place." in capsys.readouterr().err
     assert sorted(path.name for path in sums.iterdir()) == before and not (tmp_path / "e.csv").exists()
 
 

@@ -74,7 +74,7 @@ def test_a_rejected_row_has_a_reason_and_no_prediction(trained, tmp_path):
         "",
         "it has an atom without an element (*)",
         "it has no atoms",
-        "3 fields where the header has 2",
+        "3 fields where the header has 2, without a column for 'extra'",
         "",
     ]
     assert [row["freesolv_mean"] == "" for row in found] == [False, True, True, True, False]
@@ -117,8 +117,20 @@ def test_a_pipe_is_read_once_and_keeps_its_name(trained, tmp_path, capfd, comman
     writer.start()
     assert main([command, str(tmp_path / "pipe"), "--model", str(trained), "--output", str(tmp_path / "p.csv")]) == 0
     writer.join()
-    assert f"molclr: {tmp_path / 'pipe'}: 1 rows, SMILES in 'smiles'\n" in capfd.readouterr().err
+    assert f"molclr: {tmp_path / 'pipe'}: 1 row, SMILES in 'smiles'\n" in capfd.readouterr().err
     assert float(rows_of(tmp_path / "p.csv")[0]["freesolv_mean"])
+
+
+def test_one_molecule_and_one_row_are_counted_in_the_singular(trained, tmp_path, capsys):
+    (tmp_path / "salt.csv").write_text("smiles\nCC(=O)[O-].[Na+]\nC*\n")
+    words = [str(tmp_path / "salt.csv"), "--output", str(tmp_path / "p.csv"), "--force"]
+    advice = "; --desalt keeps the largest organic part of each"
+    for command in ("predict", "explain", "embed"):
+        assert main([command, *words, *(["--model", str(trained)] if command != "embed" else [])]) == 0
+        told = capsys.readouterr().err
+        assert "molclr: 1 molecule " in told and ", 1 row rejected, " in told and "rejected 1 of 2 rows" in told
+        assert "1 of 1 molecule has several parts (salts, mixtures)" in told and "; 1 has a metal" in told
+        assert (advice in told) == (command == "embed")  # which alone has the option
 
 
 def test_a_model_of_one_network_has_no_other(trained, tmp_path, capsys):

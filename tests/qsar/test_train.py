@@ -362,7 +362,10 @@ def test_molecules_in_several_subsets_are_counted(tmp_path, capsys):
     words = ["train", str(tmp_path / "mine.csv"), "--split", "part", "--encoder", "none", "--model", "svm", "--output"]
     for folder, options, count in (("plain", [], 1), ("desalted", ["--desalt"], 2)):
         assert main([*words, str(tmp_path / folder), *options]) == 0
-        told = f"warning: {count} molecules, such as BrC1CCCCC1, have rows in more than one of"
+        molecules = (
+            "1 molecule, such as BrC1CCCCC1, has" if count == 1 else f"{count} molecules, such as BrC1CCCCC1, have"
+        )
+        told = f"warning: {molecules} rows in more than one of"
         assert told in capsys.readouterr().err
         metrics = json.loads((tmp_path / folder / "metrics.json").read_text())
         assert metrics["molecules_in_several_subsets"] == count

@@ -172,7 +172,7 @@ def test_repro_after_restore_makes_what_follows_and_nothing_else(as_restored, tm
     run(as_restored, "dvc", "checkout")
     assert digests(as_restored) == before
     set_parameter(as_restored, "figures.neighbours", 3)
-    assert "Deleted, because they were made with other" in run(as_restored, "dvc", "repro")
+    assert "Deleted; they were made with other parameters" in run(as_restored, "dvc", "repro")
     assert digests(as_restored) == after
 
 

@@ -1,4 +1,4 @@
-# Evaluation: tables and figures as functions of the files that training wrote.
+# Evaluation: tables, figures and maps as functions of the files that training wrote.
 # Needs metrics, histories, embeddings and encoders; makes results/tables, results/figures and results/maps.
 
 
@@ -253,8 +253,10 @@ rule figure_pretraining:
         **code_of("molclr.evaluation.figures.pretraining"),
         figure=stem_of,
         names=[model_name(settings.encoder_of(name), pretrained=True) for name in ENCODERS],
+        loss=settings.pretrain.loss_label,
     shell:
-        "molclr figure pretraining {input.histories:q} --names {params.names:q} --output {params.figure:q} 2> {log:q}"
+        "molclr figure pretraining {input.histories:q} --names {params.names:q} --loss {params.loss:q}"
+        " --output {params.figure:q} 2> {log:q}"
 
 
 rule figure_finetuning:

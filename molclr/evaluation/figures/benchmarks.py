@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from molclr.errors import MolclrError
-from molclr.evaluation.figures.style import INK, WIDTH, AnyPath, colour_of, read_csv, save, styled
+from molclr.evaluation.figures.style import INK, WIDTH, AnyPath, colour_of, legend_below, read_csv, save, styled
 from molclr.evaluation.metrics import find_label
 from molclr.evaluation.summary import COLUMNS
 from molclr.evaluation.wide import counted_seeds
@@ -87,7 +87,7 @@ def _explain(figure: Figure, rows: pd.DataFrame) -> str:
         ", ".join(texts) for texts in ([name[0] for name in shown], [COMPARISONS[name] for name in shown])
     )
     title = f"{letters}: compared {others}" if shown else None
-    figure.legend(handles=keys, title=title, title_fontsize=7.5, loc="outside lower center", ncols=min(3, len(keys)))
+    legend_below(figure, keys, 3, title=title, title_fontsize=7.5)
     return _CAPTION.format(paper=_PAPER if has_paper else "", marks=_MARKS if shown else "", chance=_chance(rows))
 
 

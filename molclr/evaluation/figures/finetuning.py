@@ -1,6 +1,7 @@
 """Curves of fine-tuning: training loss and validation score of every run."""
 
 import math
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,13 @@ from matplotlib.ticker import MaxNLocator
 from molclr.config import OwnBenchmark
 from molclr.data.catalogue import load_catalogue
 from molclr.errors import MolclrError
-from molclr.evaluation.figures.style import INK, WIDTH, AnyPath, colour_of, read_csv, save, styled
+from molclr.evaluation.figures.style import INK, WIDTH, AnyPath, colour_of, legend_below, read_csv, save, styled
 from molclr.evaluation.metrics import find_metric
 from molclr.evaluation.runs import RunMetrics, read_metrics
 
 COLUMNS = 4
+LABEL_CHARACTERS = 22
+"""Largest length of a line of an axis label, which a panel is high enough for."""
 CAPTION = (
     "Training of every network on each benchmark, {runs}: one line for each seed. Above, the mean training loss of an epoch; "
     "below, the score of the validation molecules, where a circle marks the best epoch, whose weights predict the test "
@@ -57,7 +60,7 @@ def finetuning_curves(metrics_files: Sequence[Path], own: dict[str, OwnBenchmark
     models = dict.fromkeys(run.model for run, _ in curves)
     handles = [Line2D([], [], color=colour_of(model), label=model) for model in models]
     handles.append(Line2D([], [], **_BEST, markeredgecolor=INK, label="best epoch"))
-    figure.legend(handles=handles, loc="outside lower center", ncols=min(5, len(handles)))
+    legend_below(figure, handles, 5)
     save(figure, output, CAPTION.format(runs=f"{len(curves)} runs"))
 
 
@@ -84,7 +87,8 @@ def _draw(loss: Axes, score: Axes, name: str, curves: list[Curve]) -> None:
     loss.set_title(name)
     loss.tick_params(labelbottom=False)
     score.set_xlabel("Epoch")
-    score.set_ylabel(f"Validation {metric.label}{' (%)' if metric.unit == '%' else ''}")
+    label = f"Validation {metric.label}{' (%)' if metric.unit == '%' else ''}"
+    score.set_ylabel(textwrap.fill(label, LABEL_CHARACTERS))
     for axes in (loss, score):
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
         axes.spines[["top", "right"]].set_visible(False)

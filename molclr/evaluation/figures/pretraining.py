@@ -1,5 +1,6 @@
 """Curves of pre-training: losses, contrastive accuracy, learning rate."""
 
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,14 +10,14 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from molclr.errors import MolclrError
-from molclr.evaluation.figures.style import INK, WIDTH, AnyPath, colour_of, read_csv, save, styled
+from molclr.evaluation.figures.style import INK, WIDTH, AnyPath, colour_of, legend_below, read_csv, save, styled
 from molclr.model_names import model_name
 
 MOST_MARKERS = 25
 """Largest number of epochs for which each is marked by a dot."""
 
 CAPTION = (
-    "Contrastive pre-training by epoch: the contrastive loss on training molecules (dashed) and on held-out molecules (solid); "
+    "Contrastive pre-training by epoch: the {loss} on training molecules (dashed) and on held-out molecules (solid); "
     "the contrastive accuracy, which is how often the most similar view is the other view of the same held-out molecule; and the "
     "learning rate. Loss and accuracy depend on the number of molecules in a batch, so compare them only between runs with the "
     "same batch size. One run for each encoder."
@@ -24,11 +25,14 @@ CAPTION = (
 
 
 @styled
-def pretraining_curves(histories: Sequence[Path], output: AnyPath, names: Sequence[str] | None = None) -> None:
+def pretraining_curves(
+    histories: Sequence[Path], output: AnyPath, names: Sequence[str] | None = None, loss: str = "contrastive loss"
+) -> None:
     """Draw history.csv files.
 
-    names: models in the legend, one for each file; None for those of the encoders after which the folders are called. Raises
-    MolclrError for another file, for a history without epochs, and if there are more or fewer names than files.
+    names: models in the legend, one for each file; None for those of the encoders after which the folders are called. loss: what
+    it is called. Raises MolclrError for another file, for a history without epochs, and if there are more or fewer names than
+    files.
     """
     names = names or [model_name(path.parent.name, pretrained=True) for path in histories]
     if len(names) != len(histories):
@@ -54,7 +58,7 @@ def pretraining_curves(histories: Sequence[Path], output: AnyPath, names: Sequen
         # Encoders often have the same schedule, so later lines are narrower and all stay visible.
         rate.plot(epoch, history["learning_rate"], color=colour_of(label), linewidth=1.4 * (len(histories) - place))
         handles.append(Line2D([], [], color=colour_of(label), label=label))
-    losses.set_ylabel("Contrastive loss")
+    losses.set_ylabel(textwrap.fill(loss[0].upper() + loss[1:], 28))
     accuracy.set_ylabel("Contrastive accuracy,\nheld-out molecules (%)")
     rate.set_ylabel("Learning rate")
     rate.ticklabel_format(axis="y", style="sci", scilimits=(0, 0), useMathText=True)
@@ -66,5 +70,5 @@ def pretraining_curves(histories: Sequence[Path], output: AnyPath, names: Sequen
         axes.set_ylim(0, 1.05 * axes.dataLim.ymax or 1)
     handles.append(Line2D([], [], color=INK, linestyle="--", label="training molecules"))
     handles.append(Line2D([], [], color=INK, linestyle="-", label="held-out molecules"))
-    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
-    save(figure, output, CAPTION)
+    legend_below(figure, handles, len(handles))
+    save(figure, output, CAPTION.format(loss=loss))

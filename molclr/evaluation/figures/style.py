@@ -1,17 +1,20 @@
 """Style and output of all figures. The same input gives the same bytes."""
 
 import textwrap
+from collections.abc import Sequence
 from os import PathLike
 from typing import Any
 
 import matplotlib
 import pandas as pd
 import seaborn
+from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 
 from molclr.errors import MolclrError
+from molclr.evaluation.runs import KEEPING_NAMES
 from molclr.files import replacing
-from molclr.model_names import SVM, pretrained_of
+from molclr.model_names import AND_ECFP, SVM, pretrained_of
 
 AnyPath = str | PathLike[str]
 
@@ -19,6 +22,7 @@ PALETTE = seaborn.color_palette("colorblind")
 """Colour-blind safe colours (seaborn, after Wong, 2011)."""
 
 _BLUE, _ORANGE, _GREEN, _PINK = PALETTE[0], PALETTE[1], PALETTE[2], PALETTE[4]
+_OLIVE = seaborn.dark_palette(PALETTE[8], 5)[2]  # the yellow of the palette, dark enough for lines on white
 # Each encoder has one hue, which is saturated for the pre-trained model and light for the model from scratch.
 COLOURS = {
     "RF": _GREEN,
@@ -85,15 +89,27 @@ def save(figure: Figure, output: AnyPath, caption: str) -> None:
 
 
 def colour_of(model: str) -> Any:
-    """Return the colour of a model, by its name in tables; greys for other encoders, darker if they are pre-trained."""
-    grey = "0.2" if model.startswith(SVM) else "0.4" if pretrained_of(model) else "0.75"
-    return COLOURS.get(model, grey)
+    """Return the colour of a model, by its name in tables; encoders outside this package share one hue."""
+    if model in COLOURS:
+        return COLOURS[model]
+    if model.startswith(SVM):
+        return seaborn.dark_palette(_OLIVE, 5)[2 if model.endswith(AND_ECFP) else 3]
+    return _OLIVE if pretrained_of(model) else seaborn.light_palette(_OLIVE, 5)[2]
+
+
+def legend_below(figure: Figure, handles: Sequence[Artist], most_columns: int, **options: Any) -> None:
+    """Draw a legend below the panels, with at most `most_columns` columns, and fewer if it would be wider than the figure."""
+    for columns in range(min(most_columns, len(handles)), 0, -1):
+        legend = figure.legend(handles=handles, loc="outside lower center", ncols=columns, **options)
+        if columns == 1 or legend.get_window_extent().width <= figure.bbox.width:
+            return
+        legend.remove()
 
 
 def read_csv(path: AnyPath, columns: list[str]) -> pd.DataFrame:
     """Read a table for a figure. Raises MolclrError if it is missing or lacks one of `columns`."""
     try:
-        table = pd.read_csv(path)
+        table = pd.read_csv(path, **KEEPING_NAMES)
     except FileNotFoundError:
         raise MolclrError(f"'{path}' does not exist; give a table to draw.") from None
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError):

@@ -53,8 +53,6 @@ def chart(
     traces: Sequence[Trace],
     x: dict[str, Any],
     y: dict[str, Any],
-    *,
-    wide: bool = False,
     **layout: Any,
 ) -> Chart:
     """Make a chart; x, y: properties of the axes, in addition to AXIS. Its choices are those in `meta` of the traces."""

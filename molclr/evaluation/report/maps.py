@@ -35,7 +35,7 @@ LOOK = {
 
 @dataclass(frozen=True)
 class Colour:
-    """What colours can show. values: of each molecule, None where missing. low, high: the ends of the scale."""
+    """Values that colours can show: one for each molecule, None where missing. low, high: the ends of the scale."""
 
     values: list[float | None]
     low: float
@@ -47,8 +47,9 @@ class Colour:
 class MoleculeMap:
     """Molecules in several projections, one option of the choice of data.
 
-    structures: their numbers. titles: what is said of each first. symbols: one for each, or one for all. places: projection -> x
-    and y. colours: property or target -> values. queries: whether they are the molecules whose nearest neighbours can be shown.
+    structures: their numbers. titles: the beginning of the text of each. symbols: one for each, or one for all. places:
+    projection -> x and y. colours: property or target -> values. queries: whether the nearest neighbours of these molecules can
+    be shown.
     """
 
     name: str

@@ -19,6 +19,7 @@ from molclr.evaluation.report.predictions import prediction_charts
 from molclr.evaluation.report.render import write_page
 from molclr.evaluation.report.results import PREDICTIONS, BenchmarkResults
 from molclr.evaluation.report.structures import Structures
+from molclr.evaluation.runs import KEEPING_NAMES
 from molclr.evaluation.statistics import Difference, Predictions, difference, sample
 from molclr.evaluation.wide import MINUS
 
@@ -78,8 +79,7 @@ def _results(
 ) -> BenchmarkResults:
     """Read the test predictions and histories of a folder."""
     metric = find_metric(metrics["metric"])
-    path = folder / "predictions.csv"  # A target may be called 2024 or NA.
-    found = pd.read_csv(path, dtype={"target": str}, keep_default_na=False, na_values=[""])
+    found = pd.read_csv(folder / "predictions.csv", **KEEPING_NAMES)
     tests = found[found["subset"] == "test"].rename(columns={"mean": "prediction"}).assign(seed=0)
     scores = {name: models["test"][metrics["metric"]]["value"] for name, models in metrics["models"].items()}
     rows = {"model": list(scores), "mean": list(scores.values()), "best": "", "baseline": ""}

@@ -13,6 +13,7 @@ from molclr.evaluation.reference import compared_with_published
 from molclr.evaluation.report.results import Results
 from molclr.evaluation.wide import MEANING, MINUS, PAPER_MARKS
 from molclr.model_names import pretrained_of
+from molclr.progress import counted
 
 MANY_SEEDS = 5
 """Seeds below which their number is a reason for caution."""
@@ -126,11 +127,6 @@ def _pretraining(settings: Config) -> str:
     molecules = f"{settings.corpus.molecules:,}" if settings.corpus.molecules else "all"
     epochs = counted(settings.pretrain.epochs, "epoch")
     return f"Encoders were pre-trained without labels on {molecules} molecules of {settings.corpus.name} for {epochs}."
-
-
-def counted(number: int, noun: str) -> str:
-    """Return a number with its noun, such as 1 seed or 3 seeds."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def listed(names: list[str]) -> str:

@@ -15,7 +15,7 @@ from molclr.data.subsets import read_split
 from molclr.errors import MolclrError
 from molclr.evaluation.metrics import TASKS, Metric, find_label
 from molclr.evaluation.reference import CONFIGURATION
-from molclr.evaluation.runs import read_metrics
+from molclr.evaluation.runs import KEEPING_NAMES, read_metrics
 from molclr.evaluation.tables import read_table
 from molclr.model_names import PRETRAINED, pretrained_of
 
@@ -103,7 +103,7 @@ class Results:
     def optional_table(self, name: str) -> pd.DataFrame | None:
         """Read a table of results/tables, if it exists and has rows."""
         path = self.folder / "tables" / name
-        table = pd.read_csv(path) if path.exists() else pd.DataFrame()
+        table = pd.read_csv(path, **KEEPING_NAMES) if path.exists() else pd.DataFrame()
         return None if table.empty else table
 
     @cached_property

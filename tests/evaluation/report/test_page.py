@@ -96,6 +96,16 @@ def test_the_configuration_that_differs_and_the_cost_of_steps_are_told(made, tex
     assert steps(None, made.folder) is None
 
 
+def test_jobs_of_all_baselines_are_counted_as_such(tmp_path):
+    models = ["MolCLR_GIN", "GIN", "RFNet", "RF", "SVM", "SVM_Tanimoto", "SVM_MolCLR_GIN_ECFP"]
+    for model in models:
+        record = tmp_path / f"logs/results/runs/bbbp/{model}/seed-0.tsv"
+        record.parent.mkdir(parents=True)
+        record.write_text("s\tmax_rss\n1.0\t2.0\n")
+    found = steps(tmp_path / "logs", tmp_path / "results")
+    assert dict(zip(found["step"], found["jobs"], strict=True)) == {"fine-tune": 3, "baselines": 4}
+
+
 def test_a_run_without_data_logs_and_embeddings_shows_what_it_has(made, tmp_path):
     """As after a restoration in part."""
     (tmp_path / "tables").symlink_to(made.folder / "tables")
