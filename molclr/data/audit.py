@@ -41,7 +41,8 @@ def audit(files: BenchmarkFiles, processes: int = 1) -> dict[str, object]:
     whose canonical SMILES occurs in an earlier row. conflicting_labels: SMILES that occur more than once with different labels of
     a target. undefined_stereo: molecules with a stereocentre or double bond whose configuration is not given. missing_labels:
     fraction of molecules x targets. positives: fraction of the known labels that are 1, if all are 0 or 1; otherwise mean and
-    std of the labels, for a single target. train, valid, test: numbers of molecules.
+    std of the labels, for a single target. split: the name of the split file without that of the molecule table; in the workflow
+    the scheme and its seed. train, valid, test: numbers of molecules.
     """
     table = read_molecules(files.molecules)
     reasons = read_rejections(files.rejected)["reason"]
@@ -65,6 +66,7 @@ def audit(files: BenchmarkFiles, processes: int = 1) -> dict[str, object]:
         "positives": f"{known.mean():.6f}" if binary else "",
         "mean": f"{known.mean():.6g}" if single else "",
         "std": f"{known.std():.6g}" if single else "",
+        "split": files.split.stem.removeprefix(f"{files.molecules.stem}."),
         **{subset: len(subsets[subset]) for subset in SUBSETS},
     }
 

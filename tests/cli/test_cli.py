@@ -119,10 +119,11 @@ def test_split_types_of_chemprop(given, meant):
 
 
 def test_schemes_have_their_names():
-    from molclr.cli.train import SCHEMES_OF_CHEMPROP
+    from molclr.cli.train import SCHEMES_OF_CHEMPROP, _split
     from molclr.data.splits import SCHEMES
 
-    assert {name: SCHEMES_OF_CHEMPROP[name] for name in SCHEMES} == {name: name for name in SCHEMES}
+    assert {_split(name.upper()) for name in SCHEMES} == {*SCHEMES} >= {*SCHEMES_OF_CHEMPROP.values()}
+    assert [_split(name) for name in ("SCAFFOLD_BALANCED", "Fold")] == ["scaffold", "Fold"]
 
 
 def test_without_a_command_it_prints_the_help_and_fails(capsys):

@@ -55,6 +55,7 @@ def test_audit_of_a_benchmark(files):
     assert float(found["missing_labels"]) == pytest.approx(2 / 18, abs=1e-6)
     assert float(found["positives"]) == pytest.approx(7 / 16, abs=1e-6)
     assert found["mean"] == found["std"] == ""
+    assert found["split"] == "split", "of raw.split.csv"
     assert (found["train"], found["valid"], found["test"]) == (7, 1, 1)
 
 

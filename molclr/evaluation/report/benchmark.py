@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+import pandas as pd
+
 from molclr.evaluation.report.charts import GREY, Chart, Trace, chart, line_of, marker_of
 from molclr.evaluation.report.predictions import number, prediction_charts, with_std
 from molclr.evaluation.report.results import BenchmarkResults
@@ -29,6 +32,8 @@ class BenchmarkPart:
     errors_of: str
     """The model whose largest errors are drawn."""
     errors: list[Molecule]
+    errors_order: str
+    """What they are ranked by, if it is not the error itself."""
 
 
 def benchmark_part(results: BenchmarkResults, structures: Structures) -> BenchmarkPart:
@@ -37,7 +42,9 @@ def benchmark_part(results: BenchmarkResults, structures: Structures) -> Benchma
     if not results.histories.empty:
         charts.append(learning_curves(results))
     errors = [] if results.means.empty else largest_errors(results, structures)
-    return BenchmarkPart(results.key, results.name, _facts(results), charts, results.focus, errors)
+    return BenchmarkPart(
+        results.key, results.name, _facts(results), charts, results.focus, errors, errors_order(results)
+    )
 
 
 def _facts(results: BenchmarkResults) -> str:
@@ -110,15 +117,34 @@ def learning_curves(results: BenchmarkResults) -> Chart:
 
 
 def largest_errors(results: BenchmarkResults, structures: Structures) -> list[Molecule]:
-    """Return the test molecules with the largest errors of `results.focus`, the mean over the seeds."""
+    """Return the test molecules with the largest errors of `results.focus`, the mean over the seeds.
+
+    Of regression with several targets, the errors are divided by `_scales`.
+    """
     own = results.means[results.means["model"] == results.focus]
-    worst = own.loc[(own["mean"] - own["label"]).abs().sort_values(ascending=False).index[:LARGEST_ERRORS]]
-    several = len(results.targets) > 1
+    own = own.assign(error=(own["mean"] - own["label"]).abs())
+    if scaled := bool(errors_order(results)):
+        own["error"] /= _scales(own)
+    worst = own.sort_values("error", ascending=False, kind="stable").head(LARGEST_ERRORS)
     found = []
     for row in worst.itertuples(index=False):
         smiles = results.smiles.get(row.row, "")
         if smiles:
-            lines = [f"measured {number(row.label)}", f"predicted {with_std(row.mean, row.std)}"]
-            lines += [f"{row.target}, row {row.row}" if several else f"row {row.row}"]
+            unit = f" {results.units[row.target]}" if results.units.get(row.target) else ""
+            lines = [f"measured {number(row.label)}{unit}", f"predicted {with_std(row.mean, row.std)}{unit}"]
+            lines += [f"error {row.error:.2g} standard deviations"] if scaled else []
+            lines += [f"{row.target}, row {row.row}" if len(results.targets) > 1 else f"row {row.row}"]
             found.append(Molecule(structures.number(smiles), lines))
     return found
+
+
+def errors_order(results: BenchmarkResults) -> str:
+    """Say what the largest errors are ranked by; empty if it is the error itself."""
+    if len(results.targets) < 2 or results.metric.task == "classification":
+        return ""
+    return "Ranked by error divided by the standard deviation of the target's labels among the test molecules."
+
+
+def _scales(means: pd.DataFrame) -> pd.Series:
+    """Return the standard deviation of the labels of the target of each row; NaN, which is ranked last, if they are equal."""
+    return means.groupby("target")["label"].transform("std", ddof=0).replace(0, np.nan)

@@ -11,19 +11,24 @@ from molclr.model_names import PRETRAINED
 Trace = dict[str, Any]
 """A trace of Plotly. `meta` says which option of each choice shows it; a trace without an entry is shown with all options."""
 
-BLUE, ORANGE, GREEN, PINK, GREY = "#1a80c4", "#d55e00", "#009e73", "#cc79a7", "#8a8a8a"
+BLUE, ORANGE, GREEN, PINK, OLIVE, GREY = "#1a80c4", "#d55e00", "#009e73", "#cc79a7", "#8a842b", "#8a8a8a"
 """Colour-blind safe colours (after Wong, 2011) that are legible on white and on black."""
-COLOURS = {"NETWORK": BLUE, "REPRESENTATION": ORANGE, "GIN": BLUE, "GCN": ORANGE, "RF": GREEN, "SVM": PINK}
+COLOURS = {"NETWORK": BLUE, "GIN": BLUE, "GCN": ORANGE, "REPRESENTATION": ORANGE, "COMBINED": ORANGE, "RF": GREEN}
+"""Part of the name of a model -> its colour."""
 LOOKS = {
     PRETRAINED.upper(): ("circle", "solid"),
     "NETWORK": ("circle", "solid"),
     "RF": ("diamond", "dash"),
     "_ECFP": ("cross", "longdashdot"),
+    "COMBINED": ("cross", "longdashdot"),
+    "TANIMOTO": ("square-open", "dot"),
     "SVM": ("square", "dashdot"),
     "REPRESENTATION": ("square", "dashdot"),
     "": ("circle-open", "dot"),
 }
 """Beginning or end of the name of a model -> symbol and dash; the first that fits."""
+MACHINES = ("SVM", "TANIMOTO", "SVM_TANIMOTO")
+"""Support vector machines on counts, in capitals."""
 CLEAR = "rgba(0,0,0,0)"
 HEIGHT = 340
 AXIS: dict[str, Any] = {"gridcolor": "#ddd", "linecolor": "#999", "zeroline": False, "automargin": True}
@@ -88,8 +93,10 @@ def _axis(properties: dict[str, Any]) -> dict[str, Any]:
 
 
 def colour_of(model: str) -> str:
-    """Return the colour of a model: that of its network, whether pre-trained, from scratch or frozen."""
-    return next((colour for name, colour in COLOURS.items() if name in model.upper().split("_")), GREY)
+    """Return the colour of a model: that of its network, whether pre-trained, from scratch or frozen; OLIVE for others."""
+    if model.upper() in MACHINES:
+        return PINK
+    return next((colour for name, colour in COLOURS.items() if name in model.upper().split("_")), OLIVE)
 
 
 def marker_of(model: str) -> dict[str, Any]:

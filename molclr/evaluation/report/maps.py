@@ -114,16 +114,16 @@ def _facts(shown: int, labels: pd.DataFrame, has_split: bool, single_task: bool)
     """Say how many molecules and targets there are, and what symbols mean."""
     count, targets = labels.shape
     where = f"among those with a label of {labels.columns[0]}" if single_task and targets > 1 else "in the table"
-    told = [f"{shown:,} of {count:,} molecules, evenly spaced {where}." if count > shown else f"{shown:,} molecules."]
+    facts = [f"{shown:,} of {count:,} molecules, evenly spaced {where}." if count > shown else f"{shown:,} molecules."]
     if has_split:
-        told.append("Circles: training, squares: validation, diamonds: test.")
+        facts.append("Circles: training, squares: validation, diamonds: test.")
     if targets > MOST_TARGETS:
-        told.append(
+        facts.append(
             f"The first {MOST_TARGETS} of {targets} targets can be chosen, {targets - MOST_TARGETS} are left out."
         )
     if not targets:
-        told.append("Labels are not shown, because the molecule table is missing.")
-    return " ".join(told)
+        facts.append("Labels are not shown, because the molecule table is missing.")
+    return " ".join(facts)
 
 
 def label_colours(labels: pd.DataFrame, rows: pd.Series, classes: bool) -> dict[str, Colour]:

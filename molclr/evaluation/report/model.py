@@ -12,7 +12,7 @@ import pandas as pd
 from molclr.config import Baselines, Finetune
 from molclr.data.molecules import read_rejections
 from molclr.evaluation.metrics import find_metric
-from molclr.evaluation.report.benchmark import largest_errors, learning_curves
+from molclr.evaluation.report.benchmark import errors_order, largest_errors, learning_curves
 from molclr.evaluation.report.data import rejected_rows
 from molclr.evaluation.report.making import making_of
 from molclr.evaluation.report.predictions import prediction_charts
@@ -68,6 +68,7 @@ def write_model_page(folder: Path, smiles: Mapping[int, str]) -> None:
         "results": results,
         "page_charts": charts,
         "errors": [] if results.means.empty else largest_errors(results, structures),
+        "errors_order": errors_order(results),
         "rejected": (len(rejected), rejected_rows(rejected, structures)),
         "making": making_of(given),
     }
@@ -98,7 +99,7 @@ def _results(
         tests[PREDICTIONS],
         pd.concat(histories) if histories else pd.DataFrame(),
         smiles,
-        metrics["chosen"],
+        chosen=metrics["chosen"],
     )
 
 
@@ -130,16 +131,16 @@ def headline(results: BenchmarkResults, metrics: Mapping[str, Any], gaps: Mappin
         if found["value"] is None
         else f"a test {metric.label} of {found['value']:.3g}{_interval(found)}"
     )
-    told = [f"The model with the best validation score, {chosen}, has {score}."]
+    sentences = [f"The model with the best validation score, {chosen}, has {score}."]
     if gaps:
         alike = [name for name, gap in gaps.items() if gap.low <= 0 <= gap.high]
         better = [
             name for name, gap in gaps.items() if name not in alike and (gap.value > 0) == metric.higher_is_better
         ]
-        told.append(f"The test molecules do not distinguish it from {_listed(alike)}." if alike else "")
-        told.append(f"On them {_listed(better)} is better." if better else "")
-        told.append("" if alike or better else "On the test molecules it is better than all others.")
-    return " ".join(filter(None, told))
+        sentences.append(f"The test molecules do not distinguish it from {_listed(alike)}." if alike else "")
+        sentences.append(f"On them {_listed(better)} is better." if better else "")
+        sentences.append("" if alike or better else "On the test molecules it is better than all others.")
+    return " ".join(filter(None, sentences))
 
 
 def _listed(names: list[str]) -> str:

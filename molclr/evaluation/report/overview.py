@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from molclr.config import Config
+from molclr.config import Augmentation, Config, Labels, OwnBenchmark, Pretrain
 from molclr.evaluation.metrics import find_label
 from molclr.evaluation.published import published
 from molclr.evaluation.reference import compared_with_published
 from molclr.evaluation.report.results import Results
-from molclr.evaluation.wide import MEANING, MINUS, PAPER_MARKS
-from molclr.model_names import pretrained_of
+from molclr.evaluation.wide import MEANING, MINUS, PAPER_MARKS, VERDICT_MARKS
+from molclr.model_names import PRETRAINED, pretrained_of
 from molclr.progress import counted
 
 MANY_SEEDS = 5
@@ -67,8 +67,14 @@ def result_rows(table: pd.DataFrame) -> list[ResultRow]:
 
 
 def meanings(rows: list[ResultRow]) -> list[str]:
-    """Return the meaning of the marks of the paper's values in the rows."""
-    return [MEANING[mark] for mark in sorted({row.paper.note for row in rows} - {""})]
+    """Return the meaning of the verdicts of differences, and of the marks of the paper's values, in the rows."""
+    verdicts = {cell.verdict for row in rows for cell in (row.scratch, row.baseline)}
+    verdict_marks = [mark for verdict, mark in VERDICT_MARKS.items() if mark and verdict in verdicts]
+    paper_marks = sorted({row.paper.note for row in rows} - {""})
+    return [
+        *(MEANING[mark].removeprefix(f"{mark} ") for mark in verdict_marks),
+        *(MEANING[mark] for mark in paper_marks),
+    ]
 
 
 def _metric(row: Any) -> str:
@@ -109,24 +115,60 @@ def title_of(results: Results) -> str:
 
 def what_was_done(results: Results) -> str:
     """Say in a few sentences what was trained on what."""
-    settings, table = results.settings, results.table
+    table = results.table
     names = list(dict.fromkeys(table["benchmark"]))
     models = list(dict.fromkeys(table["model"]))
     fewest, most = int(table["seeds"].min()), int(table["seeds"].max())
     seeds = counted(most, "seed") if fewest == most else f"up to {most} seeds"
-    start = f"{_pretraining(settings)} " if any(map(pretrained_of, models)) else ""
+    encoders = list(dict.fromkeys(name.removeprefix(PRETRAINED) for name in map(pretrained_of, models) if name))
+    start = f"{_pretraining(encoders, results.settings)} " if encoders else ""
+    were = "was" if len(models) == 1 else "were"
     return (
-        f"{start}{listed(models)} were trained on {listed(names)} with {seeds} each, and scored on test molecules that neither "
-        "training nor the choice of epochs saw."
+        f"{start}{listed(models)} {were} trained on {listed(names)} with {seeds} each, and scored on test molecules that neither "
+        f"training nor the choice of epochs saw. {_splits(results)}"
     )
 
 
-def _pretraining(settings: Config) -> str:
+def _pretraining(encoders: list[str], settings: Config) -> str:
     if settings.encoder.released:
         return f"The encoder is {settings.encoder.released}, released by the authors of the paper."
     molecules = f"{settings.corpus.molecules:,}" if settings.corpus.molecules else "all"
     epochs = counted(settings.pretrain.epochs, "epoch")
-    return f"Encoders were pre-trained without labels on {molecules} molecules of {settings.corpus.name} for {epochs}."
+    given, corpus = settings.pretrain, settings.corpus.name
+    were = "was" if len(encoders) == 1 else "were"
+    sentence = f"{listed(encoders)} {were} pre-trained without labels on {molecules} molecules of {corpus} for {epochs}"
+    ways = []
+    if given.loss != Pretrain.model_fields["loss"].default:
+        ways.append(f"with the loss {given.loss}")
+    if given.augmentation.composition != Augmentation.model_fields["composition"].default:
+        ways.append(f"with views by {_composition(given.augmentation.composition)}")
+    return ", ".join([sentence, *filter(None, [" and ".join(ways)])]) + "."
+
+
+def _composition(composition: str | list[dict[str, float]]) -> str:
+    """Name the augmentations of a view with their ratios, in order."""
+    if isinstance(composition, str):
+        return f"the composition {composition}"
+    return ", then ".join(f"{name} ({ratio:g})" for step in composition for name, ratio in step.items())
+
+
+def _splits(results: Results) -> str:
+    """Say how the benchmarks were split."""
+    by_split: dict[str, list[str]] = {}
+    for one in results.benchmarks:
+        if labels := results.known.get(one.key):
+            by_split.setdefault(_split(labels), []).append(one.name)
+    if len(by_split) < 2:
+        return "".join(f"Split: {split}." for split in by_split)
+    return f"Splits: {'; '.join(f'{split} ({listed(names)})' for split, names in by_split.items())}."
+
+
+def _split(labels: Labels) -> str:
+    """Name the split of a benchmark."""
+    if isinstance(labels, OwnBenchmark) and labels.split == "given":
+        return f"given by the column '{labels.split_column}'"
+    seed = labels.split.partition("-")[2]
+    return f"{labels.scheme} with seed {seed}" if seed else labels.scheme
 
 
 def listed(names: list[str]) -> str:

@@ -46,7 +46,7 @@ def write_run_page(results: Results, output: str | PathLike[str]) -> None:
         "meanings": meanings(rows),
         "benchmarks": [benchmark_part(one, structures) for one in results.benchmarks],
         "encoders": encoders,
-        "pretraining": pretraining_charts(histories) if histories else [],
+        "pretraining": pretraining_charts(histories, results.settings.pretrain.loss_label) if histories else [],
         "data": data_part(results, structures),
         "making": making_of([results.settings], _seeds(results), steps(results.logs, results.folder)),
     }
@@ -60,8 +60,8 @@ def _seeds(results: Results) -> str:
     return "; ".join([of_all, *others, f"pre-training: {settings.pretrain.seed}"])
 
 
-def pretraining_charts(histories: Mapping[str, Path]) -> list[Chart]:
-    """Draw loss and contrastive accuracy over the epochs; histories: encoder -> its history.csv."""
+def pretraining_charts(histories: Mapping[str, Path], loss: str) -> list[Chart]:
+    """Draw the loss and the contrastive accuracy over the epochs; histories: encoder -> its history.csv; loss: its name."""
     tables = {f"{PRETRAINED}{name}": pd.read_csv(path) for name, path in histories.items()}
 
     def curves(column: str, **options: str) -> list[Trace]:
@@ -75,6 +75,6 @@ def pretraining_charts(histories: Mapping[str, Path]) -> list[Chart]:
     note = "How often the most similar view is the other view of the same held-out molecule."
     epoch, accuracy = {"title": "epoch"}, {"title": "", "tickformat": ".0%", "rangemode": "tozero"}
     return [
-        chart("Pre-training: contrastive loss", "Lower is better.", losses, epoch, {}),
+        chart(f"Pre-training: {loss}", "Lower is better.", losses, epoch, {}),
         chart("Pre-training: contrastive accuracy", note, curves("contrastive_accuracy"), epoch, accuracy),
     ]

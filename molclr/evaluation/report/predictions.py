@@ -20,6 +20,8 @@ MOST_TARGETS = 12
 MOST_LINES = 6
 """Models up to which all are shown at first."""
 BINS = 10
+FRACTION = "fraction of molecules"
+"""Title of an axis without a unit."""
 
 
 def prediction_charts(results: BenchmarkResults, structures: Structures) -> list[Chart]:
@@ -66,15 +68,13 @@ def predicted_and_measured(results: BenchmarkResults, structures: Structures) ->
         marker = marker_of(model) | {"size": 6, "opacity": 0.6, "symbol": "circle"}
         meta = _choice(results, target, Model=model)
         traces.append({**place, "marker": marker, "meta": meta, **_molecules(results, table, structures)})
-    unit = f" ({results.unit})" if results.unit else ""
     return chart(
         "Predicted against measured",
         _averaged(results)
         + "Perfect predictions lie on the line. Move over a point for its structure."
         + _note_of_few(results),
         traces,
-        {"title": f"measured{unit}"},
-        {"title": f"predicted{unit}"},
+        **_axes_with_units(results, traces, {"title": "measured"}, {"title": "predicted"}),
     )
 
 
@@ -87,14 +87,35 @@ def error_distribution(results: BenchmarkResults) -> Chart:
         curve = {"x": errors[places], "y": (places + 1) / len(errors)}
         traces.append({**curve, **_line(results, model)})
         traces[-1]["meta"] = _choice(results, target)
-    unit = f" ({results.unit})" if results.unit else ""
     return chart(
         "Distribution of errors",
         _averaged(results) + "The fraction of test molecules whose absolute error is at most the value below.",
         traces,
-        {"title": f"absolute error{unit}", "rangemode": "tozero"},
-        {"title": "fraction of molecules", "range": [0, 1.02]},
+        **_axes_with_units(
+            results,
+            traces,
+            {"title": "absolute error", "rangemode": "tozero"},
+            {"title": FRACTION, "range": [0, 1.02]},
+        ),
     )
+
+
+def _axes_with_units(
+    results: BenchmarkResults, traces: list[Trace], x: dict[str, Any], y: dict[str, Any]
+) -> dict[str, Any]:
+    """Return the axes of a chart and `meta`, which has the titles of the axes for each target, with the unit of its labels."""
+
+    def title(axis: dict[str, Any], target: str) -> str:
+        unit = results.units.get(target, "") if axis["title"] != FRACTION else ""
+        return f"{axis['title']} ({unit})" if unit else str(axis["title"])
+
+    titles = {
+        target: {"xaxis.title.text": title(x, target), "yaxis.title.text": title(y, target)}
+        for target in results.targets[:MOST_TARGETS]
+    }
+    first = titles[traces[0]["meta"].get("Target", results.targets[0])]
+    named = [axis | {"title": text} for axis, text in zip((x, y), first.values(), strict=True)]
+    return {"x": named[0], "y": named[1], "meta": {"titles": titles}}
 
 
 def curves(results: BenchmarkResults) -> list[Chart]:

@@ -1,7 +1,7 @@
 """What a finished run has for its page, read from its files; what is missing is left out."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -40,6 +40,8 @@ class BenchmarkResults:
     """Fine-tuning by epoch with the columns HISTORY, and `best_epoch`."""
     smiles: Mapping[int, str]
     """Raw row number -> canonical SMILES; empty without molecule tables."""
+    units: Mapping[str, str] = field(default_factory=dict)
+    """Target -> unit of its labels, for targets that have one."""
     chosen: str = ""
     """The model that was chosen by validation scores, if one was."""
 
@@ -107,10 +109,14 @@ class Results:
         return None if table.empty else table
 
     @cached_property
+    def known(self) -> dict[str, Labels]:
+        """The benchmarks of the catalogue and of the configuration."""
+        return {**load_catalogue().benchmarks, **self.settings.own_benchmarks}
+
+    @cached_property
     def benchmarks(self) -> list[BenchmarkResults]:
         """The benchmarks of the table, in its order."""
-        known: dict[str, Labels] = {**load_catalogue().benchmarks, **self.settings.own_benchmarks}
-        keys = {labels.name: key for key, labels in known.items()}
+        keys = {labels.name: key for key, labels in self.known.items()}
         return [
             self._benchmark(keys.get(str(name), str(name)), str(name), rows)
             for name, rows in self.table.groupby("benchmark", sort=False)
@@ -122,7 +128,10 @@ class Results:
             predictions = pd.DataFrame(columns=["benchmark", *PREDICTIONS])
         own = predictions.loc[predictions["benchmark"] == key, PREDICTIONS]
         metric, unit = find_label(rows["metric"].iloc[0]), rows["unit"].iloc[0]
-        return BenchmarkResults(key, name, metric, unit, rows, own, self._histories(key, own), self._smiles(key))
+        labels = self.known.get(key)
+        units = {target: labels.unit_of(target) for target in labels.targets} if labels else {}
+        histories, smiles = self._histories(key, own), self._smiles(key)
+        return BenchmarkResults(key, name, metric, unit, rows, own, histories, smiles, units)
 
     def _parts(self, key: str) -> list[str]:
         """Names of the folders with the runs of a benchmark: its own, or one per target."""
@@ -174,10 +183,9 @@ class Results:
         return {name: path for name, path in paths.items() if path.exists()}
 
     @cached_property
-    def rejected(self) -> dict[str, pd.DataFrame]:
-        """Rejected rows (row, smiles, reason) of each benchmark and of the corpus, where there are any."""
+    def rejected(self) -> dict[str, pd.DataFrame | None]:
+        """Rejected rows (row, smiles, reason) of each benchmark and of the corpus; None if the table is missing."""
         paths = {one.name: one.rejected for one in self.files}
         if self.corpus_rejected:
             paths[self.settings.corpus.name] = self.corpus_rejected
-        tables = {name: read_rejections(path) for name, path in paths.items() if path.exists()}
-        return {name: table for name, table in tables.items() if len(table)}
+        return {name: read_rejections(path) if path.exists() else None for name, path in paths.items()}

@@ -10,7 +10,7 @@ import pytest
 from paths import FIXTURES
 
 from molclr.config import Config
-from molclr.data.audit import BenchmarkFiles
+from molclr.data.audit import BenchmarkFiles, write_audit
 from molclr.evaluation import statistics
 from molclr.evaluation.maps import COLUMNS, PROJECTIONS
 from molclr.evaluation.predictions import gather_predictions
@@ -98,6 +98,7 @@ def made(tmp_path_factory):
     gather_predictions(metrics, results / "tables/predictions.csv.gz")
     leakage = {"benchmark": "bbbp", "test_molecules": 24, "in_corpus": 3, "scaffold_in_corpus": 5, "acyclic": 1}
     write_rows(results / "tables/leakage.csv", [leakage])
+    write_audit(files, results / "tables/datasets.csv")
     write_representation(results)
     for name in ("pretrain", "another/pretrain"):
         log = folder / f"logs/results/{name}/gin.tsv"

@@ -157,6 +157,14 @@ def test_nothing_is_wider_than_the_window(browser, width):
     )
 
 
+def test_tables_fit_into_a_wide_window(browser):
+    resize(browser, 1400)
+    tables = browser.execute_script(
+        "return [...document.querySelectorAll('.scroll')].map((s) => [s.ariaLabel, s.scrollWidth - s.clientWidth])"
+    )
+    assert len(tables) > 3 and all(more == 0 for _, more in tables), tables
+
+
 def test_it_prints(browser):
     printed = base64.b64decode(browser.execute_cdp_cmd("Page.printToPDF", {"printBackground": True})["data"])
     assert printed.startswith(b"%PDF") and len(re.findall(rb"/Type\s*/Page\b", printed)) > 3

@@ -10,11 +10,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from molclr.config import Config, OwnBenchmark
 from molclr.errors import MolclrError
 from molclr.evaluation.embeddings import Embeddings
+from molclr.evaluation.report.data import data_part, without_rejected
 from molclr.evaluation.report.making import steps
 from molclr.evaluation.report.maps import MOST_MAPPED, benchmark_map, label_colours
-from molclr.evaluation.report.overview import limits, result_rows, what_was_done
+from molclr.evaluation.report.overview import limits, meanings, result_rows, what_was_done
 from molclr.evaluation.report.page import write_run_page
 from molclr.evaluation.report.predictions import curves
 from molclr.evaluation.report.render import MOST_BYTES
@@ -86,7 +88,54 @@ def test_it_says_what_was_done_and_how_far_to_trust_it(made):
     assert limits(made)[0].startswith("2 seeds of one split")
 
 
-def test_the_configuration_that_differs_and_the_cost_of_steps_are_told(made, text):
+def test_splits_augmentations_and_losses_of_ones_own_are_in_the_sentences(made):
+    assert what_was_done(made).startswith(
+        "GIN was pre-trained without labels on all molecules of zinc for 50 epochs. RF,"
+    )
+    assert what_was_done(made).endswith("Split: scaffold.")
+    own = {"table": "mine.csv", "task": "regression", "metric": "rmse", "targets": ["y"], "name": "FreeSolv"}
+    views = [{"my_package.views:swap": 0.1}, {"atom_masking": 0.25}]
+    pretrain = {"loss": "my_package.losses:cross_view", "augmentation": {"composition": views}}
+    for split, shown in (("random-3", "random with seed 3"), ("given", "given by the column 'subset'")):
+        settings = Config(benchmarks=["bbbp"], models=["RF", "GIN", "MolCLR_GIN"], pretrain=pretrain)
+        known = made.known | {"freesolv": OwnBenchmark(**own, split=split)}
+        results = replace(made)
+        results.__dict__.update(settings=settings, known=known)
+        sentence = what_was_done(results)
+        assert (
+            "for 50 epochs, with the loss my_package.losses:cross_view and with views by my_package.views:swap (0.1), then "
+            "atom_masking (0.25). RF" in sentence
+        )
+        assert sentence.endswith(f"Splits: scaffold (BBBP); {shown} (FreeSolv).")
+
+
+def test_it_says_which_tables_of_rejected_rows_are_missing(made, text):
+    assert "Rejected rows of bbbp" in text and "rejected rows of" not in text.replace("Rejected rows of", "")
+    assert without_rejected(["a"], [], []) == ["The tables of rejected rows are missing here."]
+    assert without_rejected(["a", "b"], ["a", "b"], ["b"]) == ["No row of a was rejected."]
+    assert without_rejected(["a", "b", "c"], ["a", "b"], []) == [
+        "No row of a and b was rejected.",
+        "The tables of rejected rows of c are missing here.",
+    ]
+
+
+def test_the_audit_has_one_column_of_labels_and_one_of_subsets(made):
+    shown = data_part(made, Structures()).audit
+    assert shown["labels"].tolist()[0] == "50.0 % positive" and "std 1.06" in shown["labels"].tolist()[1]
+    assert shown["training / validation / test"].tolist() == ["16\u202f/\u202f4\u202f/\u202f4"] * 2
+    assert shown["split"].tolist() == ["split", "split"], "of bbbp.split.csv"
+
+
+def test_verdicts_are_explained_where_they_occur(made):
+    table = made.table.assign(minus_scratch_verdict="", minus_baseline_verdict="")
+    assert not any("significant" in meaning for meaning in meanings(result_rows(table)))
+    (found,) = (
+        one for one in meanings(result_rows(table.assign(minus_scratch_verdict="not significant"))) if "Holm" in one
+    )
+    assert found.startswith("not significant: p ≥ 0.05") and "Intervals are not adjusted" in found
+
+
+def test_the_configuration_that_differs_and_the_cost_of_steps_are_shown(made, text):
     assert re.search(r"<td>pretrain.temperature</td><td>0.5</td><td>0.1</td>", text)
     assert "<td>pretrain.epochs</td>" not in text
     assert steps(made.logs, made.folder).to_dict("records")[0] | {"largest memory, MB": 412.0} == {

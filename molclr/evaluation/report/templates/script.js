@@ -68,7 +68,7 @@
     const fits = ({ options }) => chosen.every(([name, option]) => (options[name] ?? option) === option);
     const visible = plot.data.map(({ meta }) => fits(meta) && meta.visible);
     hide();
-    return Plotly.restyle(plot, { visible });
+    return Plotly.update(plot, { visible }, plot.layout.meta?.titles?.[chosenIn(figure).Target] ?? {});
   };
   // Maps: the choice of the data decides which projections and colours are offered. Molecules without the label are grey.
   const offer = (figure, name, options, kept = options[0]) => {
