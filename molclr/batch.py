@@ -31,6 +31,12 @@ class GraphBatch(NamedTuple):
         """Number of bonds, half the number of edges."""
         return self.edge_index.shape[1] // 2
 
+    def first(self, count: int) -> "GraphBatch":
+        """Return the first `count` molecules as a batch of their own."""
+        atoms = int((self.batch < count).sum())
+        kept = self.edge_index[0] < atoms
+        return GraphBatch(self.x[:atoms], self.edge_index[:, kept], self.edge_attr[kept], self.batch[:atoms], count)
+
     def to(self, device: torch.device) -> "GraphBatch":
         """Copy the batch to `device`."""
         x, edge_index, edge_attr, batch = (tensor.to(device, non_blocking=True) for tensor in self[:4])

@@ -36,7 +36,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         os.replace(temporary, target)
         _flush(target.parent)
     except OSError as error:
-        if error.filename is None:
+        if error.filename in (None, os.fspath(temporary)):
             error.filename = os.fspath(target)
         raise
     finally:

@@ -59,7 +59,7 @@ def progress(
 
 def counted(number: int, noun: str) -> str:
     """Return a number with its noun, such as 1 row or 3 rows."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def say(*lines: str, every_process: bool = False) -> None:

@@ -66,3 +66,23 @@ class RF(GAT):
 
 def without_arguments():
     """Not called so."""
+
+
+class Centred(GAT):
+    """The mean of the batch is subtracted."""
+
+    def forward(self, *graphs):
+        h = super().forward(*graphs)
+        return h - h.mean(dim=0)
+
+
+class Noisy(GAT):
+    """Dropout in evaluation, too."""
+
+    def forward(self, *graphs):
+        return nn.functional.dropout(super().forward(*graphs), 0.5)
+
+
+def unmask(molecules, lost, ratio, keys):
+    """An augmentation that forgets those before it."""
+    return lost._replace(masked=lost.masked & False)

@@ -173,9 +173,10 @@ def check_paths(options: argparse.Namespace, arguments: list[PathArgument]) -> N
     for argument in arguments:
         for path in _paths_in(getattr(options, argument.dest)):
             _check_kind(path, argument)
-            before = used.setdefault(path.resolve(), argument)
-            if before != argument and (before.is_written or argument.is_written):
+            before = used.get(path.resolve())
+            if before and (before.is_written or argument.is_written):
                 raise MolclrError(f"'{path}' is given as {before.label} and as {argument.label}; name another file.")
+            used[path.resolve()] = argument
 
 
 def _check_kind(path: Path, argument: PathArgument) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from molclr import config
 from molclr.cli.command import TABLE, Command, Parser, add_desalt, add_smiles_column, natural, positive
 from molclr.cli.encoders import NAMES, add_encoder_class
+from molclr.definitions import keys_of
 from molclr.errors import MolclrError
 from molclr.model_names import DEFAULT_ENCODER, FROM_SCRATCH, TRAIN_MODELS
 from molclr.progress import say
@@ -15,19 +16,14 @@ if TYPE_CHECKING:
     from molclr.qsar.fit import Recipe
 
 
-SCHEMES_OF_CHEMPROP = {
-    "scaffold_balanced": "scaffold",
-    "random_with_repeated_smiles": "random",
-    "scaffold": "scaffold",
-    "butina": "butina",
-    "random": "random",
-}
-"""Names of split schemes in lower case, those of chemprop included -> the name here."""
+SCHEMES_OF_CHEMPROP = {"scaffold_balanced": "scaffold", "random_with_repeated_smiles": "random"}
+"""Names of split schemes in chemprop -> the name here, where they differ."""
 
 
 def _split(text: str) -> str:
     """Parse a split scheme, in any case, or the name of a column."""
-    return SCHEMES_OF_CHEMPROP.get(text.lower(), text)
+    scheme = SCHEMES_OF_CHEMPROP.get(text.lower(), text.lower())
+    return scheme if scheme in keys_of("molclr.data.splits:SCHEMES") else text
 
 
 def _train_arguments(parser: Parser) -> None:

@@ -23,8 +23,11 @@ class Labels(Section):
     @field_validator("unit")
     @classmethod
     def _unit_of_every_target(cls, unit: str | dict[str, str], info: ValidationInfo) -> str | dict[str, str]:
-        if isinstance(unit, dict) and set(unit) != set(info.data.get("targets", unit)):
-            raise ValueError("'unit' must name each target and nothing else")
+        targets = info.data.get("targets", unit)
+        if isinstance(unit, dict) and set(unit) != set(targets):
+            raise ValueError(
+                f"it has units of {', '.join(unit) or 'nothing'}; give one for each target: {', '.join(targets)}"
+            )
         return unit
 
     @property

@@ -23,6 +23,8 @@ UNNAMED = ("Unnamed: ", "__index_level_")
 """Beginnings of the names that pandas gives to columns without a name, and in Parquet to an index."""
 MOSTLY = 0.5
 """The fraction of the first rows that must be SMILES if the content decides."""
+LINES_ABOVE = 10
+"""Lines among which the header is sought if it is not the first."""
 TARGETS_SHOWN = 10
 """The largest number of targets that are reported individually."""
 ROWS_PER_PART = 4096
@@ -89,8 +91,46 @@ def require_columns(table: RawTable, smiles_column: str | None, named: Mapping[s
 
 def _with_smiles(table: RawTable, smiles_column: str | None) -> tuple[RawTable, int]:
     """Return the table, whose first line may be a row, and the position of the SMILES."""
+    _require_header(table)
     smiles = _find(table, smiles_column, "--smiles-column") if smiles_column else _find_smiles(table)
     return _without_header(table) if smiles is None else (table, smiles)
+
+
+def _require_header(table: RawTable) -> None:
+    """Raise MolclrError if blanks separate the columns, or if the header is below the first line."""
+    names, sample = table.columns, table.sample()
+    words = names[0].split() if len(names) == 1 else []
+    lines = [row[0].split() for row in sample]
+    if len(words) > 1 and all(len(line) == len(words) for line in lines) and any(is_smiles(line[0]) for line in lines):
+        raise MolclrError(
+            f"'{table.name}' seems to have {len(words)} columns separated by blanks, '{names[0]}'; "
+            "separate them by commas or tabs."
+        )
+    if any(map(_names_smiles, names)):
+        return
+    has_title = len(names) > 1 == sum(map(bool, names))
+    for row in sample[:LINES_ABOVE]:
+        texts = [text for field in row for text in re.split(r"[,;\t|]", field) if text.strip()]
+        is_header = has_title and len(texts) > 1 and not any(is_smiles(text) or _is_number(text) for text in texts)
+        if is_header or any(map(_names_smiles, texts)):
+            raise MolclrError(
+                f"The header of '{table.name}' seems to be '{', '.join(texts)[:100]}', below the line "
+                f"'{', '.join(filter(None, names))[:100]}'; delete the lines above the header."
+            )
+
+
+def _names_smiles(name: str) -> bool:
+    """Return whether a name is one of SMILES_NAMES."""
+    return _plain(name) in SMILES_NAMES
+
+
+def _plain(name: str) -> str:
+    """Return a name in lower case, without other characters than letters."""
+    return re.sub(r"[^a-z]", "", name.lower())
+
+
+def _is_number(text: str) -> bool:
+    return is_comma_number(text) or text.strip().lstrip("+-").replace(".", "", 1).isdigit()
 
 
 def _candidates(table: RawTable, targets: Sequence[str] | None, used: dict[int, str]) -> list[int]:
@@ -115,7 +155,8 @@ def naming_column(table: RawTable, smiles: int) -> int | None:
     for place, name in enumerate(table.columns):
         survey = Survey(name)
         survey.add([row[place] if place < len(row) else "" for row in sample])
-        if place != smiles and name and not name.startswith(UNNAMED) and _why_ignored(survey):
+        may_name = name and not name.startswith(UNNAMED) and not survey.is_occasion
+        if place != smiles and may_name and _why_ignored(survey):
             return place
     return None
 
@@ -133,7 +174,7 @@ def _find(table: RawTable, name: str, option: str) -> int:
 
 def _find_smiles(table: RawTable) -> int | None:
     """Return the position of the column of SMILES, found by name or content; None if the table has no header."""
-    plain = [re.sub(r"[^a-z]", "", name.lower()) for name in table.columns]
+    plain = [_plain(name) for name in table.columns]
     for name in SMILES_NAMES:
         if places := [place for place, found in enumerate(plain) if found == name]:
             return _only(table, places)
@@ -236,6 +277,8 @@ def _why_ignored(survey: Survey) -> str:
         return "text"
     if survey.name.lower() in NAMES_OF_NAMES:
         return "names of molecules"
+    if survey.is_occasion:
+        return "it looks like a date, batch or plate"
     return "it looks like an index or identifier" if survey.is_index else ""
 
 

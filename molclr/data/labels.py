@@ -50,6 +50,8 @@ _names_identifiers = re.compile(
     r"|row|no\.?|nr\.?|num|number|#"
     r"|(cas|cmpd|cpd|compound|entry|mol|molecule|registry|row|sample)[ _.-]?(no\.?|nr\.?|num|number)"
 ).fullmatch
+_names_occasions = re.compile(r"((document|publication)[ _.-]?)?year|date|batch|lot|plate").fullmatch
+"""Matches names of columns that say when or with what a molecule was measured."""
 
 
 class Number(str):
@@ -230,6 +232,11 @@ class Survey:
         named = _names_identifiers(self.name.lower()) or self.name.endswith(("ID", "Id"))
         counted = self.ascending and self.rows >= ROWS_FOR_AN_INDEX
         return self.rows > 0 and self.whole and bool(named or counted or self.low >= REGISTRY_NUMBER)
+
+    @property
+    def is_occasion(self) -> bool:
+        """Whether it looks like a year, date, batch or plate: whole numbers that have such a name."""
+        return self.rows > 0 and self.whole and bool(_names_occasions(self.name.lower()))
 
     def reader(self) -> LabelReader:
         """Return how to read the column. Raises MolclrError if its commas may separate decimals or thousands."""

@@ -16,7 +16,7 @@ from molclr.data.forms import RawTable
 from molclr.data.labels import is_limit
 from molclr.data.molecules import AcceptedRow, Rejection
 from molclr.parallel import ordered_map
-from molclr.progress import progress
+from molclr.progress import counted, progress
 
 Made = TypeVar("Made")
 ROWS_PER_PART = 4096
@@ -102,8 +102,10 @@ def _draft(row: RawRow, columns: Columns, drop_first: bool) -> AcceptedRow | Rej
 
 def _read_labels(fields: list[str], columns: Columns) -> list[float]:
     """Return the labels as numbers, NaN where missing. Raises RejectedMolecule for other text, and if there are only limits."""
-    if len(fields) != columns.width and (len(fields) < columns.width or any(fields[columns.width :])):
-        raise RejectedMolecule(f"{len(fields)} fields where the header has {columns.width}")
+    surplus = fields[columns.width :]
+    if len(fields) < columns.width or any(surplus):
+        lost = f", without a column for '{','.join(surplus)}'" if surplus else ""
+        raise RejectedMolecule(f"{counted(len(fields), 'field')} where the header has {columns.width}{lost}")
     labels = [reader.read(fields[place]) for place, reader in columns.targets.items()]
     if labels and all(map(math.isnan, labels)):
         for place, reader in columns.targets.items():

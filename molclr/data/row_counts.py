@@ -11,6 +11,8 @@ from molclr.data.molecules import AcceptedRow, Rejection
 from molclr.errors import MolclrError
 from molclr.progress import counted, say
 
+LONGEST = 200
+"""Characters of a reason in a message."""
 REASONS_SHOWN = 3
 """The largest number of reasons for rejection in a message."""
 
@@ -33,18 +35,18 @@ class RowCounts:
         self.metals += sum(has_metal(molecule.smiles) for molecule in molecules)
         self.unseen.add([molecule.smiles for molecule in molecules])
         for rejection in rejections:
-            kind = re.sub(r"'[^']*'|\d+", "", rejection.reason)  # without details of the row
+            kind = re.sub(r"'.*'|\d+", "", rejection.reason, flags=re.DOTALL)  # without details of the row
             self.kinds[kind] += 1
             self.examples.setdefault(kind, rejection)
 
     def require_molecules(self, table: str) -> None:
         """Raise MolclrError if every row of the table of that name was rejected."""
         if self.accepted == 0:
-            example = next(iter(self.examples.values()))
+            example = self._example(next(iter(self.examples)))
             advice = " Classes are 0 and 1; name the columns with labels by --targets if this is not one of them."
             raise MolclrError(
-                f"All rows of '{table}' are rejected, for example row {example.row}: {example.reason}."
-                + advice * (" label " in example.reason and not re.search("--decimal|thousands", example.reason))
+                f"All rows of '{table}' are rejected, for example {example}."
+                + advice * (" label " in example and not re.search("--decimal|thousands", example))
             )
 
     def summary(self) -> dict[str, Any]:
@@ -78,10 +80,15 @@ class RowCounts:
             f"{self.metals} {metals} a metal"
         )
 
+    def _example(self, kind: str) -> str:
+        """Return the first row of a kind of reason, with the reason, which may contain a long text of the table."""
+        row, _, reason = self.examples[kind]
+        return f"{self.noun} {row}: {reason[:LONGEST]}{'...' * (len(reason) > LONGEST)}"
+
     def __str__(self) -> str:
         """Describe the most frequent reasons, each with its count and its first row."""
         shown = [
-            f"{count} ({'such as ' * (count > 1)}{self.noun} {self.examples[kind].row}: {self.examples[kind].reason})"
+            f"{count} ({'such as ' * (count > 1)}{self._example(kind)})"
             for kind, count in self.kinds.most_common(REASONS_SHOWN)
         ]
         shown += ["..."] * (len(self.kinds) > REASONS_SHOWN)

@@ -100,5 +100,7 @@ def _check_names(key: str, names: list[str], known: dict[str, Benchmark | OwnBen
 
 
 def _check_table(key: str, path: str) -> None:
+    if Path(path).is_dir():
+        raise MolclrError(f"'{key}': '{path}' is a folder; name a table in it.")
     if not Path(path).is_file():
         raise MolclrError(f"'{key}': the file '{path}' does not exist; correct the path.")

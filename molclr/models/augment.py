@@ -231,7 +231,7 @@ def lose(molecules: Molecules, steps: list[tuple[AugmentationFunction, float]], 
 
 def _required(augmentation: AugmentationFunction, found: object, like: Lost) -> Lost:
     """Return `found`, the result of an augmentation. Raises MolclrError unless it has the types and shapes of `like`."""
-    name = getattr(augmentation, "__qualname__", "of the configuration")
+    name = name_of(augmentation)
     if not isinstance(found, Lost):
         raise MolclrError(
             f"The augmentation {name} returned a {type(found).__name__}, not a molclr.models.augment.Lost."
@@ -243,6 +243,11 @@ def _required(augmentation: AugmentationFunction, found: object, like: Lost) -> 
                 f"The augmentation {name} returned '{part}' as {is_now}; it must be bool {tuple(other.shape)}."
             )
     return found
+
+
+def name_of(augmentation: AugmentationFunction) -> str:
+    """Return what an augmentation is called in messages."""
+    return getattr(augmentation, "__qualname__", "of the configuration")
 
 
 def augment(graphs: GraphBatch, settings: Augmentation, keys: Tensor) -> GraphBatch:

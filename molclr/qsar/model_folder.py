@@ -46,7 +46,18 @@ from molclr.training.inference import predict_molecules
 
 FORMAT = 2
 """Version of the layout. Version 1 has no digests of files."""
-REQUIRED = {"task", "targets", "smiles_column", "models", "chosen", "networks", "half_widths", "domain", "settings"}
+REQUIRED = {
+    "files",
+    "task",
+    "targets",
+    "smiles_column",
+    "models",
+    "chosen",
+    "networks",
+    "half_widths",
+    "domain",
+    "settings",
+}
 """Keys of model.json without which it is damaged."""
 MODEL_JSON, ENCODER, FIXED = "model.json", "encoder.safetensors", "fixed.safetensors"
 CLASSES = "classes"
@@ -76,22 +87,23 @@ class ModelFolder:
     def read(cls, folder: Path, encoder_class: str | None = None) -> "ModelFolder":
         """Read the model in a folder. Raises MolclrError if it has none, one of another format, or files of another model."""
         try:
-            found = cls(folder, json.loads((folder / MODEL_JSON).read_text(encoding="utf-8")), encoder_class)
-            found._require_format()
-            found._require_own_files()
+            about = json.loads((folder / MODEL_JSON).read_text(encoding="utf-8"))
         except NotADirectoryError:
             raise MolclrError(f"'{folder}' is a file; name the folder that 'molclr train' made.") from None
         except FileNotFoundError:
             raise MolclrError(f"'{folder}' has no {MODEL_JSON}; name the folder that 'molclr train' made.") from None
-        except (ValueError, KeyError, TypeError, AttributeError):
-            raise MolclrError(f"'{folder / MODEL_JSON}' is damaged; {AGAIN}") from None
+        except ValueError:  # neither UTF-8 nor JSON
+            about = None
+        if not _is_intact(about):
+            raise MolclrError(f"'{folder / MODEL_JSON}' is damaged; {AGAIN}")
+        found = cls(folder, about, encoder_class)
+        found._require_format()
+        found._require_own_files()
         return found
 
     def _require_format(self) -> None:
         """Raise MolclrError if the folder has another format than the present one."""
         folder, version = self.folder, self.about["format"]
-        if version == FORMAT and (missing := REQUIRED - self.about.keys()):
-            raise KeyError(*missing)
         if version > FORMAT:
             raise MolclrError(
                 f"'{folder}' is a model of format {version}, and MolCLR {__version__} reads formats up to {FORMAT}; "
@@ -291,3 +303,18 @@ def write_fixed(folder: Path, arrays: Arrays, targets: Sequence[str]) -> None:
     contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     with replacing(folder / FIXED) as temporary:
         save_file(contiguous, temporary, metadata={METADATA_KEY: json.dumps({"targets": list(targets)})})
+
+
+def _is_intact(about: Any) -> bool:
+    """Return whether the content of model.json has a format and, in the present one, what reading the folder needs."""
+    if not isinstance(about, dict) or not isinstance(version := about.get("format"), int):
+        return False
+    if version != FORMAT:
+        return True
+    return (
+        about.keys() >= REQUIRED
+        and isinstance(about["files"], dict)
+        and FIXED in about["files"]
+        and isinstance(about["targets"], list)
+        and all(isinstance(target, dict) and "name" in target for target in about["targets"])
+    )

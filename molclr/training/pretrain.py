@@ -17,8 +17,9 @@ from molclr.data.store import GraphStore
 from molclr.distributed import process_group, processes, rank
 from molclr.errors import MolclrError
 from molclr.files import write_rows
+from molclr.imports import is_dotted_path
 from molclr.model_names import EncoderName
-from molclr.models.augment import augmentation_steps
+from molclr.models.contract import CHECKED, require_pure
 from molclr.models.encoder import GraphEncoder
 from molclr.progress import progress, say
 from molclr.seeds import derive_seed
@@ -80,6 +81,7 @@ def _pretrain(
     _require_batches(corpus, settings)
     torch.manual_seed(derive_seed(settings.seed, "weights"))
     model = ContrastiveModel(name, shape, settings).to(device)
+    _check_own_code(model, store.batch(corpus.train[:CHECKED]), settings)
     run = TrainingState(folder, model, adam(model, settings), identity, begin_anew)
     held_out = held_out_batches(corpus, settings)
     all_batches = (batches_of_epoch(corpus, settings, epoch) for epoch in range(settings.epochs))
@@ -141,12 +143,19 @@ class Learner:
 
 
 def _require_batches(corpus: CorpusSplit, settings: Pretrain) -> None:
-    """Raise MolclrError for an unknown augmentation, and if a batch has fewer molecules than there are processes."""
-    augmentation_steps(settings.augmentation)
+    """Raise MolclrError if a batch has fewer molecules than there are processes."""
     if processes() > min(settings.batch_size, len(corpus.train), len(corpus.held_out)):
         raise MolclrError(
             f"A batch has too few molecules for {processes()} processes; use fewer processes or a larger batch_size."
         )
+
+
+def _check_own_code(model: ContrastiveModel, graphs: GraphBatch, settings: Pretrain) -> None:
+    """Raise MolclrError if an augmentation or encoder outside this package breaks its contract. graphs: on the CPU."""
+    require_pure(graphs, settings.augmentation)
+    if is_dotted_path(model.encoder.name):
+        with torch.no_grad():
+            model.encoder.eval()(*graphs.to(next(model.parameters()).device))  # It checks itself.
 
 
 def save_encoders(

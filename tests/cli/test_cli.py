@@ -119,10 +119,11 @@ def test_split_types_of_chemprop(given, meant):
 
 
 def test_schemes_have_their_names():
-    from molclr.cli.train import SCHEMES_OF_CHEMPROP
+    from molclr.cli.train import SCHEMES_OF_CHEMPROP, _split
     from molclr.data.splits import SCHEMES
 
-    assert {name: SCHEMES_OF_CHEMPROP[name] for name in SCHEMES} == {name: name for name in SCHEMES}
+    assert {_split(name.upper()) for name in SCHEMES} == {*SCHEMES} >= {*SCHEMES_OF_CHEMPROP.values()}
+    assert [_split(name) for name in ("SCAFFOLD_BALANCED", "Fold")] == ["scaffold", "Fold"]
 
 
 def test_without_a_command_it_prints_the_help_and_fails(capsys):
@@ -258,6 +259,10 @@ def test_every_file_to_write_is_checked_whatever_its_option_is_called(tmp_path, 
     assert main(["canonicalize", "raw.csv", *files[:3], files[1]]) == 1
     assert capsys.readouterr().err.endswith(
         "m.parquet' is given as --molecules and as --rejected; name another file.\n"
+    )
+    assert main(["maps", "a.parquet", "b.parquet", "--output", "map.csv", "map.csv"]) == 1
+    assert capsys.readouterr().err == (
+        "molclr: error: 'map.csv' is given as --output and as --output; name another file.\n"
     )
 
 

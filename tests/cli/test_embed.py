@@ -108,7 +108,7 @@ def test_standard_input(embed, tmp_path, monkeypatch):
 def test_salts_are_told_and_removed_on_demand(embed, tmp_path, capsys):
     (tmp_path / "salts.csv").write_text("smiles\nCC(=O)[O-].[Na+]\nCC(=O)O\n")
     assert embed(tmp_path / "salts.csv") == embed(tmp_path / "salts.csv", "desalted.parquet", "--desalt") == 0
-    assert capsys.readouterr().err.count("1 of 2 molecules have several parts (salts, mixtures)") == 2
+    assert capsys.readouterr().err.count("1 of 2 molecules has several parts (salts, mixtures)") == 2
     for name, smiles in (("h", "CC(=O)[O-].[Na+]"), ("desalted", "CC(=O)O")):
         table = pd.read_parquet(tmp_path / f"{name}.parquet")
         assert table["canonical_smiles"].tolist() == [smiles, "CC(=O)O"]

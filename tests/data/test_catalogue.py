@@ -63,7 +63,7 @@ def test_unknown_name_lists_the_known_ones():
     [
         ({"metrik": "mae"}, r"'benchmarks.qm9.metrik': Extra inputs are not permitted"),
         ({"split": "Random"}, "'benchmarks.qm9.split': input should be the name of a scheme"),
-        ({"unit": {"mu": "D"}}, "'benchmarks.qm9.unit': 'unit' must name each target"),
+        ({"unit": {"mu": "D"}}, "'benchmarks.qm9.unit': it has units of mu; give one for each target: mu, alpha, "),
         ({"sources": []}, "'benchmarks.qm9.sources'"),
         ({"fingerprint": "abc"}, "'benchmarks.qm9.fingerprint'"),
         ({"sources": [{"url": "http://host/qm9.csv"}]}, r"sources.0.url': String should match pattern '\^https://'"),

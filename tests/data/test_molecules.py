@@ -64,8 +64,8 @@ BAD_ROWS = {
         "the label '-1e39' of p_np is beyond single precision (3.4e38)",
     ),
     "nothing but a limit": ("CC,>10", "CC", "the label '>10' of p_np is only a limit"),
-    "a field too many": ("CC,1,2", "CC", "3 fields where the header has 2"),
-    "a field too few": ("CC", "CC", "1 fields where the header has 2"),
+    "a field too many": ("CC,1,2", "CC", "3 fields where the header has 2, without a column for '2'"),
+    "a field too few": ("CC", "CC", "1 field where the header has 2"),
 }
 
 

@@ -1,6 +1,7 @@
 """Raw tables with added columns, which are read, extended and written part by part."""
 
 import csv
+import errno
 import tracemalloc
 
 import numpy as np
@@ -15,6 +16,7 @@ from molclr.data.parts import read_parts
 from molclr.data.row_counts import RowCounts
 from molclr.data.tables import open_table
 from molclr.errors import MolclrError
+from molclr.files import replacing
 
 FIELDS = ["plain", "a,b", 'say "x"', "two\nlines", "carriage\rreturn", "", " blanks ", "é"]
 
@@ -71,6 +73,18 @@ def test_every_field_and_number_is_kept_whatever_the_size_of_parts(extend, tmp_p
     assert table[3]["third"] == 4 / 3 and (found[3]["third"], found[0]["third"]) == ("1.33333", "")
     assert found[3]["length"] == "4" and (found[3]["atoms"], found[3]["values"]) == ("C C C C", "0.333333 1e-09 2e+06")
     assert np.float32(found[3]["h_1"]) == np.float32(4 / 3) == table[3]["h"][1]
+
+
+def test_an_error_of_the_disk_names_the_file_that_was_asked_for(tmp_path):
+    (tmp_path / "out.csv").write_text("old")
+    with (
+        pytest.raises(OSError, match="File too large") as error,
+        replacing(tmp_path / "out.csv") as outer,
+        replacing(outer),
+    ):
+        raise OSError(errno.EFBIG, "File too large")
+    assert error.value.filename == str(tmp_path / "out.csv")
+    assert [path.name for path in tmp_path.iterdir()] == ["out.csv"] and (tmp_path / "out.csv").read_text() == "old"
 
 
 def test_rejected_rows_may_be_left_out(extend, tmp_path):

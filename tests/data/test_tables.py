@@ -460,9 +460,55 @@ def test_the_line_of_excel_that_names_the_separator_is_skipped(take):
     assert take("t.csv", "sep=;\nsmiles;y,z\nC;1\n")[0]["y,z"].tolist() == [1]
 
 
+@pytest.mark.parametrize(
+    ("title", "text"),
+    [
+        ("# exported", "# exported\nsmiles,y\nC,1\nCC,2\n"),
+        ("Data of 2024", "Data of 2024\n\nsmiles;y\nC;1\nCC;2\n"),
+        ("Data of 2024", "Data of 2024\nSMILES\ty\nC\t1\nCC\t2\n"),
+        ("Data, of 2024", "Data, of 2024\nmeasured by me,\nsmiles,y\nC,1\nCC,2\n"),
+        ("Data of 2024", "Data of 2024,,\nStructure,name,y\nC,methane,1\nCC,ethane,2\n"),
+        (
+            "Data of 2024",
+            ("Data of 2024", None),
+        ),
+    ],
+)
+def test_a_header_below_a_title_is_told(take, title, text):
+    if isinstance(text, tuple):
+        openpyxl = pytest.importorskip("openpyxl")
+        book, content = openpyxl.Workbook(), io.BytesIO()
+        for row in (text, ("Structure", "y"), ("C", 1), ("CC", 2)):
+            book.active.append(row)
+        book.save(content)
+        text = content.getvalue()
+    with pytest.raises(
+        MolclrError, match=rf"seems to be '\w+, .*y', below the line '{title}'; delete the lines above the header"
+    ):
+        take("t.xlsx" if isinstance(text, bytes) else "t.csv", text)
+
+
+def test_columns_separated_by_blanks_are_told(take):
+    with pytest.raises(
+        MolclrError, match="have 2 columns separated by blanks, 'smiles  logS'; separate them by commas"
+    ):
+        take("t.txt", "smiles  logS\nC 1.5\nCCO   2.5\n")
+    assert take("t.csv", "Canonical SMILES\nC\nCCO\n")[0]["smiles"].tolist() == ["C", "CCO"]
+
+
+@pytest.mark.parametrize("name", ["year", "Document Year", "date", "Batch", "plate"])
+def test_a_year_or_batch_is_no_target_unless_it_is_named(take, name):
+    text = f"smiles,{name},y\nC,2020,1\nCC,2019,2\nCCC,2024,0\n"
+    table, _, told = take("t.csv", text)
+    assert [*table] == ["row", "smiles", "y"]
+    assert f"ignored, it looks like a date, batch or plate: '{name}'; name it with --targets to predict it" in told
+    assert [*take("t.csv", text, targets=[name])[0]] == ["row", "smiles", name]
+    assert [*take("t.csv", text.replace("2020", "0.5"))[0]] == ["row", "smiles", name, "y"]
+
+
 def test_lines_above_the_header_are_told(take):
-    with pytest.raises(MolclrError, match="have more fields than its first line, '# exported'; name all columns in it"):
-        take("t.csv", "# exported\nsmiles,y\nC,1\nCC,2\n")
+    with pytest.raises(MolclrError, match="have more fields than its first line, 'Structure'; name all columns in it"):
+        take("t.csv", "Structure\nC,1\nCC,2\n")
     assert len(take("t.csv", "smiles,y\nC,1,\nCC,2,\n")[0]) == 2  # empty fields at the end
 
 

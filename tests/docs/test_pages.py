@@ -12,6 +12,7 @@ import pytest
 from paths import FIXTURES, REPOSITORY
 
 from molclr.cli import main
+from molclr.evaluation import metrics
 
 FILES = {
     "new.csv": FIXTURES / "cases" / "c13_new.csv",
@@ -48,6 +49,8 @@ def test_the_refit_of_the_page_about_training(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     section = (REPOSITORY / "docs/train.md").read_text().partition("\n## Refit\n")[2]
     command, shown = re.search(r"```sh\n(.*?)```\n\n```text\n(.*?)```", section, re.S).groups()
+    known = {name: metric for name, metric in metrics.METRICS.items() if metric.label in shown}
+    monkeypatch.setattr(metrics, "METRICS", known)  # A metric that is added later does not change the page.
     compare(run("sh", command, {}), shown)
 
 

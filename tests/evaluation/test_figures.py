@@ -359,6 +359,15 @@ def test_tsne_of_known_coordinates(tmp_path, embeddings, output):
         tsne.tsne(embeddings, output, property="logp", coordinates=tmp_path / "map.csv")
 
 
+def test_molecules_with_one_vector_have_one_place(embeddings, output):
+    """As with an encoder that collapsed."""
+    table = pq.read_table(embeddings)
+    equal = pa.FixedSizeListArray.from_arrays(pa.array(np.ones(15 * 8), pa.float32()), 8)
+    pq.write_table(table.set_column(2, "embedding", equal), embeddings)
+    tsne.tsne(embeddings, output, property="logp")
+    assert pd.read_csv(output.with_name(f"{output.name}.csv"))[["x", "y"]].eq(0).all(axis=None)
+
+
 def test_too_few_molecules_for_a_map(embeddings, output):
     pq.write_table(pq.read_table(embeddings).slice(0, 3), embeddings)
     with pytest.raises(MolclrError, match="has 3 molecules, but at least 4"):

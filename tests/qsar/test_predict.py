@@ -74,7 +74,7 @@ def test_a_rejected_row_has_a_reason_and_no_prediction(trained, tmp_path):
         "",
         "it has an atom without an element (*)",
         "it has no atoms",
-        "3 fields where the header has 2",
+        "3 fields where the header has 2, without a column for 'extra'",
         "",
     ]
     assert [row["freesolv_mean"] == "" for row in found] == [False, True, True, True, False]

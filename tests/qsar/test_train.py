@@ -19,6 +19,7 @@ from molclr.cli import main
 from molclr.config import EncoderShape
 from molclr.errors import MolclrError
 from molclr.evaluation.conformal import coverage, half_widths
+from molclr.evaluation.metrics import metrics_of
 from molclr.model_names import TRAIN_MODELS
 from molclr.models.encoders import make_encoder
 from molclr.qsar.domain import similarity_to
@@ -127,7 +128,7 @@ def test_the_folder_says_what_the_models_are_worth(trained):
         assert low < found["test"]["rmse"]["value"] < high
         inside = [float(row["low"]) <= float(row["label"]) <= float(row["high"]) for row in test]
         assert found["prediction_interval"]["freesolv"]["coverage_of_test"] == pytest.approx(np.mean(inside))
-    assert set(metrics["models"]["rf"]["test"]) == {"rmse", "mae", "r2", "spearman"}
+    assert set(metrics["models"]["rf"]["test"]) == {*metrics_of("regression")}
     bbbp = json.loads((trained / "bbbp" / "metrics.json").read_text())
     assert bbbp["task"] == "classification" and "prediction_interval" not in bbbp["models"]["rf"]
     assert not {"work"} & {path.name for path in folder.iterdir()}
@@ -221,17 +222,23 @@ def test_a_target_whose_name_is_no_word(tmp_path, name):
 
 
 def test_a_damaged_or_newer_folder_is_a_mistake(trained, tmp_path, capsys):
+    complete = json.loads((trained / "freesolv" / "model.json").read_text())
     for text, trouble in (
         ("", "damaged"),
         ('{"format": 99}', "of format 99"),
         ('{"format": 1}', "earlier format 1"),
         ('{"format": 2, "files": {}}', "damaged"),
+        ("[]", "damaged"),
+        ('{"format": "2"}', "damaged"),
+        (complete | {"files": {}}, "damaged"),
+        (complete | {"files": []}, "damaged"),
+        (complete | {"targets": ["freesolv"]}, "damaged"),
         (None, "has no model.json"),
     ):
         folder = tmp_path / trouble
         folder.mkdir(exist_ok=True)
         if text is not None:
-            (folder / "model.json").write_text(text)
+            (folder / "model.json").write_text(text if isinstance(text, str) else json.dumps(text))
         words = [
             "predict",
             str(FIXTURES / "freesolv.csv"),
@@ -241,6 +248,15 @@ def test_a_damaged_or_newer_folder_is_a_mistake(trained, tmp_path, capsys):
             str(tmp_path / "out.csv"),
         ]
         assert main(words) == 1 and trouble in capsys.readouterr().err
+
+
+def test_a_programming_error_is_not_a_damaged_folder(trained, monkeypatch):
+    def wrong(path):
+        raise KeyError("a typing error")
+
+    monkeypatch.setattr("molclr.qsar.model_folder.sha256_of", wrong)
+    with pytest.raises(KeyError, match="a typing error"):
+        ModelFolder.read(trained / "freesolv")
 
 
 def test_a_folder_works_elsewhere_but_not_with_files_of_another_model(trained, two_targets, tmp_path, capsys):

@@ -113,7 +113,7 @@ def test_an_object_that_is_not_an_encoder_is_an_error(corpus, tmp_path, capsys, 
 
 @pytest.mark.parametrize(
     ("name", "returned"),
-    [("PerAtom", r"\(\d+, 24\)"), ("Wide", r"\(32, 25\)"), ("Pair", "a tuple")],
+    [("PerAtom", r"\(\d+, 24\)"), ("Wide", r"\(\d+, 25\)"), ("Pair", "a tuple")],
 )
 def test_an_output_that_is_not_h_is_an_error(corpus, tmp_path, capsys, name, returned):
     folder = tmp_path / "run"
@@ -124,6 +124,18 @@ def test_an_output_that_is_not_h_is_an_error(corpus, tmp_path, capsys, name, ret
         rf"'own_encoder:{name}' returned {returned}; .* \(num_graphs, embedding_dim\) = \(\d+, 24\)\.", told
     )
     assert not (folder / "encoder.safetensors").exists()
+
+
+@pytest.mark.parametrize("option", ["encoder", "augmentation"])
+def test_own_code_that_breaks_its_contract_ends_pre_training_before_the_first_step(corpus, tmp_path, capsys, option):
+    words = ["pretrain", str(corpus[1]), "--folder", str(tmp_path / "run"), *SHORT[:2]]
+    if option == "encoder":
+        told, words = "returned another h", [*words, "--encoder", "own_encoder:Centred"]
+    else:
+        told, words = "restored an atom", [*words, "--encoder", "gin"]
+        words += ["--settings", "{augmentation: {composition: [own_encoder:unmask: 0.1]}}"]
+    assert main(words) == 1
+    assert told in (told_all := capsys.readouterr().err) and "epoch" not in told_all
 
 
 def test_a_class_cannot_take_the_name_of_another_model(finetune, capsys):

@@ -147,6 +147,7 @@ def test_restore_rejects_files_made_with_other_parameters_or_code(finished, tmp_
         "pretrain: pretrain in params.yaml has changed",
         "finetune: was made with another data/graphs",
         "finetune: finetune in workflow/code.yaml has changed",
+        "results: was made with another data/graphs",
         "results: pretrain in params.yaml has changed",
         "results: changed command",
     ]

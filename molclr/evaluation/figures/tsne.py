@@ -64,17 +64,25 @@ def tsne(
     """
     if property not in PROPERTIES:
         raise MolclrError(f"Unknown property '{property}'; choose one of {', '.join(PROPERTIES)}.")
-    molecules = read_embeddings(embeddings, at_least=4)
-    chosen = PROPERTIES[property]
-    values = np.array([chosen.of(read_molecule(smiles)) for smiles in molecules.smiles])
+    molecules, chosen = read_embeddings(embeddings, at_least=4), PROPERTIES[property]
     if coordinates is None:
         places = project(molecules.vectors, seed)
     else:
         places = places_of(read_map(coordinates, molecules.rows), "t-SNE")
+    places = places[:, np.argsort(-np.ptp(places, axis=0), kind="stable")]  # lying
+    values = np.array([chosen.of(read_molecule(smiles)) for smiles in molecules.smiles])
+    what = f"{len(values):,} {'held-out ' if molecules.held_out else ''}molecules"
+    figure = _draw(places, values, chosen.label, has_integers=property == "rings")
+    figure.axes[0].set_title(f"{name or Path(embeddings).stem.upper()}: representation of {what}")
+    table = pd.DataFrame({"row": molecules.rows, "x": places[:, 0], "y": places[:, 1]})
+    with replacing(f"{output}.csv") as temporary:
+        table.to_csv(temporary, index=False, float_format="%.4f", lineterminator="\n")
+    save(figure, output, CAPTION.format(what=f"{what}{HELD_OUT if molecules.held_out else ''}", label=chosen.label))
 
-    # The frame has the shape of the map, lying, so that the map fills it.
-    places = places[:, np.argsort(-np.ptp(places, axis=0), kind="stable")]
-    across, up = np.ptp(places, axis=0)
+
+def _draw(places: np.ndarray, values: np.ndarray, label: str, has_integers: bool) -> Figure:
+    """Draw points, (n, 2), coloured by values, (n,), in a frame of the shape of the map, so that the map fills it."""
+    across, up = np.maximum(np.ptp(places, axis=0), 1e-3)  # not 0 if all molecules have one place
     figure = Figure(figsize=(MAP + 1.0, MAP * max(0.5, up / across) + 0.6), layout="compressed")
     axes = figure.subplots()
     # Without this, a few extreme values would use most of the colour range.
@@ -82,16 +90,11 @@ def tsne(
     size = float(np.clip(14000 / len(values), 3, 20))
     look: dict[str, Any] = {"s": size, "cmap": "viridis", "vmin": low, "vmax": high, "linewidths": 0}
     points = axes.scatter(places[:, 0], places[:, 1], c=values, **look)
-    bar = figure.colorbar(points, ax=axes, label=chosen.label, extend="both", extendfrac=0.03, aspect=30, pad=0.02)
+    bar = figure.colorbar(points, ax=axes, label=label, extend="both", extendfrac=0.03, aspect=30, pad=0.02)
     bar.outline.set_visible(False)
-    bar.ax.yaxis.set_major_locator(MaxNLocator(nbins=6, integer=property == "rings"))
+    bar.ax.yaxis.set_major_locator(MaxNLocator(nbins=6, integer=has_integers))
     axes.set(xticks=[], yticks=[], xlabel="t-SNE 1", ylabel="t-SNE 2")
     (left, bottom), (right, top) = places.min(axis=0), places.max(axis=0)
     edge = 0.02 * across
     axes.set(xlim=(left - edge, right + edge), ylim=(bottom - edge, top + edge), aspect="equal")
-    what = f"{len(values):,} {'held-out ' if molecules.held_out else ''}molecules"
-    axes.set_title(f"{name or Path(embeddings).stem.upper()}: representation of {what}")
-    table = pd.DataFrame({"row": molecules.rows, "x": places[:, 0], "y": places[:, 1]})
-    with replacing(f"{output}.csv") as temporary:
-        table.to_csv(temporary, index=False, float_format="%.4f", lineterminator="\n")
-    save(figure, output, CAPTION.format(what=f"{what}{HELD_OUT if molecules.held_out else ''}", label=chosen.label))
+    return figure
