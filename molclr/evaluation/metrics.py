@@ -234,7 +234,7 @@ def check_labels(task: Task, labels: np.ndarray, targets: Sequence[str]) -> None
 
 
 def check_all_labels(task: Task, labels: np.ndarray, targets: Sequence[str]) -> None:
-    """Raise MolclrError like `check_labels`, and if single precision, that of the models, hardly tells values apart.
+    """Raise MolclrError like `check_labels`, and if the labels differ too little for single precision, which models use.
 
     labels: float64 (n, targets) of all molecules, NaN where missing.
     """

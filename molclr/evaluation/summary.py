@@ -61,9 +61,9 @@ def summarise(
         row["seed_scores"] = "; ".join(f"{primary.factor * run.test:.6f}" for run in group if run.test is not None)
         row["validation"] = mean_validation(group)
         row |= compared[key, model].columns(primary.factor)
-        beside = printed.get((model, row["benchmark"]))
-        beside = beside if beside and beside.metric.removesuffix(" %") == primary.label else None
-        row |= {f"paper_{field}": getattr(beside, field, "") for field in ("mean", "std", "check", "note")}
+        paper = printed.get((model, row["benchmark"]))
+        paper = paper if paper and paper.metric.removesuffix(" %") == primary.label else None
+        row |= {f"paper_{field}": getattr(paper, field, "") for field in ("mean", "std", "check", "note")}
         row["label"] = f"{row['benchmark']}, {model}"  # for `dvc plots`
         rows.append(row)
     return pd.DataFrame(_sorted(rows), columns=COLUMNS)

@@ -84,12 +84,12 @@ def terminal_summary(folder: AnyPath, figures: Iterable[AnyPath]) -> str:
     width = shutil.get_terminal_size((100, 24)).columns
     tables = {task: read_table(Path(folder) / f"{task}.csv") for task in TASKS}
     sentences = [*verdict(pd.concat(tables.values())).sentences, compared_with_published(Path(folder))]
-    told = listed([sentence for sentence in sentences if sentence], width)
+    head = listed([sentence for sentence in sentences if sentence], width)
     wide = [Wide.of(table, task) for task, table in tables.items()]
     notes = dict.fromkeys(note for each in wide for note in each.notes)  # many are those of both tables
     texts = [markdown(replace(each, verdict=each.verdict[:1], notes=[]), width) for each in wide]
     below = [listed(["Notes:", *notes], width) + "\n"] if notes else []
-    return "\n".join([f"{told}\n", *texts, *below, "Figures:", *(f"  {Path(path)}" for path in figures)])
+    return "\n".join([f"{head}\n", *texts, *below, "Figures:", *(f"  {Path(path)}" for path in figures)])
 
 
 def _task_of(label: str) -> str:

@@ -1,4 +1,4 @@
-"""What results say in words: does pre-training help, does it beat the best baseline, and how close are the paper's values?"""
+"""The verdict on results in sentences: whether pre-training helps, and comparisons with baselines and with the paper."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -55,8 +55,8 @@ class ModelVerdict:
             _compared("the best baseline", self.baseline),
             f"reaches the paper's mean on {reached} of {_count(len(self.paper), 'benchmark')}" if self.paper else "",
         ]
-        told = [part for part in parts if part]
-        return f"{self.model}: {'; '.join(told)}." if told else ""
+        known = [part for part in parts if part]
+        return f"{self.model}: {'; '.join(known)}." if known else ""
 
 
 @dataclass(frozen=True)
@@ -74,11 +74,11 @@ class Verdict:
                 [model.baseline for model in self.models], "A model with a pre-trained encoder", "the best baseline"
             ),
         ]
-        told = [sentence for sentence in against if sentence]
+        answers = [sentence for sentence in against if sentence]
         nothing = (
             "Pre-trained models were not compared with others, so these results do not say whether pre-training helps."
         )
-        return " ".join(told) or nothing
+        return " ".join(answers) or nothing
 
     @property
     def sentences(self) -> list[str]:
@@ -127,8 +127,8 @@ def _answer(counts: Sequence[ComparisonCounts], subject: str, other: str) -> str
         sum(len(getattr(counts, verdict)) for counts in counts) for verdict in ComparisonCounts.__dataclass_fields__
     )
     if not better + worse + same:
-        untold = f"{subject} was compared with {other} with one seed, which does not show significance."
-        return untold if one_seed else ""
+        without_verdict = f"{subject} was compared with {other} with one seed, which does not show significance."
+        return without_verdict if one_seed else ""
     more = f" ({_count(one_seed, 'more comparison')} with one seed, without a verdict)" if one_seed else ""
     compared = better + worse + same
     if not better + worse:
@@ -142,16 +142,16 @@ def _answer(counts: Sequence[ComparisonCounts], subject: str, other: str) -> str
 def _compared(other: str, counts: ComparisonCounts) -> str:
     """Return the comparison with `other` as part of a sentence, with the names of the benchmarks."""
     of = f" of {_count(counts.tested, 'benchmark')}"
-    told = [
+    parts = [
         f"significantly {side} than {other} on {len(names)}{of} ({', '.join(names)})"
         for side, names in (("better", counts.better), ("worse", counts.worse))
         if names
     ]
-    if counts.tested and not told:
-        told = [f"not significantly better or worse than {other} on {_any(counts.tested, 'benchmark')}"]
+    if counts.tested and not parts:
+        parts = [f"not significantly better or worse than {other} on {_any(counts.tested, 'benchmark')}"]
     if counts.one_seed:
-        told += [f"compared with {other} with one seed, without a verdict, on {', '.join(counts.one_seed)}"]
-    return ", ".join(told)
+        parts += [f"compared with {other} with one seed, without a verdict, on {', '.join(counts.one_seed)}"]
+    return ", ".join(parts)
 
 
 def _count(number: int, noun: str) -> str:

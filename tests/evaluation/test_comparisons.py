@@ -132,7 +132,7 @@ def test_what_does_not_differ_from_the_best_is_marked(several):
 
 
 def test_what_is_marked_as_close_to_the_best_does_not_contradict_the_verdict(several):
-    """One seed gives no verdict, so that not even a much worse score is told to differ."""
+    """One seed gives no verdict, so that not even a much worse score differs significantly."""
     runs = several(GIN=(1.0, 1.0), MolCLR_GIN=(2.0, 1.0), RF=(2.0, 1.0))
     one_seed = {folder: run for folder, run in runs.items() if (run.model, run.seed) != ("MolCLR_GIN", 1)}
     found = rows(one_seed)

@@ -410,7 +410,7 @@ def test_retrieval_draws_the_querys_family(embeddings, output, monkeypatch):
     assert set(drawn[1:]) == set(SMILES[5:10]) - {"CCc1ccccc1"}
 
 
-def test_retrieval_tells_each_similarity_and_the_mean_of_the_others(embeddings, output, figure_of):
+def test_retrieval_shows_each_similarity_and_the_mean_of_the_others(embeddings, output, figure_of):
     saved = figure_of(retrieval)
     retrieval.retrieval(embeddings, output, neighbours=8)
     query, *neighbours = [axes.get_xlabel() for axes in saved[0].axes]

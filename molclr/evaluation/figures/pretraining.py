@@ -30,8 +30,8 @@ def pretraining_curves(
 ) -> None:
     """Draw history.csv files.
 
-    names: models in the legend, one for each file; None for those of the encoders after which the folders are called. loss: what
-    it is called. Raises MolclrError for another file, for a history without epochs, and if there are more or fewer names than
+    names: models in the legend, one for each file; None for those of the encoders after which the folders are called. loss: its
+    name on the axis. Raises MolclrError for another file, for a history without epochs, and if there are more or fewer names than
     files.
     """
     names = names or [model_name(path.parent.name, pretrained=True) for path in histories]

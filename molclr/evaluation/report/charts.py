@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 from molclr.model_names import PRETRAINED
 
 Trace = dict[str, Any]
-"""A trace of Plotly. `meta` says which option of each choice shows it; a trace without an entry is shown with all options."""
+"""A trace of Plotly. `meta` maps a choice to the option that shows the trace; without an entry, all options show it."""
 
 BLUE, ORANGE, GREEN, PINK, OLIVE, GREY = "#1a80c4", "#d55e00", "#009e73", "#cc79a7", "#8a842b", "#8a8a8a"
 """Colour-blind safe colours (after Wong, 2011) that are legible on white and on black."""
@@ -48,7 +48,7 @@ class Chart:
 
     @property
     def json(self) -> str:
-        """Return the figure as JSON that can stand in a script element."""
+        """Return the figure as JSON for a script element."""
         return self.figure.to_json().replace("</", "<\\/")
 
 

@@ -40,6 +40,8 @@ class DataPart:
     """What the page shows of the data."""
 
     audit: pd.DataFrame | None
+    reasons: list[str]
+    """Why rows of a benchmark were rejected, and how many, for benchmarks with rejected rows."""
     leakage: pd.DataFrame | None
     rejected: dict[str, tuple[int, list[RejectedRow]]]
     """Data set -> number of rejected rows, and the first of them, where there are any."""
@@ -52,7 +54,7 @@ def data_part(results: Results, structures: Structures) -> DataPart:
     known = {name: table for name, table in results.rejected.items() if table is not None}
     rejected = {name: (len(table), rejected_rows(table, structures)) for name, table in known.items() if len(table)}
     others = without_rejected(list(results.rejected), list(known), list(rejected))
-    return DataPart(_datasets(results), _named(results, "leakage.csv"), rejected, others)
+    return DataPart(_datasets(results), _reasons(results), _named(results, "leakage.csv"), rejected, others)
 
 
 def without_rejected(names: list[str], known: list[str], rejected: list[str]) -> list[str]:
@@ -78,7 +80,7 @@ def rejected_rows(table: pd.DataFrame, structures: Structures) -> list[RejectedR
 def _datasets(results: Results) -> pd.DataFrame | None:
     """Read the audit of the benchmarks; statistics of the labels share a column, and so do the sizes of the subsets.
 
-    The number of rows is left out; it is the sum of the molecules and the rejected rows.
+    The number of rows is left out; it is the sum of the molecules and the rejected rows. Reasons are listed below the table.
     """
     table = _named(results, "datasets.csv")
     if table is None:
@@ -88,10 +90,16 @@ def _datasets(results: Results) -> pd.DataFrame | None:
         [_labels(row) for row in rows],
         [f"{row['train']:,} / {row['valid']:,} / {row['test']:,}" for row in rows],
     )
-    shown = table.drop(columns=["rows", "positives", "mean", "std", *SUBSETS], errors="ignore")
+    shown = table.drop(columns=["rows", "reasons", "positives", "mean", "std", *SUBSETS], errors="ignore")
     return shown.assign(
         labels=labels, **{"training / validation / test": [text.replace(" ", NARROW) for text in subsets]}
     )
+
+
+def _reasons(results: Results) -> list[str]:
+    table = results.optional_table("datasets.csv")
+    known = [] if table is None else table.dropna(subset="reasons").itertuples()
+    return [f"{row.benchmark}: {row.reasons}" for row in known]
 
 
 def _labels(row: dict[str, Any]) -> str:

@@ -123,7 +123,7 @@ def differences(name: str, results: BenchmarkResults) -> dict[str, Difference]:
 
 
 def headline(results: BenchmarkResults, metrics: Mapping[str, Any], gaps: Mapping[str, Difference]) -> str:
-    """Say which model was chosen, what it is worth, and which others the test molecules do not distinguish from it."""
+    """Return sentences: the chosen model, its test score, and which others the test molecules do not distinguish from it."""
     chosen, metric = results.focus, results.metric
     found = metrics["models"][chosen]["test"][metrics["metric"]]
     score = (

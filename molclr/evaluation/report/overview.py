@@ -1,4 +1,4 @@
-"""The head of a page: what was done, what came out, how far it can be trusted, and the table of results."""
+"""The head of a page: a description of the run, its limits, and the table of results."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -91,7 +91,7 @@ def _score(row: Any, digits: int) -> Cell:
 
 
 def _difference(row: Any, other: str, digits: int) -> Cell:
-    """Format a difference with its interval; the note says what the comparison found."""
+    """Format a difference with its interval; the note is the verdict."""
     value, low, high, verdict = (getattr(row, f"minus_{other}{end}") for end in ("", "_low", "_high", "_verdict"))
     if not verdict:
         return Cell()
@@ -114,7 +114,7 @@ def title_of(results: Results) -> str:
 
 
 def what_was_done(results: Results) -> str:
-    """Say in a few sentences what was trained on what."""
+    """Describe in a few sentences pre-training, models, benchmarks and splits."""
     table = results.table
     names = list(dict.fromkeys(table["benchmark"]))
     models = list(dict.fromkeys(table["model"]))

@@ -196,7 +196,7 @@ def _by_model(results: BenchmarkResults) -> Iterator[tuple[str, str, pd.DataFram
 
 
 def _molecules(results: BenchmarkResults, table: pd.DataFrame, structures: Structures) -> dict[str, Any]:
-    """Return `customdata` and `text` of points: number of the structure (-1: none) and what is said below it."""
+    """Return `customdata` and `text` of points: number of the structure (-1: none) and the text below it."""
     smiles = [results.smiles.get(row, "") for row in table["row"]]
     return {
         "customdata": [structures.number(text) if text else -1 for text in smiles],

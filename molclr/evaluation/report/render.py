@@ -17,7 +17,7 @@ from molclr.files import replacing
 from molclr.progress import say
 
 MOST_BYTES = 15_000_000
-"""A larger page is slow to open, which is said."""
+"""Size of a page above which a warning is printed, because browsers open it slowly."""
 
 
 def write_page(output: str | PathLike[str], template: str, content: dict[str, Any], structures: Structures) -> None:

@@ -1,4 +1,4 @@
-"""What a finished run has for its page, read from its files; what is missing is left out."""
+"""The content of a finished run for its page, read from its files; missing files are left out."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,7 +25,7 @@ HISTORY = ["model", "seed", "part", "epoch", "train_loss", "validation"]
 
 @dataclass(frozen=True)
 class BenchmarkResults:
-    """What a run has of one benchmark."""
+    """The results of one benchmark."""
 
     key: str
     name: str

@@ -75,7 +75,7 @@ def test_targets_with_equal_labels_come_last():
     assert all(one.lines[-1].startswith("melting") for one in largest_errors(results, Structures()))
 
 
-def test_models_can_be_told_apart():
+def test_models_differ_in_colour_or_symbol_and_in_colour_or_dash():
     names = ["RF", "SVM", "SVM_Tanimoto", "GIN", "MolCLR_GIN", "GCN", "MolCLR_GCN", "GAT", "MolCLR_GAT"]
     names += [f"SVM_MolCLR_{network}{end}" for network in ("GIN", "GCN", "GAT") for end in ("", "_ECFP")]
     trained = ["network", "rf", "svm", "tanimoto", "representation", "combined"]
