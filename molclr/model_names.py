@@ -7,7 +7,7 @@ from molclr.imports import is_dotted_path
 EncoderName = str
 """A key of ENCODERS in molclr/models/encoders.py, such as gin, or the path of a user's class, such as my_package.gat:GAT."""
 ReleasedName = Literal["official-gin", "official-gcn"]
-ShippedName = Literal["molclr-gin"]
+ShippedName = Literal["molclr-gin", "molclr-gcn"]
 DEFAULT_ENCODER: ShippedName = "molclr-gin"
 """The default encoder of the command line and of Python. The workflow uses the encoders that it pre-trains."""
 FROM_SCRATCH = "none"

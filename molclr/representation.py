@@ -45,10 +45,10 @@ class Encoder:
     ) -> "Encoder":
         """Load an encoder from an encoder.safetensors or by name.
 
-        "molclr-gin" is part of the package (docs/encoders.md). "official-gin" and "official-gcn" are the encoders released by the
-        authors, which are downloaded once, converted and cached in $XDG_CACHE_HOME/molclr (~/.cache/molclr). device: "auto",
-        which is a GPU if there is one, "cpu", "cuda" or "cuda:0". encoder_class: the path of a user's encoder class, such as
-        "my_package.gat:GAT", whose code is run; required for a file with such an encoder.
+        "molclr-gin" and "molclr-gcn" are part of the package (docs/encoders.md). "official-gin" and "official-gcn" are the
+        encoders released by the authors, which are downloaded once, converted and cached in $XDG_CACHE_HOME/molclr
+        (~/.cache/molclr). device: "auto", which is a GPU if there is one, "cpu", "cuda" or "cuda:0". encoder_class: the path of a
+        user's encoder class, such as "my_package.gat:GAT", whose code is run; required for a file with such an encoder.
         Raises MolclrError if the file is missing or not an encoder, or if a released encoder cannot be downloaded.
         """
         encoder, about = load_encoder(encoder_file(path_or_name), encoder_class=encoder_class)

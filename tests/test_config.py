@@ -95,7 +95,10 @@ def test_the_configurations_are_valid(path):
             {"own_benchmarks": {"a": {**OWN, "split": "random 3"}}},
             r"'own_benchmarks\.a\.split' is 'random 3': input should be the name of a",
         ),
-        ({"own_benchmarks": {"a": {**OWN, "unit": {"b": "g"}}}}, r"'own_benchmarks\.a\.unit'.* name each target"),
+        (
+            {"own_benchmarks": {"a": {**OWN, "unit": {"b": "g"}}}},
+            r"'own_benchmarks\.a\.unit': it has units of b; give .*: logS",
+        ),
         (
             {"own_benchmarks": {"a": {**OWN, "split_column": "fold"}}},
             r"'own_benchmarks\.a': 'split_column' is only used with",

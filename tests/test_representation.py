@@ -1,6 +1,7 @@
 import csv
 import sys
 from inspect import signature
+from typing import get_args
 
 import numpy as np
 import pandas as pd
@@ -15,9 +16,11 @@ from molclr import progress
 from molclr.chem.seen import Seen
 from molclr.config import Compute, EncoderShape, Finetune, Pretrain
 from molclr.errors import MolclrError
+from molclr.model_names import ShippedName
 from molclr.models.encoders import make_encoder
 from molclr.training import embed_smiles
-from molclr.training.checkpoint import save_encoder
+from molclr.training.checkpoint import load_encoder, save_encoder
+from molclr.training.encoder_files import encoder_file
 
 
 @pytest.fixture
@@ -207,10 +210,24 @@ def test_a_missing_encoder_is_an_error(tmp_path):
         molclr.Encoder.load(tmp_path)
     with pytest.raises(
         MolclrError,
-        match=r"Unknown encoder 'oficial-gcn'; choose molclr-gin, official-gin, official-gcn, or give the path",
+        match=r"Unknown encoder 'oficial-gcn'; choose molclr-gin, molclr-gcn, official-gin, official-gcn, or give the path",
     ):
         molclr.Encoder.load("oficial-gcn")
-    with pytest.raises(MolclrError, match=r"Unknown encoder 'molclr-gcn'; choose molclr-gin, "):
-        molclr.Encoder.load("molclr-gcn")  # not made yet
+    with pytest.raises(MolclrError, match=r"Unknown encoder 'molclr-gat'; choose molclr-gin, "):
+        molclr.Encoder.load("molclr-gat")
     with pytest.raises(AttributeError, match="Decoder"):
         molclr.Decoder  # noqa: B018
+
+
+@pytest.mark.parametrize("name", get_args(ShippedName))
+def test_encoders_of_the_package(name):
+    """They have the size of the paper, and the header and the curve that docs/encoders.md describes."""
+    file = encoder_file(name)
+    _, about = load_encoder(file)
+    assert about["encoder"] == name.removeprefix("molclr-")
+    assert sorted(about["seen"].elements) == ["Br", "C", "Cl", "F", "N", "O", "S"]
+    assert EncoderShape(**about["shape"]) == EncoderShape()
+    h = molclr.Encoder.load(name).embed(["CCO", "c1ccccc1O"])
+    assert h.shape == (2, 512) and np.abs(h[0] - h[1]).max() > 0.1
+    curve = pd.read_csv(file.with_suffix(".history.csv"))
+    assert curve["validation_loss"].iloc[-1] < curve["validation_loss"].iloc[0]

@@ -12,6 +12,7 @@ from paths import copy_repository
 import molclr
 
 SMILES = ["CCO", "c1ccccc1", "CC(=O)Nc1ccc(O)cc1"]
+PARTS = ("safetensors", "history.csv")
 PROGRAM = """
 import json, socket, sys
 
@@ -22,8 +23,8 @@ socket.socket.connect = socket.socket.connect_ex = socket.getaddrinfo = no_netwo
 sys.path.insert(0, sys.argv[1])
 import molclr
 
-encoder = molclr.Encoder.load("molclr-gin")
-print(json.dumps([molclr.__file__, repr(molclr.Encoder.load()), encoder.embed(json.loads(sys.argv[2])).tolist()]))
+h = {name: molclr.Encoder.load(name).embed(json.loads(sys.argv[2])).tolist() for name in ("molclr-gin", "molclr-gcn")}
+print(json.dumps([molclr.__file__, repr(molclr.Encoder.load()), h]))
 """
 
 
@@ -56,7 +57,8 @@ def test_its_encoder_works_anywhere_without_a_network(wheel, tmp_path):
     place, shape, h = json.loads(result.stdout)
     assert place == str(tmp_path / "site" / "molclr" / "__init__.py")
     assert shape == "<GIN of 5 x 300, h of 512 numbers>"
-    np.testing.assert_allclose(h, molclr.Encoder.load("molclr-gin").embed(SMILES), atol=1e-5)
+    for name, vectors in h.items():
+        np.testing.assert_allclose(vectors, molclr.Encoder.load(name).embed(SMILES), atol=1e-5)
     assert not list(elsewhere.iterdir())
 
 
@@ -64,6 +66,6 @@ def test_its_encoder_works_anywhere_without_a_network(wheel, tmp_path):
 def test_it_has_the_encoders_and_their_curves_and_nothing_but_the_package(wheel):
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
-    assert {"molclr/encoders/molclr-gin.safetensors", "molclr/encoders/molclr-gin.history.csv"} <= names
+    assert {f"molclr/encoders/molclr-{kind}.{part}" for kind in ("gin", "gcn") for part in PARTS} <= names
     assert {"molclr/py.typed", "molclr/evaluation/report/templates/model.html"} <= names
     assert {name.split("/")[0].split("-")[0] for name in names} == {"molclr"}

@@ -54,7 +54,7 @@ class Config(OwnBenchmarks):
     models: Distinct[str] = Field(
         description="models by the paper's names; SVM_Tanimoto for an SVM with the Tanimoto kernel; MolCLR_GAT and GAT for an "
         "encoder.name that ends in GAT; SVM_MolCLR_GIN for an SVM on the frozen representation of MolCLR_GIN, and "
-        "SVM_MolCLR_GIN_ECFP on that and ECFP4 counts"
+        "SVM_MolCLR_GIN_ECFP on that and ECFP4 counts, and likewise SVM_MolCLR_GAT"
     )
     seeds: Distinct[Seed] = Field(default=[0, 1, 2], description="seeds of all models")
     seeds_of: dict[str, Distinct[Seed]] = Field({}, description="benchmark -> seeds, if they differ from `seeds`")

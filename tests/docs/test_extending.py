@@ -23,8 +23,19 @@ from molclr.evaluation import metrics
 from molclr.evaluation.benchmarks import choose_benchmarks
 from molclr.evaluation.runs import Run, write_run
 from molclr.evaluation.statistics import Predictions, difference, sample
-from molclr.models.augment import AUGMENTATIONS, augment, augmentation_steps, lose, molecules_of, view_keys
+from molclr.models.augment import (
+    AUGMENTATIONS,
+    UNREACHABLE,
+    augment,
+    augmentation_steps,
+    lose,
+    molecule_keys,
+    molecules_of,
+    view_keys,
+)
+from molclr.models.contract import require_pure
 from molclr.models.encoders import make_encoder
+from molclr.models.nt_xent import find_loss
 from molclr.training import finetune
 from molclr.training.kept import run_identity
 from molclr.training.pretrain import pretrain
@@ -261,3 +272,31 @@ def test_an_augmentation(graphs, package):
     fewer = augment(graphs, settings, view_keys(0, torch.arange(graphs.num_graphs)))
     assert fewer.edge_index.shape[1] < view.edge_index.shape[1] < graphs.edge_index.shape[1]
     assert all(f"`{name}`" in TEXT for name in AUGMENTATIONS)
+    require_pure(graphs, settings)
+
+
+def test_the_distances_of_an_augmentation(graphs):
+    (block,) = blocks("An augmentation", "py")
+    keys, molecules = view_keys(0, torch.arange(graphs.num_graphs)), molecules_of(graphs)
+    names = {"molecules": molecules, "keys": keys, "molecule_keys": molecule_keys, "ORIGIN": 100}
+    exec(compile(block, "docs/extending.md", "exec"), names)
+    origin, distance, atoms = names["origin"], names["distance"], molecules.atoms
+    assert torch.equal(atoms.group[origin], torch.arange(graphs.num_graphs)) and atoms.place[origin].max() > 0
+    assert (distance[origin] == 0).all() and f"`UNREACHABLE` ({UNREACHABLE})" in TEXT
+    assert ((distance < atoms.sizes[atoms.group]) | (distance == UNREACHABLE)).all()
+
+
+def test_a_second_name_has_other_settings(package, tmp_path):
+    package("A loss of pre-training")
+    package("An encoder")
+    subclass, partial = re.search(r"for example `(class.*?)` or `(.*?)`", TEXT, re.DOTALL).groups()
+    losses, gat = tmp_path / "my_package/losses.py", tmp_path / "my_package/gat.py"
+    losses.write_text(
+        f"import functools\n{losses.read_text().replace('temperature: float', 'temperature: float, power=1')}{partial}"
+    )
+    gat.write_text(gat.read_text() + subclass)
+    named = {"pretrain": {"loss": "my_package.losses:sharper"}, "encoder": {"name": "my_package.gat:GAT8"}}
+    require_named_code(parse_section(Config, NOTHING_ELSE | named, "own.yaml"), "own.yaml")
+    loss, accuracy = find_loss("my_package.losses:sharper")(torch.eye(4), torch.eye(4), 0.1)
+    assert loss < 0.1 and accuracy == 1
+    assert make_encoder("my_package.gat:GAT8", EncoderShape(layers=1, hidden_dim=8, embedding_dim=8)).heads == 8

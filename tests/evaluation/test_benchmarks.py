@@ -65,6 +65,10 @@ def test_a_corpus_of_ones_own():
             {"own_benchmarks": {"a": {**OWN, "split": "given"}}},
             "'.*freesolv.csv' has no column 'subset'; .* Name yours with 'own_benchmarks.a.split_column'",
         ),
+        (
+            {"own_benchmarks": {"a": {**OWN, "table": "."}}},
+            "'own_benchmarks.a.table': '.' is a folder; name a table in it",
+        ),
         ({"corpus": {"name": "zonc"}}, "'corpus.name': unknown corpus 'zonc'; choose one of pubchem, zinc"),
         ({"corpus": {"table": TABLE}}, "'corpus.name': another data set is called 'zinc'"),
         ({"corpus": {"name": "mine", "table": "none.smi"}}, "'corpus.table': the file 'none.smi' does not exist"),
