@@ -21,7 +21,7 @@ LOOKS = {
     "RF": ("diamond", "dash"),
     "_ECFP": ("cross", "longdashdot"),
     "COMBINED": ("cross", "longdashdot"),
-    "TANIMOTO": ("square-open", "dot"),
+    "TANIMOTO": ("square-open", "longdash"),
     "SVM": ("square", "dashdot"),
     "REPRESENTATION": ("square", "dashdot"),
     "": ("circle-open", "dot"),

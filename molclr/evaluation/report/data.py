@@ -107,7 +107,7 @@ def _labels(row: dict[str, Any]) -> str:
     if not pd.isna(row.get("positives", np.nan)):
         return f"{100 * row['positives']:.1f} % positive"
     if not pd.isna(row.get("mean", np.nan)):
-        return f"mean {row['mean']:.3g}, std {row['std']:.3g}".replace("-", MINUS)
+        return f"mean\N{NO-BREAK SPACE}{row['mean']:,.4g}, std\N{NO-BREAK SPACE}{row['std']:,.4g}".replace("-", MINUS)
     return ""
 
 

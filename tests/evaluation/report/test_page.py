@@ -122,7 +122,7 @@ def test_it_says_which_tables_of_rejected_rows_are_missing(made, text):
 def test_the_audit_has_one_column_of_labels_and_one_of_subsets(made):
     shown = data_part(made, Structures()).audit
     assert "RDKit cannot parse it: 1" in data_part(made, Structures()).reasons[0]
-    assert shown["labels"].tolist()[0] == "50.0 % positive" and "std 1.06" in shown["labels"].tolist()[1]
+    assert shown["labels"].tolist()[0] == "50.0 % positive" and "std\u00a01.0" in shown["labels"].tolist()[1]
     assert shown["training / validation / test"].tolist() == ["16\u202f/\u202f4\u202f/\u202f4"] * 2
     assert shown["split"].tolist() == ["split", "split"], "of bbbp.split.csv"
 
