@@ -42,6 +42,8 @@ def _arranged(y: Any) -> Any:
     if isinstance(y, np.ma.MaskedArray):
         y, hidden = y.data.astype(object), np.ma.getmaskarray(y)
         y[hidden] = None
+    if hasattr(y, "to_pandas"):
+        y = y.to_pandas()
     if hasattr(y, "__array__") and not hasattr(y, "index"):
         y = np.asarray(y)
     if hasattr(y, "shape"):

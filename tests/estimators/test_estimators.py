@@ -5,6 +5,7 @@ import pickle
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from paths import FIXTURES
 from rdkit import Chem
@@ -273,6 +274,15 @@ def test_masked_labels_are_missing(freesolv):
         masked = MolCLRRegressor(**SVM).fit(smiles, np.ma.masked_array(values, mask=hidden))
     rest = MolCLRRegressor(**SVM).fit(smiles[~hidden], values[~hidden])
     np.testing.assert_array_equal(masked.predict(["CCO"]), rest.predict(["CCO"]))
+
+
+def test_labels_of_arrow_may_be_missing(freesolv):
+    smiles, values = freesolv["smiles"][:60], freesolv["freesolv"][:60].to_numpy()
+    words = pa.array([None, *np.where(values[1:] > -3, "high", "low")])
+    with pytest.warns(UserWarning, match="1 of 60 molecules have no label"):
+        assert MolCLRClassifier(**SVM).fit(smiles, words).classes_.tolist() == ["high", "low"]
+    with pytest.warns(UserWarning, match="1 of 60 molecules have no label"):
+        assert MolCLRRegressor(**SVM).fit(smiles, pa.table({"a": [None, *values[1:]]})).targets_ == ["a"]
 
 
 @pytest.mark.parametrize("labels", [[1, "", 1, ""], ["yes", 0, None, "yes"], [True, "no", True, "no"]])
