@@ -160,6 +160,15 @@ def test_settings_are_taken_out_of_a_configuration():
         parse_settings(Pretrain, "{pretrain: {epochs: 3}, epochs: 2}")
 
 
+def test_the_shape_of_your_own_encoder_is_taken_out_of_a_configuration(tmp_path):
+    path = tmp_path / "run.yaml"
+    path.write_text("encoder: {name: 'my_package.gat:GAT', layers: 3}\n")
+    assert parse_settings(EncoderShape, str(path), "--shape") == EncoderShape(layers=3)
+    path.write_text("encoder: {nam: gat}\n")
+    with pytest.raises(MolclrError, match="unknown key 'nam'"):
+        parse_settings(EncoderShape, str(path), "--shape")
+
+
 def test_a_released_encoder_by_name():
     configuration = parse_section(
         Config, SMALL | {"models": ["GCN", "MolCLR_GCN"], "encoder": "official-gcn"}, "run.yaml"

@@ -21,9 +21,9 @@ PREDICTION_COLUMNS = ["row", "target", "label", "prediction"]
 KEEPING_NAMES: dict[str, Any] = {
     "dtype": {"benchmark": str, "model": str, "target": str},
     "keep_default_na": False,
-    "na_values": [""],
+    "na_values": ["", "nan"],
 }
-"""Options of pandas.read_csv with which a benchmark or target may be called 2024 or NA."""
+"""Options of pandas.read_csv with which a benchmark or target may be called 2024 or NA; nan is an undefined number."""
 
 
 @dataclass(frozen=True)
