@@ -276,7 +276,7 @@ def test_an_augmentation(graphs, package):
 
 
 def test_the_distances_of_an_augmentation(graphs):
-    (block,) = blocks("An augmentation", "py")
+    block, _ = blocks("An augmentation", "py")
     keys, molecules = view_keys(0, torch.arange(graphs.num_graphs)), molecules_of(graphs)
     names = {"molecules": molecules, "keys": keys, "molecule_keys": molecule_keys, "ORIGIN": 100}
     exec(compile(block, "docs/extending.md", "exec"), names)
@@ -284,6 +284,15 @@ def test_the_distances_of_an_augmentation(graphs):
     assert torch.equal(atoms.group[origin], torch.arange(graphs.num_graphs)) and atoms.place[origin].max() > 0
     assert (distance[origin] == 0).all() and f"`UNREACHABLE` ({UNREACHABLE})" in TEXT
     assert ((distance < atoms.sizes[atoms.group]) | (distance == UNREACHABLE)).all()
+
+
+def test_the_result_of_an_augmentation(package):
+    package("An augmentation")
+    _, block = blocks("An augmentation", "py")
+    names = {}
+    exec(compile(block, "docs/extending.md", "exec"), names)
+    masked, bonds = names["view"].x[:, 0] == 118, names["view"].edge_index
+    assert masked[:4].sum() == 2 and masked[4:].sum() == 3 and not masked[bonds].any()
 
 
 def test_a_second_name_has_other_settings(package, tmp_path):
