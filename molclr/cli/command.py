@@ -9,8 +9,11 @@ from pathlib import Path
 from textwrap import indent
 from typing import Any, NamedTuple, NoReturn
 
-from molclr.config import SUFFIXES_OF_SECTIONS, Section, parse_settings
+import yaml
+
+from molclr.config import SUFFIXES_OF_SECTIONS, EncoderShape, Section, parse_settings
 from molclr.errors import MolclrError
+from molclr.progress import say
 from molclr.qsar.own_folder import is_model
 
 TABLE = "table: CSV, TSV, .smi, Excel, Parquet or SDF, compressed or not; - is standard input"
@@ -127,6 +130,8 @@ class Parser(argparse.ArgumentParser):
         for dest, (option, section) in self.sections.items():
             if (text := getattr(options, dest)) is not None:
                 setattr(options, dest, parse_settings(section, text, option))
+                if section is EncoderShape:
+                    _report_name_beside(option, text)
         return options
 
     def error(self, message: str) -> NoReturn:
@@ -257,3 +262,14 @@ def require_free(output: Path, force: bool) -> None:
     """Raise MolclrError if a file exists, unless it may be replaced."""
     if output.exists() and not force:
         raise MolclrError(f"'{output}' exists; choose another file, or replace it with --force.")
+
+
+def _report_name_beside(option: str, text: str) -> None:
+    """Report the name of an encoder in a configuration from which a command takes the shape alone."""
+    values = yaml.safe_load(Path(text).read_text()) if text.endswith(SUFFIXES_OF_SECTIONS) else None
+    encoder = values.get("encoder") if isinstance(values, dict) else None
+    if isinstance(encoder, dict) and encoder.get("name"):
+        say(
+            f"{option}: only the shape is taken from '{text}', not the encoder {encoder['name']}; select it with --encoder or "
+            "--from-scratch"
+        )

@@ -49,6 +49,13 @@ def test_it_takes_the_settings_of_the_paper_and_a_gin_by_default():
     assert given.settings.precision == "bfloat16"
 
 
+def test_the_name_of_an_encoder_in_a_configuration_is_reported(tmp_path, capsys):
+    (tmp_path / "run.yaml").write_text("encoder: {name: 'mine.gat:GAT', layers: 3}\n")
+    options = COMMANDS["pretrain"].parser().checked(["c.smi", "--output", "e", "--shape", str(tmp_path / "run.yaml")])
+    assert options.encoder == "gin" and options.shape.layers == 3
+    assert "not the encoder mine.gat:GAT; select it with --encoder" in capsys.readouterr().err
+
+
 def test_the_encoder_is_one_that_represents_molecules(undisturbed):
     assert molclr.Encoder.load(undisturbed / "encoder.safetensors").embed(["CCO", "c1ccccc1"]).shape == (2, 16)
     assert json.loads((undisturbed / "run.json").read_text())["identity"]["encoder"] == "gin"
