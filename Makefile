@@ -1,5 +1,5 @@
 # make all: the default run, from nothing to tables and figures.  make check: lint, types and quick tests, in a minute.
-# make test: all tests and the documentation too, in eight minutes on two cores.  Each sets up what it needs.
+# make test: all tests and the documentation too, in nine minutes on two cores.  Each sets up what it needs.
 PYTHON ?= python3
 BIN := .venv/bin
 # As many processes as cores, up to four; of a thread each, unless a test says otherwise.
