@@ -44,7 +44,7 @@ def canonicalize(
     table, `row` int64 (number of the raw row), `smiles` (canonical) and one float64 column per target, NaN where the label is
     missing. rejected_csv: has `row,smiles,reason`.
 
-    smiles_column, targets, decimal (the decimal sign of labels): None to find them. split_column: a column that is no target.
+    smiles_column, targets, decimal (the decimal sign of labels): None to find them. split_column: a column that is not a target.
     See `molclr.data.columns.choose_columns`.
     limit: use only this number of rows, evenly spaced. drop_first: reject the first row, which the official reader loses.
     labelled: reject rows without any label. unique: reject all but the first occurrence of a molecule. desalt: keep only the

@@ -59,7 +59,7 @@ def choose_columns(
     """Choose the columns of a table, and read it once to survey the labels.
 
     smiles_column: None to find it by name or content. targets: None for all columns of numbers or classes that have a name and do
-    not look like an index. split_column: a column of subsets, which is no target. Raises MolclrError for columns that are
+    not look like an index. split_column: a column of subsets, which is not a target. Raises MolclrError for columns that are
     missing, ambiguous or without a label.
     """
     table, smiles = _with_smiles(table, smiles_column)

@@ -165,7 +165,7 @@ class MoleculePredictor(MoleculeEstimator):
         )
 
     def _section(self, name: str) -> dict[str, Any]:
-        """Return the keys of a section of the configuration. Raises InvalidInput if the parameter is no dict."""
+        """Return the keys of a section of the configuration. Raises InvalidInput if the parameter is not a dict."""
         given = getattr(self, name)
         if not isinstance(given, Mapping | None):
             raise InvalidInput(f"{name} is {given!r}; give a dict of keys and values.")

@@ -34,7 +34,7 @@ def embed_table(
 
     output: Parquet if its name ends in .parquet, otherwise CSV, with the columns of the table as text, in order,
     `canonical_smiles`, `embedding` (in CSV one column per number) and, with on_error="keep", `reason`. An added column gets an
-    underscore in front if the table has one of that name. Raises MolclrError, and writes nothing, if the file is no table of
+    underscore in front if the table has one of that name. Raises MolclrError, and writes nothing, if the file is not a table of
     molecules, every row is rejected, or, with on_error="raise", one is.
     """
     counts = RowCounts(seen=embedder.seen, explicit_hydrogens=embedder.explicit_hydrogens)

@@ -167,7 +167,7 @@ def _explained(model: ModelFolder, part: Part[list[str]], name: str, compute: Co
 def _order(given: str, canonical: str) -> tuple[str, list[int]]:
     """Return the SMILES that orders the atoms, and the index in it of each atom of the canonical SMILES.
 
-    It is the SMILES that was given, unless that is another molecule, such as a salt of which a part is predicted.
+    It is the SMILES that was given, unless that is another molecule, such as a salt that is predicted by one of its parts.
     """
     with suppress(RejectedMolecule):
         found, order = canonical_order(given)

@@ -149,7 +149,7 @@ def _home_of(store: GraphStore, molecules: int, device: torch.device) -> torch.d
 
 
 def prefetched(items: Iterator[Any], count: int) -> Iterator[Any]:
-    """Yield `items`, of which a thread computes up to `count` in advance. Exceptions of the thread are raised here."""
+    """Yield `items`; a thread computes up to `count` of them in advance. Exceptions of the thread are raised here."""
     done = object()
     made: queue.Queue[Any] = queue.Queue(count)
     stopped = threading.Event()

@@ -17,7 +17,7 @@ class Step:
     """A training step without synchronization with the device.
 
     Losses are summed on the device. A step whose loss or gradient is not finite sets the flag `failed` there, after which no step
-    changes the weights. The caller reads the flag from time to time; `good` tells which step failed.
+    changes the weights. The caller reads the flag from time to time; `good` shows which step failed.
 
     loss_sum: float64 (), over the good steps. good: int64 (), steps before the first that failed. failed: float32 (), 0 or 1.
     """

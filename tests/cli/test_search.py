@@ -23,7 +23,7 @@ NEW = FIXTURES / "cases" / "c13_new.csv"
 
 @pytest.fixture(scope="module")
 def library(tmp_path_factory):
-    """BBBP with identifiers; row 3 is no molecule."""
+    """BBBP with identifiers; row 3 is not a molecule."""
     path = tmp_path_factory.mktemp("library") / "bbbp.csv"
     table = pd.read_csv(FIXTURES / "bbbp.csv")
     table.insert(0, "Drug ID", [f"D-{place:03}" for place in range(len(table))])

@@ -1,4 +1,4 @@
-"""An encoder that is no part of the package, from the command line."""
+"""An encoder that is not part of the package, from the command line."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-# Report: one page of a run. Its times and commit differ from run to run, so it is no output of a stage in dvc.yaml.
+# Report: one page of a run. Its times and commit differ from run to run, so it is not an output of a stage in dvc.yaml.
 # Needs tables, figures, maps, histories, embeddings and molecule tables; makes results/report.html.
 
 TEMPLATES = [f"molclr/evaluation/report/templates/{name}" for name in ("base.html", "macros.html", "run.html")]
