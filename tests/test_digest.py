@@ -51,6 +51,7 @@ def meaning(code):
     return "".join(digest._meaning(digest.ast.parse(code)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("python", INTERPRETERS, ids=lambda path: path.parts[-3])
 def test_digests_are_the_same_in_all_versions_of_python(python):
     """Of every module, and of f-strings and characters that versions cut or print differently; without other packages."""

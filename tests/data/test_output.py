@@ -105,6 +105,7 @@ def test_a_table_without_molecules_is_an_error_and_leaves_nothing(extend, tmp_pa
     assert [path.name for path in tmp_path.iterdir()] == ["given.csv"]
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_table(extend, monkeypatch):
     monkeypatch.setattr(parts, "ROWS_PER_PART", 128)
     peaks = []

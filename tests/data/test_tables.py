@@ -417,6 +417,7 @@ def test_a_column_of_any_table(tmp_path):
     assert read_column(CASES / "a01_semicolon.csv", "Smiles")[:2] == ["CCO", "CCCO"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", ["csv", "smi"])
 def test_memory_does_not_grow_with_the_table(tmp_path, suffix):
     peaks = []

@@ -124,6 +124,12 @@ def assert_drawn(output, dots=100):
 
 
 @pytest.fixture
+def caption_only(monkeypatch):
+    """Write the caption of a figure and no picture, which is faster."""
+    monkeypatch.setattr(style, "FORMATS", {})
+
+
+@pytest.fixture
 def figure_of(monkeypatch):
     """The Figure that a module hands over to be saved."""
 
@@ -142,7 +148,7 @@ def test_pretraining_curves(tmp_path, output):
     assert_drawn(output)
 
 
-def test_encoders_of_ones_own_have_their_names_and_all_points_are_inside(tmp_path, output, figure_of):
+def test_encoders_of_ones_own_have_their_names_and_all_points_are_inside(tmp_path, output, figure_of, caption_only):
     saved = figure_of(pretraining)
     paths = [history(tmp_path / "gin" / "history.csv"), history(tmp_path / "edgegat" / "history.csv")]
     table = pd.read_csv(paths[1]).assign(contrastive_accuracy=[0.99, 0.991, 0.992, 0.993])
@@ -157,7 +163,7 @@ def test_encoders_of_ones_own_have_their_names_and_all_points_are_inside(tmp_pat
         pretraining.pretraining_curves(paths, output, ["MolCLR_GIN"])
 
 
-def test_a_loss_of_ones_own_has_its_name(tmp_path, output, figure_of):
+def test_a_loss_of_ones_own_has_its_name(tmp_path, output, figure_of, caption_only):
     saved = figure_of(pretraining)
     assert Pretrain().loss_label == "contrastive loss"
     label = Pretrain(loss="my_package.losses:cross_view").loss_label
@@ -190,7 +196,7 @@ def test_benchmark_bars_show_the_tables_values(tmp_path, output, figure_of):
     assert panels["FreeSolv"].get_xlabel() == "RMSE (kcal/mol)\nlower is better"
 
 
-def test_the_papers_value_is_drawn_only_where_it_is_confirmed(tmp_path, output, figure_of):
+def test_the_papers_value_is_drawn_only_where_it_is_confirmed(tmp_path, output, figure_of, caption_only):
     saved = figure_of(benchmarks)
     benchmarks.benchmark_bars(*result_tables(tmp_path, CLASSIFICATION, REGRESSION), output)
     axes = saved[0].axes[0]
@@ -220,7 +226,7 @@ def test_bars_of_a_model_and_benchmark_that_the_paper_does_not_have(tmp_path, ou
     assert low <= -0.2 and high == 1, "below the range of the bar's start, up to the best"
 
 
-def test_the_caption_says_where_bars_begin_that_do_not_begin_at_0(tmp_path, output, monkeypatch):
+def test_the_caption_says_where_bars_begin_that_do_not_begin_at_0(tmp_path, output, monkeypatch, caption_only):
     own = dataclasses.replace(METRICS["accuracy"], label="Lift", range=(0, 20), unit="", chance=1.0)
     monkeypatch.setitem(METRICS, "lift", own)
     lift = ("BACE", "RF", "Lift", "", 1.5, None, None, None, None)
@@ -230,7 +236,7 @@ def test_the_caption_says_where_bars_begin_that_do_not_begin_at_0(tmp_path, outp
         assert [part.split(" which")[0] for part in caption.split("Bars of ")[1:]] == begins
 
 
-def test_models_have_the_order_of_the_table_and_own_encoders_have_colours(tmp_path, output, figure_of):
+def test_models_have_the_order_of_the_table_and_own_encoders_have_colours(tmp_path, output, figure_of, caption_only):
     models = ["GAT", "RF", "MolCLR_GAT", "GIN", "SVM_MolCLR_GAT", "SVM_MolCLR_GAT_ECFP"]
     saved = figure_of(benchmarks)
     rows = [("BBBP", model, "ROC-AUC", "%", 71.0, 1.0, None, None, None) for model in models]
@@ -294,7 +300,7 @@ def test_long_names_stay_inside_the_figure_and_their_panel(tmp_path, output, fig
     assert " ".join(score.get_ylabel().split()) == f"Validation {label}"
 
 
-def test_many_benchmarks_have_several_lines_of_panels(tmp_path, output, figure_of):
+def test_many_benchmarks_have_several_lines_of_panels(tmp_path, output, figure_of, caption_only):
     saved = figure_of(finetuning)
     finetuning.finetuning_curves([finetuned(tmp_path / f"{n}", f"b{n}", "GIN", "mae") for n in range(5)], {}, output)
     shown = [axes for axes in saved[0].axes if axes.axison]
@@ -327,7 +333,7 @@ def test_properties_of_ethanol():
     assert values == pytest.approx({"molecular_weight": 46.07, "logp": -0.001, "tpsa": 20.23, "rings": 0}, abs=0.01)
 
 
-def test_tsne_colours_are_the_property(embeddings, output, figure_of):
+def test_tsne_colours_are_the_property(embeddings, output, figure_of, caption_only):
     saved = figure_of(tsne)
     tsne.tsne(embeddings, output, seed=0, property="rings")
     rings = [0] * 5 + [1] * 5 + [2] * 4 + [0]
@@ -335,7 +341,7 @@ def test_tsne_colours_are_the_property(embeddings, output, figure_of):
 
 
 @pytest.mark.parametrize("held_out", [True, False])
-def test_the_map_fills_its_frame_and_says_what_was_held_out(embeddings, output, figure_of, held_out):
+def test_the_map_fills_its_frame_and_says_what_was_held_out(embeddings, output, figure_of, held_out, caption_only):
     if held_out:
         pq.write_table(pq.read_table(embeddings).replace_schema_metadata({HELD_OUT_KEY: "yes"}), embeddings)
     saved = figure_of(tsne)
@@ -348,7 +354,7 @@ def test_the_map_fills_its_frame_and_says_what_was_held_out(embeddings, output, 
     assert said.count("15 held-out molecules") == 2 * held_out and said.count("15 molecules") == 2 * (not held_out)
 
 
-def test_tsne_of_known_coordinates(tmp_path, embeddings, output):
+def test_tsne_of_known_coordinates(tmp_path, embeddings, output, caption_only):
     rows, smiles = (pq.read_table(embeddings)[name].to_pylist() for name in ("row", "smiles"))
     table = {"row": rows, "smiles": smiles} | {column: range(len(rows)) for column in maps.COLUMNS[2:]}
     pd.DataFrame(table).to_csv(tmp_path / "map.csv", index=False)
@@ -359,7 +365,7 @@ def test_tsne_of_known_coordinates(tmp_path, embeddings, output):
         tsne.tsne(embeddings, output, property="logp", coordinates=tmp_path / "map.csv")
 
 
-def test_molecules_with_one_vector_have_one_place(embeddings, output):
+def test_molecules_with_one_vector_have_one_place(embeddings, output, caption_only):
     """As with an encoder that collapsed."""
     table = pq.read_table(embeddings)
     equal = pa.FixedSizeListArray.from_arrays(pa.array(np.ones(15 * 8), pa.float32()), 8)
@@ -379,7 +385,7 @@ def test_an_unknown_property_is_an_error(embeddings, output):
         tsne.tsne(embeddings, output, seed=0, property="colour")
 
 
-def test_the_title_has_the_name_of_the_encoder(embeddings, output, figure_of):
+def test_the_title_has_the_name_of_the_encoder(embeddings, output, figure_of, caption_only):
     for module, draw in ((tsne, tsne.tsne), (retrieval, retrieval.retrieval)):
         saved = figure_of(module)
         for name, shown in ((None, "EMBEDDINGS"), ("EdgeGAT", "EdgeGAT")):
@@ -410,7 +416,7 @@ def test_retrieval_draws_the_querys_family(embeddings, output, monkeypatch):
     assert set(drawn[1:]) == set(SMILES[5:10]) - {"CCc1ccccc1"}
 
 
-def test_retrieval_shows_each_similarity_and_the_mean_of_the_others(embeddings, output, figure_of):
+def test_retrieval_shows_each_similarity_and_the_mean_of_the_others(embeddings, output, figure_of, caption_only):
     saved = figure_of(retrieval)
     retrieval.retrieval(embeddings, output, neighbours=8)
     query, *neighbours = [axes.get_xlabel() for axes in saved[0].axes]
