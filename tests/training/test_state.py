@@ -63,7 +63,7 @@ def unfinished(corpus, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("seconds", [OFTEN, NEVER], ids=["often", "never"])
-@pytest.mark.parametrize("step", [1, 2, 9, 10, 14, 20])
+@pytest.mark.parametrize("step", [1, 10, 20, *(pytest.param(step, marks=pytest.mark.slow) for step in (2, 9, 14))])
 def test_an_interrupted_run_ends_with_the_same_bytes(undisturbed, corpus, tmp_path, monkeypatch, step, seconds):
     with pytest.raises(KeyboardInterrupt):
         run_until(monkeypatch, corpus[1], tmp_path, step, interrupt, seconds)
