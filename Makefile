@@ -1,4 +1,4 @@
-# make all: the default run, from nothing to tables and figures.  make check: lint, types and quick tests, in 75 seconds on two cores.
+# make all: the default run, from nothing to tables and figures.  make check: lint, types and quick tests, in less than a minute on two cores.
 # make test: all tests and the documentation too, in nine minutes on two cores.  Each sets up what it needs.
 PYTHON ?= python3
 BIN := .venv/bin
