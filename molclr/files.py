@@ -45,7 +45,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 @contextmanager
 def new_folder(path: str | os.PathLike[str], mark: str, replace: bool = False) -> Iterator[Path]:
-    """Yield a temporary folder next to `path`; rename it to `path` on success, remove it on failure.
+    """Yield a temporary folder next to `path`; rename it to `path` on success, remove it and keep the old folder on failure.
 
     replace: whether a folder that contains the file `mark`, by which such folders are recognized, may be replaced. Raises
     MolclrError, before anything is made, if `path` exists and is neither an empty folder nor one that may be replaced.
@@ -65,9 +65,14 @@ def new_folder(path: str | os.PathLike[str], mark: str, replace: bool = False) -
             os.replace(target, old)
         os.replace(temporary, target)
         _flush(target.parent)
+    except BaseException:
+        if old.exists() and not target.exists():
+            os.replace(old, target)
+        raise
     finally:
-        for leftover in (temporary, old if target.exists() else temporary):
-            shutil.rmtree(leftover, ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)
+        if target.exists():
+            shutil.rmtree(old, ignore_errors=True)
 
 
 def _flush(path: Path) -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from paths import REPOSITORY
 
+from molclr.parallel import available_cores
+
 PROGRAM = """
 import os, time
 from molclr.parallel import ordered_map
@@ -39,3 +41,11 @@ def is_alive(process):
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):
         return False
+
+
+def test_cores_are_those_of_this_process_where_the_system_tells(monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {3, 5}, raising=False)
+    assert available_cores() == 2
+    monkeypatch.delattr(os, "sched_getaffinity")  # as on macOS
+    monkeypatch.setattr(os, "cpu_count", lambda: 7)
+    assert available_cores() == 7

@@ -4,6 +4,7 @@ import csv
 import io
 import re
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
 from itertools import islice
@@ -85,7 +86,7 @@ def _web_page(opened: Open, name: str, inner: Path, beginning: bytes, notes: lis
 
 
 def _old_workbook(opened: Open, name: str, inner: Path, beginning: bytes, notes: list[str]) -> RawTable:
-    raise MolclrError(f"'{name}' is a workbook of an old Excel (.xls); save it as CSV.")
+    raise MolclrError(f"'{name}' is a workbook of an old Excel (.xls) or has a password; save it as CSV.")
 
 
 def _workbook(opened: Open, name: str, inner: Path, beginning: bytes, notes: list[str]) -> RawTable:
@@ -96,16 +97,28 @@ def _workbook(opened: Open, name: str, inner: Path, beginning: bytes, notes: lis
         raise MolclrError(f"'{name}' is an Excel workbook: save it as CSV, or install openpyxl.") from None
 
     def read() -> Rows:
-        with opened() as stream:
+        with _errors_of_workbook(name), opened() as stream:
             sheet = load_workbook(stream, read_only=True, data_only=True).worksheets[0]
             rows = ([_as_text(cell) for cell in row] for row in sheet.iter_rows(values_only=True))
             yield from (row for row in rows if any(row))
 
-    with opened() as stream:
-        names = load_workbook(stream, read_only=True).sheetnames
-    notes.append(f"sheet '{names[0]}' of an Excel workbook" + f" of {len(names)} sheets" * (len(names) > 1))
+    with _errors_of_workbook(name), opened() as stream:
+        first, *others = load_workbook(stream, read_only=True).sheetnames
+    of_several = f" of {len(others) + 1} sheets" if others else ""
+    notes.append(f"sheet '{first}' of an Excel workbook{of_several}")
     columns = [column.strip() for column in next(read(), [])]
     return RawTable(name, columns, lambda: islice(read(), 1, None), notes)
+
+
+@contextmanager
+def _errors_of_workbook(name: str) -> Iterator[None]:
+    """Context that turns errors of openpyxl, which has many types of them, into MolclrError."""
+    try:
+        yield
+    except OSError:
+        raise  # of the disk, or reported by `errors_of_content`
+    except Exception as error:
+        raise MolclrError(f"'{name}' is not an Excel workbook that can be read ({error}); save it as CSV.") from None
 
 
 def _parquet(opened: Open, name: str, inner: Path, beginning: bytes, notes: list[str]) -> RawTable:
