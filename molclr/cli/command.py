@@ -244,6 +244,11 @@ def add_smiles_column(parser: Parser) -> None:
     )
 
 
+def add_decimal(parser: Parser) -> None:
+    """Add the option for the decimal sign of labels."""
+    parser.add_argument("--decimal", choices=[",", "."], help="decimal sign of labels (default: found)")
+
+
 def add_processes(parser: Parser, default: int = 1) -> None:
     """Add the option for the number of processes."""
     parser.add_argument(

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import get_args
 
 from molclr import config
-from molclr.cli.command import Command, Parser, parquet, positive
+from molclr.cli.command import Command, Parser, add_smiles_column, parquet, positive
 from molclr.model_names import DEFAULT_ENCODER, ReleasedName, ShippedName
 
 NAMES = (*get_args(ShippedName), *get_args(ReleasedName))
@@ -41,7 +41,7 @@ def _pretrain_arguments(parser: Parser) -> None:
         "--encoder", default="gin", help="gin (default), gcn or the path of your own class, such as my_package.gat:GAT"
     )
     parser.writes("--output", "--folder", folder=True, required=True, help="folder for encoder, history and state")
-    parser.add_argument("--smiles-column", help="column with the SMILES (default: found by its name or its content)")
+    add_smiles_column(parser)
     parser.add_argument("--processes", type=positive, help="processes that prepare the corpus (default: all cores)")
     parser.section("--shape", config.EncoderShape)
     parser.section("--settings", config.Pretrain)

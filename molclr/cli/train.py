@@ -2,10 +2,10 @@
 
 import argparse
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from molclr import config
-from molclr.cli.command import TABLE, Command, Parser, add_desalt, add_smiles_column, natural, positive
+from molclr.cli.command import TABLE, Command, Parser, add_decimal, add_desalt, add_smiles_column, natural, positive
 from molclr.cli.encoders import NAMES, add_encoder_class
 from molclr.definitions import keys_of
 from molclr.errors import MolclrError
@@ -41,14 +41,14 @@ def _train_arguments(parser: Parser) -> None:
     parser.add_argument(
         "--task",
         "--task-type",
-        choices=["classification", "regression"],
+        choices=get_args(config.Task),
         help="kind of labels (default: by the labels, 0 and 1 or not)",
     )
     parser.add_argument(
         "--targets", "--target-columns", nargs="+", help="columns with labels (default: all of numbers or classes)"
     )
     add_smiles_column(parser)
-    parser.add_argument("--decimal", choices=[",", "."], help="decimal sign of labels (default: found)")
+    add_decimal(parser)
     add_desalt(parser)
     parser.add_argument(
         "--split",

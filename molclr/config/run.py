@@ -1,12 +1,12 @@
 """The whole configuration of a run of the workflow."""
 
 import re
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, get_args
 
 from pydantic import Field, field_validator, model_validator
 
 from molclr.config.data import Corpus, OwnBenchmarks
-from molclr.config.fields import WHOLE, Count, Distinct, PositiveInt, Section, Seed
+from molclr.config.fields import WHOLE, Count, Distinct, MolecularProperty, PositiveInt, Section, Seed
 from molclr.config.training import Baselines, EncoderChoice, Finetune, Pretrain
 from molclr.model_names import PRETRAINED, EncoderName, ModelName, frozen_names, model_name, pretrained_of
 
@@ -15,7 +15,7 @@ class Figures(Section):
     """The content of the figures."""
 
     molecules: PositiveInt = Field(2000, description="held-out corpus molecules to embed; at most 600 of a benchmark")
-    property: Literal["molecular_weight", "logp", "tpsa", "rings"] = Field("logp", description="colour of the t-SNE")
+    property: MolecularProperty = Field("logp", description="colour of the t-SNE")
     neighbours: PositiveInt = Field(8, description="neighbours in the retrieval figure")
 
 

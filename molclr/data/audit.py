@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -10,23 +9,11 @@ import pandas as pd
 from rdkit import Chem
 
 from molclr.chem.smiles import read_molecule
-from molclr.data.molecules import OWN_COLUMNS, read_molecules, read_rejections
+from molclr.data.molecules import MOLECULES_PER_PART, OWN_COLUMNS, BenchmarkFiles, read_molecules, read_rejections
 from molclr.data.subsets import SUBSETS, subset_indices
 from molclr.files import write_rows
 from molclr.parallel import ordered_map
 from molclr.progress import progress
-
-MOLECULES_PER_PART = 2000
-
-
-@dataclass(frozen=True)
-class BenchmarkFiles:
-    """The files of a benchmark that the workflow makes before training."""
-
-    name: str
-    molecules: Path
-    rejected: Path
-    split: Path
 
 
 def write_audit(benchmarks: Iterable[BenchmarkFiles], output: Path, processes: int = 1) -> None:

@@ -7,8 +7,8 @@ from itertools import chain, islice
 from typing import NamedTuple
 
 from molclr.chem.smiles import is_smiles
-from molclr.data.forms import RawTable
-from molclr.data.labels import Decimal, LabelReader, Survey, is_comma_number, ungrouping
+from molclr.data.forms import ROWS_PER_PART, RawTable
+from molclr.data.labels import DecimalSign, LabelReader, Survey, is_comma_number, ungrouping
 from molclr.data.molecules import OWN_COLUMNS
 from molclr.errors import MolclrError
 from molclr.progress import counted, say
@@ -27,7 +27,8 @@ LINES_ABOVE = 10
 """Lines among which the header is sought if it is not the first."""
 TARGETS_SHOWN = 10
 """The largest number of targets that are reported individually."""
-ROWS_PER_PART = 4096
+NO_COLUMNS = "its lines are read as a SMILES and a name; save the table as CSV with a header"
+"""What to do if a column of a .smi file is wanted."""
 
 
 class Columns(NamedTuple):
@@ -53,7 +54,7 @@ def choose_columns(
     table: RawTable,
     smiles_column: str | None,
     targets: Sequence[str] | None,
-    decimal: Decimal | None = None,
+    decimal: DecimalSign | None = None,
     split_column: str | None = None,
 ) -> ChosenColumns:
     """Choose the columns of a table, and read it once to survey the labels.
@@ -165,6 +166,8 @@ def _find(table: RawTable, name: str, option: str) -> int:
     """Return the position of the column `name`. Raises MolclrError if there is none or there are several."""
     if table.columns.count(name.strip()) == 1:
         return table.columns.index(name.strip())
+    if table.is_lines:
+        raise MolclrError(f"'{table.name}' has no column '{name}'; {NO_COLUMNS}.")
     found = ", ".join(table.columns)
     found = found if len(found) <= 200 else f"{found[:200]}..."
     if name.strip() in table.columns:

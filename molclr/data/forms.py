@@ -22,6 +22,8 @@ from molclr.errors import MolclrError
 SAMPLE_ROWS = 100
 """Number of rows that decide the form of a table."""
 SAMPLE_BYTES = 1 << 16
+ROWS_PER_PART = 4096
+"""Raw rows that a process handles at a time, and that share a row group; less than a second of work."""
 FIELD_CHARACTERS = 1 << 24
 """The longest field. Without a limit, a missing closing quote would load the rest of the file into memory."""
 SEPARATORS = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "vertical bars"}
@@ -49,6 +51,8 @@ class RawTable:
     """Yields the fields of each row, whose number may differ between rows, without empty lines. May raise MolclrError."""
     notes: list[str] = field(default_factory=list)
     """What was detected about the form of the file, for the user."""
+    is_lines: bool = False
+    """Whether each line is read as a SMILES and a name, so that there are no other columns."""
 
     def rows(self) -> Rows:
         """Yield the rows from the first. Raises MolclrError, which names the file, at rows that cannot be read."""
@@ -246,8 +250,10 @@ def _lines(text: Callable[[], Iterable[str]], name: str, first: str, notes: list
                 smiles, label = words[0], words[1].rstrip() if len(words) > 1 else ""
                 yield [f"{smiles} {label}", ""] if label.startswith("|") else [smiles, label]
 
-    notes.append("lines that begin with a SMILES" + ", without a header" * (not has_header))
-    return RawTable(name, ["smiles", "name"], lambda: islice(read(), int(has_header), None), notes)
+    notes += (
+        ["lines that begin with a SMILES"] if has_header else ["lines that begin with a SMILES", "without a header"]
+    )
+    return RawTable(name, ["smiles", "name"], lambda: islice(read(), int(has_header), None), notes, is_lines=True)
 
 
 def _separator(lines: list[str]) -> str | None:

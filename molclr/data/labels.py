@@ -31,7 +31,7 @@ REGISTRY_NUMBER = 1_000_000
 ROWS_FOR_AN_INDEX = 10
 """A column of strictly ascending whole numbers is taken for an index if it has at least this many rows."""
 
-Decimal = Literal[".", ","]
+DecimalSign = Literal[".", ","]
 _words_of_classes = {word for pair in CLASS_WORDS for word in pair}
 _is_limit = re.compile(r"[<>≤≥~]=?\s*[-+]?[\d.,]+(e[-+]?\d+)?", re.IGNORECASE).fullmatch
 _is_number = re.compile(r"\s*[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?\s*", re.IGNORECASE).fullmatch
@@ -66,7 +66,7 @@ class LabelReader(NamedTuple):
     target: str
     words: Mapping[str, float] = {}
     """Word for a class, in lower case -> class; empty if the labels are numbers."""
-    decimal: Decimal | None = None
+    decimal: DecimalSign | None = None
     """The decimal sign; None: a point, and no commas between thousands."""
 
     def read(self, text: str) -> float:
@@ -110,7 +110,7 @@ def _with_ascii_minus(text: str) -> str:
     return text.replace("\N{MINUS SIGN}", "-")
 
 
-def _number(text: str, decimal: Decimal | None) -> float:
+def _number(text: str, decimal: DecimalSign | None) -> float:
     """Return the number of a text, with the other sign between thousands if `decimal` is given; infinity if it is none."""
     if decimal and _is_grouped[decimal](text):
         text = text.replace("," if decimal == "." else ".", "").replace(",", ".")
@@ -135,7 +135,7 @@ def is_limit(text: str) -> bool:
 class Survey:
     """Statistics of a column of labels, updated part by part in constant memory."""
 
-    def __init__(self, name: str, decimal: Decimal | None = None) -> None:
+    def __init__(self, name: str, decimal: DecimalSign | None = None) -> None:
         """decimal: the decimal sign if the user named one; otherwise it is inferred from the column."""
         self.name, self.decimal = name, decimal
         self.rows, self.kinds = 0, Counter[str]()

@@ -7,7 +7,7 @@ import csv
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Literal, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,15 +15,13 @@ from rdkit import Chem
 
 from molclr.chem.scaffold import scaffold_smiles
 from molclr.chem.smiles import read_molecule
-from molclr.data.audit import BenchmarkFiles
-from molclr.data.molecules import Rejection, open_molecules, read_molecules
+from molclr.config import Exclusion
+from molclr.data.molecules import MOLECULES_PER_PART, BenchmarkFiles, Rejection, open_molecules, read_molecules
 from molclr.data.subsets import subset_indices
 from molclr.files import replacing, write_rows
 from molclr.parallel import ordered_map
 from molclr.progress import progress
 
-MOLECULES_PER_PART = 2000
-Exclusion = Literal["molecules", "scaffolds"]
 Result = TypeVar("Result")
 
 

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from contextlib import closing
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from molclr.data.canonicalize import canonicalize
+from molclr.data.canonicalize import Selection, canonicalize
 from molclr.data.featurize import featurize
 from molclr.data.molecules import is_other_parquet, open_molecules
 from molclr.digest import code_digest
@@ -61,8 +61,8 @@ def _canonicalized(source: Path, folder: Path, smiles_column: str | None, proces
     table, rejected = folder / TABLE, folder / REJECTED
 
     def work() -> None:
-        options: dict[str, Any] = {"smiles_column": smiles_column, "targets": [], "unique": True, "advise": False}
-        canonicalize(source, table, rejected, processes=processes, **options)
+        selection = Selection(smiles_column, targets=[], unique=True)
+        canonicalize(source, table, rejected, selection, processes=processes, advise=False)
 
     made_of = {"raw": sha256_of(source), "smiles_column": smiles_column}
     made_of |= {"code": code_digest("molclr.data.canonicalize"), "rdkit": version("rdkit")}

@@ -3,7 +3,7 @@
 To add a scheme, add an entry to SCHEMES (docs/extending.md).
 """
 
-import csv
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from os import PathLike
 from typing import TypeAlias
@@ -11,12 +11,12 @@ from typing import TypeAlias
 import numpy as np
 
 from molclr.chem.butina import butina_clusters
-from molclr.chem.scaffold import scaffold_split, scaffolds, split_groups
-from molclr.data.canonicalize import read_column
+from molclr.chem.scaffold import scaffolds
 from molclr.data.molecules import read_molecules
 from molclr.data.subsets import SUBSETS
+from molclr.data.tables import open_table
 from molclr.errors import MolclrError
-from molclr.files import replacing
+from molclr.files import csv_writer, replacing
 from molclr.progress import say
 
 WORDS = {
@@ -120,6 +120,22 @@ def write_given_split(
     return _write(output_csv, rows, names)
 
 
+def read_column(raw: str | PathLike[str], column: str) -> list[str]:
+    """Return the text of a column in every row of a raw table; an empty string where a row is too short.
+
+    Raises MolclrError for a missing or ambiguous column, or another file.
+    """
+    with open_table(raw) as table:
+        if table.columns.count(column) != 1:
+            trouble = "several columns" if column in table.columns else "no column"
+            raise MolclrError(
+                f"'{raw}' has {trouble} '{column}'; its columns are: {', '.join(table.columns)[:200]}. Name the one that "
+                f"contains the split (in a configuration: split_column)."
+            )
+        place = table.columns.index(column)
+        return [fields[place] if place < len(fields) else "" for fields in table.rows()]
+
+
 def _draw_validation(smiles: Sequence[str], names: list[str], seed: int) -> None:
     """Move a tenth of the training molecules to validation, at random and with all training rows of a molecule."""
     training = [place for place, name in enumerate(names) if name == "train"]
@@ -130,10 +146,43 @@ def _draw_validation(smiles: Sequence[str], names: list[str], seed: int) -> None
 def _write(output_csv: str | PathLike[str], rows: Sequence[int], subsets: Sequence[str]) -> dict[str, int]:
     """Write `row,subset` and return the sizes."""
     with replacing(output_csv) as path, path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
+        writer = csv_writer(file)
         writer.writerow(["row", "subset"])
         writer.writerows(zip(rows, subsets, strict=True))
     return {subset: subsets.count(subset) for subset in SUBSETS}
+
+
+def scaffold_split(smiles: Sequence[str], train: float = 0.8, valid: float = 0.1) -> Subsets:
+    """Split so that molecules with the same scaffold stay together, deterministically; see `split_groups`.
+
+    Raises RejectedMolecule like `read_molecule`.
+    """
+    return split_groups(scaffolds(smiles), train, valid)
+
+
+def split_groups(groups: Sequence[str], train: float = 0.8, valid: float = 0.1) -> Subsets:
+    """Split so that members of a group stay together, as MoleculeNet and the official MolCLR code do for scaffolds.
+
+    Groups are assigned from the largest to the smallest, of equal size the one with the later first member first: to training if
+    they fit there, else to validation if they fit there, else to test. The test set thus has the rare scaffolds.
+    """
+    members: dict[str, list[int]] = defaultdict(list)
+    for index, group in enumerate(groups):
+        members[group].append(index)
+
+    train_end = train * len(groups)
+    valid_end = (train + valid) * len(groups)
+    subsets: tuple[list[int], list[int], list[int]] = ([], [], [])
+    in_train, in_valid, in_test = subsets
+    for indices in sorted(members.values(), key=lambda indices: (len(indices), indices[0]), reverse=True):
+        if len(in_train) + len(indices) <= train_end:
+            in_train += indices
+        elif len(in_train) + len(in_valid) + len(indices) <= valid_end:
+            in_valid += indices
+        else:
+            in_test += indices
+    first, second, third = (np.array(sorted(subset), np.int64) for subset in subsets)
+    return first, second, third
 
 
 def random_split(smiles: Sequence[str], seed: int) -> Subsets:

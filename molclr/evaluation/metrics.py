@@ -9,9 +9,8 @@ from typing import Literal, get_args
 
 import numpy as np
 
+from molclr.config import Task
 from molclr.errors import MolclrError
-
-Task = Literal["classification", "regression"]
 
 HALF = 0.5
 """The probability from which on class 1 is predicted."""

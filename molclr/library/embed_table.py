@@ -2,7 +2,7 @@
 
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -14,19 +14,18 @@ from molclr.data.row_counts import RowCounts
 from molclr.data.tables import open_table
 from molclr.errors import MolclrError
 from molclr.evaluation.embeddings import CANONICAL, ENCODER_KEY
+from molclr.library import OnRejected
 from molclr.library.embedder import Embedder
 from molclr.progress import say
 
 Graphs: TypeAlias = dict[str, np.ndarray]
-OnError = Literal["keep", "drop", "raise"]
-"""The treatment of a rejected row: keep it with its reason and without a vector, leave it out, or raise an error."""
 
 
 def embed_table(
     table: Path,
     output: Path,
     embedder: Embedder,
-    on_error: OnError = "keep",
+    on_error: OnRejected = "keep",
     smiles_column: str | None = None,
     processes: int = 1,
 ) -> dict[str, Any]:

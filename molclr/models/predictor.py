@@ -6,6 +6,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from molclr.config import Task
 from molclr.models.encoder import GraphEncoder
 from molclr.models.heads import PredictionHead
 
@@ -23,7 +24,7 @@ class Predictor(nn.Module):
     def __init__(
         self,
         encoder: GraphEncoder,
-        task: Literal["classification", "regression"],
+        task: Task,
         mean: Sequence[float],
         scale: Sequence[float],
         head_layers: int = 2,

@@ -4,10 +4,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from molclr.data import leakage
-from molclr.data.audit import BenchmarkFiles
 from molclr.data.canonicalize import canonicalize
 from molclr.data.leakage import compared, exclude, measure_leakage, read_tests
-from molclr.data.molecules import read_molecules
+from molclr.data.molecules import BenchmarkFiles, read_molecules
 
 TESTS = {
     "one": ["N[C@@H](C)C(=O)O", "Cc1ccccc1", "C1CCCCC1O", "CCCl"],

@@ -18,9 +18,10 @@ import pytest
 from paths import FIXTURES, REPOSITORY
 from rdkit import Chem
 
-from molclr.data.canonicalize import canonicalize, read_column
+from molclr.data.canonicalize import Selection, canonicalize
 from molclr.data.columns import choose_columns
 from molclr.data.molecules import read_molecules, read_rejections
+from molclr.data.splits import read_column
 from molclr.data.tables import kept_table, name_of, open_table
 from molclr.errors import MolclrError
 
@@ -38,7 +39,7 @@ def take(tmp_path, capfd):
             path.write_bytes(content.encode() if isinstance(content, str) else content)
         output, rejected = tmp_path / "out" / "table.parquet", tmp_path / "out" / "rejected.csv"
         capfd.readouterr()
-        canonicalize(path, output, rejected, **options)
+        canonicalize(path, output, rejected, Selection(**options))
         return read_molecules(output), read_rejections(rejected), capfd.readouterr().err
 
     return take

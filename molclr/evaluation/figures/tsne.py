@@ -13,6 +13,7 @@ from rdkit import Chem
 from rdkit.Chem import Crippen, Descriptors, rdMolDescriptors
 
 from molclr.chem.smiles import read_molecule
+from molclr.config import MolecularProperty
 from molclr.errors import MolclrError
 from molclr.evaluation.embeddings import read_embeddings
 from molclr.evaluation.figures.style import AnyPath, save, styled
@@ -39,7 +40,7 @@ class Property:
     of: Callable[[Chem.Mol], float]
 
 
-PROPERTIES = {
+PROPERTIES: dict[MolecularProperty, Property] = {
     "molecular_weight": Property("Molecular weight (g/mol)", Descriptors.MolWt),
     "logp": Property("Octanol-water log P (Crippen)", Crippen.MolLogP),
     "tpsa": Property("Polar surface area, TPSA (Å²)", rdMolDescriptors.CalcTPSA),
