@@ -34,10 +34,6 @@ def audit(files: BenchmarkFiles, processes: int = 1) -> dict[str, object]:
     table = read_molecules(files.molecules)
     reasons = read_rejections(files.rejected)["reason"]
     kinds = reasons.map(lambda reason: re.sub(r"\d+", "#", reason)).value_counts()
-    labels = table.drop(columns=list(OWN_COLUMNS)).to_numpy(np.float64)
-    known = labels[~np.isnan(labels)]
-    binary = len(known) > 0 and np.isin(known, (0, 1)).all()
-    single = not binary and labels.shape[1] == 1
     subsets = subset_indices(table["row"].to_numpy(), files.split)
     return {
         "benchmark": files.name,
@@ -48,13 +44,23 @@ def audit(files: BenchmarkFiles, processes: int = 1) -> dict[str, object]:
         "duplicates": int(table["smiles"].duplicated().sum()),
         "conflicting_labels": conflicting_labels(table),
         "undefined_stereo": _undefined(files.name, table["smiles"].tolist(), processes),
+        **_label_statistics(table.drop(columns=list(OWN_COLUMNS)).to_numpy(np.float64)),
+        "split": files.split.stem.removeprefix(f"{files.molecules.stem}."),
+        **{subset: len(subsets[subset]) for subset in SUBSETS},
+    }
+
+
+def _label_statistics(labels: np.ndarray) -> dict[str, object]:
+    """Return the entries of `audit` about labels, float64 (molecules, targets), NaN where missing."""
+    known = labels[~np.isnan(labels)]
+    binary = len(known) > 0 and np.isin(known, (0, 1)).all()
+    single = not binary and labels.shape[1] == 1
+    return {
         "targets": labels.shape[1],
         "missing_labels": f"{np.isnan(labels).mean():.6f}",
         "positives": f"{known.mean():.6f}" if binary else "",
         "mean": f"{known.mean():.6g}" if single else "",
         "std": f"{known.std():.6g}" if single else "",
-        "split": files.split.stem.removeprefix(f"{files.molecules.stem}."),
-        **{subset: len(subsets[subset]) for subset in SUBSETS},
     }
 
 

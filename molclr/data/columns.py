@@ -109,7 +109,7 @@ def _require_header(table: RawTable) -> None:
         )
     if any(map(_names_smiles, names)):
         return
-    has_title = len(names) > 1 == sum(map(bool, names))
+    has_title = len(names) > 1 and sum(map(bool, names)) == 1
     for row in sample[:LINES_ABOVE]:
         texts = [text for field in row for text in re.split(r"[,;\t|]", field) if text.strip()]
         is_header = has_title and len(texts) > 1 and not any(is_smiles(text) or _is_number(text) for text in texts)
@@ -331,5 +331,6 @@ def _report(
     for place, why in sorted(ignored.items()):
         reasons.setdefault(why, []).append(f"'{table.columns[place]}'")
     for why, names in reasons.items():
-        shown = ", ".join(names[:TARGETS_SHOWN]) + ", ..." * (len(names) > TARGETS_SHOWN)
-        yield f"ignored, {why}: {shown}" + "; name it with --targets to predict it" * ("looks" in why or "equal" in why)
+        more = ", ..." if len(names) > TARGETS_SHOWN else ""
+        advice = "; name it with --targets to predict it" if "looks" in why or "equal" in why else ""
+        yield f"ignored, {why}: {', '.join(names[:TARGETS_SHOWN])}{more}{advice}"

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -167,7 +168,7 @@ def _structures(opened: Open, name: str, inner: Path, beginning: bytes, notes: l
 
     notes.append("structures (SDF) with their properties")
     columns = [column.strip() for column in properties]
-    added = ["_" * (column in columns) + column for column in ("smiles", "name")]
+    added = [f"_{column}" if column in columns else column for column in ("smiles", "name")]
     return RawTable(name, [*added, *columns], read, notes)
 
 
@@ -207,28 +208,39 @@ def _text(opened: Open, name: str, inner: Path, beginning: bytes, notes: list[st
     encoding = encoding_of(opened, beginning, notes)
     if encoding == "cp1252" and b"\0" in beginning:
         raise MolclrError(f"'{name}' is neither text nor a table of a known form; save it as CSV in UTF-8.")
+    lines = _first_lines(beginning, encoding)
+    filled = [line for line in lines if line.strip()][:SAMPLE_ROWS]
+    text, suffix = partial(_decoded, opened, encoding), inner.suffix.lower()
+    named = _NAMED_SEPARATOR.fullmatch(lines[0])
+    separator = "\t" if suffix in {".tsv", ".tab"} else named[1] if named else _separator(filled)
+    if suffix in LINE_SUFFIXES or (separator is None and is_smiles(filled[0].split()[0])):
+        return _lines(text, name, filled[0], notes)
+    if separator not in (None, ","):
+        notes.append(f"separated by {SEPARATORS[separator]}")
+    return _fields(text, name, separator or ",", 1 if named else 0, notes)
+
+
+def _first_lines(beginning: bytes, encoding: str) -> list[str]:
+    """Return the complete lines at the beginning of a file; one if the first is longer than the beginning."""
     lines = beginning.decode(encoding, errors="ignore").splitlines()
     if len(beginning) == SAMPLE_BYTES and len(lines) > 1:
         lines.pop()  # The last line may be incomplete.
-    first = [line for line in lines if line.strip()][:SAMPLE_ROWS]
-    named = _NAMED_SEPARATOR.fullmatch(lines[0])
-    separator = "\t" if inner.suffix.lower() in {".tsv", ".tab"} else named[1] if named else _separator(first)
+    return lines
 
-    skipped = int(named is not None)
 
-    def text() -> Iterator[str]:
-        errors = "replace" if encoding == "cp1252" else "strict"
-        with io.TextIOWrapper(opened(), encoding=encoding, errors=errors, newline="") as lines:
-            yield from lines
+def _decoded(opened: Open, encoding: str) -> Iterator[str]:
+    """Yield the lines of a text."""
+    errors = "replace" if encoding == "cp1252" else "strict"
+    with io.TextIOWrapper(opened(), encoding=encoding, errors=errors, newline="") as lines:
+        yield from lines
 
-    if inner.suffix.lower() in LINE_SUFFIXES or (separator is None and is_smiles(first[0].split()[0])):
-        return _lines(text, name, first[0], notes)
-    if separator not in (None, ","):
-        notes.append(f"separated by {SEPARATORS[separator]}")
+
+def _fields(text: Callable[[], Iterable[str]], name: str, separator: str, skipped: int, notes: list[str]) -> RawTable:
+    """Read lines of fields, the first of which is the header. skipped: number of lines above it."""
 
     def read() -> Rows:
         csv.field_size_limit(FIELD_CHARACTERS)
-        reader = csv.reader(islice(text(), skipped, None), strict=True, delimiter=separator or ",")
+        reader = csv.reader(islice(text(), skipped, None), strict=True, delimiter=separator)
         try:  # strict: otherwise a field with a missing closing quote would contain the rest of the file.
             yield from (fields for fields in reader if fields and not (len(fields) == 1 and not fields[0].strip()))
         except csv.Error as error:

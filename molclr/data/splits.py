@@ -1,6 +1,8 @@
 """Split schemes, which divide the molecules of a benchmark into training, validation and test.
 
-To add a scheme, add an entry to SCHEMES (docs/extending.md).
+A scheme keeps the rows of a molecule together, which are those with equal canonical SMILES. Salts, charge states and tautomers of
+a compound are different molecules, so they may be in different subsets, unless they are in one group of the scheme. To add a
+scheme, add an entry to SCHEMES (docs/extending.md).
 """
 
 from collections import defaultdict
@@ -50,9 +52,10 @@ def write_split(
         if len(indices) == 0:
             different = len(set(smiles))
             kinds = f" ({different} different)" if different < len(table) else ""
+            other = "" if scheme == "random" else ", or a random split"
             raise MolclrError(
                 f"The {scheme} split of the {len(table)} molecules{kinds} in '{molecules}' leaves {subset} empty; "
-                f"use more molecules{', or a random split' * (scheme != 'random')}."
+                f"use more molecules{other}."
             )
     names = np.empty(len(table), object)
     for subset, indices in zip(SUBSETS, parts, strict=True):
@@ -94,9 +97,26 @@ def write_given_split(
     molecule is in valid, a tenth of the training molecules is drawn with `seed`, which is reported. Repeated molecules may be in
     different subsets. Raises MolclrError for other values, and if a subset is empty.
     """
-    words = read_column(raw_csv, column)
     table = read_molecules(molecules)
     rows = table["row"].to_list()
+    names = _given_subsets(molecules, rows, raw_csv, column)
+    if "valid" not in names:
+        _draw_validation(table["smiles"].to_list(), names, seed)
+        drawn = names.count("valid")
+        say(f"'{column}' has no validation molecules: {drawn} training molecules, drawn at random, become validation")
+    for subset in SUBSETS:
+        if subset not in names:
+            raise MolclrError(
+                f"The column '{column}' of '{raw_csv}' assigns no accepted molecule to {subset}; change the column."
+            )
+    return _write(output_csv, rows, names)
+
+
+def _given_subsets(
+    molecules: str | PathLike[str], rows: Sequence[int], raw_csv: str | PathLike[str], column: str
+) -> list[str]:
+    """Return the subset that a column of the raw table names for each of its `rows`, those of the molecule table."""
+    words = read_column(raw_csv, column)
     if rows and rows[-1] >= len(words):
         raise MolclrError(
             f"'{molecules}' was not made from '{raw_csv}', which has only {len(words)} rows; give the table it was made from."
@@ -108,16 +128,7 @@ def write_given_split(
             f"Row {row} of '{raw_csv}' has '{words[row].strip()}' in the column '{column}'; "
             f"write one of {', '.join(SUBSETS)}."
         )
-    if "valid" not in names:
-        _draw_validation(table["smiles"].to_list(), names, seed)
-        drawn = names.count("valid")
-        say(f"'{column}' has no validation molecules: {drawn} training molecules, drawn at random, become validation")
-    for subset in SUBSETS:
-        if subset not in names:
-            raise MolclrError(
-                f"The column '{column}' of '{raw_csv}' assigns no accepted molecule to {subset}; change the column."
-            )
-    return _write(output_csv, rows, names)
+    return names
 
 
 def read_column(raw: str | PathLike[str], column: str) -> list[str]:

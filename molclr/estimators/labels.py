@@ -65,7 +65,7 @@ def warn_of_indexes(X: Any, y: Any) -> None:
 
 def _names(y: Any, count: int) -> list[str]:
     """The names of targets: those of a table or Series, otherwise y, or y0, y1, ..."""
-    given = list(y.columns) if isinstance(y, pd.DataFrame) else [getattr(y, "name", None)] * (count == 1)
+    given = list(y.columns) if isinstance(y, pd.DataFrame) else [getattr(y, "name", None)]
     names = [name.strip() for name in given if isinstance(name, str)]
     if len(names) == count and all(names):
         return names

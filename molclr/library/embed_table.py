@@ -37,7 +37,7 @@ def embed_table(
     molecules, every row is rejected, or, with on_error="raise", one is.
     """
     counts = RowCounts(seen=embedder.seen, explicit_hydrogens=embedder.explicit_hydrogens)
-    about = {ENCODER_KEY: embedder.digest + " with hydrogens" * embedder.explicit_hydrogens}
+    about = {ENCODER_KEY: f"{embedder.digest} with hydrogens" if embedder.explicit_hydrogens else embedder.digest}
     with open_table(table) as raw:
         chosen = choose_columns(raw, smiles_column, [])
         say(*chosen.report)
