@@ -190,7 +190,7 @@ def _about(asked: Training, run: Run) -> dict[str, Any]:
     return {
         "task": run.task,
         "metric": run.metric,
-        "table": asked.table.name,
+        "table": name_of(asked.table.name),
         "desalt": asked.desalt,
         "split": asked.split,
         "split_seed": asked.split_seed,
