@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from molclr.data.columns import NO_COLUMNS, ChosenColumns, Columns, choose_columns
+from molclr.data.forms import RawTable
 from molclr.data.labels import DecimalSign
 from molclr.data.molecules import AcceptedRow, Rejection
 from molclr.data.parts import Part, read_parts
@@ -75,13 +76,7 @@ def canonicalize(
         replacing(output_parquet) as table_path,
         replacing(rejected_csv) as rejected_path,
     ):
-        chosen = choose_columns(
-            table, selection.smiles_column, selection.targets, selection.decimal, selection.split_column
-        )
-        say(*chosen.report)
-        if selection.labelled and not chosen.columns.targets:
-            advice = NO_COLUMNS if table.is_lines else "name yours with --targets"
-            raise MolclrError(f"'{table.name}' has no column with labels; {advice}.")
+        chosen = _chosen(table, selection)
         counts = _write(
             _parts(chosen, selection, processes), chosen.columns, selection.unique, table_path, rejected_path
         )
@@ -94,6 +89,17 @@ def _require_different(*paths: str | PathLike[str]) -> None:
     """Raise MolclrError unless the raw table and both outputs are different files."""
     if len({Path(path).resolve() for path in paths}) < len(paths):
         raise MolclrError("'{}', '{}' and '{}' must be three different files; name others.".format(*paths))
+
+
+def _chosen(table: RawTable, selection: Selection) -> ChosenColumns:
+    """Choose the columns, and report the choice."""
+    columns = selection.smiles_column, selection.targets, selection.decimal, selection.split_column
+    chosen = choose_columns(table, *columns)
+    say(*chosen.report)
+    if selection.labelled and not chosen.columns.targets:
+        advice = NO_COLUMNS if table.is_lines else "name yours with --targets"
+        raise MolclrError(f"'{table.name}' has no column with labels; {advice}.")
+    return chosen
 
 
 def _parts(chosen: ChosenColumns, selection: Selection, processes: int) -> Iterator[Part[list[str]]]:

@@ -52,7 +52,8 @@ def embed_table(
 
 def _accepted(part: Part[Graphs], name: str) -> Part[Graphs]:
     """Return a part of the table of that name. Raises MolclrError if a row of it is rejected."""
-    for first in part.rejections[:1]:
+    if part.rejections:
+        first = part.rejections[0]
         raise MolclrError(
             f"Row {first.row} of '{name}' is rejected: {first.reason}; correct it, or choose --on-error keep or drop."
         )
