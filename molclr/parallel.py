@@ -16,13 +16,6 @@ Part = TypeVar("Part")
 Result = TypeVar("Result")
 
 
-def available_cores() -> int:
-    """Return the number of CPU cores that this process may use; of all cores where the system does not tell, as on macOS."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def ordered_map(work: Callable[[Part], Result], parts: Iterable[Part], processes: int) -> Iterator[Result]:
     """Yield `work(part)` for each part, in order. With `processes` 1, the work is done in this process.
 
@@ -45,6 +38,14 @@ def ordered_map(work: Callable[[Part], Result], parts: Iterable[Part], processes
             raise MolclrError(
                 f"One of {processes} processes died, perhaps because memory ran out; use fewer."
             ) from None
+
+
+def available_cores() -> int:
+    """Return the number of cores that this process may use; on systems that do not say, that of the machine."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # macOS
+        return os.cpu_count() or 1
 
 
 def _begin() -> None:

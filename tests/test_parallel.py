@@ -43,9 +43,6 @@ def is_alive(process):
         return False
 
 
-def test_cores_are_those_of_this_process_where_the_system_tells(monkeypatch):
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {3, 5}, raising=False)
-    assert available_cores() == 2
-    monkeypatch.delattr(os, "sched_getaffinity")  # as on macOS
-    monkeypatch.setattr(os, "cpu_count", lambda: 7)
-    assert available_cores() == 7
+def test_the_number_of_cores_is_known_on_systems_without_affinity(monkeypatch):
+    monkeypatch.delattr(os, "sched_getaffinity")
+    assert available_cores() == os.cpu_count()
