@@ -200,7 +200,9 @@ def _bytes_of(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError:
-        raise MolclrError(f"The file '{path}' cannot be read, so its digest cannot be computed.") from None
+        raise MolclrError(
+            f"The file '{path}' cannot be read, so its digest cannot be computed; restore it, or allow reading."
+        ) from None
 
 
 def bytes_digest(data: bytes) -> str:

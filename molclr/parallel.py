@@ -36,7 +36,7 @@ def ordered_map(work: Callable[[Part], Result], parts: Iterable[Part], processes
                 yield waiting.popleft().result()
         except BrokenProcessPool:
             raise MolclrError(
-                f"One of {processes} processes died, perhaps because memory ran out; use fewer."
+                f"One of {processes} processes died, perhaps for lack of memory; start again with a smaller --processes."
             ) from None
 
 

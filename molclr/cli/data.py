@@ -133,7 +133,7 @@ def _shard(text: str) -> tuple[int, int]:
     """Parse a shard, such as 2/8."""
     number, _, shards = text.partition("/")
     if positive(number) > positive(shards):
-        raise argparse.ArgumentTypeError(f"there is no shard {number} of {shards}")
+        raise argparse.ArgumentTypeError(f"there is no shard {number} of {shards}; I/N needs I from 1 to N")
     return int(number), int(shards)
 
 

@@ -28,7 +28,7 @@ def add_encoder_class(parser: Parser) -> None:
     parser.add_argument(
         "--encoder-class",
         metavar="PATH",
-        help="path of your encoder class, for a file with weights of such an encoder: my_package.gat:GAT; its code is run",
+        help="import path of your own encoder class, such as my_package.gat:GAT, if the file has its weights; runs its code",
     )
 
 
@@ -70,7 +70,7 @@ def _pretrain(options: argparse.Namespace) -> None:
 
 PRETRAIN = Command(
     "pretrain",
-    "pre-train an encoder by contrast on unlabelled molecules; a run that was cut off continues",
+    "pre-train an encoder on unlabelled molecules by contrastive learning; an interrupted run continues",
     "molclr pretrain corpus.smi --output encoder",
     _pretrain_arguments,
     _pretrain,

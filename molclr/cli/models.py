@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def _add_run(parser: Parser) -> None:
     """Add the arguments of all supervised runs."""
     parser.reads("molecules", help="molecule table")
-    parser.reads("--split", required=True, help="its split")
+    parser.reads("--split", required=True, help="split of the molecule table, made by 'molclr split'")
     parser.add_argument("--benchmark", required=True, help="name of the data set in the tables")
     parser.add_argument("--model", required=True, help="name of the model in the tables")
     parser.add_argument("--seed", type=natural, required=True, help="seed of the run")

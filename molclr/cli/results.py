@@ -133,7 +133,7 @@ def _maps(options: argparse.Namespace) -> None:
 
 MAPS = Command(
     "maps",
-    "compute t-SNE, UMAP and principal components of representations (needs molclr[workflow])",
+    "compute t-SNE, UMAP and principal components of representations (needs umap-learn)",
     "molclr maps mine.h.parquet --output mine.map.csv",
     _maps_arguments,
     _maps,
@@ -234,7 +234,7 @@ def _report(options: argparse.Namespace) -> None:
 
 REPORT = Command(
     "report",
-    "write one page about a run, from the verdict to the versions",
+    "write the results of a run as one HTML page",
     "molclr report results --output report.html",
     _report_arguments,
     _report,

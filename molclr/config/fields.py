@@ -22,7 +22,7 @@ def _no_other_number(value: Any) -> Any:
 
 
 WHOLE = BeforeValidator(_no_other_number)
-"""It follows limits, which would otherwise be missing in the schema and in docs/configuration.md."""
+"""Put this after the limits of a field; before them, it would remove the limits from the schema and docs/configuration.md."""
 PositiveInt = Annotated[int, Field(ge=1), WHOLE]
 Count = Annotated[int, Field(ge=0), WHOLE]
 Seed = Count

@@ -124,7 +124,7 @@ class Catalogue(Entry):
             if name in entries:
                 return entries[name]
         known = "; ".join(f"{kind} {', '.join(entries)}" for kind, entries in self)
-        raise MolclrError(f"The catalogue has no '{name}'; it has {known}.")
+        raise MolclrError(f"The catalogue has no '{name}'; choose one of its entries: {known}.")
 
 
 @cache

@@ -210,7 +210,7 @@ def report_other_smiles(table: RawTable, chosen: str) -> None:
     if place is not None and table.columns[place] != chosen:
         say(
             f"warning: the model was trained on '{chosen}', so the SMILES are read from it, and not from "
-            f"'{table.columns[place]}'; --smiles-column chooses"
+            f"'{table.columns[place]}'; use --smiles-column to read another column"
         )
 
 

@@ -54,7 +54,11 @@ def fetch_entry(
                 return
             except SourceError as reason:
                 failures.append(" ".join(f"{source.kind} {source.address}: {reason}".split()))
-    raise MolclrError(f"{entry.name} cannot be fetched; all sources failed:\n  " + "\n  ".join(failures))
+    raise MolclrError(
+        f"{entry.name} cannot be fetched; all sources failed:\n  "
+        + "\n  ".join(failures)
+        + "\nCheck the network, or put a copy into a folder and name the folder with MOLCLR_MIRROR (docs/data.md)."
+    )
 
 
 def mirror_folder() -> Path | None:

@@ -99,7 +99,7 @@ def _workbook(opened: Open, name: str, inner: Path, beginning: bytes, notes: lis
     try:
         from openpyxl import load_workbook
     except ImportError:
-        raise MolclrError(f"'{name}' is an Excel workbook: save it as CSV, or install openpyxl.") from None
+        raise MolclrError(f"'{name}' is an Excel workbook: save it as CSV, or run 'pip install openpyxl'.") from None
 
     def read() -> Rows:
         with _errors_of_workbook(name), opened() as stream:

@@ -67,21 +67,25 @@ def _require_partition(scheme: str, smiles: Sequence[str], parts: Sequence[np.nd
     """Raise MolclrError, which blames the scheme, unless each molecule is in one of three `parts`, with all its rows."""
     fault, count = f"The split scheme '{scheme}' is wrong: it", len(smiles)
     if len(parts) != len(SUBSETS) or any(part.dtype.kind != "i" for part in parts if part.size):
-        raise MolclrError(f"{fault} must return three arrays of integers, the training, validation and test molecules.")
+        raise MolclrError(
+            f"{fault} must return three arrays of integers, the training, validation and test molecules; correct it."
+        )
     indices = np.concatenate(parts).astype(np.int64)
     if len(outside := indices[(indices < 0) | (indices >= count)]):
-        raise MolclrError(f"{fault} returned the index {outside[0]}; those of {count} molecules are 0 to {count - 1}.")
+        raise MolclrError(
+            f"{fault} returned the index {outside[0]}; those of {count} molecules are 0 to {count - 1}; correct it."
+        )
     times = np.bincount(indices, minlength=count)
     for chosen, fate in ((times == 0, "leaves out"), (times > 1, "repeats")):
         if chosen.any():
             raise MolclrError(
-                f"{fault} {fate} {chosen.sum()} of {count} molecules, such as {smiles[int(chosen.argmax())]}."
+                f"{fault} {fate} {chosen.sum()} of {count} molecules, such as {smiles[int(chosen.argmax())]}; correct it."
             )
     subset_of: dict[str, int] = {}
     for subset, part in enumerate(parts):
         for text in (smiles[place] for place in part.tolist()):
             if subset_of.setdefault(text, subset) != subset:
-                raise MolclrError(f"{fault} puts rows of the molecule {text} into different subsets.")
+                raise MolclrError(f"{fault} puts rows of the molecule {text} into different subsets; correct it.")
 
 
 def write_given_split(

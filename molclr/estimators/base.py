@@ -218,8 +218,8 @@ class MoleculePredictor(MoleculeEstimator):
     def embed(self, X: Iterable[Molecule]) -> np.ndarray:
         """Compute the representation of molecules: float32 (n, m), as 'molclr embed --model' does.
 
-        It is that of the fine-tuned networks, concatenated; without networks that of the pre-trained encoder. Raises MolclrError
-        if the model uses fingerprints only.
+        Concatenates the vectors of the fine-tuned networks. Without networks, uses the pre-trained encoder. Raises MolclrError if
+        the model uses only fingerprints.
         """
         molecules, model = self._accepted(X), self.model_.model
         with called_from_python(self.verbose):
@@ -247,7 +247,7 @@ class MoleculePredictor(MoleculeEstimator):
         if about["task"] != cls.task:
             other = "MolCLRClassifier" if about["task"] == "classification" else "MolCLRRegressor"
             raise MolclrError(
-                f"The model in '{folder}' is a {about['task']}; {cls.__name__} cannot load it; use {other}."
+                f"The model in '{folder}' is a {about['task']}; {cls.__name__} cannot load it, so use {other}."
             )
         own = about.get(ESTIMATOR, {"targets": model.model.targets, "parameters": {}})
         known = {*cls._get_param_names()} - {*NOT_STORED}

@@ -79,7 +79,9 @@ def encode_values(labels: pd.DataFrame) -> pd.DataFrame:
     try:
         values = labels.where(labels.notna(), np.nan).astype(np.float64)
     except (TypeError, ValueError) as error:
-        raise InvalidInput(f"Labels of a regression are numbers, NaN where missing ({error}).") from None
+        raise InvalidInput(
+            f"Labels of a regression are numbers, NaN where missing ({error}); correct them, or use MolCLRClassifier."
+        ) from None
     if (values.abs() > LARGEST).any(axis=None):
         raise InvalidInput("Input y contains infinity or a value too large for float32; correct the labels.")
     return values

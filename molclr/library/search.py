@@ -63,7 +63,9 @@ def _table_of(queries: str | Path, smiles_column: str | None) -> Iterator[Chosen
         return
     (verdict,) = canonicalize_all([queries])
     if isinstance(verdict, RejectedMolecule):
-        raise MolclrError(f"The query '{queries}' is neither a file nor a molecule as SMILES: {verdict.reason}.")
+        raise MolclrError(
+            f"The query '{queries}' is neither a file nor a molecule as SMILES: {verdict.reason}; correct the path or the SMILES."
+        )
     yield ChosenColumns(RawTable("the query", ["smiles"], lambda: iter([[queries]])), Columns(1, 0, {}), 1, [])
 
 

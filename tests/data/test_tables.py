@@ -226,7 +226,7 @@ def test_what_cannot_be_read_is_told(take, trouble):
 
 def test_excel_without_openpyxl(take, monkeypatch):
     monkeypatch.setitem(sys.modules, "openpyxl", None)
-    with pytest.raises(MolclrError, match="an Excel workbook: save it as CSV, or install openpyxl"):
+    with pytest.raises(MolclrError, match="an Excel workbook: save it as CSV, or run 'pip install openpyxl'"):
         take(CASES / "a06_excel.xlsx")
 
 

@@ -172,7 +172,7 @@ def test_targets_are_standardised_where_the_settings_say_so(standardize, mean):
 def test_a_class_that_is_neither_0_nor_1_is_an_error(bbbp, tmp_path):
     data, graphs = bbbp
     other = dataclasses.replace(data, labels=data.labels * 2)
-    with pytest.raises(MolclrError, match="A label of 'p_np' is 2; classes must be 0 and 1"):
+    with pytest.raises(MolclrError, match="A label of 'p_np' is 2, but classes must be 0 and 1"):
         finetune(other, graphs, tmp_path, classification(data), "gin", SETTINGS, SHAPE)
 
 

@@ -70,7 +70,7 @@ def tsne(
         places = project(molecules.vectors, seed)
     else:
         places = places_of(read_map(coordinates, molecules.rows), "t-SNE")
-    places = places[:, np.argsort(-np.ptp(places, axis=0), kind="stable")]  # lying
+    places = places[:, np.argsort(-np.ptp(places, axis=0), kind="stable")]  # wider than high
     values = np.array([chosen.of(read_molecule(smiles)) for smiles in molecules.smiles])
     what = f"{len(values):,} {'held-out ' if molecules.held_out else ''}molecules"
     figure = _draw(places, values, chosen.label, has_integers=property == "rings")
