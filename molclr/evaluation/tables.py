@@ -11,8 +11,8 @@ import pandas as pd
 import yaml
 
 from molclr.config import Config
-from molclr.data.catalogue import load_catalogue
 from molclr.errors import MolclrError
+from molclr.evaluation.benchmarks import known_benchmarks
 from molclr.evaluation.comparisons import read_samples
 from molclr.evaluation.formats import html, latex, listed, markdown
 from molclr.evaluation.metrics import TASKS, find_label
@@ -33,10 +33,10 @@ def write_tables(metrics_files: Iterable[AnyPath], folder: AnyPath, settings: Co
     settings: the configuration of the runs, if they have one. The keys that decide the tables are written to configuration.yaml.
     Names and units of benchmarks come from the catalogue and from the configuration; other benchmarks are shown by their keys.
     Differences between models are computed from predictions.csv next to metrics.json. Without runs of a task, its
-    tables are empty. Raises MolclrError if two files are of the same run.
+    tables are empty. Raises MolclrError if two files are of the same run or two benchmarks have the same name.
     """
     runs = {Path(file).parent: read_metrics(file) for file in metrics_files}
-    benchmarks = {**load_catalogue().benchmarks, **(settings.own_benchmarks if settings else {})}
+    benchmarks = known_benchmarks(settings.own_benchmarks if settings else {})
     scores = every_metric(list(runs.values()), benchmarks)
     table = summarise(list(runs.values()), benchmarks, read_samples(runs))
     texts = {CONFIGURATION: yaml.safe_dump(settings.decisive(), sort_keys=False)} if settings else {}

@@ -13,8 +13,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from molclr.config import OwnBenchmark
-from molclr.data.catalogue import load_catalogue
 from molclr.errors import MolclrError
+from molclr.evaluation.benchmarks import known_benchmarks
 from molclr.evaluation.figures.style import INK, WIDTH, AnyPath, colour_of, legend_below, read_csv, save, styled
 from molclr.evaluation.metrics import find_metric
 from molclr.evaluation.runs import RunMetrics, read_metrics
@@ -41,7 +41,7 @@ def finetuning_curves(metrics_files: Sequence[Path], own: dict[str, OwnBenchmark
     curves = [_read(path) for path in metrics_files]
     if not curves:
         raise MolclrError("There are no runs of networks to draw; give the metrics.json of a fine-tuning.")
-    known = {**load_catalogue().benchmarks, **own}
+    known = known_benchmarks(own)
     benchmarks = list(dict.fromkeys(run.benchmark for run, _ in curves))
     columns = min(COLUMNS, len(benchmarks))
     blocks = math.ceil(len(benchmarks) / columns)

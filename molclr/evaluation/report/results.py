@@ -9,10 +9,10 @@ import pandas as pd
 
 from molclr.config import Config, Labels, parse_settings
 from molclr.data.audit import BenchmarkFiles
-from molclr.data.catalogue import load_catalogue
 from molclr.data.molecules import read_molecules, read_rejections
 from molclr.data.subsets import read_split
 from molclr.errors import MolclrError
+from molclr.evaluation.benchmarks import known_benchmarks
 from molclr.evaluation.metrics import TASKS, Metric, find_label
 from molclr.evaluation.reference import CONFIGURATION
 from molclr.evaluation.runs import KEEPING_NAMES, read_metrics
@@ -111,7 +111,7 @@ class Results:
     @cached_property
     def known(self) -> dict[str, Labels]:
         """The benchmarks of the catalogue and of the configuration."""
-        return {**load_catalogue().benchmarks, **self.settings.own_benchmarks}
+        return dict(known_benchmarks(self.settings.own_benchmarks))
 
     @cached_property
     def benchmarks(self) -> list[BenchmarkResults]:
