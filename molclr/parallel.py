@@ -40,6 +40,14 @@ def ordered_map(work: Callable[[Part], Result], parts: Iterable[Part], processes
             ) from None
 
 
+def available_cores() -> int:
+    """Return the number of cores that this process may use; on systems that do not say, that of the machine."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # macOS
+        return os.cpu_count() or 1
+
+
 def _begin() -> None:
     """Let the parent process handle Ctrl-C, and end this worker with it, even if it is killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)

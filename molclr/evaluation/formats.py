@@ -4,7 +4,8 @@ import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from html import escape
 
-from molclr.evaluation.wide import MINUS, Cell, Column, Grid, Wide
+from molclr.evaluation.text import MINUS
+from molclr.evaluation.wide import Cell, Column, Grid, Wide
 
 _LATEX = str.maketrans(
     {character: f"\\{character}" for character in "_%&#$"}

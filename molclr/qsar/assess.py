@@ -13,16 +13,19 @@ from molclr.config import Compute
 from molclr.data.labelled import LabelledMolecules
 from molclr.data.output import digits
 from molclr.evaluation.conformal import LEVEL, coverage, half_widths
-from molclr.evaluation.metrics import better, find_metric, metrics_of, score
+from molclr.evaluation.metrics import NOT_PREDICTED, better, find_metric, metrics_of, score
 from molclr.evaluation.runs import Run
 from molclr.evaluation.statistics import CONFIDENCE, score_interval
+from molclr.evaluation.text import listed
 from molclr.files import replacing, write_rows
+from molclr.model_names import FOREST, NETWORK
+from molclr.progress import counted
+from molclr.qsar.model_files import METRICS, PREDICTIONS
 from molclr.qsar.model_folder import ModelFolder, Predicted, number_or_none
 
 SCORED = ("valid", "test")
 FEW_LABELS, TARGETS_TOLD = 10, 3
-"""The fewest test labels of which a score means something, and the most targets that are named for having fewer."""
-PREDICTIONS, METRICS = "predictions.csv", "metrics.json"
+"""The fewest test labels, of each class, of which a score means something, and the most targets that are named in a line."""
 STANDARD_DEVIATIONS = "standard deviations of the training labels"
 """The unit of scores that are means over targets of different units."""
 
@@ -46,9 +49,11 @@ def evaluate(model: ModelFolder, data: LabelledMolecules, run: Run) -> dict[str,
         "task": run.task,
         "metric": run.metric,
         "mean_over_targets_in": STANDARD_DEVIATIONS if np.ndim(scale) else None,
+        "scale": dict(zip(data.targets, np.broadcast_to(scale, len(data.targets)).tolist(), strict=True)),
         "chosen": model.about["chosen"],
         "molecules": {subset: len(places) for subset, places in data.subsets.items()},
         "test_labels": dict(zip(data.targets, (~np.isnan(test)).sum(axis=0).tolist(), strict=True)),
+        "test_labels_of_rarer_class": _rarer_class(test, data.targets) if run.task == "classification" else None,
         "confidence": CONFIDENCE,
         "models": scores,
     }
@@ -87,6 +92,12 @@ def scale_of(data: LabelledMolecules, run: Run) -> np.ndarray | float:
     labels = pd.DataFrame(data.labels)
     scale = labels.iloc[data.subsets["train"]].std().fillna(labels.std()).to_numpy()
     return np.where(scale > 0, scale, 1.0)
+
+
+def _rarer_class(labels: np.ndarray, targets: Sequence[str]) -> dict[str, int]:
+    """Count the labels of the rarer class of each target. labels: float64 (n, targets), 0, 1 or NaN."""
+    counts = np.minimum((labels == 0).sum(axis=0), (labels == 1).sum(axis=0))
+    return dict(zip(targets, counts.tolist(), strict=True))
 
 
 def write_metrics(folder: Path, metrics: dict[str, Any]) -> None:
@@ -188,16 +199,36 @@ def summary(metrics: dict[str, Any]) -> list[str]:
         lines.append(f"{star}{name:16}{_shown(values[name]):>12}{_shown(test['value']):>10}   {_interval(test)}")
         lines += [f"    test score of '{target}' undefined: {why}" for target, why in test["undefined"].items()][:3]
     lines.append(_reason(metrics["metric"], metrics["chosen"], values))
-    again = metrics.get("refit")
-    lines += _further(metrics["metric"], models[metrics["chosen"]], before="before refit, " if again else "")
-    lines += _few(metrics["test_labels"])
-    if again:
-        scored = again["out_of_fold"][metrics["metric"]]
-        worth = f"{_shown(scored['value'])} ({_interval(scored)})" if scored["value"] is not None else "undefined"
+    again, chosen = metrics.get("refit"), models[metrics["chosen"]]
+    lines += _further(metrics["metric"], chosen, before="before refit, " if again else "")
+    lines += few_labels(metrics)
+    return lines + (_refitted(metrics) if again else _without_interval(chosen, "validation "))
+
+
+def _refitted(metrics: dict[str, Any]) -> list[str]:
+    """Describe the refitted model: its score out of fold, why that is optimistic, and the targets without one."""
+    again, label = metrics["refit"], find_metric(metrics["metric"]).label
+    scored = again["out_of_fold"][metrics["metric"]]
+    worth = _with_interval(scored) if scored["value"] is not None else "undefined"
+    lines = [
+        f"{metrics['chosen']} is now fitted to all {again['molecules']} molecules; {label} out of fold: {worth}",
+        *(f"  this score is optimistic, because {why}" for why in optimism(metrics)),
+    ]
+    one_fold = [target for target, why in scored["undefined"].items() if why == NOT_PREDICTED]
+    if one_fold:
         lines.append(
-            f"{metrics['chosen']} is now fitted to all {again['molecules']} molecules; {metric.label} out of fold: {worth}"
+            f"all labels of {_named(one_fold)} are in one fold, so there is no out-of-fold score and no prediction interval"
         )
-    return lines + _without_interval(again or models[metrics["chosen"]], "" if again else "validation ")
+    return lines + _without_interval(again, "", one_fold)
+
+
+def optimism(metrics: dict[str, Any]) -> list[str]:
+    """Return why the score out of fold is optimistic; empty if nothing was chosen by labels of the molecules that it scores."""
+    name = metrics["chosen"]
+    chosen = [] if name == FOREST else ["the epochs"] if name == NETWORK else ["the penalty"]
+    chosen += ["the model"] if len(metrics["models"]) > 1 else []
+    were = "was" if chosen in (["the penalty"], ["the model"]) else "were"
+    return [f"{listed(chosen)} {were} chosen on some of the molecules that it scores"] if chosen else []
 
 
 def _further(primary: str, found: dict[str, Any], before: str) -> list[str]:
@@ -206,7 +237,7 @@ def _further(primary: str, found: dict[str, Any], before: str) -> list[str]:
     before: how the line on intervals begins.
     """
     shown = [
-        f"{find_metric(name).label} {_shown(scored['value'])} ({_interval(scored)})"
+        f"{find_metric(name).label} {_with_interval(scored)}"
         for name, scored in found["test"].items()
         if name != primary and scored["value"] is not None
     ]
@@ -219,13 +250,16 @@ def _further(primary: str, found: dict[str, Any], before: str) -> list[str]:
     return lines
 
 
-def _few(labels: dict[str, int]) -> list[str]:
-    """Say of which targets there are too few test labels. labels: their numbers."""
-    few = [f"'{target}' ({count})" for target, count in labels.items() if count < FEW_LABELS]
+def few_labels(metrics: dict[str, Any]) -> list[str]:
+    """Say of which targets there are too few test labels, or too few of a class."""
+    of_class = metrics["test_labels_of_rarer_class"]
+    few = {target: n for target, n in (of_class or metrics["test_labels"]).items() if n < FEW_LABELS}
     if not few:
         return []
-    named = ", ".join(few[:TARGETS_TOLD]) + f" and {len(few) - TARGETS_TOLD} other targets" * (len(few) > TARGETS_TOLD)
-    return [f"test scores mean little: there are fewer than {FEW_LABELS} test labels of {named}"]
+    named, more = ", ".join(f"'{target}' ({n})" for target, n in [*few.items()][:TARGETS_TOLD]), len(few) - TARGETS_TOLD
+    named += f" and {counted(more, 'other target')}" if more > 0 else ""
+    what = "test labels of the rarer class" if of_class else "test labels"
+    return [f"test scores mean little: there are fewer than {FEW_LABELS} {what} of {named}"]
 
 
 def _reason(metric: str, chosen: str, values: dict[str, float | None]) -> str:
@@ -240,14 +274,19 @@ def _reason(metric: str, chosen: str, values: dict[str, float | None]) -> str:
     return f"* {chosen} is chosen on the validation molecules{gap}"
 
 
-def _without_interval(found: dict[str, Any], kind: str) -> list[str]:
-    """Describe the targets that have no prediction interval. kind: which labels calibrate intervals."""
+def _without_interval(found: dict[str, Any], kind: str, others: Sequence[str] = ()) -> list[str]:
+    """Describe the targets that have too few labels for a prediction interval.
+
+    kind: which labels calibrate intervals. others: targets that have none for another reason.
+    """
     intervals = found.get("prediction_interval", {})
-    few = [f"'{target}'" for target, interval in intervals.items() if interval["half_width"] is None]
-    if not few:
-        return []
-    named = ", ".join(few[:TARGETS_TOLD]) + ", ..." * (len(few) > TARGETS_TOLD)
-    return [f"there are fewer than 9 {kind}labels of {named}, too few for prediction intervals"]
+    few = [target for target, each in intervals.items() if each["half_width"] is None and target not in others]
+    return [f"there are fewer than 9 {kind}labels of {_named(few)}, too few for prediction intervals"] if few else []
+
+
+def _named(targets: Sequence[str]) -> str:
+    """List the first targets."""
+    return ", ".join(f"'{target}'" for target in targets[:TARGETS_TOLD]) + ", ..." * (len(targets) > TARGETS_TOLD)
 
 
 def _half_widths(found: dict[str, Any]) -> list[float | None]:
@@ -255,9 +294,15 @@ def _half_widths(found: dict[str, Any]) -> list[float | None]:
     return [interval["half_width"] for interval in found.get("prediction_interval", {}).values()]
 
 
+def _with_interval(scored: dict[str, Any]) -> str:
+    """Format a score with its interval, if it has one."""
+    interval = _interval(scored)
+    return _shown(scored["value"]) + (f" ({interval})" if interval != _shown(None) else "")
+
+
 def _interval(scored: dict[str, Any]) -> str:
     low, high = scored.get("interval") or (None, None)
-    return f"{_shown(low)} to {_shown(high)}"
+    return _shown(None) if low is None or high is None else f"{_shown(low)} to {_shown(high)}"
 
 
 def _shown(value: float | None) -> str:
