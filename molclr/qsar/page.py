@@ -24,8 +24,8 @@ from molclr.evaluation.runs import KEEPING_NAMES
 from molclr.evaluation.statistics import UNKNOWN, Difference, Predictions, adjusted, difference, sample
 from molclr.evaluation.text import fixed, listed, with_unit
 from molclr.model_names import NETWORK
-from molclr.qsar.assess import few_labels, optimism
 from molclr.qsar.model_files import METRICS, MODEL_JSON, PREDICTIONS, REJECTED, REPORT, history_file
+from molclr.qsar.summary import few_labels, optimism
 
 SECTIONS = {"verdict": "Verdict", "results": "Models", "predictions": "Test molecules", "data": "Data"}
 SECTIONS |= {"making": "How it was made"}

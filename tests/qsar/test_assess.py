@@ -9,8 +9,9 @@ from scipy.sparse import csr_matrix
 from molclr.config import Baselines
 from molclr.data.labelled import LabelledMolecules
 from molclr.evaluation.runs import Run
-from molclr.qsar.assess import STANDARD_DEVIATIONS, evaluate, evaluate_refit, summary
+from molclr.qsar.assess import STANDARD_DEVIATIONS, evaluate, evaluate_refit
 from molclr.qsar.model_folder import Predicted
+from molclr.qsar.summary import summary
 from molclr.training.fixed import Inputs, fit_fixed, predict_fixed
 from molclr.training.forest import predict_trees
 

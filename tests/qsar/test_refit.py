@@ -10,11 +10,11 @@ from paths import FIXTURES
 from molclr.cli import main
 from molclr.data.labelled import LabelledMolecules
 from molclr.evaluation.conformal import half_widths
-from molclr.qsar.assess import summary
 from molclr.qsar.explain_table import _scored
 from molclr.qsar.model_folder import ModelFolder
 from molclr.qsar.predict import prediction_columns
 from molclr.qsar.refit import FOLDS, _folds, _report_folds
+from molclr.qsar.summary import summary
 
 
 def rows_of(path):
