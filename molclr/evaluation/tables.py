@@ -14,7 +14,7 @@ from molclr.config import Config
 from molclr.errors import MolclrError
 from molclr.evaluation.benchmarks import known_benchmarks
 from molclr.evaluation.comparisons import read_samples
-from molclr.evaluation.formats import html, latex, listed, markdown
+from molclr.evaluation.formats import bulleted, html, latex, markdown
 from molclr.evaluation.metrics import TASKS, find_label
 from molclr.evaluation.reference import CONFIGURATION, compared_with_published
 from molclr.evaluation.runs import KEEPING_NAMES, read_metrics
@@ -84,11 +84,11 @@ def terminal_summary(folder: AnyPath, figures: Iterable[AnyPath]) -> str:
     width = shutil.get_terminal_size((100, 24)).columns
     tables = {task: read_table(Path(folder) / f"{task}.csv") for task in TASKS}
     sentences = [*verdict(pd.concat(tables.values())).sentences, compared_with_published(Path(folder))]
-    head = listed([sentence for sentence in sentences if sentence], width)
+    head = bulleted([sentence for sentence in sentences if sentence], width)
     wide = [Wide.of(table, task) for task, table in tables.items()]
     notes = dict.fromkeys(note for each in wide for note in each.notes)  # many are those of both tables
     texts = [markdown(replace(each, verdict=each.verdict[:1], notes=[]), width) for each in wide]
-    below = [listed(["Notes:", *notes], width) + "\n"] if notes else []
+    below = [bulleted(["Notes:", *notes], width) + "\n"] if notes else []
     return "\n".join([f"{head}\n", *texts, *below, "Figures:", *(f"  {Path(path)}" for path in figures)])
 
 
