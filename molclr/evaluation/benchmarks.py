@@ -22,10 +22,10 @@ def choose_benchmarks(settings: Config, source: str) -> dict[str, Benchmark | Ow
     """
     catalogue = load_catalogue()
     try:
-        for name, own in settings.own_benchmarks.items():
-            _check_own(f"own_benchmarks.{name}", name, own, catalogue)
-        _check_corpus(settings, catalogue)
         known = known_benchmarks(settings.own_benchmarks)
+        for name, own in settings.own_benchmarks.items():
+            _check_own(f"own_benchmarks.{name}", own)
+        _check_corpus(settings, catalogue)
         standardize = settings.finetune.standardize
         _check_names("benchmarks", settings.benchmarks, known)
         _check_names("seeds_of", list(settings.seeds_of), known)
@@ -38,9 +38,16 @@ def choose_benchmarks(settings: Config, source: str) -> dict[str, Benchmark | Ow
 def known_benchmarks(own: Mapping[str, OwnBenchmark]) -> dict[str, Benchmark | OwnBenchmark]:
     """Return the benchmarks of the catalogue and user-defined ones, by key.
 
-    Raises MolclrError, which names the key, if two have the same name in tables and figures, ignoring case.
+    Raises MolclrError, which names the key, if the catalogue has a user-defined key, or if two benchmarks have the same name in
+    tables and figures, ignoring case.
     """
-    known: dict[str, Benchmark | OwnBenchmark] = {**load_catalogue().benchmarks, **own}
+    catalogue = load_catalogue()
+    for key in own:
+        if key in catalogue:
+            raise MolclrError(
+                f"'own_benchmarks.{key}': the catalogue already has a data set of this name; choose another name."
+            )
+    known: dict[str, Benchmark | OwnBenchmark] = {**catalogue.benchmarks, **own}
     keys: dict[str, str] = {}
     for key, benchmark in known.items():
         if (other := keys.setdefault(benchmark.name.lower(), key)) != key:
@@ -69,9 +76,7 @@ def check_labels_of(key: str, benchmark: Labels) -> None:
         raise MolclrError(f"'{key}.split': {error}") from None
 
 
-def _check_own(key: str, name: str, benchmark: OwnBenchmark, catalogue: Catalogue) -> None:
-    if name in catalogue:
-        raise MolclrError(f"'{key}': the catalogue already has a data set of this name; choose another name.")
+def _check_own(key: str, benchmark: OwnBenchmark) -> None:
     check_labels_of(key, benchmark)
     _check_table(f"{key}.table", benchmark.table)
     if Path(benchmark.table).stat().st_size <= LARGEST_READ:

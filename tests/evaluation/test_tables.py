@@ -439,5 +439,8 @@ def test_benchmarks_of_one_name_are_never_merged(tables):
     same = Config(
         benchmarks=["a"], models=["RF"], own_benchmarks={key: SOLUBILITY | {"name": "Solubility"} for key in "ab"}
     )
+    mine = Config(benchmarks=["bbbp"], models=["RF"], own_benchmarks={"bbbp": SOLUBILITY | {"name": "BBBP"}})
+    with pytest.raises(MolclrError, match=r"'own_benchmarks.bbbp': the catalogue already has a data set of this name"):
+        tables([run("bbbp", "RF", 0, 0.7, metric="r2")], "regression", settings=mine)
     with pytest.raises(MolclrError, match=r"'own_benchmarks.b.name': 'Solubility' is the name of 'a'"):
         tables([run("a", "RF", 0, 0.7, metric="r2")], "regression", settings=same)
