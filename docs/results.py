@@ -8,7 +8,7 @@ from molclr.data.catalogue import load_catalogue
 from molclr.evaluation.comparisons import predictions_of
 from molclr.evaluation.metrics import find_label
 from molclr.evaluation.statistics import Difference, adjusted, difference, sample
-from molclr.evaluation.wide import MINUS
+from molclr.evaluation.text import MINUS
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"

@@ -14,7 +14,7 @@ import yaml
 from molclr.config import SUFFIXES_OF_SECTIONS, EncoderShape, Section, parse_settings
 from molclr.errors import MolclrError
 from molclr.progress import say
-from molclr.qsar.own_folder import is_model
+from molclr.qsar.model_files import is_model
 
 TABLE = "table: CSV, TSV, .smi, Excel, Parquet or SDF, compressed or not; - is standard input"
 """Help of an argument that is a raw table."""

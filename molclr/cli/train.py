@@ -118,7 +118,7 @@ def _recipe_of(options: argparse.Namespace) -> "Recipe":
 
 
 def _train(options: argparse.Namespace) -> None:
-    from molclr.qsar.assess import summary
+    from molclr.qsar.summary import summary
     from molclr.qsar.train import Training, train
 
     asked = Training(

@@ -11,7 +11,7 @@ from molclr.config.fields import Exclusion, PositiveInt, Section, SplitName, Tas
 class Labels(Section):
     """The labels of a benchmark, and how it is split and scored."""
 
-    name: str = Field("", description="name in tables and figures")
+    name: str = Field("", description="name in tables and figures, which no other benchmark has")
     task: Task = Field(description="kind of the labels")
     metric: str = Field(description="primary metric: a name in molclr/evaluation/metrics.py")
     split: SplitName = Field(

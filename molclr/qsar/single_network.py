@@ -4,12 +4,10 @@ from pathlib import Path
 from typing import Any
 
 from molclr.errors import MolclrError
+from molclr.evaluation.runs import FILES_OF_RUN, WEIGHTS
 from molclr.model_names import NETWORK
 from molclr.qsar.model_folder import ModelFolder
 from molclr.training.finetune import load_model
-
-WEIGHTS = "model.safetensors"
-FILES_OF_RUN = (WEIGHTS, "predictions.csv", "metrics.json", "history.csv")
 
 
 class SingleNetwork(ModelFolder):

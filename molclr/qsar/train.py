@@ -25,7 +25,6 @@ from molclr.data.splits import SCHEMES, write_given_split, write_split
 from molclr.data.tables import kept_table, name_of, open_table
 from molclr.errors import MolclrError
 from molclr.evaluation.metrics import Task, check_all_labels
-from molclr.evaluation.report.model import write_model_page
 from molclr.evaluation.runs import Run
 from molclr.model_names import NETWORK
 from molclr.progress import counted, say
@@ -33,13 +32,14 @@ from molclr.qsar.assess import evaluate, evaluate_refit, write_metrics
 from molclr.qsar.domain import domain_threshold
 from molclr.qsar.duration import report_duration
 from molclr.qsar.fit import Recipe, fit_models, inputs_of
-from molclr.qsar.model_folder import CLASSES, MODEL_JSON, ModelFolder
-from molclr.qsar.own_folder import MODEL_FILE, own_folder
+from molclr.qsar.model_files import MODEL_FILE, MODEL_JSON, REJECTED, SPLIT
+from molclr.qsar.model_folder import CLASSES, ModelFolder
+from molclr.qsar.own_folder import own_folder
+from molclr.qsar.page import write_model_page
 from molclr.qsar.refit import all_training, refit
 
 PRIMARY: dict[Task, str] = {"classification": "roc_auc", "regression": "rmse"}
 """The metric by which epochs and models are chosen."""
-SPLIT, REJECTED = "split.csv", "rejected.csv"
 
 
 @dataclass(frozen=True)
