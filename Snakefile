@@ -15,7 +15,7 @@ from molclr.definitions import require_named_code
 from molclr.digest import code_of
 from molclr.errors import MolclrError
 from molclr.evaluation.benchmarks import choose_benchmarks
-from molclr.imports import modules_of
+from molclr.imports import modules_of, search_working_directory
 from workflow.digests import renew
 
 if not workflow.configfiles:
@@ -27,6 +27,7 @@ CONFIGURATION = " and ".join(
     [*map(os.path.relpath, workflow.configfiles), *(["--config"] if workflow.config_settings.config else [])]
 )
 catalogue = load_catalogue()
+search_working_directory()  # A configuration may name modules in it.
 
 
 try:

@@ -8,7 +8,8 @@ from molclr.data.catalogue import load_catalogue
 from molclr.evaluation.comparisons import predictions_of
 from molclr.evaluation.metrics import TASKS, find_label
 from molclr.evaluation.statistics import Difference, Sample, adjusted, difference, sample
-from molclr.evaluation.wide import MINUS, VERDICT_MARKS
+from molclr.evaluation.text import MINUS
+from molclr.evaluation.wide import VERDICT_MARKS
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"

@@ -13,9 +13,10 @@ import pandas as pd
 from molclr.data.inputs import InvalidInput
 from molclr.errors import MolclrError
 from molclr.progress import called_from_python, say
-from molclr.qsar.assess import METRICS, summary
-from molclr.qsar.model_folder import MODEL_JSON, ModelFolder
-from molclr.qsar.own_folder import MODEL_FILE, own_folder
+from molclr.qsar.model_files import METRICS, MODEL_FILE, MODEL_JSON
+from molclr.qsar.model_folder import ModelFolder
+from molclr.qsar.own_folder import own_folder
+from molclr.qsar.summary import summary
 from molclr.qsar.train import Training, train
 
 SMILES = "smiles"

@@ -1,5 +1,6 @@
 """The benchmarks and the corpus of a configuration, from the catalogue or defined by the user."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from molclr.config import Config, Labels, OwnBenchmark
@@ -17,14 +18,14 @@ def choose_benchmarks(settings: Config, source: str) -> dict[str, Benchmark | Ow
     """Return the benchmarks that `settings` names, by name and in its order.
 
     Raises MolclrError, whose message starts with `source` and the key, for an unknown benchmark or corpus, for a user-defined one
-    with the name of another data set, an unknown metric or split scheme, or a missing table or column.
+    with the key or the name of another data set, an unknown metric or split scheme, or a missing table or column.
     """
     catalogue = load_catalogue()
     try:
+        known = known_benchmarks(settings.own_benchmarks)
         for name, own in settings.own_benchmarks.items():
-            _check_own(f"own_benchmarks.{name}", name, own, catalogue)
+            _check_own(f"own_benchmarks.{name}", own)
         _check_corpus(settings, catalogue)
-        known: dict[str, Benchmark | OwnBenchmark] = {**catalogue.benchmarks, **settings.own_benchmarks}
         standardize = settings.finetune.standardize
         _check_names("benchmarks", settings.benchmarks, known)
         _check_names("seeds_of", list(settings.seeds_of), known)
@@ -34,6 +35,29 @@ def choose_benchmarks(settings: Config, source: str) -> dict[str, Benchmark | Ow
     return {name: known[name] for name in settings.benchmarks}
 
 
+def known_benchmarks(own: Mapping[str, OwnBenchmark]) -> dict[str, Benchmark | OwnBenchmark]:
+    """Return the benchmarks of the catalogue and user-defined ones, by key.
+
+    Raises MolclrError, which names the key, if the catalogue has a user-defined key, or if two benchmarks have the same name in
+    tables and figures, ignoring case.
+    """
+    catalogue = load_catalogue()
+    for key in own:
+        if key in catalogue:
+            raise MolclrError(
+                f"'own_benchmarks.{key}': the catalogue already has a data set of this name; choose another name."
+            )
+    known: dict[str, Benchmark | OwnBenchmark] = {**catalogue.benchmarks, **own}
+    keys: dict[str, str] = {}
+    for key, benchmark in known.items():
+        if (other := keys.setdefault(benchmark.name.lower(), key)) != key:
+            raise MolclrError(
+                f"'own_benchmarks.{key}.name': '{benchmark.name}' is the name of '{other}' in tables and figures; choose another "
+                "name."
+            )
+    return known
+
+
 def check_labels_of(key: str, benchmark: Labels) -> None:
     """Raise MolclrError, whose message starts with `key`, for a metric or split scheme that is unknown or does not fit."""
     from molclr.data.splits import find_scheme  # A slow import, which only user-defined benchmarks need.
@@ -41,7 +65,7 @@ def check_labels_of(key: str, benchmark: Labels) -> None:
     try:
         metric = find_metric(benchmark.metric, benchmark.task)
         if metric.loss not in keys_of(LOSSES):  # found now instead of after pre-training
-            raise MolclrError(f"it names the loss '{metric.loss}', which is not in {LOSSES}.")
+            raise MolclrError(f"it names the loss '{metric.loss}', which is not in {LOSSES}; add the loss there.")
     except MolclrError as error:
         raise MolclrError(f"'{key}.metric': {error}") from None
     if benchmark.split == "given" and isinstance(benchmark, OwnBenchmark):
@@ -52,9 +76,7 @@ def check_labels_of(key: str, benchmark: Labels) -> None:
         raise MolclrError(f"'{key}.split': {error}") from None
 
 
-def _check_own(key: str, name: str, benchmark: OwnBenchmark, catalogue: Catalogue) -> None:
-    if name in catalogue:
-        raise MolclrError(f"'{key}': the catalogue already has a data set of this name; choose another name.")
+def _check_own(key: str, benchmark: OwnBenchmark) -> None:
     check_labels_of(key, benchmark)
     _check_table(f"{key}.table", benchmark.table)
     if Path(benchmark.table).stat().st_size <= LARGEST_READ:
@@ -96,7 +118,9 @@ def _check_names(key: str, names: list[str], known: dict[str, Benchmark | OwnBen
             own = [other for other, benchmark in known.items() if isinstance(benchmark, OwnBenchmark)]
             there = ", ".join(other for other in known if other not in own)
             there += f"; own_benchmarks has {', '.join(own)}" if own else ""
-            raise MolclrError(f"'{key}': unknown benchmark '{name}'; the catalogue has {there}.")
+            raise MolclrError(
+                f"'{key}': unknown benchmark '{name}'; choose one of {there}, or define it in own_benchmarks."
+            )
 
 
 def _check_table(key: str, path: str) -> None:

@@ -4,7 +4,8 @@ import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from html import escape
 
-from molclr.evaluation.wide import MINUS, Cell, Column, Grid, Wide
+from molclr.evaluation.text import MINUS
+from molclr.evaluation.wide import Cell, Column, Grid, Wide
 
 _LATEX = str.maketrans(
     {character: f"\\{character}" for character in "_%&#$"}
@@ -35,13 +36,13 @@ def markdown(table: Wide, width: int | None = None) -> str:
 
     width: characters of a terminal; text is wrapped and grids are split to fit. A column that is wider is not split.
     """
-    parts = [listed(table.verdict, width)]
+    parts = [bulleted(table.verdict, width)]
     for grid in table.grids:
         parts += [_wrapped(grid.caption, width), *map(_markdown_grid, _split(grid.columns, width))]
     return "\n\n".join([*parts, *(_wrapped(note, width) for note in table.notes)]) + "\n"
 
 
-def listed(sentences: Sequence[str], width: int | None = None) -> str:
+def bulleted(sentences: Sequence[str], width: int | None = None) -> str:
     """Format the first sentence as a paragraph and the others as a list below it."""
     rest = "\n".join(_wrapped(f"- {sentence}", width) for sentence in sentences[1:])
     return "\n\n".join(filter(None, [_wrapped(sentences[0], width), rest]))

@@ -1,8 +1,12 @@
 """The paper's tables 1 and 2, with how each value was confirmed."""
 
+from functools import cache
 from pathlib import Path
 
 import pandas as pd
+
+DECIMALS = 3
+"""Decimals of scores on a benchmark that the paper does not have."""
 
 
 def published() -> pd.DataFrame:
@@ -14,3 +18,16 @@ def published() -> pd.DataFrame:
     other papers with other splits, so they are only roughly comparable.
     """
     return pd.read_csv(Path(__file__).with_name("published.csv"), dtype=str, keep_default_na=False)
+
+
+@cache
+def decimals_of(benchmark: str) -> int:
+    """Return the decimals with which the paper prints the means of a benchmark; DECIMALS if it has none."""
+    printed = published()
+    means = printed.loc[printed["benchmark"] == benchmark, "mean"]
+    return DECIMALS if means.empty else len(means.iloc[-1].partition(".")[2])
+
+
+def confirmed(rows: pd.DataFrame) -> pd.Series:
+    """Return for each row of a table of results whether the paper's mean is confirmed: bool."""
+    return rows["paper_check"].isin(["verified", "std unverified"])

@@ -19,7 +19,9 @@ Key = TypeVar("Key")
 RESAMPLES = 2000
 CONFIDENCE = 0.95
 DEFINED = 0.5
-"""Fraction of the resamples that must have a score for a difference to have an interval."""
+"""Fraction of the resamples that must have a score for an interval to be given."""
+EQUAL = 1e-9
+"""Relative difference of scores that differ by rounding errors only."""
 RESAMPLES_AT_A_TIME = 200
 """Resamples whose weights are held in memory together."""
 
@@ -84,8 +86,9 @@ def difference(metric: str, first: Sample, second: Sample) -> Difference:
 
     Its variance has two parts. The part of the test molecules is estimated by a bootstrap: each resample draws molecules, the
     same for both models, and leaves out targets whose score is undefined, such as ROC-AUC of one class. The part of the seeds is
-    the sample variance of each model's scores over its seeds, divided by their number; seeds of different models are independent
-    even if they have the same number. (A bootstrap over three seeds would underestimate this variance by a third.) The interval
+    the sample variance of each model's scores over its seeds, divided by their number; seeds of different models are treated
+    as independent. If equal seeds, which share the order of batches, make the scores of two models rise and fall together, the
+    interval is wider than necessary. (A bootstrap over three seeds would underestimate this variance by a third.) The interval
     is Student's t with the degrees of freedom of Welch (1947) and Satterthwaite (1946). It is conservative, because errors of
     single molecules that change with the seed contribute to both parts. If a model that is not deterministic has one seed, the
     second part is unknown and the interval is too narrow for a verdict. All numbers are NaN if a model has no score, or if
@@ -128,7 +131,8 @@ def score_interval(metric: str, labels: np.ndarray, predictions: np.ndarray) -> 
     """Compute the bootstrap interval of a score at the level CONFIDENCE, by the percentiles of resampled molecules.
 
     labels: float64 (n, targets), NaN where missing; predictions: (n, targets), NaN for all molecules if the target is not
-    predicted and does not count. NaN for a single molecule, and if no resample has a score.
+    predicted and does not count. NaN for a single molecule, if fewer than DEFINED of the resamples have a score, and if all have
+    the same one, such as an accuracy of 1, whose error a bootstrap cannot estimate.
     """
     if len(labels) < 2:
         return math.nan, math.nan
@@ -136,10 +140,10 @@ def score_interval(metric: str, labels: np.ndarray, predictions: np.ndarray) -> 
     model = Predictions(np.arange(len(labels)), labels, predictions[None].astype(np.float64))
     generator = np.random.default_rng(derive_seed(0, "bootstrap"))
     values = np.concatenate([scores(metric, model, weights)[0] for weights in _resamples(len(labels), generator)])
-    values = values[~np.isnan(values)]
-    if not len(values):
+    known = values[~np.isnan(values)]
+    if len(known) < DEFINED * len(values) or np.allclose(known, known[0], rtol=EQUAL, atol=0):
         return math.nan, math.nan
-    low, high = np.quantile(values, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    low, high = np.quantile(known, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     return float(low), float(high)
 
 

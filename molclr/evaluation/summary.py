@@ -46,10 +46,12 @@ def summarise(
     `mean` and `std` (sample standard deviation; NaN for one seed) are those of the `seeds` runs that have a score, ROC-AUC in %.
     `deterministic` is "yes" if nothing in the model is random, given its encoder. `seed_scores` lists the scores of the
     seeds. `validation` is the mean validation score, as in metrics.json. COMPARED are comparisons between models, computed from
-    the `samples` of all of them. The paper's values are text as printed, empty if the paper has no value or another metric.
+    the `samples` of all of them. The paper's values are text as printed, empty if the paper has no value or another metric, and
+    for a benchmark that is not in `benchmarks`. Raises MolclrError if two benchmarks of the runs have the same name.
     """
     printed = {(row.method, row.benchmark): row for row in published().itertuples()}
     rows, groups = [], _groups(runs)
+    _require_different_names({key for key, _ in groups}, benchmarks)
     compared = compare(groups, samples)
     for (key, model), group in groups.items():
         primary = find_metric(group[0].metric)
@@ -61,7 +63,7 @@ def summarise(
         row["seed_scores"] = "; ".join(f"{primary.factor * run.test:.6f}" for run in group if run.test is not None)
         row["validation"] = mean_validation(group)
         row |= compared[key, model].columns(primary.factor)
-        paper = printed.get((model, row["benchmark"]))
+        paper = printed.get((model, row["benchmark"])) if key in benchmarks else None
         paper = paper if paper and paper.metric.removesuffix(" %") == primary.label else None
         row |= {f"paper_{field}": getattr(paper, field, "") for field in ("mean", "std", "check", "note")}
         row["label"] = f"{row['benchmark']}, {model}"  # for `dvc plots`
@@ -106,6 +108,17 @@ def _groups(runs: Sequence[RunMetrics]) -> Groups:
                 f"The seeds of {model} on {benchmark} have different targets; run all of them before this table."
             )
     return groups
+
+
+def _require_different_names(keys: Iterable[str], benchmarks: Mapping[str, Labels]) -> None:
+    """Raise MolclrError if two benchmarks have the same name in tables, ignoring case."""
+    found: dict[str, str] = {}
+    for key in sorted(keys):
+        name = benchmarks[key].name if key in benchmarks else key
+        if (other := found.setdefault(name.lower(), key)) != key:
+            raise MolclrError(
+                f"The benchmarks '{other}' and '{key}' are both called {name} in tables; rename one of them."
+            )
 
 
 def _names(key: str, model: str, benchmarks: Mapping[str, Labels]) -> dict[str, Any]:
@@ -175,8 +188,13 @@ def _merged(scores: Sequence[FurtherScore]) -> FurtherScore:
 
 def _unit(benchmark: Labels) -> str:
     """Return the unit of a mean over the targets."""
-    units = {benchmark.unit_of(target) for target in benchmark.targets}
+    units = {unit_of(benchmark, target) for target in benchmark.targets}
     return units.pop() if len(units) == 1 else "mixed units"
+
+
+def unit_of(benchmark: Labels, target: str) -> str:
+    """Return the unit of a target; empty if it has none."""
+    return benchmark.unit if isinstance(benchmark.unit, str) else benchmark.unit[target]
 
 
 def order(names: Iterable[str]) -> Callable[[str], tuple[int, str]]:

@@ -11,10 +11,10 @@ import pandas as pd
 import yaml
 
 from molclr.config import Config
-from molclr.data.catalogue import load_catalogue
 from molclr.errors import MolclrError
+from molclr.evaluation.benchmarks import known_benchmarks
 from molclr.evaluation.comparisons import read_samples
-from molclr.evaluation.formats import html, latex, listed, markdown
+from molclr.evaluation.formats import bulleted, html, latex, markdown
 from molclr.evaluation.metrics import TASKS, find_label
 from molclr.evaluation.reference import CONFIGURATION, compared_with_published
 from molclr.evaluation.runs import KEEPING_NAMES, read_metrics
@@ -33,10 +33,10 @@ def write_tables(metrics_files: Iterable[AnyPath], folder: AnyPath, settings: Co
     settings: the configuration of the runs, if they have one. The keys that decide the tables are written to configuration.yaml.
     Names and units of benchmarks come from the catalogue and from the configuration; other benchmarks are shown by their keys.
     Differences between models are computed from predictions.csv next to metrics.json. Without runs of a task, its
-    tables are empty. Raises MolclrError if two files are of the same run.
+    tables are empty. Raises MolclrError if two files are of the same run or two benchmarks have the same name.
     """
     runs = {Path(file).parent: read_metrics(file) for file in metrics_files}
-    benchmarks = {**load_catalogue().benchmarks, **(settings.own_benchmarks if settings else {})}
+    benchmarks = known_benchmarks(settings.own_benchmarks if settings else {})
     scores = every_metric(list(runs.values()), benchmarks)
     table = summarise(list(runs.values()), benchmarks, read_samples(runs))
     texts = {CONFIGURATION: yaml.safe_dump(settings.decisive(), sort_keys=False)} if settings else {}
@@ -84,11 +84,11 @@ def terminal_summary(folder: AnyPath, figures: Iterable[AnyPath]) -> str:
     width = shutil.get_terminal_size((100, 24)).columns
     tables = {task: read_table(Path(folder) / f"{task}.csv") for task in TASKS}
     sentences = [*verdict(pd.concat(tables.values())).sentences, compared_with_published(Path(folder))]
-    head = listed([sentence for sentence in sentences if sentence], width)
+    head = bulleted([sentence for sentence in sentences if sentence], width)
     wide = [Wide.of(table, task) for task, table in tables.items()]
     notes = dict.fromkeys(note for each in wide for note in each.notes)  # many are those of both tables
     texts = [markdown(replace(each, verdict=each.verdict[:1], notes=[]), width) for each in wide]
-    below = [listed(["Notes:", *notes], width) + "\n"] if notes else []
+    below = [bulleted(["Notes:", *notes], width) + "\n"] if notes else []
     return "\n".join([f"{head}\n", *texts, *below, "Figures:", *(f"  {Path(path)}" for path in figures)])
 
 

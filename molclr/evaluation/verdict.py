@@ -8,6 +8,8 @@ import pandas as pd
 
 from molclr.evaluation.comparisons import is_pretrained, scratch_of
 from molclr.evaluation.metrics import find_label
+from molclr.evaluation.published import confirmed
+from molclr.progress import counted
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ class ModelVerdict:
         parts = [
             _compared(f"{scratch_of(self.model)} from scratch", self.scratch),
             _compared("the best baseline", self.baseline),
-            f"reaches the paper's mean on {reached} of {_count(len(self.paper), 'benchmark')}" if self.paper else "",
+            f"reaches the paper's mean on {reached} of {counted(len(self.paper), 'benchmark')}" if self.paper else "",
         ]
         known = [part for part in parts if part]
         return f"{self.model}: {'; '.join(known)}." if known else ""
@@ -102,9 +104,9 @@ def verdict(table: pd.DataFrame) -> Verdict:
 
 
 def _of_model(model: str, rows: pd.DataFrame) -> ModelVerdict:
-    confirmed = rows[rows["paper_check"].isin(["verified", "std unverified"])].dropna(subset="mean")
+    known = rows[confirmed(rows)].dropna(subset="mean")
     scratch, baseline = (_counts(rows, f"minus_{other}_verdict") for other in ("scratch", "baseline"))
-    return ModelVerdict(model, scratch, baseline, tuple(map(_paper_value, confirmed.itertuples())))
+    return ModelVerdict(model, scratch, baseline, tuple(map(_paper_value, known.itertuples())))
 
 
 def _counts(rows: pd.DataFrame, column: str) -> ComparisonCounts:
@@ -129,19 +131,19 @@ def _answer(counts: Sequence[ComparisonCounts], subject: str, other: str) -> str
     if not better + worse + same:
         without_verdict = f"{subject} was compared with {other} with one seed, which does not show significance."
         return without_verdict if one_seed else ""
-    more = f" ({_count(one_seed, 'more comparison')} with one seed, without a verdict)" if one_seed else ""
+    more = f" ({counted(one_seed, 'more comparison')} with one seed, without a verdict)" if one_seed else ""
     compared = better + worse + same
     if not better + worse:
         return f"{subject} is not significantly better or worse than {other} in {_any(compared, 'comparison')}{more}."
     return (
-        f"{subject} is significantly better than {other} in {better} of {_count(compared, 'comparison')} and significantly "
+        f"{subject} is significantly better than {other} in {better} of {counted(compared, 'comparison')} and significantly "
         f"worse in {worse}{more}."
     )
 
 
 def _compared(other: str, counts: ComparisonCounts) -> str:
     """Return the comparison with `other` as part of a sentence, with the names of the benchmarks."""
-    of = f" of {_count(counts.tested, 'benchmark')}"
+    of = f" of {counted(counts.tested, 'benchmark')}"
     parts = [
         f"significantly {side} than {other} on {len(names)}{of} ({', '.join(names)})"
         for side, names in (("better", counts.better), ("worse", counts.worse))
@@ -154,9 +156,5 @@ def _compared(other: str, counts: ComparisonCounts) -> str:
     return ", ".join(parts)
 
 
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
 def _any(number: int, noun: str) -> str:
-    return f"any of {_count(number, noun)}" if number > 1 else f"the only {noun}"
+    return f"any of {counted(number, noun)}" if number > 1 else f"the only {noun}"

@@ -7,14 +7,14 @@ import numpy as np
 import pandas as pd
 
 from molclr.evaluation.comparisons import scratch_of
-from molclr.evaluation.metrics import Task, find_label
-from molclr.evaluation.published import published
+from molclr.evaluation.metrics import Task
+from molclr.evaluation.published import decimals_of, published
 from molclr.evaluation.statistics import CONFIDENCE, RESAMPLES
 from molclr.evaluation.summary import distinct, order
+from molclr.evaluation.text import fixed, metric_heading
 from molclr.evaluation.verdict import verdict
 from molclr.model_names import AND_ECFP, SVM, SVM_TANIMOTO, pretrained_of
 
-MINUS = "\N{MINUS SIGN}"
 VERDICT_MARKS = {"better": "", "worse": "", "not significant": "∘", "one seed": "§"}
 PAPER_MARKS = {"verified": "", "std unverified": "‡", "unverified": "†"}
 MEANING = {
@@ -24,8 +24,6 @@ MEANING = {
     "†": "† unconfirmed value of the paper: it may be wrong, and figures leave it out.",
     "‡": "‡ the mean is confirmed, the standard deviation is not.",
 }
-
-_DECIMALS_WITHOUT_PAPER = 3
 
 
 @dataclass(frozen=True)
@@ -80,8 +78,7 @@ class Wide:
         """Make the wide form of a table of `summarise`, whose rows have one task."""
         if table.empty:
             return cls(task, [f"No {task} benchmark was run."], [])
-        digits = {row.benchmark: len(row.mean.partition(".")[2]) for row in published().itertuples()}
-        places = {name: digits.get(name, _DECIMALS_WITHOUT_PAPER) for name in dict.fromkeys(table["benchmark"])}
+        places = {name: decimals_of(name) for name in dict.fromkeys(table["benchmark"])}
         grids = [_scores(table, task, places), *_differences(table, places)]
         headline, *details = verdict(table).sentences
         return cls(task, [f"{task.capitalize()}. {headline}", *details], grids, _notes(table, grids))
@@ -99,7 +96,7 @@ def _scores(table: pd.DataFrame, task: Task, places: dict[str, int]) -> Grid:
         by_model = {row.model: row for row in rows.itertuples()}
         ours = [_our_cell(by_model.get(model), places[benchmark]) for model in models]
         of_runs = [distinct(rows["test_molecules"]), distinct(seeds_of[benchmark].astype(str))]
-        columns.append(Column([benchmark, _metric_head(rows.iloc[0]), *of_runs][:count], ours))
+        columns.append(Column([benchmark, metric_heading(*rows[["metric", "unit"]].iloc[0]), *of_runs][:count], ours))
         papers = [_paper_cell(by_model.get(model)) for model in models]
         if any(cell.text for cell in papers):
             columns.append(Column([f"{benchmark}, paper", *[""] * (count - 1)], papers, is_paper=True))
@@ -130,7 +127,7 @@ def _differences(table: pd.DataFrame, places: dict[str, int]) -> list[Grid]:
     labels = Column(["Difference"], [Cell(label) for label, _ in lines])
     columns = [Column([name], [cells[place] for _, cells in lines]) for place, name in enumerate(places)]
     shown = [column for column in columns if any(cell.text for cell in column.cells)]
-    return [Grid(f"Differences between models, with {CONFIDENCE:.0%} intervals.".replace("%", " %"), [labels, *shown])]
+    return [Grid(f"Differences between models, with {100 * CONFIDENCE:.0f} % intervals.", [labels, *shown])]
 
 
 def counted_seeds(rows: pd.DataFrame) -> pd.Series:
@@ -139,16 +136,11 @@ def counted_seeds(rows: pd.DataFrame) -> pd.Series:
     return random if len(random) else rows["seeds"]
 
 
-def _metric_head(row: pd.Series) -> str:
-    unit = f" ({row['unit']})" if row["unit"] else ""
-    return f"{row['metric']}{unit} {'↑' if find_label(row['metric']).higher_is_better else '↓'}"
-
-
 def _our_cell(row: Any, decimals: int) -> Cell:
     """Format mean and standard deviation; the mean alone for one seed and for a score that all seeds share."""
     if row is None or np.isnan(row.mean):
         return Cell()
-    mean = _number(row.mean, decimals)
+    mean = fixed(row.mean, decimals)
     has_spread = not np.isnan(row.std) and row.std > 0
     return Cell(f"{mean} ± {row.std:.{decimals}f}" if has_spread else mean, bold=bool(row.best))
 
@@ -158,7 +150,7 @@ def _gain_cell(row: Any, other: str, decimals: int) -> Cell:
     found = "" if row is None else getattr(row, f"minus_{other}_verdict")
     if not found:
         return Cell()
-    gain, low, high = (_number(getattr(row, f"minus_{other}{end}"), decimals, "+") for end in ("", "_low", "_high"))
+    gain, low, high = (fixed(getattr(row, f"minus_{other}{end}"), decimals, "+") for end in ("", "_low", "_high"))
     return Cell(f"{gain} ({low} to {high})", VERDICT_MARKS[found])
 
 
@@ -166,11 +158,6 @@ def _paper_cell(row: Any) -> Cell:
     if row is None or not row.paper_mean:
         return Cell()
     return Cell(f"{row.paper_mean} ± {row.paper_std}", PAPER_MARKS[row.paper_check])
-
-
-def _number(value: float, decimals: int, sign: str = "") -> str:
-    """Format a number with the minus sign of typography; what rounds to 0 has no minus."""
-    return f"{value:{sign}z.{decimals}f}".replace("-", MINUS)
 
 
 def _notes(table: pd.DataFrame, grids: list[Grid]) -> list[str]:

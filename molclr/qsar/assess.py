@@ -13,16 +13,14 @@ from molclr.config import Compute
 from molclr.data.labelled import LabelledMolecules
 from molclr.data.output import digits
 from molclr.evaluation.conformal import LEVEL, coverage, half_widths
-from molclr.evaluation.metrics import better, find_metric, metrics_of, score
+from molclr.evaluation.metrics import better, metrics_of, score
 from molclr.evaluation.runs import Run
 from molclr.evaluation.statistics import CONFIDENCE, score_interval
 from molclr.files import replacing, write_rows
+from molclr.qsar.model_files import METRICS, PREDICTIONS
 from molclr.qsar.model_folder import ModelFolder, Predicted, number_or_none
 
 SCORED = ("valid", "test")
-FEW_LABELS, TARGETS_TOLD = 10, 3
-"""The fewest test labels of which a score means something, and the most targets that are named for having fewer."""
-PREDICTIONS, METRICS = "predictions.csv", "metrics.json"
 STANDARD_DEVIATIONS = "standard deviations of the training labels"
 """The unit of scores that are means over targets of different units."""
 
@@ -46,9 +44,11 @@ def evaluate(model: ModelFolder, data: LabelledMolecules, run: Run) -> dict[str,
         "task": run.task,
         "metric": run.metric,
         "mean_over_targets_in": STANDARD_DEVIATIONS if np.ndim(scale) else None,
+        "scale": dict(zip(data.targets, np.broadcast_to(scale, len(data.targets)).tolist(), strict=True)),
         "chosen": model.about["chosen"],
         "molecules": {subset: len(places) for subset, places in data.subsets.items()},
         "test_labels": dict(zip(data.targets, (~np.isnan(test)).sum(axis=0).tolist(), strict=True)),
+        "test_labels_of_rarer_class": _rarer_class(test, data.targets) if run.task == "classification" else None,
         "confidence": CONFIDENCE,
         "models": scores,
     }
@@ -87,6 +87,12 @@ def scale_of(data: LabelledMolecules, run: Run) -> np.ndarray | float:
     labels = pd.DataFrame(data.labels)
     scale = labels.iloc[data.subsets["train"]].std().fillna(labels.std()).to_numpy()
     return np.where(scale > 0, scale, 1.0)
+
+
+def _rarer_class(labels: np.ndarray, targets: Sequence[str]) -> dict[str, int]:
+    """Count the labels of the rarer class of each target. labels: float64 (n, targets), 0, 1 or NaN."""
+    counts = np.minimum((labels == 0).sum(axis=0), (labels == 1).sum(axis=0))
+    return dict(zip(targets, counts.tolist(), strict=True))
 
 
 def write_metrics(folder: Path, metrics: dict[str, Any]) -> None:
@@ -173,92 +179,3 @@ def _write_predictions(
                     bounds = {"low": digits(mean - width), "high": digits(mean + width)}
                     rows.append({**known, "model": name, "mean": digits(mean), "std": digits(std), **bounds})
     write_rows(folder / PREDICTIONS, rows)
-
-
-def summary(metrics: dict[str, Any]) -> list[str]:
-    """Describe the scores of all models and the choice, line by line."""
-    metric, models = find_metric(metrics["metric"]), metrics["models"]
-    values = {name: found["validation"][metrics["metric"]]["value"] for name, found in models.items()}
-    lines = [f"{'':2}{'model':16}{'validation':>12}{'test':>10}   {CONFIDENCE:.0%} interval ({metric.label})"]
-    if unit := metrics["mean_over_targets_in"]:
-        lines.append(f"  mean over the targets, RMSE and MAE in {unit}:")
-    for name, found in models.items():
-        test = found["test"][metrics["metric"]]
-        star = "* " if name == metrics["chosen"] else "  "
-        lines.append(f"{star}{name:16}{_shown(values[name]):>12}{_shown(test['value']):>10}   {_interval(test)}")
-        lines += [f"    test score of '{target}' undefined: {why}" for target, why in test["undefined"].items()][:3]
-    lines.append(_reason(metrics["metric"], metrics["chosen"], values))
-    again = metrics.get("refit")
-    lines += _further(metrics["metric"], models[metrics["chosen"]], before="before refit, " if again else "")
-    lines += _few(metrics["test_labels"])
-    if again:
-        scored = again["out_of_fold"][metrics["metric"]]
-        worth = f"{_shown(scored['value'])} ({_interval(scored)})" if scored["value"] is not None else "undefined"
-        lines.append(
-            f"{metrics['chosen']} is now fitted to all {again['molecules']} molecules; {metric.label} out of fold: {worth}"
-        )
-    return lines + _without_interval(again or models[metrics["chosen"]], "" if again else "validation ")
-
-
-def _further(primary: str, found: dict[str, Any], before: str) -> list[str]:
-    """Describe the test scores of a model by the other metrics, and how many labels lie in its prediction intervals.
-
-    before: how the line on intervals begins.
-    """
-    shown = [
-        f"{find_metric(name).label} {_shown(scored['value'])} ({_interval(scored)})"
-        for name, scored in found["test"].items()
-        if name != primary and scored["value"] is not None
-    ]
-    lines = [f"  test: {', '.join(shown)}"] if shown else []
-    covered = [interval["coverage_of_test"] for interval in found.get("prediction_interval", {}).values()]
-    known = [fraction for fraction in covered if fraction is not None]
-    if known and None not in _half_widths(found):
-        mean = f"{np.mean(known):.0%} of the test labels" + " (mean over the targets)" * (len(covered) > 1)
-        lines.append(f"  {before}{LEVEL:.0%} prediction intervals contain {mean}")
-    return lines
-
-
-def _few(labels: dict[str, int]) -> list[str]:
-    """Say of which targets there are too few test labels. labels: their numbers."""
-    few = [f"'{target}' ({count})" for target, count in labels.items() if count < FEW_LABELS]
-    if not few:
-        return []
-    named = ", ".join(few[:TARGETS_TOLD]) + f" and {len(few) - TARGETS_TOLD} other targets" * (len(few) > TARGETS_TOLD)
-    return [f"test scores mean little: there are fewer than {FEW_LABELS} test labels of {named}"]
-
-
-def _reason(metric: str, chosen: str, values: dict[str, float | None]) -> str:
-    """Describe why a model was chosen, and by how much it is better. values: validation scores of all models."""
-    best, others = values[chosen], {name: value for name, value in values.items() if name != chosen}
-    if not others:
-        return f"* {chosen}, as asked for"
-    if best is None:
-        return f"* {chosen} is the first; the validation molecules give no score to choose by, so name one with --model"
-    second = choose_model(metric, others)
-    gap = f", {abs(best - value):.3g} better than {second}" if (value := others[second]) is not None else ""
-    return f"* {chosen} is chosen on the validation molecules{gap}"
-
-
-def _without_interval(found: dict[str, Any], kind: str) -> list[str]:
-    """Describe the targets that have no prediction interval. kind: which labels calibrate intervals."""
-    intervals = found.get("prediction_interval", {})
-    few = [f"'{target}'" for target, interval in intervals.items() if interval["half_width"] is None]
-    if not few:
-        return []
-    named = ", ".join(few[:TARGETS_TOLD]) + ", ..." * (len(few) > TARGETS_TOLD)
-    return [f"there are fewer than 9 {kind}labels of {named}, too few for prediction intervals"]
-
-
-def _half_widths(found: dict[str, Any]) -> list[float | None]:
-    """Return the half width of the prediction interval of each target; empty for classes."""
-    return [interval["half_width"] for interval in found.get("prediction_interval", {}).values()]
-
-
-def _interval(scored: dict[str, Any]) -> str:
-    low, high = scored.get("interval") or (None, None)
-    return f"{_shown(low)} to {_shown(high)}"
-
-
-def _shown(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"

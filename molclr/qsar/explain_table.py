@@ -15,15 +15,16 @@ from molclr.config import Compute
 from molclr.data.output import write_extended
 from molclr.data.parts import Part, read_parts
 from molclr.data.row_counts import RowCounts
-from molclr.data.tables import open_table
+from molclr.data.tables import name_of, open_table
 from molclr.errors import MolclrError
 from molclr.evaluation.figures.atoms import LEGEND, Drawing, Group, page, sheet, write_files
 from molclr.evaluation.metrics import find_metric
+from molclr.evaluation.text import with_std
 from molclr.files import replacing
 from molclr.model_names import NETWORK, ON_COUNTS, REPRESENTATION
 from molclr.progress import counted, say
-from molclr.qsar.assess import METRICS
 from molclr.qsar.explain import Explanation, explain
+from molclr.qsar.model_files import METRICS
 from molclr.qsar.model_folder import ModelFolder
 from molclr.qsar.own_folder import DRAWING, own_folder
 from molclr.qsar.single_network import read_model
@@ -90,7 +91,7 @@ def explain_table(
         parts = read_parts(chosen, list, processes, f"explain {raw.name}", model.desalt, size=ROWS_PER_PART)
         write_extended(parts, chosen.table, written, columns_of, counts)
         if place is not None and figure is not None:
-            title = f"{table.name}, explained with '{name}'"
+            title = f"{name_of(table.name)}, explained with '{name}'"
             _draw(place, figure.suffix, _groups(model, places, drawn), title, counts.accepted)
     counts.report(model.desalt, advise=False)
     return {
@@ -196,9 +197,12 @@ def _known(values: np.ndarray) -> Any:
 
 
 def _groups(model: ModelFolder, targets: dict[str, int], found: list[Explained]) -> list[Group]:
-    """Make a group of drawings for each target."""
+    """Make a group of drawings for each target that is predicted. Raises MolclrError if there is none."""
     groups = []
     for target, place in targets.items():
+        if not any(np.isfinite(each.explanation.atoms[:, place]).any() for each in found):
+            say(f"'{target}' is not predicted, so it is not drawn")
+            continue
         is_class = model.about["task"] == "classification"
         what = f"probability of {target} = {model.words.get(target, 1)}" if is_class else f"{target}, in its unit"
         label = f"contribution to {what}"
@@ -206,18 +210,18 @@ def _groups(model: ModelFolder, targets: dict[str, int], found: list[Explained])
             Drawing(
                 f"row-{each.row}",
                 each.smiles,
-                f"row {each.row}: {target} {_with_std(each.explanation.mean[place], each.explanation.std[place])}",
+                f"row {each.row}: {target} {with_std(each.explanation.mean[place], each.explanation.std[place])}",
                 each.explanation.atoms[:, place],
                 each.explanation.atoms_std[:, place],
             )
             for each in found
         ]
         groups.append(Group(label, drawings))
+    if not groups:
+        raise MolclrError(
+            f"--figure: '{model.folder}' predicts none of {', '.join(targets)}; name another of --targets."
+        )
     return groups
-
-
-def _with_std(mean: float, std: float) -> str:
-    return f"{mean:.3g}" if np.isnan(std) else f"{mean:.3g} ± {std:.2g}"
 
 
 def _draw(place: Path, suffix: str, groups: list[Group], title: str, count: int) -> None:

@@ -15,10 +15,12 @@ from molclr.chem.fingerprints import ecfp4_counts
 from molclr.config import Baselines, EncoderShape, Finetune, parse_section
 from molclr.data.labelled import LabelledMolecules
 from molclr.errors import MolclrError
-from molclr.evaluation.runs import Run
+from molclr.evaluation.runs import HISTORY, WEIGHTS, Run
 from molclr.model_names import FOREST, FROM_SCRATCH, NETWORK, TRAIN_MODELS, WITH_ENCODER, EncoderName
+from molclr.parallel import available_cores
 from molclr.progress import progress, say
-from molclr.qsar.model_folder import ENCODER, network_file, stored_inputs, write_fixed
+from molclr.qsar.model_files import ENCODER, history_file, network_file
+from molclr.qsar.model_folder import stored_inputs, write_fixed
 from molclr.seeds import derive_seed
 from molclr.training.embed import embed_labelled
 from molclr.training.encoder_files import encoder_file
@@ -111,7 +113,7 @@ def fit_targets(
 
     The validation molecules select the penalty of a machine, unless `costs` has one for each target.
     """
-    train, valid, threads = data.subsets["train"], data.subsets["valid"], len(os.sched_getaffinity(0))
+    train, valid, threads = data.subsets["train"], data.subsets["valid"], available_cores()
     training, found = inputs[train], list[Arrays]()
     for place, target in enumerate(progress(data.targets, label=f"fit {name}", unit="target")):
         labels, seed = data.labels[:, place], derive_seed(run.seed, name, target) % 2**32
@@ -149,7 +151,7 @@ def fit_networks(recipe: Recipe, data: LabelledMolecules, run: Run, graphs: Path
         settings, shape, own = recipe.settings, recipe.shape, recipe.encoder_class
         metrics = finetune(data, graphs, place, ours, recipe.start, settings, shape, own, patience=recipe.patience)
         epochs.append(metrics.best_epoch or settings.epochs)
-        os.replace(place / "model.safetensors", network_file(folder, seed))
-        os.replace(place / "history.csv", folder / f"{NETWORK}-{seed}.history.csv")
+        os.replace(place / WEIGHTS, network_file(folder, seed))
+        os.replace(place / HISTORY, history_file(folder, seed))
         shutil.rmtree(place)
     return epochs

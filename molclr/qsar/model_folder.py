@@ -1,12 +1,18 @@
 """The folder of a model that 'molclr train' made: its layout, and predictions with it.
 
 model.json                the models, their targets and their training, and the SHA-256 of the .safetensors files
-network-SEED.safetensors  a network of the ensemble, as 'molclr finetune' writes it
-encoder.safetensors       the encoder of the representation, unchanged
-report.html               the page of the model, with structures of test molecules
 fixed.safetensors         random forest and support vector machines, one per target, and features of the training molecules
+network-SEED.safetensors  a network of the ensemble, as 'molclr finetune' writes it
+network-SEED.history.csv  its training loss and validation score by epoch
+encoder.safetensors       the encoder of the representation, unchanged
+metrics.json              scores of all models, before a refit, and out-of-fold scores of the refitted model
+predictions.csv           predictions of all models for validation and test molecules, before a refit
+split.csv                 the subset of each row of the table
+rejected.csv              rejected rows of the table
+report.html               the page of the model, with structures of test molecules and of rejected rows
 
-Nothing in it is executed. It contains fingerprints and representations of the training molecules, not their structures.
+`molclr.qsar.model_files` has these names. Predictions need model.json and the .safetensors files, which contain fingerprints and
+representations of the training molecules, not their structures. Nothing in the folder is executed.
 """
 
 import json
@@ -34,6 +40,7 @@ from molclr.files import replacing, sha256_of
 from molclr.model_names import NETWORK, WITH_ENCODER
 from molclr.models.encoder import GraphEncoder
 from molclr.models.predictor import Predictor
+from molclr.qsar.model_files import ENCODER, FIXED, MODEL_JSON, network_file
 from molclr.qsar.queries import Queries
 from molclr.training.checkpoint import METADATA_KEY, load_encoder
 from molclr.training.device import prepare
@@ -59,7 +66,6 @@ REQUIRED = {
     "settings",
 }
 """Keys of model.json without which it is damaged."""
-MODEL_JSON, ENCODER, FIXED = "model.json", "encoder.safetensors", "fixed.safetensors"
 CLASSES = "classes"
 """Key of model.json: target -> its classes 0 and 1 as they were given, if they are not these numbers."""
 MOLECULES_AT_A_TIME = 10_000
@@ -276,11 +282,6 @@ class ModelFolder:
     def warning(self, smiles: Sequence[str], name: str | None = None) -> str:
         """Describe how many molecules have features that the encoder of a model never saw in pre-training; empty if none."""
         return warn_of_unseen(self.seen(self.name_of(name)), smiles, self.explicit_hydrogens)
-
-
-def network_file(folder: Path, seed: int) -> Path:
-    """Return the path of a network of the ensemble."""
-    return folder / f"{NETWORK}-{seed}.safetensors"
 
 
 def number_or_none(value: float) -> float | None:

@@ -7,18 +7,8 @@ from pathlib import Path
 from molclr.errors import MolclrError
 from molclr.files import new_folder
 
-MODEL_FILE = re.compile(
-    r"(model|metrics)\.json|(predictions|split|rejected)\.csv|report\.html|(fixed|encoder|network-\d+)\.safetensors"
-    r"|network-\d+\.history\.csv"
-)
-"""The names of the files of a model."""
 DRAWING = re.compile(r".*\.svg")
 """The names of the files of a folder of drawings."""
-
-
-def is_model(folder: Path) -> bool:
-    """Return whether a folder is a model of 'molclr train'."""
-    return (folder / "model.json").is_file() and any(folder.glob("*.safetensors"))
 
 
 def own_folder(path: Path, mark: str, own: re.Pattern[str], replace: bool) -> AbstractContextManager[Path]:

@@ -20,7 +20,8 @@ from molclr.evaluation.runs import Run
 from molclr.model_names import FOREST, NETWORK
 from molclr.progress import say
 from molclr.qsar.fit import Recipe, fit_targets, write_models
-from molclr.qsar.model_folder import ENCODER, ModelFolder, network_file
+from molclr.qsar.model_files import ENCODER, network_file
+from molclr.qsar.model_folder import ModelFolder
 from molclr.training.checkpoint import copy_weights, save_weights
 from molclr.training.finetune import begin, train_for
 from molclr.training.fixed import Inputs, costs_of, predict_fixed

@@ -4,12 +4,10 @@ from pathlib import Path
 from typing import Any
 
 from molclr.errors import MolclrError
+from molclr.evaluation.runs import FILES_OF_RUN, WEIGHTS
 from molclr.model_names import NETWORK
 from molclr.qsar.model_folder import ModelFolder
 from molclr.training.finetune import load_model
-
-WEIGHTS = "model.safetensors"
-FILES_OF_RUN = (WEIGHTS, "predictions.csv", "metrics.json", "history.csv")
 
 
 class SingleNetwork(ModelFolder):
@@ -49,7 +47,7 @@ def read_model(path: Path, encoder_class: str | None = None) -> ModelFolder:
     Raises MolclrError if there is none, and as `ModelFolder.read` and `load_model`.
     """
     if not path.exists():
-        raise MolclrError(f"There is no model '{path}'; name the folder that 'molclr train' made.")
+        raise MolclrError(f"There is no model '{path}'; name the folder that 'molclr train' or 'molclr finetune' made.")
     kind = SingleNetwork if _file_of(path).is_file() else ModelFolder
     return kind.read(path, encoder_class)
 

@@ -32,7 +32,7 @@ def test_a_corpus_of_ones_own():
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"benchmarks": ["bbpb"]}, "'benchmarks': unknown benchmark 'bbpb'; the catalogue has bbbp, tox21"),
+        ({"benchmarks": ["bbpb"]}, "'benchmarks': unknown benchmark 'bbpb'; choose one of bbbp, tox21"),
         (
             {"benchmarks": ["b"], "own_benchmarks": {"a": OWN}},
             "'benchmarks': unknown benchmark 'b'; .*qm9; own_benchmarks has a",
@@ -40,6 +40,14 @@ def test_a_corpus_of_ones_own():
         ({"seeds_of": {"b": [0]}}, "'seeds_of': unknown benchmark 'b'"),
         ({"finetune": {"standardize": ["qm77"]}}, "'finetune.standardize': unknown benchmark 'qm77'"),
         ({"own_benchmarks": {"bbbp": OWN}}, "'own_benchmarks.bbbp': the catalogue already has a data set of this name"),
+        (
+            {"own_benchmarks": {"BBBP": OWN}},
+            "'own_benchmarks.BBBP.name': 'BBBP' is the name of 'bbbp' in tables and figures; choose another name",
+        ),
+        (
+            {"own_benchmarks": {"a": {**OWN, "name": "Solubility"}, "b": {**OWN, "name": "solubility"}}},
+            "'own_benchmarks.b.name': 'solubility' is the name of 'a' in tables and figures; choose another name",
+        ),
         (
             {"own_benchmarks": {"a": {**OWN, "table": "none.csv"}}},
             "'own_benchmarks.a.table': the file 'none.csv' does not exist",

@@ -280,6 +280,13 @@ def test_finetuning_curves(tmp_path, output, figure_of):
     assert [(*line.get_xdata(), *line.get_ydata()) for line in best] == [(3, 80.0)] * 2
     assert score.get_ylabel() == "Validation ROC-AUC (%)"
     assert legend_of(saved[0]) == ["GIN", "MolCLR_GIN", "best epoch"]
+    assert "3 runs: one line for each seed. Above" in " ".join((output.parent / "figure.txt").read_text().split())
+
+
+def test_lines_of_one_model_for_each_target_are_called_so(tmp_path, output, caption_only):
+    files = [finetuned(tmp_path / f"target-{number}", "tox21", "GIN", "roc_auc") for number in range(2)]
+    finetuning.finetuning_curves(files, {}, output)
+    assert "2 runs: one line for each seed and target." in " ".join((output.parent / "figure.txt").read_text().split())
 
 
 def test_long_names_stay_inside_the_figure_and_their_panel(tmp_path, output, figure_of, monkeypatch):

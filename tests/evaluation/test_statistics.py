@@ -127,6 +127,19 @@ def test_a_target_without_predictions_does_not_count(generator, metric, monkeypa
     assert np.isnan(score_interval(metric, labels[:, 1:], values[:, 1:])).all()
 
 
+def test_a_score_has_an_interval_if_most_resamples_have_one_and_they_differ():
+    """Two labels of different classes are in fewer than half of the resamples together."""
+    labels, guesses = np.zeros((8, 1)), np.linspace(0, 1, 8)[::-1, None].copy()
+    labels[3] = 1
+    low, high = score_interval("roc_auc", labels, guesses)
+    assert 0 <= low < high <= 1
+    rare = np.full((40, 1), np.nan)
+    rare[:2, 0] = 0, 1  # both labels are in 40 % of the resamples
+    assert np.isnan(score_interval("roc_auc", rare, np.linspace(0, 1, 40)[:, None])).all()
+    assert np.isnan(score_interval("accuracy", labels, labels)).all(), "all classes are right in every resample"
+    assert np.isnan(score_interval("rmse", labels, labels + 0.3)).all(), "a constant error"
+
+
 def test_a_clear_difference_is_better_or_worse_by_the_direction_of_the_metric(generator):
     exact, vague = models(generator, (0.3, 1.0))
     gain, loss = difference("rmse", exact, vague), difference("rmse", vague, exact)

@@ -426,3 +426,21 @@ def test_all_that_does_not_differ_from_the_best_is_bold(tables):
     _, markdown, _ = tables([run("bbbp", model, seed, test) for model, test in scores.items() for seed in (0, 1)])
     assert [cells(markdown, model) for model in scores] == [["**90.0**"], ["**88.0**"], ["50.0"]]
     assert "In bold: the best of our scores, and all that do not differ from it significantly (Holm;" in markdown
+
+
+def test_benchmarks_of_one_name_are_never_merged(tables):
+    """The keys differ, and the second is not in the catalogue, so the paper says nothing about it."""
+    rows, *_ = tables([run("BBBP", "RF", 0, 0.7)])
+    assert [row["benchmark"] for row in rows] == ["BBBP"] and rows[0]["paper_mean"] == rows[0]["paper_check"] == ""
+    with pytest.raises(
+        MolclrError, match="The benchmarks 'BBBP' and 'bbbp' are both called BBBP in tables; rename one"
+    ):
+        tables([run("bbbp", "RF", 0, 0.7), run("BBBP", "RF", 0, 0.7)])
+    same = Config(
+        benchmarks=["a"], models=["RF"], own_benchmarks={key: SOLUBILITY | {"name": "Solubility"} for key in "ab"}
+    )
+    mine = Config(benchmarks=["bbbp"], models=["RF"], own_benchmarks={"bbbp": SOLUBILITY | {"name": "BBBP"}})
+    with pytest.raises(MolclrError, match=r"'own_benchmarks.bbbp': the catalogue already has a data set of this name"):
+        tables([run("bbbp", "RF", 0, 0.7, metric="r2")], "regression", settings=mine)
+    with pytest.raises(MolclrError, match=r"'own_benchmarks.b.name': 'Solubility' is the name of 'a'"):
+        tables([run("a", "RF", 0, 0.7, metric="r2")], "regression", settings=same)

@@ -9,8 +9,9 @@ from scipy.sparse import csr_matrix
 from molclr.config import Baselines
 from molclr.data.labelled import LabelledMolecules
 from molclr.evaluation.runs import Run
-from molclr.qsar.assess import STANDARD_DEVIATIONS, evaluate, evaluate_refit, summary
+from molclr.qsar.assess import STANDARD_DEVIATIONS, evaluate, evaluate_refit
 from molclr.qsar.model_folder import Predicted
+from molclr.qsar.summary import summary
 from molclr.training.fixed import Inputs, fit_fixed, predict_fixed
 from molclr.training.forest import predict_trees
 
@@ -27,11 +28,12 @@ def measured():
 
 
 class Folder(SimpleNamespace):
-    """Two models with constant errors: that of A is a bit smaller in nM, that of B much smaller in logD."""
+    """Two models: the error of A is a bit smaller in nM and constant, that of B much smaller in logD and grows with the row."""
 
     def predict(self, smiles, name, compute):
-        error = {"A": [295, 0.99], "B": [301, 0.05]}[name]
-        mean = self.labels[[int(text) for text in smiles]] + error
+        rows = [int(text) for text in smiles]
+        error = np.array({"A": [295, 0.99], "B": [301, 0.05]}[name])
+        mean = self.labels[rows] + error * (1 if name == "A" else 1 + 0.01 * np.array(rows)[:, None])
         return Predicted(mean, np.full(mean.shape, np.nan))
 
 
@@ -44,7 +46,10 @@ def test_targets_of_different_units_count_alike(measured, tmp_path):
     assert found["per_target"] == pytest.approx({"IC50 in nM": 295, "logD": 0.99})
     scale = measured.labels[:10].std(axis=0, ddof=1)
     assert found["value"] == pytest.approx(np.mean([295, 0.99] / scale))
-    assert found["interval"][0] < found["value"] * 1.0001 and found["interval"][1] > found["value"] * 0.9999
+    assert found["interval"] == [None, None], "the errors are constant, so a bootstrap estimates no error of the score"
+    assert metrics["scale"] == pytest.approx(dict(zip(TARGETS, scale, strict=True)))
+    varied = metrics["models"]["B"]["test"]["rmse"]
+    assert varied["interval"][0] < varied["value"] < varied["interval"][1]
     lines = summary(metrics)
     assert any(STANDARD_DEVIATIONS in line for line in lines) and f"{found['value']:.3f}" in "\n".join(lines)
     refit = evaluate_refit(folder, measured, RUN, measured.labels + np.array([295, 0.99]))

@@ -1,9 +1,11 @@
 """What atoms contribute, with networks whose output is a known sum over atoms, and on models that were trained."""
 
 import csv
+import io
 import json
 import re
 import shutil
+import sys
 from xml.etree import ElementTree
 
 import numpy as np
@@ -20,13 +22,15 @@ from molclr.cli import main
 from molclr.config import EncoderShape, Finetune
 from molclr.data.featurize import featurize_part
 from molclr.data.store import GraphStore
+from molclr.errors import MolclrError
 from molclr.evaluation.figures.atoms import colour
 from molclr.evaluation.runs import Run
 from molclr.model_names import TRAIN_MODELS
 from molclr.models.augment import view
 from molclr.models.encoders import make_encoder
 from molclr.qsar import explain_table
-from molclr.qsar.explain import explain
+from molclr.qsar.explain import Explanation, explain
+from molclr.qsar.explain_table import Explained, _groups
 from molclr.qsar.model_folder import ModelFolder, write_fixed
 from molclr.training.checkpoint import save_encoder, save_weights
 from molclr.training.finetune import new_predictor
@@ -310,8 +314,19 @@ def test_drawings_have_the_colours_of_the_contributions(sums, tmp_path):
             red, _, blue = drawn[atom]
             assert (red > blue) == (value > 0)
             assert drawn[atom] == pytest.approx([255 * c for c in colour(value, np.quantile(every, 0.98))], abs=1.5)
-    assert "Cl, atom 0: +" in up and "Cl, atom 0: -" in down
+    assert "Cl, atom 0: +" in up and "Cl, atom 0: \N{MINUS SIGN}" in down
     ElementTree.parse(tmp_path / "drawn" / "legend.svg")
+
+
+def test_a_target_that_is_not_predicted_is_not_drawn(sums, capsys):
+    """Its contributions are NaN, for which there is no colour."""
+    model, nothing = ModelFolder.read(sums), np.full((1, 2), np.nan)
+    explanation = Explanation(np.array([1.0, np.nan]), nothing[0], np.array([[0.5, np.nan]]), nothing)
+    (group,) = _groups(model, {"up": 0, "down": 1}, [Explained(0, "C", ["C"], explanation)])
+    assert group.label == "contribution to up, in its unit" and group.limit == 0.5
+    assert "'down' is not predicted, so it is not drawn" in capsys.readouterr().err
+    with pytest.raises(MolclrError, match="predicts none of down"):
+        _groups(model, {"down": 1}, [Explained(0, "C", ["C"], explanation)])
 
 
 @pytest.mark.parametrize("suffix", ["html", "svg"])
@@ -328,6 +343,14 @@ def test_a_page_needs_no_other_file(sums, tmp_path, suffix):
     assert text.count("row 1: up") == 1 and text.count("row 1: down") == 1
     if suffix == "svg":
         ElementTree.fromstring(text)
+
+
+def test_the_page_of_a_table_from_standard_input_says_so(sums, tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"smiles\nCCO\n")))
+    page = tmp_path / "page.html"
+    words = ["explain", "-", "--model", str(sums), "--output", str(tmp_path / "out.csv"), "--figure", str(page)]
+    assert main(words) == 0
+    assert "standard input, explained with" in page.read_text()
 
 
 def test_a_table_is_explained_in_parts_and_its_first_molecules_are_drawn(sums, tmp_path, monkeypatch, capsys):

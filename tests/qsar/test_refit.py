@@ -10,11 +10,11 @@ from paths import FIXTURES
 from molclr.cli import main
 from molclr.data.labelled import LabelledMolecules
 from molclr.evaluation.conformal import half_widths
-from molclr.qsar.assess import summary
 from molclr.qsar.explain_table import _scored
 from molclr.qsar.model_folder import ModelFolder
 from molclr.qsar.predict import prediction_columns
 from molclr.qsar.refit import FOLDS, _folds, _report_folds
+from molclr.qsar.summary import summary
 
 
 def rows_of(path):
@@ -82,7 +82,7 @@ def test_an_interval_is_calibrated_by_molecules_outside_the_training_set(table, 
 
 
 @pytest.mark.parametrize("model", ["svm", "network"])
-def test_a_target_whose_labels_are_all_in_one_fold_has_no_interval(table, tmp_path, model):
+def test_a_target_whose_labels_are_all_in_one_fold_has_no_interval(table, tmp_path, model, capsys):
     """Here those of monosubstituted benzenes, which have one scaffold. The final model predicts it."""
     lines = [(row["smiles"], row["freesolv"]) for row in rows_of(table)]
     benzenes = [f"c1ccccc1{'C' * length},{length}" for length in range(12)]
@@ -90,6 +90,10 @@ def test_a_target_whose_labels_are_all_in_one_fold_has_no_interval(table, tmp_pa
     (tmp_path / "mine.csv").write_text("smiles,y,z\n" + "\n".join(rows) + "\n")
     found, metrics = train(tmp_path / "mine.csv", tmp_path / "m", "--model", model, "--epochs", "1", "--refit")
     assert metrics["refit"]["out_of_fold"]["rmse"]["undefined"] == {"z": "no label in the training set"}
+    told = capsys.readouterr().out
+    assert "all labels of 'z' are in one fold, so there is no out-of-fold score and no prediction interval" in told
+    assert "fewer than 9" not in told
+    assert f"optimistic, because the {'epochs were' if model == 'network' else 'penalty was'} chosen on some" in told
     assert found.about["half_widths"][model][1] is None and found.about["half_widths"][model][0] > 0
     columns = prediction_columns(found, ["CCc1ccccc1"])
     assert np.isfinite(columns["z_mean"]).all() and np.isnan(columns["z_high"]).all()

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import shutil
 import tracemalloc
 
@@ -476,21 +477,32 @@ def test_too_few_molecules(tmp_path, capsys):
     assert main(["train", str(tmp_path / "mine.csv"), *words, "--split", "random", "--model", "svm"]) == 0
     out = capsys.readouterr().out
     assert "there are fewer than 9 validation labels of 'freesolv', too few for prediction intervals" in out
-    assert "test scores mean little: there are fewer than 10 test labels of 'freesolv' (3)" in out
+    assert "test scores are unreliable: there are fewer than 10 test labels of 'freesolv' (3)" in out
     found = predicted_by(tmp_path / "model", tmp_path / "mine.csv", tmp_path / "out.csv")
     assert found[0]["freesolv_mean"] and found[0]["freesolv_low"] == found[0]["freesolv_std"] == ""
 
 
 def test_without_a_validation_score_no_model_is_praised(tmp_path, capsys):
-    labels = [1, 1, 0, 1, 0, 1, 1, 0, 1, 1]
-    smiles = ["CC", "CCC", "CCO", "CCN", "CCCl", "CCBr", "CCI", "CCCC", "CCCO", "CCCN"]
-    lines = [f"{text},{label}\n" for text, label in zip(smiles, labels, strict=True)]
-    (tmp_path / "mine.csv").write_text("smiles,a\n" + "".join(lines))
+    """Validation and test molecules, three each, have one class, with which ROC-AUC is undefined."""
+    smiles = ["CC", "CCC", "CCO", "CCN", "CCCl", "CCBr", "CCI", "CCCC", "CCCO", "CCCN", "CCF", "CCCF"]
+    subsets = ["train"] * 6 + ["valid"] * 3 + ["test"] * 3
+    labels = [1, 1, 0, 1, 0, 1, *[1] * 6]
+    lines = [f"{text},{label},{subset}\n" for text, label, subset in zip(smiles, labels, subsets, strict=True)]
+    (tmp_path / "mine.csv").write_text("smiles,a,set\n" + "".join(lines))
     shape = ["--encoder", "none", "--shape", "{layers: 1, hidden_dim: 8, embedding_dim: 8}", *QUICK]
-    words = ["train", str(tmp_path / "mine.csv"), "--split", "random", *shape, "--output", str(tmp_path / "model")]
+    words = ["train", str(tmp_path / "mine.csv"), "--split", "set", *shape, "--output", str(tmp_path / "model")]
     assert main(words) == 0
     out = capsys.readouterr().out
     assert "give no score to choose by" in out and "test score of 'a' undefined: one class" in out and "None" not in out
+    assert "fewer than 10 test labels of the rarer class of 'a' (0)" in out
+    page = (tmp_path / "model" / "report.html").read_text()
+    (said,) = re.findall(r'<p class="headline">(.*?)</p>', page)
+    assert said == (
+        "The validation molecules give no score to choose a model by. The first model, network, has no test score. The test "
+        "molecules do not allow a comparison with rf, svm and tanimoto."
+    )
+    table = page.split('id="results-table"')[1].split("</table>")[0]
+    assert table.count(">undefined<") == 3 and "nan" not in table.lower()
 
 
 def test_a_table_without_labels_is_a_mistake(tmp_path, capsys):

@@ -11,6 +11,7 @@ from rdkit.Chem import rdDepictor
 from rdkit.Chem.Draw import rdMolDraw2D
 
 from molclr.chem.smiles import read_molecule
+from molclr.evaluation.text import MINUS
 
 COLOURS = matplotlib.colormaps["RdBu_r"]
 """Blue lowers and red raises the prediction: a diverging map that is safe for colour-blind readers (ColorBrewer)."""
@@ -149,7 +150,7 @@ def write_files(folder: Path, groups: Sequence[Group]) -> None:
 
 def number(value: float) -> str:
     """Write a number with its sign and two digits."""
-    return f"{value:+.2g}"
+    return f"{value:+.2g}".replace("-", MINUS)
 
 
 def _svg(width: int, height: int, parts: Sequence[str]) -> str:

@@ -12,8 +12,10 @@ from matplotlib.patches import Patch
 
 from molclr.errors import MolclrError
 from molclr.evaluation.figures.style import INK, WIDTH, AnyPath, colour_of, legend_below, read_csv, save, styled
-from molclr.evaluation.metrics import find_label
+from molclr.evaluation.metrics import Metric, find_label
+from molclr.evaluation.published import confirmed
 from molclr.evaluation.summary import COLUMNS
+from molclr.evaluation.text import with_unit
 from molclr.evaluation.wide import counted_seeds
 
 MOST_COLUMNS = 3
@@ -104,43 +106,43 @@ def _chance(rows: pd.DataFrame) -> str:
 def _draw(axes: Axes, panel: pd.DataFrame) -> None:
     """Draw our bars and the paper's markers of one benchmark. panel: one row per model, NaN where a model has no run."""
     places = np.arange(len(panel))
-    ours, papers = places - 0.1, places + 0.3
     known = panel.dropna(subset="metric").iloc[0]
     metric = find_label(known["metric"])
     base, highest = metric.factor * metric.chance, metric.factor * metric.range[1]
-    axes.barh(ours, panel["mean"] - base, left=base, height=0.55, color=[colour_of(model) for model in panel.index])
-    spread = panel["std"].where(panel["std"] > 0)
-    axes.errorbar(
-        panel["mean"], ours - 0.14, xerr=spread, fmt="none", ecolor=INK, elinewidth=0.9, capsize=2, capthick=0.9
-    )
-    seeds = [
-        (score, place)
-        for place, scores in zip(ours + 0.1, map(_seeds, panel["seed_scores"]), strict=True)
-        for score in scores
-    ]
-    axes.plot(*(zip(*seeds, strict=True) if seeds else ((), ())), **_SEED)
+    seeds = _draw_ours(axes, panel, places - 0.1, base)
     paper = _confirmed(panel)
-    axes.errorbar(paper["paper_mean"], papers, xerr=paper["paper_std"], fmt="D", **_DIAMOND)
+    axes.errorbar(paper["paper_mean"], places + 0.3, xerr=paper["paper_std"], fmt="D", **_DIAMOND)
     _mark(axes, panel, places)
-
-    lows = [*(panel["mean"] - panel["std"].fillna(0)), *(score for score, _ in seeds)]
-    highs = [*(panel["mean"] + panel["std"].fillna(0)), *(paper["paper_mean"] + paper["paper_std"].fillna(0))]
-    highs += [score for score, _ in seeds]
+    lows = [*(panel["mean"] - panel["std"].fillna(0)), *seeds]
+    highs = [*(panel["mean"] + panel["std"].fillna(0)), *(paper["paper_mean"] + paper["paper_std"].fillna(0)), *seeds]
     axes.set_xlim(np.nanmin([base, *lows]), highest if np.isfinite(highest) else 1.05 * np.nanmax(highs))
-    unit = f" ({known['unit']})" if isinstance(known["unit"], str) else ""
-    axes.set_title(known["benchmark"], pad=15)
-    place: dict[str, Any] = {
-        "xy": (0.5, 1),
-        "xycoords": "axes fraction",
-        "xytext": (0, 5),
-        "textcoords": "offset points",
-    }
-    axes.annotate(_counts(panel), **place, ha="center", fontsize=7)
-    axes.set_xlabel(f"{known['metric']}{unit}\n{'higher' if metric.higher_is_better else 'lower'} is better")
+    _label(axes, panel, known, metric)
     axes.set_yticks(places, panel.index)
     axes.set_ylim(len(panel) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0)
     axes.spines[["top", "right"]].set_visible(False)
+
+
+def _draw_ours(axes: Axes, panel: pd.DataFrame, places: np.ndarray, base: float) -> list[float]:
+    """Draw the mean of each model as a bar that begins at `base`, with whiskers and its seeds; return the scores of all seeds."""
+    axes.barh(places, panel["mean"] - base, left=base, height=0.55, color=[colour_of(model) for model in panel.index])
+    spread = panel["std"].where(panel["std"] > 0)
+    whiskers: dict[str, Any] = {"fmt": "none", "ecolor": INK, "elinewidth": 0.9, "capsize": 2, "capthick": 0.9}
+    axes.errorbar(panel["mean"], places - 0.14, xerr=spread, **whiskers)
+    of_models = [_seeds(text) for text in panel["seed_scores"]]
+    scores = [score for of_model in of_models for score in of_model]
+    axes.plot(scores, np.repeat(places + 0.1, [len(of_model) for of_model in of_models]), **_SEED)
+    return scores
+
+
+def _label(axes: Axes, panel: pd.DataFrame, known: pd.Series, metric: Metric) -> None:
+    """Write the title, the line below it and the label of the axis. known: a row of `panel` that has a metric."""
+    axes.set_title(known["benchmark"], pad=15)
+    below: dict[str, Any] = {"xy": (0.5, 1), "xycoords": "axes fraction"}
+    below |= {"xytext": (0, 5), "textcoords": "offset points"}
+    axes.annotate(_counts(panel), **below, ha="center", fontsize=7)
+    label = with_unit(known["metric"], known["unit"] if isinstance(known["unit"], str) else "")
+    axes.set_xlabel(f"{label}\n{'higher' if metric.higher_is_better else 'lower'} is better")
 
 
 _SEED: dict[str, Any] = {"linestyle": "none", "marker": "o", "markersize": 3, "markerfacecolor": "white"}
@@ -210,11 +212,10 @@ def _symbols(verdicts: set[str]) -> list[Artist]:
 
 def _confirmed(table: pd.DataFrame) -> pd.DataFrame:
     """Return the paper's mean and standard deviation, float64, NaN where they are not confirmed."""
-    check = table["paper_check"]
     return pd.DataFrame(
         {
-            "paper_mean": table["paper_mean"].where(check.isin(["verified", "std unverified"])),
-            "paper_std": table["paper_std"].where(check == "verified"),
+            "paper_mean": table["paper_mean"].where(confirmed(table)),
+            "paper_std": table["paper_std"].where(table["paper_check"] == "verified"),
         },
         dtype=float,
     )

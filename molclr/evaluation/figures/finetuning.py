@@ -13,17 +13,18 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from molclr.config import OwnBenchmark
-from molclr.data.catalogue import load_catalogue
 from molclr.errors import MolclrError
+from molclr.evaluation.benchmarks import known_benchmarks
 from molclr.evaluation.figures.style import INK, WIDTH, AnyPath, colour_of, legend_below, read_csv, save, styled
 from molclr.evaluation.metrics import find_metric
-from molclr.evaluation.runs import RunMetrics, read_metrics
+from molclr.evaluation.runs import HISTORY, RunMetrics, read_metrics
+from molclr.progress import counted
 
 COLUMNS = 4
 LABEL_CHARACTERS = 22
 """Largest length of a line of an axis label, which a panel is high enough for."""
 CAPTION = (
-    "Training of every network on each benchmark, {runs}: one line for each seed. Above, the mean training loss of an epoch; "
+    "Training of every network on each benchmark, {runs}: one line for each {line}. Above, the mean training loss of an epoch; "
     "below, the score of the validation molecules, where a circle marks the best epoch, whose weights predict the test "
     "molecules. "
     "Scores of regression with several targets are in units of the standard deviation of the training labels."
@@ -41,7 +42,7 @@ def finetuning_curves(metrics_files: Sequence[Path], own: dict[str, OwnBenchmark
     curves = [_read(path) for path in metrics_files]
     if not curves:
         raise MolclrError("There are no runs of networks to draw; give the metrics.json of a fine-tuning.")
-    known = {**load_catalogue().benchmarks, **own}
+    known = known_benchmarks(own)
     benchmarks = list(dict.fromkeys(run.benchmark for run, _ in curves))
     columns = min(COLUMNS, len(benchmarks))
     blocks = math.ceil(len(benchmarks) / columns)
@@ -61,13 +62,15 @@ def finetuning_curves(metrics_files: Sequence[Path], own: dict[str, OwnBenchmark
     handles = [Line2D([], [], color=colour_of(model), label=model) for model in models]
     handles.append(Line2D([], [], **_BEST, markeredgecolor=INK, label="best epoch"))
     legend_below(figure, handles, 5)
-    save(figure, output, CAPTION.format(runs=f"{len(curves)} runs"))
+    several = len({(run.benchmark, run.model, run.seed) for run, _ in curves}) < len(curves)
+    of_each = "seed and target" if several else "seed"
+    save(figure, output, CAPTION.format(runs=counted(len(curves), "run"), line=of_each))
 
 
 def _read(path: Path) -> Curve:
-    history = read_csv(path.parent / "history.csv", ["epoch", "train_loss", "validation"])
+    history = read_csv(path.parent / HISTORY, ["epoch", "train_loss", "validation"])
     if history.empty:
-        raise MolclrError(f"'{path.parent}/history.csv' has no epochs to draw; run the benchmark again.")
+        raise MolclrError(f"'{path.parent / HISTORY}' has no epochs to draw; run the benchmark again.")
     return read_metrics(path), history
 
 

@@ -5,10 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from molclr.evaluation.published import confirmed
 from molclr.evaluation.report.charts import GREY, Chart, Trace, chart, line_of, marker_of
-from molclr.evaluation.report.predictions import number, prediction_charts, with_std
+from molclr.evaluation.report.predictions import number, prediction_charts
 from molclr.evaluation.report.results import BenchmarkResults
 from molclr.evaluation.report.structures import Structures
+from molclr.evaluation.text import with_std, with_unit
 
 LARGEST_ERRORS = 10
 
@@ -49,10 +51,9 @@ def benchmark_part(results: BenchmarkResults, structures: Structures) -> Benchma
 
 def _facts(results: BenchmarkResults) -> str:
     row = results.table.iloc[0]
-    unit = f" ({results.unit})" if results.unit else ""
     better = "higher" if results.metric.higher_is_better else "lower"
     targets = f", {len(results.targets)} targets" if len(results.targets) > 1 else ""
-    return f"{results.metric.label}{unit}, {better} is better; {row['test_molecules']} test molecules{targets}"
+    return f"{with_unit(results.metric.label, results.unit)}, {better} is better; {row['test_molecules']} test molecules{targets}"
 
 
 def seed_scores(results: BenchmarkResults) -> Chart:
@@ -66,22 +67,18 @@ def seed_scores(results: BenchmarkResults) -> Chart:
     table = results.table
     mean = {"symbol": "line-ns-open", "size": 20, "line": {"width": 2}, "color": GREY}
     traces.append({"mode": "markers", "name": "mean", "x": table["mean"], "y": table["model"], "marker": mean})
-    confirmed = table[table["paper_check"].isin(["verified", "std unverified"])]
-    if len(confirmed):
+    known = table[confirmed(table)]
+    if len(known):
         paper = {"symbol": "star-open", "size": 10, "color": GREY}
-        place = {"x": confirmed["paper_mean"].astype(float), "y": confirmed["model"]}
+        place = {"x": known["paper_mean"].astype(float), "y": known["model"]}
         traces.append({"mode": "markers", "name": "paper, other settings", "marker": paper, **place})
     return chart(
         "Scores of every seed",
         "Each point is the test score of one seed; the bar is their mean.",
         traces,
-        {"title": _axis(results)},
+        {"title": with_unit(results.metric.label, results.unit)},
         {"autorange": "reversed", "categoryorder": "array", "categoryarray": results.models},
     )
-
-
-def _axis(results: BenchmarkResults) -> str:
-    return f"{results.metric.label} ({results.unit})" if results.unit else results.metric.label
 
 
 def learning_curves(results: BenchmarkResults) -> Chart:

@@ -7,10 +7,9 @@ import numpy as np
 import pandas as pd
 
 from molclr.data.subsets import SUBSETS
-from molclr.evaluation.report.overview import listed
 from molclr.evaluation.report.results import Results
 from molclr.evaluation.report.structures import Structures
-from molclr.evaluation.wide import MINUS
+from molclr.evaluation.text import MINUS, listed
 
 NAMES = {
     "duplicates": "repeated",

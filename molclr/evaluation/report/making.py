@@ -17,6 +17,7 @@ import pandas as pd
 from molclr import __version__
 from molclr.config import Section
 from molclr.digest import PACKAGE, code_digest
+from molclr.parallel import available_cores
 
 STEPS = {
     "fetch": r"data/raw/",
@@ -133,7 +134,7 @@ def machine() -> list[tuple[str, str]]:
     return [
         ("system", f"{platform.system()} {platform.release()}, Python {platform.python_version()}"),
         ("processor", _processor()),
-        ("cores", str(len(os.sched_getaffinity(0)))),
+        ("cores", str(available_cores())),
         ("memory", f"{memory:.0f} GiB"),
     ]
 

@@ -7,22 +7,22 @@ import numpy as np
 import pandas as pd
 
 from molclr.config import Augmentation, Config, Labels, OwnBenchmark, Pretrain
-from molclr.evaluation.metrics import find_label
-from molclr.evaluation.published import published
+from molclr.evaluation.published import decimals_of
 from molclr.evaluation.reference import compared_with_published
 from molclr.evaluation.report.results import Results
-from molclr.evaluation.wide import MEANING, MINUS, PAPER_MARKS, VERDICT_MARKS
+from molclr.evaluation.text import fixed, listed, metric_heading
+from molclr.evaluation.wide import MEANING, PAPER_MARKS, VERDICT_MARKS
 from molclr.model_names import PRETRAINED, pretrained_of
 from molclr.progress import counted
 
 MANY_SEEDS = 5
 """Seeds below which their number is a reason for caution."""
-DECIMALS = 3
-"""Decimals of a benchmark that the paper does not have."""
+LARGE_CORPUS = 9_000_000
+"""Molecules from which on a corpus is like the paper's, which had 10 million before the rejection of some."""
 
 
 @dataclass(frozen=True)
-class Cell:
+class PageCell:
     """A cell of the table of results. value: what it is sorted by; cells with an empty one come last."""
 
     text: str = ""
@@ -39,11 +39,11 @@ class ResultRow:
     benchmark: str
     metric: str
     model: str
-    score: Cell
+    score: PageCell
     seeds: int
-    scratch: Cell
-    baseline: Cell
-    paper: Cell
+    scratch: PageCell
+    baseline: PageCell
+    paper: PageCell
     best: str
     """best, "not distinguishable" from the best, or empty."""
     first: bool
@@ -52,17 +52,16 @@ class ResultRow:
 
 def result_rows(table: pd.DataFrame) -> list[ResultRow]:
     """Make the rows of the table of results, one per benchmark and model."""
-    decimals = {row.benchmark: len(row.mean.partition(".")[2]) for row in published().itertuples()}
     first = ~table["benchmark"].duplicated()
     return [
         ResultRow(
-            *(row.benchmark, _metric(row), row.model, _score(row, digits), row.seeds),
+            *(row.benchmark, metric_heading(row.metric, row.unit), row.model, _score(row, digits), row.seeds),
             *(_difference(row, "scratch", digits), _difference(row, "baseline", digits), _paper(row)),
             best=row.best,
             first=is_first,
         )
         for row, is_first in zip(table.itertuples(index=False), first, strict=True)
-        for digits in [decimals.get(row.benchmark, DECIMALS)]
+        for digits in [decimals_of(row.benchmark)]
     ]
 
 
@@ -77,34 +76,29 @@ def meanings(rows: list[ResultRow]) -> list[str]:
     ]
 
 
-def _metric(row: Any) -> str:
-    unit = f" ({row.unit})" if row.unit else ""
-    return f"{row.metric}{unit} {'↑' if find_label(row.metric).higher_is_better else '↓'}"
-
-
-def _score(row: Any, digits: int) -> Cell:
+def _score(row: Any, digits: int) -> PageCell:
     if np.isnan(row.mean):
-        return Cell("undefined", "", row.left_out_targets)
+        return PageCell("undefined", "", row.left_out_targets)
     # A standard deviation of 0 belongs to a method without random numbers.
     spread = f" ± {row.std:.{digits}f}" if row.std > 0 else ""
-    return Cell(f"{row.mean:.{digits}f}{spread}", row.mean, row.note)
+    return PageCell(f"{row.mean:.{digits}f}{spread}", row.mean, row.note)
 
 
-def _difference(row: Any, other: str, digits: int) -> Cell:
+def _difference(row: Any, other: str, digits: int) -> PageCell:
     """Format a difference with its interval; the note is the verdict."""
     value, low, high, verdict = (getattr(row, f"minus_{other}{end}") for end in ("", "_low", "_high", "_verdict"))
     if not verdict:
-        return Cell()
-    shown, lowest, highest = (f"{number:+z.{digits}f}".replace("-", MINUS) for number in (value, low, high))
+        return PageCell()
+    shown, lowest, highest = (fixed(number, digits, "+") for number in (value, low, high))
     note = f"against {row.baseline}: {verdict}" if other == "baseline" else verdict
-    return Cell(shown, value, note, f"{lowest} to {highest}", verdict)
+    return PageCell(shown, value, note, f"{lowest} to {highest}", verdict)
 
 
-def _paper(row: Any) -> Cell:
+def _paper(row: Any) -> PageCell:
     if not row.paper_mean:
-        return Cell()
+        return PageCell()
     mark = PAPER_MARKS[row.paper_check]
-    return Cell(f"{row.paper_mean} ± {row.paper_std} {mark}".rstrip(), float(row.paper_mean), mark)
+    return PageCell(f"{row.paper_mean} ± {row.paper_std} {mark}".rstrip(), float(row.paper_mean), mark)
 
 
 def title_of(results: Results) -> str:
@@ -171,11 +165,6 @@ def _split(labels: Labels) -> str:
     return f"{labels.scheme} with seed {seed}" if seed else labels.scheme
 
 
-def listed(names: list[str]) -> str:
-    """Join names with commas, the last two with 'and'."""
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
-
-
 def limits(results: Results) -> list[str]:
     """List reasons for caution that follow from what was run."""
     settings, table = results.settings, results.table
@@ -192,8 +181,11 @@ def limits(results: Results) -> list[str]:
     leakage = results.optional_table("leakage.csv")
     if leakage is not None:
         among, tests = leakage["in_corpus"].sum(), leakage["test_molecules"].sum()
-        found.append(f"{among:,} of {tests:,} test molecules are in the corpus of pre-training, without their labels.")
-    if not settings.encoder.released and (settings.corpus.molecules or 10**7) < 10**7:
+        for_each = ", counted once for each target of which they have a label," if settings.single_task else ""
+        found.append(
+            f"{among:,} of {tests:,} test molecules{for_each} are in the corpus of pre-training, without their labels."
+        )
+    if not settings.encoder.released and (results.corpus_molecules or 0) < LARGE_CORPUS:
         found.append(
             "The paper pre-trained on 10 million molecules and searched settings for each benchmark, so its values are not the "
             "expected outcome here."

@@ -12,7 +12,7 @@ from molclr.evaluation.comparisons import scratch_of
 from molclr.evaluation.report.charts import GREY, Chart, Trace, chart, line_of, marker_of
 from molclr.evaluation.report.results import BenchmarkResults
 from molclr.evaluation.report.structures import Structures
-from molclr.evaluation.wide import MINUS
+from molclr.evaluation.text import MINUS, with_std
 
 MOST_POINTS = 1000
 """Molecules of a scatter plot; of more, that many are drawn, evenly spaced in the order of the table."""
@@ -245,8 +245,3 @@ def _choice(results: BenchmarkResults, target: str, **more: str) -> dict[str, st
 def number(value: float) -> str:
     """Format a label."""
     return f"{value:.4g}".replace("-", MINUS)
-
-
-def with_std(mean: float, std: float) -> str:
-    """Format a prediction with its standard deviation over the seeds, if there are several."""
-    return (f"{mean:.3g}" if np.isnan(std) else f"{mean:.3g} ± {std:.2g}").replace("-", MINUS)

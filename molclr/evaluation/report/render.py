@@ -12,7 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from molclr import __version__
 from molclr.evaluation.report.charts import Chart
 from molclr.evaluation.report.structures import Structures
-from molclr.evaluation.wide import MINUS
+from molclr.evaluation.text import MINUS
 from molclr.files import replacing
 from molclr.progress import say
 

@@ -12,9 +12,9 @@ from molclr.evaluation.embeddings import Embeddings, highest, read_embeddings, u
 from molclr.evaluation.maps import PROJECTIONS, places_of, principal_components, read_map
 from molclr.evaluation.report.charts import Chart
 from molclr.evaluation.report.maps import benchmark_map, corpus_map, map_chart
-from molclr.evaluation.report.overview import listed
 from molclr.evaluation.report.results import Results
 from molclr.evaluation.report.structures import Structures
+from molclr.evaluation.text import listed
 
 NEIGHBOURS = 8
 

@@ -8,19 +8,20 @@ from pathlib import Path
 import pandas as pd
 
 from molclr.config import Config, Labels, parse_settings
-from molclr.data.audit import BenchmarkFiles
 from molclr.data.catalogue import load_catalogue
-from molclr.data.molecules import read_molecules, read_rejections
+from molclr.data.molecules import BenchmarkFiles, open_molecules, read_molecules, read_rejections
 from molclr.data.subsets import read_split
 from molclr.errors import MolclrError
+from molclr.evaluation.benchmarks import known_benchmarks
 from molclr.evaluation.metrics import TASKS, Metric, find_label
 from molclr.evaluation.reference import CONFIGURATION
-from molclr.evaluation.runs import KEEPING_NAMES, read_metrics
+from molclr.evaluation.runs import HISTORY, KEEPING_NAMES, METRICS, read_metrics
+from molclr.evaluation.summary import unit_of
 from molclr.evaluation.tables import read_table
 from molclr.model_names import PRETRAINED, pretrained_of
 
-PREDICTIONS = ["model", "seed", "row", "target", "label", "prediction"]
-HISTORY = ["model", "seed", "part", "epoch", "train_loss", "validation"]
+PREDICTION_COLUMNS = ["model", "seed", "row", "target", "label", "prediction"]
+HISTORY_COLUMNS = ["model", "seed", "part", "epoch", "train_loss", "validation"]
 
 
 @dataclass(frozen=True)
@@ -31,13 +32,13 @@ class BenchmarkResults:
     name: str
     metric: Metric
     unit: str
-    """Unit of the score."""
+    """Unit of the score; empty if it has none or is not known."""
     table: pd.DataFrame
     """The rows of the table of results: one per model."""
     predictions: pd.DataFrame
-    """Test predictions with the columns PREDICTIONS."""
+    """Test predictions with the columns PREDICTION_COLUMNS."""
     histories: pd.DataFrame
-    """Fine-tuning by epoch with the columns HISTORY, and `best_epoch`."""
+    """Fine-tuning by epoch with the columns HISTORY_COLUMNS, and `best_epoch`."""
     smiles: Mapping[int, str]
     """Raw row number -> canonical SMILES; empty without molecule tables."""
     units: Mapping[str, str] = field(default_factory=dict)
@@ -111,7 +112,13 @@ class Results:
     @cached_property
     def known(self) -> dict[str, Labels]:
         """The benchmarks of the catalogue and of the configuration."""
-        return {**load_catalogue().benchmarks, **self.settings.own_benchmarks}
+        return dict(known_benchmarks(self.settings.own_benchmarks))
+
+    @cached_property
+    def predictions(self) -> pd.DataFrame:
+        """The test predictions of all runs: `benchmark` and PREDICTION_COLUMNS; without rows if the table is missing."""
+        found = self.optional_table("predictions.csv.gz")
+        return pd.DataFrame(columns=["benchmark", *PREDICTION_COLUMNS]) if found is None else found
 
     @cached_property
     def benchmarks(self) -> list[BenchmarkResults]:
@@ -123,13 +130,10 @@ class Results:
         ]
 
     def _benchmark(self, key: str, name: str, rows: pd.DataFrame) -> BenchmarkResults:
-        predictions = self.optional_table("predictions.csv.gz")
-        if predictions is None:
-            predictions = pd.DataFrame(columns=["benchmark", *PREDICTIONS])
-        own = predictions.loc[predictions["benchmark"] == key, PREDICTIONS]
+        own = self.predictions.loc[self.predictions["benchmark"] == key, PREDICTION_COLUMNS]
         metric, unit = find_label(rows["metric"].iloc[0]), rows["unit"].iloc[0]
         labels = self.known.get(key)
-        units = {target: labels.unit_of(target) for target in labels.targets} if labels else {}
+        units = {target: unit_of(labels, target) for target in labels.targets} if labels else {}
         histories, smiles = self._histories(key, own), self._smiles(key)
         return BenchmarkResults(key, name, metric, unit, rows, own, histories, smiles, units)
 
@@ -141,14 +145,14 @@ class Results:
 
     def _histories(self, key: str, predictions: pd.DataFrame) -> pd.DataFrame:
         """Read the histories of all networks that have predictions."""
-        tables = [pd.DataFrame(columns=[*HISTORY, "best_epoch"])]
+        tables = [pd.DataFrame(columns=[*HISTORY_COLUMNS, "best_epoch"])]
         for part in self._parts(key):
             for model, seed in dict.fromkeys(zip(predictions["model"], predictions["seed"], strict=True)):
                 folder = self.folder / "runs" / part / model / f"seed-{seed}"
-                if (folder / "history.csv").exists():
-                    best = read_metrics(folder / "metrics.json").best_epoch
+                if (folder / HISTORY).exists():
+                    best = read_metrics(folder / METRICS).best_epoch
                     named = {"model": model, "seed": seed, "part": part, "best_epoch": best}
-                    tables.append(pd.read_csv(folder / "history.csv").assign(**named))
+                    tables.append(pd.read_csv(folder / HISTORY).assign(**named))
         return pd.concat(tables) if len(tables) > 1 else tables[0]
 
     def _files(self, key: str) -> list[BenchmarkFiles]:
@@ -181,6 +185,21 @@ class Results:
         """Return encoder -> its file, for the files that exist; pattern: such as embeddings/{}.parquet."""
         paths = {name: self.folder / pattern.format(name.lower()) for name in self.encoders}
         return {name: path for name, path in paths.items() if path.exists()}
+
+    @property
+    def corpus_molecules(self) -> int | None:
+        """The number of molecules of the corpus, None if it is not known.
+
+        It is that of the molecule table next to `corpus_rejected`, or else that of the configuration or the catalogue.
+        """
+        if self.corpus_rejected:
+            table = self.corpus_rejected.with_name(self.corpus_rejected.name.replace(".rejected.csv", ".parquet"))
+            if table.exists() and table != self.corpus_rejected:
+                return int(open_molecules(table).metadata.num_rows)
+        given = self.settings.corpus
+        if given.molecules or given.table:
+            return given.molecules
+        return load_catalogue().corpora[given.name].rows if given.name in load_catalogue().corpora else None
 
     @cached_property
     def rejected(self) -> dict[str, pd.DataFrame | None]:
