@@ -28,7 +28,7 @@ from molclr.training.checkpoint import copy_weights, save_encoder
 from molclr.training.contrast import Contrast, ContrastiveModel, can_be_captured, contrast_of
 from molclr.training.device import flushing_subnormals, prepare
 from molclr.training.kept import keep_finished, run_identity, take_finished
-from molclr.training.optimizer import adam, rate_of
+from molclr.training.optimizer import pretraining_optimizer, rate_of
 from molclr.training.schedule import learning_rate
 from molclr.training.state import Interruption, TrainingState, alone_in, remove_checkpoints_of
 from molclr.training.step import CapturedStep, Step
@@ -82,7 +82,7 @@ def _pretrain(
     torch.manual_seed(derive_seed(settings.seed, "weights"))
     model = ContrastiveModel(name, shape, settings).to(device)
     _check_own_code(model, store.batch(corpus.train[:CHECKED]), settings)
-    run = TrainingState(folder, model, adam(model, settings), identity, begin_anew)
+    run = TrainingState(folder, model, pretraining_optimizer(model, settings), identity, begin_anew)
     held_out = held_out_batches(corpus, settings)
     all_batches = (batches_of_epoch(corpus, settings, epoch) for epoch in range(settings.epochs))
     learner = Learner(run, contrast_of(model, store, settings, device, chain([held_out], all_batches)), settings)
