@@ -17,6 +17,7 @@ from molclr.qsar.assess import METRICS, summary
 from molclr.qsar.model_folder import MODEL_JSON, ModelFolder
 from molclr.qsar.own_folder import MODEL_FILE, own_folder
 from molclr.qsar.train import Training, train
+from molclr.training.device import unchanged_torch
 
 SMILES = "smiles"
 TABLE = "training data.parquet"
@@ -68,7 +69,11 @@ def train_in_memory(
     about: additional entries of model.json. verbose: print what 'molclr train' prints. options: fields of `Training`, without
     table, output, columns and targets. Raises InvalidInput where `train` raises MolclrError.
     """
-    with TemporaryDirectory(prefix="molclr-") as work, called_from_python(verbose, hidden=f"{work}/"):
+    with (
+        TemporaryDirectory(prefix="molclr-") as work,
+        called_from_python(verbose, hidden=f"{work}/"),
+        unchanged_torch(),
+    ):
         table, output = Path(work, TABLE), Path(work, "model")
         columns = {SMILES: smiles} | {name: labels[name].to_numpy() for name in labels.columns}
         pd.DataFrame(columns).to_parquet(table, index=False)

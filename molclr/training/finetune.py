@@ -33,7 +33,7 @@ from molclr.training.checkpoint import (
     save_weights,
     stored_encoder,
 )
-from molclr.training.device import flushing_subnormals, prepare
+from molclr.training.device import flushing_subnormals, prepare, unchanged_torch
 from molclr.training.graphs import graphs_on
 from molclr.training.inference import predict_molecules
 from molclr.training.supervised import Supervision, finetuning_optimizer, mask_token, new_predictor
@@ -85,6 +85,7 @@ def begin(
     return Supervision(model, run, graphs_here, data.labels, molecules, settings, optimizer), about
 
 
+@unchanged_torch()
 @flushing_subnormals()
 def finetune(
     data: LabelledMolecules,

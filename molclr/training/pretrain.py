@@ -26,7 +26,7 @@ from molclr.seeds import derive_seed
 from molclr.training.channels import dead_channels
 from molclr.training.checkpoint import copy_weights, save_encoder
 from molclr.training.contrast import Contrast, ContrastiveModel, can_be_captured, contrast_of
-from molclr.training.device import flushing_subnormals, prepare
+from molclr.training.device import flushing_subnormals, prepare, unchanged_torch
 from molclr.training.kept import keep_finished, run_identity, take_finished
 from molclr.training.optimizer import pretraining_optimizer, rate_of
 from molclr.training.schedule import learning_rate
@@ -37,6 +37,7 @@ STEPS_BETWEEN_LOOKS = 100
 """Steps between checks for non-finite losses, each of which synchronizes with the device."""
 
 
+@unchanged_torch()
 @flushing_subnormals()
 def pretrain(
     graphs: Path,

@@ -227,7 +227,7 @@ def test_a_benchmark_by_its_commands(own):
         forest = ["--model", "RF", "--settings", "{trees: 5}"]
         for command, options in (("finetune", scratch), ("baseline", forest)):
             folder = f"runs/{name}/{command}"
-            assert main([command, f"{name}.parquet", *run_options, *options, "--folder", folder]) == 0
+            assert main([command, f"{name}.parquet", *run_options, *options, "--output", folder]) == 0
             metrics_files.append(f"{folder}/metrics.json")
     assert main(["table", *metrics_files, "--settings", "settings.yaml", "--output", str(own)]) == 0
     assert main(["figure", "benchmarks", "classification.csv", "regression.csv", "--output=f"]) == 0

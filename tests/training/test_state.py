@@ -86,7 +86,7 @@ def test_a_run_killed_while_writing_ends_with_the_same_bytes(undisturbed, corpus
 @pytest.mark.slow
 def test_the_command_ends_in_the_same_bytes_after_a_termination(undisturbed, corpus, tmp_path):
     shape, settings = SHAPE.model_dump_json(), SETTINGS.model_dump_json()
-    command = ["pretrain", str(corpus[1]), "--encoder", "gin", "--folder", str(tmp_path)]
+    command = ["pretrain", str(corpus[1]), "--encoder", "gin", "--output", str(tmp_path)]
     command += ["--shape", shape, "--settings", settings, "--checkpoint-seconds", "0"]
     process = subprocess.Popen([sys.executable, "-m", "molclr", *command], stderr=subprocess.DEVNULL)
     while not (tmp_path / "state.pt").exists():
@@ -161,7 +161,7 @@ def test_two_damaged_checkpoints_are_an_error_without_begin_anew(undisturbed, un
 
 
 def test_a_full_disk_is_a_clear_error_and_keeps_the_checkpoint(undisturbed, corpus, tmp_path, monkeypatch, capsys):
-    command = ["pretrain", str(corpus[1]), "--encoder", "gin", "--folder", str(tmp_path), "--checkpoint-seconds", "0"]
+    command = ["pretrain", str(corpus[1]), "--encoder", "gin", "--output", str(tmp_path), "--checkpoint-seconds", "0"]
     command += ["--shape", SHAPE.model_dump_json(), "--settings", SETTINGS.model_dump_json()]
     kept = {}
 
