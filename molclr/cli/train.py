@@ -121,9 +121,9 @@ def _recipe_of(options: argparse.Namespace) -> "Recipe":
 
 def _train(options: argparse.Namespace) -> None:
     from molclr.qsar.assess import summary
-    from molclr.qsar.train import Training, train
+    from molclr.qsar.train import TrainingRequest, train
 
-    asked = Training(
+    asked = TrainingRequest(
         table=options.table,
         output=options.output,
         recipe=_recipe_of(options),

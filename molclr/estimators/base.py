@@ -134,7 +134,7 @@ class MoleculePredictor(MoleculeEstimator):
         return json.loads(json.dumps(given, default=plain))
 
     def _options(self) -> dict[str, Any]:
-        """Return the fields of `Training` that the parameters determine."""
+        """Return the fields of `TrainingRequest` that the parameters determine."""
         return {
             "recipe": self._recipe(),
             "task": self.task,

@@ -16,7 +16,7 @@ from molclr.progress import called_from_python, say
 from molclr.qsar.assess import METRICS, summary
 from molclr.qsar.model_folder import MODEL_JSON, ModelFolder
 from molclr.qsar.own_folder import MODEL_FILE, own_folder
-from molclr.qsar.train import Training, train
+from molclr.qsar.train import TrainingRequest, train
 from molclr.training.device import unchanged_torch
 
 SMILES = "smiles"
@@ -66,7 +66,7 @@ def train_in_memory(
 ) -> TrainedModel:
     """Train on canonical SMILES and labels, float64 (n, targets), NaN where missing.
 
-    about: additional entries of model.json. verbose: print what 'molclr train' prints. options: fields of `Training`, without
+    about: additional entries of model.json. verbose: print what 'molclr train' prints. options: fields of `TrainingRequest`, without
     table, output, columns and targets. Raises InvalidInput where `train` raises MolclrError.
     """
     with (
@@ -79,7 +79,7 @@ def train_in_memory(
         pd.DataFrame(columns).to_parquet(table, index=False)
         targets = list(labels.columns)
         try:
-            asked = Training(table, output, smiles_column=SMILES, targets=targets, page=False, **options)
+            asked = TrainingRequest(table, output, smiles_column=SMILES, targets=targets, page=False, **options)
             say(*summary(train(asked)))
         except MolclrError as error:  # The user has never seen the table.
             text = str(error).replace(f"'{table}'", "the training data")

@@ -47,19 +47,10 @@ def baseline(
     check_all_labels(run.task, data.labels, run.targets)
     train, valid, test = (data.subsets[subset] for subset in SUBSETS)
     inputs = Inputs(csr_matrix(ecfp4_counts(data.smiles)), h)
-    training, scored = inputs[train], np.concatenate([valid, test])
-    predictions, remarks = np.full(data.labels.shape, np.nan), []
-    for index, target in enumerate(progress(run.targets, label=f"{run.model} on {run.benchmark}", unit="target")):
-        labels = data.labels[:, index]
-        remarks.append(_remark(labels[train]))
-        if np.isnan(labels[train]).all():
-            continue
-        seed = derive_seed(run.seed, run.model, target) % 2**32  # scikit-learn takes 32 bits
-        selection = Selection(inputs[valid], labels[valid], run.metric)
-        fitted = fit_fixed(name, training, labels[train], run.task, settings, seed, threads, selection)
-        predictions[scored, index], _ = predict_fixed(name, fitted, training, inputs[scored], run.task)
+    predictions = _predictions(name, data, inputs, run, settings, threads)
     validation = score(run.metric, data.labels[valid], predictions[valid], run.targets)
-    notes = [f"{target}: {remark}" for target, remark in zip(run.targets, remarks, strict=True) if remark]
+    remarks = {target: _remark(data.labels[train, index]) for index, target in enumerate(run.targets)}
+    notes = [f"{target}: {remark}" for target, remark in remarks.items() if remark]
     if np.isnan(validation.value):
         notes.append(f"no validation score ({validation.why_undefined})")
     known, limit = (~np.isnan(data.labels[train])).sum(axis=0), settings.svm_training_limit
@@ -76,6 +67,27 @@ def baseline(
         note="; ".join(notes),
         deterministic=name != FOREST and not samples,
     )
+
+
+def _predictions(
+    name: str, data: LabelledMolecules, inputs: Inputs, run: Run, settings: Baselines, threads: int
+) -> np.ndarray:
+    """Fit one estimator per target and predict validation and test molecules: float64 (n, targets), NaN elsewhere.
+
+    name: the kind of the model. A target without training labels is not predicted. The others: see `baseline`.
+    """
+    train, valid, test = (data.subsets[subset] for subset in SUBSETS)
+    training, scored = inputs[train], np.concatenate([valid, test])
+    predictions = np.full(data.labels.shape, np.nan)
+    for index, target in enumerate(progress(run.targets, label=f"{run.model} on {run.benchmark}", unit="target")):
+        labels = data.labels[:, index]
+        if np.isnan(labels[train]).all():
+            continue
+        seed = derive_seed(run.seed, run.model, target) % 2**32  # scikit-learn takes 32 bits
+        selection = Selection(inputs[valid], labels[valid], run.metric)
+        fitted = fit_fixed(name, training, labels[train], run.task, settings, seed, threads, selection)
+        predictions[scored, index], _ = predict_fixed(name, fitted, training, inputs[scored], run.task)
+    return predictions
 
 
 def _remark(labels: np.ndarray) -> str:

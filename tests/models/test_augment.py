@@ -243,7 +243,8 @@ def test_the_official_subgraph_removal_also_deletes_ring_closures(graphs):
     closing = ring_closures(torch.stack([begin, end]), len(graphs.x))
     touched = (ours.x[begin, 0] == MASK) | (ours.x[end, 0] == MASK)
     assert ours.num_bonds == int((~touched).sum())
-    assert official.num_bonds == int((~touched & ~closing).sum()) < ours.num_bonds
+    assert official.num_bonds == int((~touched & ~closing).sum())
+    assert official.num_bonds < ours.num_bonds
 
 
 ALL = [

@@ -430,7 +430,8 @@ def test_unknown_held_out_molecules_are_an_error(corpus, tmp_path):
 def test_the_encoder_file_describes_the_corpus(corpus, bbbp, tmp_path):
     pretrain(corpus[1], tmp_path, "gcn", SHAPE, Pretrain(**ONE_EPOCH, validation_fraction=0.1))
     _, about = load_encoder(tmp_path / "encoder.safetensors")
-    assert about["held_out"]["corpus"] == GraphStore(corpus[1]).identity() != GraphStore(bbbp[1]).identity()
+    assert about["held_out"]["corpus"] == GraphStore(corpus[1]).identity()
+    assert about["held_out"]["corpus"] != GraphStore(bbbp[1]).identity()
     smiles = pq.read_table(corpus[0])["smiles"].to_pylist()
     has_directions = any("/" in text or "\\" in text for text in smiles)
     elements = sorted(set.union(*map(elements_of, smiles)))

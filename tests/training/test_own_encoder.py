@@ -111,6 +111,13 @@ def test_an_object_that_is_not_an_encoder_is_an_error(corpus, tmp_path, capsys, 
     assert main(["pretrain", str(corpus[1]), "--encoder", name, "--output", str(tmp_path / "run")]) == 1
 
 
+def test_several_processes_need_a_batch_norm_that_is_synchronized(corpus, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("molclr.training.pretrain.processes", lambda: 2)
+    assert main(["pretrain", str(corpus[1]), "--encoder", GAT, "--output", str(tmp_path), *SHORT]) == 1
+    assert "'norms.0' of 'own_encoder:GAT' is a BatchNorm1d" in capsys.readouterr().err
+    assert not (tmp_path / "encoder.safetensors").exists()
+
+
 @pytest.mark.parametrize(
     ("name", "returned"),
     [("PerAtom", r"\(\d+, 24\)"), ("Wide", r"\(\d+, 25\)"), ("Pair", "a tuple")],

@@ -17,10 +17,9 @@ from molclr.digest import code_digest
 from molclr.errors import MolclrError
 from molclr.training import kept as kept_module
 from molclr.training import pretrain as module
-from molclr.training import state as state_module
 from molclr.training.contrast import PlainContrast
 from molclr.training.pretrain import pretrain
-from molclr.training.state import alone_in
+from molclr.training.state import alone_in, read_state
 
 OFTEN, NEVER = 0.0, 1e9  # seconds between checkpoints
 
@@ -107,7 +106,7 @@ def test_a_signal_ends_the_run_after_the_step_with_a_checkpoint(
     with pytest.raises(KeyboardInterrupt):
         run_until(monkeypatch, corpus[1], tmp_path, step, lambda: os.kill(os.getpid(), number), NEVER)
     assert signal.getsignal(number) == handler
-    assert state_module._read(tmp_path / "state.pt")["step"] == step
+    assert read_state(tmp_path / "state.pt")["step"] == step
     pretrain(corpus[1], tmp_path, "gin", SHAPE, SETTINGS)
     assert results_of(tmp_path) == results_of(undisturbed)
 
