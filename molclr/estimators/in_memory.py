@@ -66,8 +66,8 @@ def train_in_memory(
 ) -> TrainedModel:
     """Train on canonical SMILES and labels, float64 (n, targets), NaN where missing.
 
-    about: additional entries of model.json. verbose: print what 'molclr train' prints. options: fields of `TrainingRequest`, without
-    table, output, columns and targets. Raises InvalidInput where `train` raises MolclrError.
+    about: additional entries of model.json. verbose: print what 'molclr train' prints. options: fields of `TrainingRequest`,
+    without table, output, columns and targets. Raises InvalidInput where `train` raises MolclrError.
     """
     with (
         TemporaryDirectory(prefix="molclr-") as work,
