@@ -27,16 +27,16 @@ def operations_of_a_molecule() -> float:
 def main() -> None:
     """Print a Markdown table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--canonicalize", type=float, default=7287, help="molecules/s per core")
-    parser.add_argument("--featurize", type=float, default=10508, help="molecules/s per core")
-    parser.add_argument("--leakage", type=float, default=3372, help="molecules/s per core")
+    parser.add_argument("--canonicalize", type=float, default=10713, help="molecules/s per core")
+    parser.add_argument("--featurize", type=float, default=11971, help="molecules/s per core")
+    parser.add_argument("--leakage", type=float, default=4857, help="molecules/s per core")
     parser.add_argument("--bytes", type=float, default=203, help="bytes per molecule in the graph store")
     parser.add_argument("--table-bytes", type=float, default=14, help="bytes per molecule in the molecule table")
-    parser.add_argument("--unique-bytes", type=float, default=43, help="memory of de-duplication, bytes per molecule")
+    parser.add_argument("--unique-bytes", type=float, default=39, help="memory of de-duplication, bytes per molecule")
     parser.add_argument(
-        "--step", type=float, default=560, help="molecules/s of a training step of a GIN on 2 CPU cores"
+        "--step", type=float, default=677, help="molecules/s of a training step of a GIN on 2 CPU cores"
     )
-    parser.add_argument("--utilisation", type=float, default=0.1, help="fraction of the accelerator's peak rate")
+    parser.add_argument("--utilization", type=float, default=0.1, help="fraction of the accelerator's peak rate")
     options = parser.parse_args()
 
     print("| | " + " | ".join(SIZES) + " |\n|---|" + "---:|" * len(SIZES))
@@ -45,11 +45,11 @@ def main() -> None:
     row("leakage or exclude, CPU hours", 1 / options.leakage / 3600)
     row("molecule table, GB", options.table_bytes / 1e9)
     row("graph store, GB", options.bytes / 1e9)
-    row("canonicalize --unique, memory at the highest, GB", options.unique_bytes / 1e9)
-    row(f"pre-training, {EPOCHS} epochs, hours of 2 CPU cores, float32", EPOCHS / options.step / 3600)
+    row("canonicalize --unique, peak memory, GB", options.unique_bytes / 1e9)
+    row(f"pre-training, {EPOCHS} epochs, hours on 2 CPU cores, float32", EPOCHS / options.step / 3600)
     for name, peak in ACCELERATORS.items():
-        seconds = EPOCHS * operations_of_a_molecule() / (options.utilisation * peak)
-        row(f"pre-training, {EPOCHS} epochs, hours of an {name}", seconds / 3600)
+        seconds = EPOCHS * operations_of_a_molecule() / (options.utilization * peak)
+        row(f"pre-training, {EPOCHS} epochs, hours on an {name}, estimated", seconds / 3600)
 
 
 def row(name: str, of_a_molecule: float) -> None:
