@@ -20,6 +20,7 @@ from molclr.model_names import (
     ON_COUNTS,
     REPRESENTATION,
     SVM,
+    is_svm,
     pretrained_of,
 )
 from molclr.progress import progress
@@ -102,7 +103,7 @@ def _kind(model: str, h: np.ndarray | None) -> str:
     """Return the kind of a baseline. Raises MolclrError if there is none, or for a model with an encoder if `h` is None."""
     if model in FINGERPRINT_MODELS:
         return ON_COUNTS[FINGERPRINT_MODELS.index(model)]
-    if h is None or not pretrained_of(model) or not model.startswith(SVM):
+    if h is None or not pretrained_of(model) or not is_svm(model):
         raise MolclrError(
             f"Unknown baseline '{model}'; choose one of {', '.join(FINGERPRINT_MODELS)}, or with an encoder {SVM}_MolCLR_GIN or "
             f"{SVM}_MolCLR_GIN{AND_ECFP}."

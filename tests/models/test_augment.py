@@ -248,7 +248,8 @@ def test_the_official_subgraph_removal_also_deletes_ring_closures(graphs):
 
 
 ALL = [
-    *(Augmentation(composition=composition, subgraph_removal=0.4) for composition in ("node", "subgraph", "mix")),
+    Augmentation(),
+    *(Augmentation(composition=composition, subgraph_removal=0.4) for composition in ("subgraph", "mix")),
     Augmentation(composition="subgraph", subgraph_keeps_rings=False),
     Augmentation(composition=[{"bond_deletion": 0.1}, {"subgraph_removal_up_to": 0.5}, {"atom_masking": 0.2}]),
 ]

@@ -20,7 +20,7 @@ def has_more_lines(path, limit):
     """Return whether a table may have more than `limit` rows: a text with more lines, or any other file, such as a compressed one."""
     if not path.endswith(TEXT):
         return True
-    with open(path, "rb") as file:
+    with open(path, encoding="latin-1") as file:  # takes any bytes, and any line ends
         return sum(1 for _ in itertools.islice(file, limit + 2)) > limit + 1
 
 
