@@ -15,7 +15,7 @@ from molclr.definitions import require_named_code
 from molclr.digest import code_of
 from molclr.errors import MolclrError
 from molclr.evaluation.benchmarks import choose_benchmarks
-from molclr.imports import is_dotted_path, modules_of
+from molclr.imports import is_dotted_path, modules_of, search_working_directory
 from molclr.model_names import FINGERPRINT_MODELS, is_svm, model_name, network_of, pretrained_of
 from workflow.digests import renew
 
@@ -28,6 +28,7 @@ CONFIGURATION = " and ".join(
     [*map(os.path.relpath, workflow.configfiles), *(["--config"] if workflow.config_settings.config else [])]
 )
 catalogue = load_catalogue()
+search_working_directory()  # A configuration may name modules in it.
 
 
 try:

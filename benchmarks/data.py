@@ -23,9 +23,9 @@ from rdkit import Chem
 from molclr.chem.smiles import canonicalize_all
 from molclr.data.corpus import split_corpus
 from molclr.data.featurize import featurize_part
+from molclr.data.forms import ROWS_PER_PART
 from molclr.data.leakage import compared, keys_of
 from molclr.data.molecules import open_molecules
-from molclr.data.parts import ROWS_PER_PART
 from molclr.data.repeats import FirstRows
 from molclr.data.store import GraphStore, write_store
 from molclr.parallel import ordered_map

@@ -23,7 +23,7 @@ from scipy.stats import spearmanr
 
 from molclr.chem.smiles import read_molecule
 from molclr.cli import main as molclr
-from molclr.data.canonicalize import canonicalize
+from molclr.data.canonicalize import Selection, canonicalize
 from molclr.data.molecules import read_molecules
 from molclr.qsar.explain import explain
 from molclr.qsar.model_folder import ModelFolder
@@ -69,7 +69,7 @@ def choose(tables: list[Path], count: int) -> list[str]:
     found: set[str] = set()
     with TemporaryDirectory() as work:
         for table in tables:
-            canonicalize(table, Path(work, "m.parquet"), Path(work, "r.csv"), targets=[])
+            canonicalize(table, Path(work, "m.parquet"), Path(work, "r.csv"), Selection(targets=[]))
             found |= {smiles for smiles in read_molecules(Path(work, "m.parquet"))["smiles"] if "." not in smiles}
     return np.random.default_rng(0).permutation(sorted(found))[:count].tolist()
 

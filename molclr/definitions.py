@@ -52,7 +52,7 @@ def keys_of(table: str) -> list[str]:
 def require_defined(path: str) -> None:
     """Raise MolclrError if a dotted path, such as my_package.gat:GAT, names nothing at the top of its module.
 
-    Modules in the working directory are found. A module with `import *` or `__getattr__` may define any name.
+    A module with `import *` or `__getattr__` may define any name.
     """
     for module in modules_of([path]):
         name, defined = path.partition(":")[2], {*_bound(read_tree(module).body)}

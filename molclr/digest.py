@@ -16,7 +16,8 @@ from molclr.errors import MolclrError
 
 PACKAGE = Path(__file__).parent
 DECIDES_NOTHING = {"molclr", "molclr.config", "molclr.digest", "molclr.errors", "molclr.progress"}
-"""Modules that do not affect results: values of the configuration are parameters of rules, and the others print messages.
+"""Modules that do not affect results: `molclr.config` validates values, which are parameters of rules, and computes no part of a
+result from them; the others print messages, define errors or compute these digests.
 
 Rules do not name the command line either, because then each new option would run all jobs again. It passes options on, so an edit
 of it can change results without Snakemake or DVC running the jobs again; `snakemake --forceall` does so.
@@ -199,7 +200,9 @@ def _bytes_of(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError:
-        raise MolclrError(f"The file '{path}' cannot be read, so its digest cannot be computed.") from None
+        raise MolclrError(
+            f"The file '{path}' cannot be read, so its digest cannot be computed; restore it, or allow reading."
+        ) from None
 
 
 def bytes_digest(data: bytes) -> str:

@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from molclr.errors import MolclrError
 
@@ -45,7 +45,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 @contextmanager
 def new_folder(path: str | os.PathLike[str], mark: str, replace: bool = False) -> Iterator[Path]:
-    """Yield a temporary folder next to `path`; rename it to `path` on success, remove it on failure.
+    """Yield a temporary folder next to `path`; rename it to `path` on success, remove it and keep the old folder on failure.
 
     replace: whether a folder that contains the file `mark`, by which such folders are recognized, may be replaced. Raises
     MolclrError, before anything is made, if `path` exists and is neither an empty folder nor one that may be replaced.
@@ -65,9 +65,14 @@ def new_folder(path: str | os.PathLike[str], mark: str, replace: bool = False) -
             os.replace(target, old)
         os.replace(temporary, target)
         _flush(target.parent)
+    except BaseException:
+        if old.exists() and not target.exists():
+            os.replace(old, target)
+        raise
     finally:
-        for leftover in (temporary, old if target.exists() else temporary):
-            shutil.rmtree(leftover, ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)
+        if target.exists():
+            shutil.rmtree(old, ignore_errors=True)
 
 
 def _flush(path: Path) -> None:
@@ -104,9 +109,24 @@ def locked(folder: Path, before_waiting: Callable[[], None]) -> Iterator[None]:
         os.close(handle)
 
 
+class _Lines:
+    """A file whose lines end with a line feed. csv.writer quotes carriage returns only if they are part of its line ends."""
+
+    def __init__(self, file: IO[str]) -> None:
+        self.file = file
+
+    def write(self, line: str) -> None:
+        self.file.write(line.removesuffix("\r\n") + "\n")
+
+
+def csv_writer(file: IO[str]) -> Any:
+    """Return a writer of CSV with line feeds, which quotes fields with line feeds or carriage returns."""
+    return csv.writer(_Lines(file))
+
+
 def write_rows(path: str | os.PathLike[str], rows: Sequence[Mapping[str, Any]]) -> None:
     """Write one or more `rows` as CSV, with the keys of the first row as the header."""
     with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+        writer = csv.DictWriter(_Lines(file), list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)

@@ -26,26 +26,30 @@ def unknown(kind: str, name: str, known: Iterable[str], example: str) -> str:
     return f"Unknown {kind} '{name}'; choose {', '.join(known)}, or give the path of your own, such as {example}"
 
 
+def search_working_directory() -> None:
+    """Let Python find modules in the working directory, after all others. Programs call it once; the library does not."""
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())
+
+
 def modules_of(names: Iterable[str]) -> list[str]:
-    """Return the modules of those names that are paths, sorted; add the working directory to Python's search path."""
-    _look_in_working_directory()
+    """Return the modules of those names that are paths, sorted."""
     return sorted({name.partition(":")[0] for name in names if is_dotted_path(name)})
 
 
 def load_object(path: str) -> Any:
-    """Import the object at a dotted path (see `is_dotted_path`), also from modules in the working directory.
+    """Import the object at a dotted path (see `is_dotted_path`).
 
     Raises MolclrError if the module cannot be found or does not have the name. Other errors of the import are raised unchanged.
     """
     module, _, name = path.partition(":")
-    _look_in_working_directory()
     try:
         return getattr(importlib.import_module(module), name)
     except ModuleNotFoundError as error:
         if not (error.name and (module + ".").startswith(error.name + ".")):
             raise
         raise MolclrError(
-            f"'{path}' cannot be imported: there is no module '{error.name}'; install it, or run from its folder."
+            f"'{path}' cannot be imported: there is no module '{error.name}'; install it, or run 'molclr' in its folder."
         ) from None
     except AttributeError:
         raise MolclrError(
@@ -73,8 +77,3 @@ def require_callable(function: Any, name: str, *arguments: str) -> None:
         ) from None
     except ValueError:  # Some functions written in C have no signature.
         return
-
-
-def _look_in_working_directory() -> None:
-    if os.getcwd() not in sys.path:
-        sys.path.append(os.getcwd())

@@ -15,12 +15,11 @@ FROM_SCRATCH = "none"
 """The name of no encoder: networks start from new weights."""
 
 NETWORK = "network"
-"""Of 'molclr train': an ensemble of networks."""
+"""Model of 'molclr train': an ensemble of networks."""
 FOREST, MACHINE, TANIMOTO = ON_COUNTS = ("rf", "svm", "tanimoto")
-"""Of 'molclr train': a random forest and support vector machines on ECFP4 counts, with a Gaussian and with a Tanimoto kernel."""
+"""Models of 'molclr train': a random forest, and SVMs with a Gaussian and with a Tanimoto kernel, on ECFP4 counts."""
 REPRESENTATION, COMBINED = WITH_ENCODER = ("representation", "combined")
-"""Of 'molclr train': support vector machines on the representation h, and on h and ECFP4 counts, which it compares as TANIMOTO
-does."""
+"""Models of 'molclr train': SVMs on the representation h, and on h and ECFP4 counts (with the Tanimoto kernel of TANIMOTO)."""
 TRAIN_MODELS = (NETWORK, *ON_COUNTS, *WITH_ENCODER)
 """All models of 'molclr train'."""
 

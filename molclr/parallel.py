@@ -36,8 +36,16 @@ def ordered_map(work: Callable[[Part], Result], parts: Iterable[Part], processes
                 yield waiting.popleft().result()
         except BrokenProcessPool:
             raise MolclrError(
-                f"One of {processes} processes died, perhaps because memory ran out; use fewer."
+                f"One of {processes} processes died, perhaps for lack of memory; start again with a smaller --processes."
             ) from None
+
+
+def available_cores() -> int:
+    """Return the number of cores that this process may use; on systems that do not say, that of the machine."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # macOS
+        return os.cpu_count() or 1
 
 
 def _begin() -> None:

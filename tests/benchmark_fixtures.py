@@ -3,7 +3,7 @@
 import pytest
 from paths import FIXTURES
 
-from molclr.data.canonicalize import canonicalize
+from molclr.data.canonicalize import Selection, canonicalize
 from molclr.data.featurize import featurize
 from molclr.data.labelled import read_labelled
 from molclr.data.splits import write_split
@@ -13,7 +13,7 @@ from molclr.data.splits import write_split
 def corpus(tmp_path_factory):
     """Molecule table and graph store of a few hundred ZINC molecules."""
     folder = tmp_path_factory.mktemp("corpus")
-    canonicalize(FIXTURES / "zinc.csv", folder / "zinc.parquet", folder / "zinc.rejected.csv", unique=True)
+    canonicalize(FIXTURES / "zinc.csv", folder / "zinc.parquet", folder / "zinc.rejected.csv", Selection(unique=True))
     featurize(folder / "zinc.parquet", folder / "zinc.safetensors")
     return folder / "zinc.parquet", folder / "zinc.safetensors"
 

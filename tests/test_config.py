@@ -132,7 +132,7 @@ def test_a_benchmark_of_ones_own_survives_the_command_line():
         Config, SMALL | {"own_benchmarks": {"solubility": {**OWN, "split": "random-3"}}}, "run.yaml"
     )
     own = settings.own_benchmarks["solubility"]
-    assert (own.name, own.scheme, own.unit_of("logS")) == ("solubility", "random", "")
+    assert (own.name, own.scheme, own.unit) == ("solubility", "random", "")
     text = settings.model_dump_json(include={"own_benchmarks"})
     assert parse_settings(OwnBenchmarks, text).own_benchmarks == settings.own_benchmarks
 

@@ -36,7 +36,7 @@ raise RuntimeError
 def mine(tmp_path, monkeypatch):
     """Write a module in the working directory that cannot be run."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path)])
     return lambda code: (tmp_path / "mine.py").write_text(code)
 
 

@@ -9,6 +9,7 @@ from paths import REPOSITORY
 from molclr import digest
 from molclr.digest import PACKAGE, bytes_digest, code_digest, code_of, files_behind, modules_behind
 from molclr.errors import MolclrError
+from molclr.evaluation.summary import unit_of
 from molclr.imports import modules_of
 
 INTERPRETERS = [Path(sys.executable)] + [
@@ -154,7 +155,9 @@ def test_a_change_shows_in_the_part_of_its_module(package):
 
 def test_an_encoder_is_named_by_the_path_of_its_class(package):
     package(gat="from mine import layers", layers="")
+    path = [*sys.path]
     assert modules_of(["gin", "mine.gat:GAT"]) == ["mine.gat"]
+    assert sys.path == path
     assert [path.name for path in files_behind("mine.gat")] == ["__init__.py", "gat.py", "layers.py"]
 
 
@@ -181,6 +184,10 @@ def test_modules_that_affect_pretraining():
     assert {"molclr.models.augment", "molclr.models.nt_xent", "molclr.data.store"} <= modules
     assert not {"molclr.config", "molclr.cli", "molclr.training.finetune"} & modules
     assert not [name for name in modules if "evaluation" in name]
+
+
+def test_the_units_of_tables_are_chosen_by_code_that_counts():
+    assert unit_of.__module__ in modules_behind("molclr.evaluation.tables")
 
 
 def test_tables_do_not_depend_on_training():

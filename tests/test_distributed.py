@@ -10,7 +10,7 @@ import torch
 from forks import SHAPE, SHORT, in_forks, results_of
 from paths import FIXTURES
 
-from molclr.data.canonicalize import canonicalize
+from molclr.data.canonicalize import Selection, canonicalize
 from molclr.data.featurize import featurize
 from molclr.distributed import gather_rows, own_slice, process_group, processes, rank, sum_over_processes
 
@@ -19,7 +19,7 @@ from molclr.distributed import gather_rows, own_slice, process_group, processes,
 def store(tmp_path_factory):
     """Graph store of a few hundred molecules."""
     folder = tmp_path_factory.mktemp("corpus")
-    canonicalize(FIXTURES / "zinc.csv", folder / "zinc.parquet", folder / "zinc.rejected.csv", unique=True)
+    canonicalize(FIXTURES / "zinc.csv", folder / "zinc.parquet", folder / "zinc.rejected.csv", Selection(unique=True))
     featurize(folder / "zinc.parquet", folder / "zinc.safetensors")
     return folder / "zinc.safetensors"
 

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from paths import REPOSITORY
 
+from molclr.parallel import available_cores
+
 PROGRAM = """
 import os, time
 from molclr.parallel import ordered_map
@@ -39,3 +41,8 @@ def is_alive(process):
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):
         return False
+
+
+def test_the_number_of_cores_is_known_on_systems_without_affinity(monkeypatch):
+    monkeypatch.delattr(os, "sched_getaffinity")
+    assert available_cores() == os.cpu_count()

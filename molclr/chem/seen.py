@@ -31,12 +31,14 @@ class Seen(NamedTuple):
     def lacks(self, smiles: str, explicit_hydrogens: bool = False) -> list[str]:
         """List the features of a molecule, given by its canonical SMILES, that do not occur in the corpus."""
         elements = elements_of(smiles) | ({"H"} if explicit_hydrogens else set())
-        return [
-            *(f"the element {symbol}" for symbol in sorted(elements.difference(self.elements))),
-            *["a charge"] * (self.charges is False and _CHARGE.search(smiles) is not None),
-            *["a stereocentre"] * (not self.chirality and "@" in smiles),
-            *["a double bond with directions"] * (not self.bond_directions and ("/" in smiles or "\\" in smiles)),
-        ]
+        lacking = [f"the element {symbol}" for symbol in sorted(elements.difference(self.elements))]
+        if self.charges is False and _CHARGE.search(smiles):
+            lacking.append("a charge")
+        if not self.chirality and "@" in smiles:
+            lacking.append("a stereocentre")
+        if not self.bond_directions and ("/" in smiles or "\\" in smiles):
+            lacking.append("a double bond with directions")
+        return lacking
 
 
 def elements_of(smiles: str) -> set[str]:

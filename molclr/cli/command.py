@@ -98,8 +98,7 @@ class Parser(argparse.ArgumentParser):
             option,
             default=default,
             metavar="YAML",
-            help=f"keys of '{section.__name__}' in molclr/config, inline or the path of a YAML file (default: "
-            f"{'none' if default is None else 'its defaults'})",
+            help=f"YAML, inline or the path of a file; keys: {', '.join(section.model_fields)} (see docs/configuration.md)",
         )
         self.sections[action.dest] = (option, section)
         self.path_arguments.append(PathArgument(action.dest, option, is_written=False, is_folder=False))
@@ -240,21 +239,34 @@ def csv_or_parquet(text: str) -> Path:
 def add_smiles_column(parser: Parser) -> None:
     """Add the option for the column with the SMILES, which chemprop calls --smiles-columns."""
     parser.add_argument(
-        "--smiles-column", "--smiles-columns", help="column with the SMILES (default: found by its name or its content)"
+        "--smiles-column",
+        "--smiles-columns",
+        help="column with the SMILES (default: detected by its name or its content)",
     )
+
+
+def add_decimal(parser: Parser) -> None:
+    """Add the option for the decimal sign of labels."""
+    parser.add_argument("--decimal", choices=[",", "."], help="decimal sign of labels (default: found)")
 
 
 def add_processes(parser: Parser, default: int = 1) -> None:
     """Add the option for the number of processes."""
     parser.add_argument(
-        "--processes", "--num-workers", type=positive, default=default, help=f"processes (default: {default})"
+        "--processes",
+        "--num-workers",
+        type=positive,
+        default=default,
+        help=f"number of parallel processes (default: {default})",
     )
 
 
 def add_desalt(parser: Parser) -> None:
     """Add the option that keeps one part of salts and mixtures."""
     parser.add_argument(
-        "--desalt", action="store_true", help="keep the largest organic part of salts and mixtures, without its charges"
+        "--desalt",
+        action="store_true",
+        help="keep only the largest organic part of salts and mixtures, neutralized where possible",
     )
 
 

@@ -2,8 +2,21 @@
 
 import argparse
 from pathlib import Path
+from typing import get_args
 
-from molclr.cli.command import Command, Parser, add_desalt, add_processes, natural, parquet, positive
+from molclr.cli.command import (
+    TABLE,
+    Command,
+    Parser,
+    add_decimal,
+    add_desalt,
+    add_processes,
+    add_smiles_column,
+    natural,
+    parquet,
+    positive,
+)
+from molclr.config import Exclusion
 from molclr.progress import counted, say
 
 
@@ -30,16 +43,16 @@ FETCH = Command(
 
 
 def _canonicalize_arguments(parser: Parser) -> None:
-    parser.reads("raw", help="table: CSV, TSV, .smi, Excel, Parquet or SDF, compressed or not; - is standard input")
+    parser.reads("raw", help=TABLE)
     parser.writes("--molecules", type=parquet, required=True, help="molecule table to write (Parquet)")
     parser.writes("--rejected", required=True, help="rejected rows to write (CSV)")
-    parser.add_argument("--smiles-column", help="column with the SMILES (default: found by its name or its content)")
+    add_smiles_column(parser)
     parser.add_argument(
         "--targets",
         nargs="*",
         help="columns with labels (default: all columns of numbers or classes; without a name: none)",
     )
-    parser.add_argument("--decimal", choices=[",", "."], help="decimal sign of labels (default: found)")
+    add_decimal(parser)
     parser.add_argument("--drop-first", action="store_true", help="reject the first row, as the official code does")
     parser.add_argument("--labelled", action="store_true", help="reject rows without any label")
     parser.add_argument("--limit", type=positive, help="use only this number of rows, evenly spaced")
@@ -49,21 +62,20 @@ def _canonicalize_arguments(parser: Parser) -> None:
 
 
 def _canonicalize(options: argparse.Namespace) -> None:
-    from molclr.data.canonicalize import canonicalize
+    from molclr.data.canonicalize import Selection, canonicalize
 
-    accepted, rejected = canonicalize(
-        options.raw,
-        options.molecules,
-        options.rejected,
+    selection = Selection(
+        smiles_column=options.smiles_column,
+        targets=options.targets,
+        decimal=options.decimal,
         limit=options.limit,
         drop_first=options.drop_first,
         labelled=options.labelled,
         unique=options.unique,
-        processes=options.processes,
-        smiles_column=options.smiles_column,
-        targets=options.targets,
-        decimal=options.decimal,
         desalt=options.desalt,
+    )
+    accepted, rejected = canonicalize(
+        options.raw, options.molecules, options.rejected, selection, processes=options.processes
     )
     say(
         f"{counted(accepted, 'molecule')} in {options.molecules}, {counted(rejected, 'row')} rejected, see {options.rejected}"
@@ -121,7 +133,7 @@ def _shard(text: str) -> tuple[int, int]:
     """Parse a shard, such as 2/8."""
     number, _, shards = text.partition("/")
     if positive(number) > positive(shards):
-        raise argparse.ArgumentTypeError(f"there is no shard {number} of {shards}")
+        raise argparse.ArgumentTypeError(f"there is no shard {number} of {shards}; I/N needs I from 1 to N")
     return int(number), int(shards)
 
 
@@ -188,7 +200,8 @@ def _audit_arguments(parser: Parser) -> None:
 
 
 def _audit(options: argparse.Namespace) -> None:
-    from molclr.data.audit import BenchmarkFiles, write_audit
+    from molclr.data.audit import write_audit
+    from molclr.data.molecules import BenchmarkFiles
 
     write_audit([BenchmarkFiles(*files) for files in options.benchmarks], options.output, options.processes)
 
@@ -213,8 +226,8 @@ def _leakage_arguments(parser: Parser) -> None:
 
 
 def _leakage(options: argparse.Namespace) -> None:
-    from molclr.data.audit import BenchmarkFiles
     from molclr.data.leakage import measure_leakage
+    from molclr.data.molecules import BenchmarkFiles
 
     benchmarks = [BenchmarkFiles(*files) for files in options.benchmarks]
     measure_leakage(benchmarks, options.corpus, options.output, options.molecules, options.processes)
@@ -235,7 +248,7 @@ def _exclude_arguments(parser: Parser) -> None:
     parser.reads("--corpus", required=True, help="molecule table of the corpus")
     parser.add_argument(
         "--like",
-        choices=["molecules", "scaffolds"],
+        choices=get_args(Exclusion),
         required=True,
         help="exclude only the test molecules, or all molecules that share a scaffold with one",
     )
@@ -245,8 +258,8 @@ def _exclude_arguments(parser: Parser) -> None:
 
 
 def _exclude(options: argparse.Namespace) -> None:
-    from molclr.data.audit import BenchmarkFiles
     from molclr.data.leakage import exclude
+    from molclr.data.molecules import BenchmarkFiles
 
     kept, dropped = exclude(
         [BenchmarkFiles(*files) for files in options.benchmarks],

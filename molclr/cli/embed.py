@@ -3,7 +3,7 @@
 import argparse
 import json
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from molclr import config
 from molclr.cli.command import (
@@ -17,12 +17,11 @@ from molclr.cli.command import (
     require_free,
 )
 from molclr.cli.encoders import add_encoder, add_encoder_class
+from molclr.library import OnRejected
 from molclr.progress import counted, say
 
 if TYPE_CHECKING:
     from molclr.library.embedder import Embedder
-
-ON_ERROR = ("keep", "drop", "raise")
 
 
 def add_embedder(parser: Parser) -> None:
@@ -66,7 +65,7 @@ def _arguments(parser: Parser) -> None:
     )
     parser.add_argument(
         "--on-error",
-        choices=ON_ERROR,
+        choices=get_args(OnRejected),
         default="keep",
         help="rejected rows: keep them with the reason and no vector (default), drop them, or raise an error",
     )

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import get_args
 
 from molclr import config
-from molclr.cli.command import Command, Parser, parquet, positive
+from molclr.cli.command import Command, Parser, add_smiles_column, parquet, positive
 from molclr.model_names import DEFAULT_ENCODER, ReleasedName, ShippedName
 
 NAMES = (*get_args(ShippedName), *get_args(ReleasedName))
@@ -28,7 +28,7 @@ def add_encoder_class(parser: Parser) -> None:
     parser.add_argument(
         "--encoder-class",
         metavar="PATH",
-        help="path of your encoder class, for a file with weights of such an encoder: my_package.gat:GAT; its code is run",
+        help="import path of your own encoder class, such as my_package.gat:GAT, if the file has its weights; runs its code",
     )
 
 
@@ -41,7 +41,7 @@ def _pretrain_arguments(parser: Parser) -> None:
         "--encoder", default="gin", help="gin (default), gcn or the path of your own class, such as my_package.gat:GAT"
     )
     parser.writes("--output", folder=True, required=True, help="folder for encoder, history and state")
-    parser.add_argument("--smiles-column", help="column with the SMILES (default: found by its name or its content)")
+    add_smiles_column(parser)
     parser.add_argument("--processes", type=positive, help="processes that prepare the corpus (default: all cores)")
     parser.section("--shape", config.EncoderShape)
     parser.section("--settings", config.Pretrain)
@@ -70,7 +70,7 @@ def _pretrain(options: argparse.Namespace) -> None:
 
 PRETRAIN = Command(
     "pretrain",
-    "pre-train an encoder by contrast on unlabelled molecules; a run that was cut off continues",
+    "pre-train an encoder on unlabelled molecules by contrastive learning; an interrupted run continues",
     "molclr pretrain corpus.smi --output encoder",
     _pretrain_arguments,
     _pretrain,

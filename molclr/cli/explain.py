@@ -20,14 +20,16 @@ def _explain_arguments(parser: Parser) -> None:
         folder=None,
         help="molecules with coloured atoms: a page (.html), a drawing (.svg) or a folder of drawings",
     )
-    parser.add_argument("--use", choices=TRAIN_MODELS, help="model in the folder (default: the one that was chosen)")
+    parser.add_argument(
+        "--use", choices=TRAIN_MODELS, help="model of the folder to use (default: the one that 'train' chose)"
+    )
     parser.add_argument("--targets", nargs="+", help="targets to explain (default: all)")
     add_smiles_column(parser)
     add_processes(parser)
     parser.section("--settings", config.Compute)
     add_encoder_class(parser)
     parser.add_argument("--force", action="store_true", help="replace output and figure")
-    parser.add_argument("--json", action="store_true", help="print what was done as JSON")
+    parser.add_argument("--json", action="store_true", help="print a summary as JSON")
 
 
 def _explain(options: argparse.Namespace) -> None:

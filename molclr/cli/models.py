@@ -1,7 +1,7 @@
 """Commands that train models on the benchmarks of the workflow."""
 
 import argparse
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from molclr import config
 from molclr.cli.command import Command, Parser, natural, positive
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 def _add_run(parser: Parser) -> None:
     """Add the arguments of all supervised runs."""
     parser.reads("molecules", help="molecule table")
-    parser.reads("--split", required=True, help="its split")
+    parser.reads("--split", required=True, help="split of the molecule table, made by 'molclr split'")
     parser.add_argument("--benchmark", required=True, help="name of the data set in the tables")
     parser.add_argument("--model", required=True, help="name of the model in the tables")
     parser.add_argument("--seed", type=natural, required=True, help="seed of the run")
-    parser.add_argument("--task", choices=["classification", "regression"], required=True, help="kind of labels")
+    parser.add_argument("--task", choices=get_args(config.Task), required=True, help="kind of labels")
     parser.add_argument(
         "--metric",
         required=True,

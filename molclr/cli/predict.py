@@ -30,13 +30,15 @@ def _predict_arguments(parser: Parser) -> None:
         required=True,
         help="table to write: .csv or .parquet",
     )
-    parser.add_argument("--use", choices=TRAIN_MODELS, help="model in the folder (default: the one that was chosen)")
+    parser.add_argument(
+        "--use", choices=TRAIN_MODELS, help="model of the folder to use (default: the one that 'train' chose)"
+    )
     add_smiles_column(parser)
     add_processes(parser)
     parser.section("--settings", config.Compute)
     add_encoder_class(parser)
     parser.add_argument("--force", action="store_true", help="replace the output")
-    parser.add_argument("--json", action="store_true", help="print what was done as JSON")
+    parser.add_argument("--json", action="store_true", help="print a summary as JSON")
 
 
 def _predict(options: argparse.Namespace) -> None:

@@ -2,6 +2,7 @@
 
 import argparse
 from pathlib import Path
+from typing import get_args
 
 from molclr import config
 from molclr.cli.command import Command, Parser, positive
@@ -132,7 +133,7 @@ def _maps(options: argparse.Namespace) -> None:
 
 MAPS = Command(
     "maps",
-    "compute t-SNE, UMAP and principal components of representations (needs molclr[workflow])",
+    "compute t-SNE, UMAP and principal components of representations (needs umap-learn)",
     "molclr maps mine.h.parquet --output mine.map.csv",
     _maps_arguments,
     _maps,
@@ -145,7 +146,7 @@ def _tsne_arguments(parser: Parser) -> None:
     parser.add_argument("--name", help="name of the encoder in the title (default: that of the file)")
     parser.add_argument(
         "--property",
-        choices=["molecular_weight", "logp", "tpsa", "rings"],
+        choices=get_args(config.MolecularProperty),
         default="logp",
         help="property shown by colour (default: logp)",
     )
@@ -222,7 +223,7 @@ def _report_arguments(parser: Parser) -> None:
 
 
 def _report(options: argparse.Namespace) -> None:
-    from molclr.data.audit import BenchmarkFiles
+    from molclr.data.molecules import BenchmarkFiles
     from molclr.evaluation.report.page import write_run_page
     from molclr.evaluation.report.results import Results
 
@@ -233,7 +234,7 @@ def _report(options: argparse.Namespace) -> None:
 
 REPORT = Command(
     "report",
-    "write one page about a run, from the verdict to the versions",
+    "write the results of a run as one HTML page",
     "molclr report results --output report.html",
     _report_arguments,
     _report,

@@ -37,7 +37,9 @@ def _arguments(parser: Parser) -> None:
     parser.writes(
         "--index", help="index of the library, made where it is missing or stale (default: next to the library)"
     )
-    parser.add_argument("--query-smiles-column", help="column with the SMILES of a table of queries (default: found)")
+    parser.add_argument(
+        "--query-smiles-column", help="column with the SMILES of a table of queries (default: detected)"
+    )
     add_embedder(parser)
     parser.add_argument("--force", action="store_true", help="replace output and figure")
     parser.add_argument("--json", action="store_true", help="print the hits as JSON")

@@ -2,10 +2,10 @@
 
 import argparse
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from molclr import config
-from molclr.cli.command import TABLE, Command, Parser, add_desalt, add_smiles_column, natural, positive
+from molclr.cli.command import TABLE, Command, Parser, add_decimal, add_desalt, add_smiles_column, natural, positive
 from molclr.cli.encoders import NAMES, add_encoder_class
 from molclr.definitions import keys_of
 from molclr.errors import MolclrError
@@ -41,14 +41,14 @@ def _train_arguments(parser: Parser) -> None:
     parser.add_argument(
         "--task",
         "--task-type",
-        choices=["classification", "regression"],
+        choices=get_args(config.Task),
         help="kind of labels (default: by the labels, 0 and 1 or not)",
     )
     parser.add_argument(
         "--targets", "--target-columns", nargs="+", help="columns with labels (default: all of numbers or classes)"
     )
     add_smiles_column(parser)
-    parser.add_argument("--decimal", choices=[",", "."], help="decimal sign of labels (default: found)")
+    add_decimal(parser)
     add_desalt(parser)
     parser.add_argument(
         "--split",
@@ -61,9 +61,7 @@ def _train_arguments(parser: Parser) -> None:
     parser.add_argument(
         "--split-seed", "--data-seed", type=natural, default=0, help="seed of a random or butina split (default: 0)"
     )
-    parser.add_argument(
-        "--refit", action="store_true", help="fit the chosen model again, to all molecules, once its score is known"
-    )
+    parser.add_argument("--refit", action="store_true", help="after scoring, fit the chosen model to all molecules")
     _add_models(parser)
     parser.add_argument("--force", action="store_true", help="replace a model in the folder")
     parser.add_argument("--json", action="store_true", help="print the metrics as JSON")
@@ -82,17 +80,17 @@ def _add_models(parser: Parser) -> None:
         "--model",
         choices=("auto", *TRAIN_MODELS),
         default="auto",
-        help="model to fit; auto: all, of which the best is kept",
+        help="model to train (default: auto: train all and keep the best)",
     )
     parser.add_argument(
         "--seeds", "--ensemble-size", type=positive, default=3, help="networks in the ensemble (default: 3)"
     )
-    parser.add_argument("--epochs", type=positive, help="most epochs of a network (default: 100)")
+    parser.add_argument("--epochs", type=positive, help="maximum number of epochs of a network (default: 100)")
     parser.add_argument(
         "--patience",
         type=positive,
         default=20,
-        help="epochs without a better validation score to stop after (default: 20)",
+        help="stop a network after this many epochs without a better validation score (default: 20)",
     )
     parser.section("--settings", config.Finetune)
     parser.section("--shape", config.EncoderShape)

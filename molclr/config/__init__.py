@@ -5,7 +5,7 @@ A YAML file contains only the keys that differ from the defaults here. Subcomman
 """
 
 from molclr.config.data import Corpus, Labels, OwnBenchmark, OwnBenchmarks
-from molclr.config.fields import Section
+from molclr.config.fields import Exclusion, MolecularProperty, Section, Task
 from molclr.config.parse import SUFFIXES_OF_SECTIONS, parse_section, parse_settings
 from molclr.config.run import Config, Figures, Run
 from molclr.config.training import (
@@ -27,14 +27,17 @@ __all__ = [
     "Corpus",
     "EncoderChoice",
     "EncoderShape",
+    "Exclusion",
     "Figures",
     "Finetune",
     "Labels",
+    "MolecularProperty",
     "OwnBenchmark",
     "OwnBenchmarks",
     "Pretrain",
     "Run",
     "Section",
+    "Task",
     "parse_section",
     "parse_settings",
 ]

@@ -1,18 +1,18 @@
 """The sections on molecules: benchmarks and the corpus of pre-training."""
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from molclr.config.fields import PositiveInt, Section, SplitName
+from molclr.config.fields import Exclusion, PositiveInt, Section, SplitName, Task
 
 
 class Labels(Section):
     """The labels of a benchmark, and how it is split and scored."""
 
     name: str = Field("", description="name in tables and figures")
-    task: Literal["classification", "regression"] = Field(description="kind of the labels")
+    task: Task = Field(description="kind of the labels")
     metric: str = Field(description="primary metric: a name in molclr/evaluation/metrics.py")
     split: SplitName = Field(
         "scaffold", description="scheme in molclr/data/splits.py, and its seed: scaffold, random-0"
@@ -34,10 +34,6 @@ class Labels(Section):
     def scheme(self) -> str:
         """The scheme of `split` without its seed."""
         return self.split.partition("-")[0]
-
-    def unit_of(self, target: str) -> str:
-        """Return the unit of `target`; empty if it has none."""
-        return self.unit if isinstance(self.unit, str) else self.unit[target]
 
 
 class OwnBenchmark(Labels):
@@ -87,7 +83,7 @@ class Corpus(Section):
         None, description="column with the SMILES in that table; null: found by its name or content, as the log says"
     )
     molecules: PositiveInt | None = Field(None, description="number of rows to use, evenly spaced; null: all")
-    exclude: Literal["molecules", "scaffolds"] | None = Field(
+    exclude: Exclusion | None = Field(
         None,
         description="exclude the benchmarks' test molecules, or all molecules with the scaffold of one; null: nothing",
     )

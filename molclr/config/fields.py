@@ -1,10 +1,16 @@
 """Types of values that several keys share, and the base of all sections."""
 
 import re
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+Task = Literal["classification", "regression"]
+"""Kinds of labels."""
+Exclusion = Literal["molecules", "scaffolds"]
+"""What is excluded from a corpus: the test molecules of benchmarks, or all molecules with the scaffold of one, too."""
+MolecularProperty = Literal["molecular_weight", "logp", "tpsa", "rings"]
+"""Properties that colours of the t-SNE show."""
 Ratio = Annotated[float, Field(ge=0, lt=1)]
 
 
@@ -16,7 +22,7 @@ def _no_other_number(value: Any) -> Any:
 
 
 WHOLE = BeforeValidator(_no_other_number)
-"""It follows limits, which would otherwise be missing in the schema and in docs/configuration.md."""
+"""Put this after the limits of a field; before them, it would remove the limits from the schema and docs/configuration.md."""
 PositiveInt = Annotated[int, Field(ge=1), WHOLE]
 Count = Annotated[int, Field(ge=0), WHOLE]
 Seed = Count

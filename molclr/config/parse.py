@@ -13,7 +13,7 @@ from molclr.errors import MolclrError
 AnySection = TypeVar("AnySection", bound=Section)
 
 SUFFIXES_OF_SECTIONS = (".yaml", ".yml")
-"""File suffixes by which the command line recognises the path of a section."""
+"""File suffixes by which the command line recognizes the path of a section."""
 
 
 def parse_section(section: type[AnySection], values: Any, source: str) -> AnySection:
@@ -24,7 +24,7 @@ def parse_section(section: type[AnySection], values: Any, source: str) -> AnySec
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
         if first["type"] == "missing":
-            raise MolclrError(f"{source}: the key '{key}' is missing.") from None
+            raise MolclrError(f"{source}: the key '{key}' is missing; add it.") from None
         if first["type"] == "extra_forbidden":
             known = ", ".join(_fields_beside(section, first["loc"]))
             raise MolclrError(f"{source}: unknown key '{key}'; the keys here are {known}.") from None

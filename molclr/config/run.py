@@ -1,12 +1,12 @@
 """The whole configuration of a run of the workflow."""
 
 import re
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, get_args
 
 from pydantic import Field, field_validator, model_validator
 
 from molclr.config.data import Corpus, OwnBenchmarks
-from molclr.config.fields import WHOLE, Count, Distinct, PositiveInt, Section, Seed
+from molclr.config.fields import WHOLE, Count, Distinct, MolecularProperty, PositiveInt, Section, Seed
 from molclr.config.training import Baselines, EncoderChoice, Finetune, Pretrain
 from molclr.model_names import (
     PRETRAINED,
@@ -24,7 +24,7 @@ class Figures(Section):
     """The content of the figures."""
 
     molecules: PositiveInt = Field(2000, description="held-out corpus molecules to embed; at most 600 of a benchmark")
-    property: Literal["molecular_weight", "logp", "tpsa", "rings"] = Field("logp", description="colour of the t-SNE")
+    property: MolecularProperty = Field("logp", description="colour of the t-SNE")
     neighbours: PositiveInt = Field(8, description="neighbours in the retrieval figure")
 
 
@@ -61,9 +61,9 @@ class Config(OwnBenchmarks):
     )
     explicit_hydrogens: bool = Field(False, description="explicit hydrogen atoms in benchmarks; official: true")
     models: Distinct[str] = Field(
-        description="models by the paper's names; SVM_Tanimoto for an SVM with the Tanimoto kernel; MolCLR_GAT and GAT for an "
-        "encoder.name that ends in GAT; SVM_MolCLR_GIN for an SVM on the frozen representation of MolCLR_GIN, and "
-        "SVM_MolCLR_GIN_ECFP on that and ECFP4 counts, and likewise SVM_MolCLR_GAT"
+        description="models to run: RF, SVM, SVM_Tanimoto, GIN, GCN, MolCLR_GIN, MolCLR_GCN; SVM_MolCLR_GIN (SVM on the frozen "
+        "representation) and SVM_MolCLR_GIN_ECFP (on it and ECFP4 counts), likewise for GCN. An encoder.name that ends in GAT "
+        "adds GAT, MolCLR_GAT and the SVMs on it"
     )
     seeds: Distinct[Seed] = Field(default=[0, 1, 2], description="seeds of all models")
     seeds_of: dict[str, Distinct[Seed]] = Field({}, description="benchmark -> seeds, if they differ from `seeds`")

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -10,23 +9,11 @@ import pandas as pd
 from rdkit import Chem
 
 from molclr.chem.smiles import read_molecule
-from molclr.data.molecules import OWN_COLUMNS, read_molecules, read_rejections
+from molclr.data.molecules import MOLECULES_PER_PART, OWN_COLUMNS, BenchmarkFiles, read_molecules, read_rejections
 from molclr.data.subsets import SUBSETS, subset_indices
 from molclr.files import write_rows
 from molclr.parallel import ordered_map
 from molclr.progress import progress
-
-MOLECULES_PER_PART = 2000
-
-
-@dataclass(frozen=True)
-class BenchmarkFiles:
-    """The files of a benchmark that the workflow makes before training."""
-
-    name: str
-    molecules: Path
-    rejected: Path
-    split: Path
 
 
 def write_audit(benchmarks: Iterable[BenchmarkFiles], output: Path, processes: int = 1) -> None:
@@ -47,10 +34,6 @@ def audit(files: BenchmarkFiles, processes: int = 1) -> dict[str, object]:
     table = read_molecules(files.molecules)
     reasons = read_rejections(files.rejected)["reason"]
     kinds = reasons.map(lambda reason: re.sub(r"\d+", "#", reason)).value_counts()
-    labels = table.drop(columns=list(OWN_COLUMNS)).to_numpy(np.float64)
-    known = labels[~np.isnan(labels)]
-    binary = len(known) > 0 and np.isin(known, (0, 1)).all()
-    single = not binary and labels.shape[1] == 1
     subsets = subset_indices(table["row"].to_numpy(), files.split)
     return {
         "benchmark": files.name,
@@ -61,13 +44,23 @@ def audit(files: BenchmarkFiles, processes: int = 1) -> dict[str, object]:
         "duplicates": int(table["smiles"].duplicated().sum()),
         "conflicting_labels": conflicting_labels(table),
         "undefined_stereo": _undefined(files.name, table["smiles"].tolist(), processes),
+        **_label_statistics(table.drop(columns=list(OWN_COLUMNS)).to_numpy(np.float64)),
+        "split": files.split.stem.removeprefix(f"{files.molecules.stem}."),
+        **{subset: len(subsets[subset]) for subset in SUBSETS},
+    }
+
+
+def _label_statistics(labels: np.ndarray) -> dict[str, object]:
+    """Return the entries of `audit` about labels, float64 (molecules, targets), NaN where missing."""
+    known = labels[~np.isnan(labels)]
+    binary = len(known) > 0 and np.isin(known, (0, 1)).all()
+    single = not binary and labels.shape[1] == 1
+    return {
         "targets": labels.shape[1],
         "missing_labels": f"{np.isnan(labels).mean():.6f}",
         "positives": f"{known.mean():.6f}" if binary else "",
         "mean": f"{known.mean():.6g}" if single else "",
         "std": f"{known.std():.6g}" if single else "",
-        "split": files.split.stem.removeprefix(f"{files.molecules.stem}."),
-        **{subset: len(subsets[subset]) for subset in SUBSETS},
     }
 
 

@@ -1,111 +1,143 @@
 """Conversion of a raw table to a molecule table, and to a table of rejected rows with their reasons."""
 
-import csv
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from molclr.data.columns import Columns, choose_columns
-from molclr.data.labels import Decimal
+from molclr.data.columns import NO_COLUMNS, ChosenColumns, Columns, choose_columns
+from molclr.data.forms import RawTable
+from molclr.data.labels import DecimalSign
 from molclr.data.molecules import AcceptedRow, Rejection
-from molclr.data.parts import read_parts
+from molclr.data.parts import Part, read_parts
 from molclr.data.repeats import FirstRows
 from molclr.data.row_counts import RowCounts
 from molclr.data.tables import open_table
 from molclr.errors import MolclrError
-from molclr.files import replacing
+from molclr.files import csv_writer, replacing
 from molclr.progress import say
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What is read of a raw table, and which rows are rejected. By default, columns are found and all rows are read."""
+
+    smiles_column: str | None = None
+    """None: found by its name or content."""
+    targets: Sequence[str] | None = None
+    """Columns with labels; None: found, as `molclr.data.columns.choose_columns` describes."""
+    decimal: DecimalSign | None = None
+    """The decimal sign of labels; None: found."""
+    split_column: str | None = None
+    """A column that is not a target."""
+    limit: int | None = None
+    """Read only this number of rows, evenly spaced."""
+    drop_first: bool = False
+    """Reject the first row, which the official reader loses."""
+    labelled: bool = False
+    """Reject rows without any label."""
+    unique: bool = False
+    """Reject all but the first occurrence of a molecule."""
+    desalt: bool = False
+    """Keep only the largest organic part of salts and mixtures."""
+
+
+EVERYTHING = Selection()
 
 
 def canonicalize(
     raw: str | PathLike[str],
     output_parquet: str | PathLike[str],
     rejected_csv: str | PathLike[str],
+    selection: Selection = EVERYTHING,
     *,
-    limit: int | None = None,
-    drop_first: bool = False,
-    labelled: bool = False,
-    unique: bool = False,
     processes: int = 1,
-    smiles_column: str | None = None,
-    targets: Sequence[str] | None = None,
-    decimal: Decimal | None = None,
-    split_column: str | None = None,
-    desalt: bool = False,
-    advise: bool = True,
     name: str | None = None,
+    advise: bool = True,
 ) -> tuple[int, int]:
     """Write the molecule table of a raw table, and its rejected rows with their reasons; return the number of each.
 
     raw: a table that `molclr.data.tables.open_table` reads; "-" is standard input. output_parquet: has, in the order of the raw
     table, `row` int64 (number of the raw row), `smiles` (canonical) and one float64 column per target, NaN where the label is
-    missing. rejected_csv: has `row,smiles,reason`.
-
-    smiles_column, targets, decimal (the decimal sign of labels): None to find them. split_column: a column that is not a target.
-    See `molclr.data.columns.choose_columns`.
-    limit: use only this number of rows, evenly spaced. drop_first: reject the first row, which the official reader loses.
-    labelled: reject rows without any label. unique: reject all but the first occurrence of a molecule. desalt: keep only the
-    largest organic part of salts and mixtures. advise: whether to name the option --desalt if there are some. processes: has no
-    effect on the files. name: what `raw` is called in messages; None for its path.
+    missing. rejected_csv: has `row,smiles,reason`. processes: has no effect on the files. name: what `raw` is called in messages;
+    None for its path. advise: whether to name the option --desalt if there are salts.
 
     Reports on standard error what was used and rejected. Raises MolclrError, and writes neither file, if `raw` is not such a
     table, has no rows, or all its rows are rejected.
     """
-    if len({Path(path).resolve() for path in (raw, output_parquet, rejected_csv)}) < 3:
-        raise MolclrError(
-            f"'{raw}', '{output_parquet}' and '{rejected_csv}' must be three different files; name others."
-        )
-    if limit is not None and limit < 1:
-        raise MolclrError(f"The limit of {limit} rows leaves nothing of '{raw}'; it must be at least 1.")
+    _require_different(raw, output_parquet, rejected_csv)
+    if selection.limit is not None and selection.limit < 1:
+        raise MolclrError(f"The limit of {selection.limit} rows leaves nothing of '{raw}'; it must be at least 1.")
     with (
         open_table(raw, name) as table,
         replacing(output_parquet) as table_path,
         replacing(rejected_csv) as rejected_path,
-        rejected_path.open("w", newline="", encoding="utf-8") as rejected,
     ):
-        chosen = choose_columns(table, smiles_column, targets, decimal, split_column)
-        say(*chosen.report)
-        if labelled and not chosen.columns.targets:
-            raise MolclrError(f"'{table.name}' has no column with labels; name yours with --targets.")
-        schema = _schema(chosen.columns)
-        with pq.ParquetWriter(table_path, schema, compression="zstd", use_dictionary=False) as molecule_table:
-            seen = FirstRows() if unique else None
-            writer = csv.writer(rejected, lineterminator="\n")
-            writer.writerow(Rejection._fields)
-            counts, label = RowCounts(), f"canonicalize {table.name}"
-            for part in read_parts(
-                chosen, list, processes, label, desalt, limit=limit, drop_first=drop_first, labelled=labelled
-            ):
-                molecules, rejections = part.molecules, part.rejections
-                if seen:
-                    molecules, repeated = _without_repetition(molecules, seen)
-                    rejections = sorted(rejections + repeated)
-                if molecules:
-                    molecule_table.write_table(_as_table(molecules, schema))
-                writer.writerows(rejections)
-                counts.add(molecules, rejections)
+        chosen = _chosen(table, selection)
+        counts = _write(
+            _parts(chosen, selection, processes), chosen.columns, selection.unique, table_path, rejected_path
+        )
         counts.require_molecules(table.name)
-    counts.report(desalt, advise)
+    counts.report(selection.desalt, advise)
     return counts.accepted, counts.rejected
 
 
-def read_column(raw: str | PathLike[str], column: str) -> list[str]:
-    """Return the text of a column in every row of a raw table; an empty string where a row is too short.
+def _require_different(*paths: str | PathLike[str]) -> None:
+    """Raise MolclrError unless the raw table and both outputs are different files."""
+    if len({Path(path).resolve() for path in paths}) < len(paths):
+        raise MolclrError("'{}', '{}' and '{}' must be three different files; name others.".format(*paths))
 
-    Raises MolclrError for a missing or ambiguous column, or another file.
-    """
-    with open_table(raw) as table:
-        if table.columns.count(column) != 1:
-            trouble = "several columns" if column in table.columns else "no column"
-            raise MolclrError(
-                f"'{raw}' has {trouble} '{column}'; its columns are: {', '.join(table.columns)[:200]}. Name the one that "
-                f"contains the split (in a configuration: split_column)."
-            )
-        place = table.columns.index(column)
-        return [fields[place] if place < len(fields) else "" for fields in table.rows()]
+
+def _chosen(table: RawTable, selection: Selection) -> ChosenColumns:
+    """Choose the columns, and report the choice."""
+    columns = selection.smiles_column, selection.targets, selection.decimal, selection.split_column
+    chosen = choose_columns(table, *columns)
+    say(*chosen.report)
+    if selection.labelled and not chosen.columns.targets:
+        advice = NO_COLUMNS if table.is_lines else "name yours with --targets"
+        raise MolclrError(f"'{table.name}' has no column with labels; {advice}.")
+    return chosen
+
+
+def _parts(chosen: ChosenColumns, selection: Selection, processes: int) -> Iterator[Part[list[str]]]:
+    """Read the selected rows."""
+    return read_parts(
+        chosen,
+        list,
+        processes,
+        f"canonicalize {chosen.table.name}",
+        selection.desalt,
+        limit=selection.limit,
+        drop_first=selection.drop_first,
+        labelled=selection.labelled,
+    )
+
+
+def _write(
+    parts: Iterable[Part[list[str]]], columns: Columns, unique: bool, table_path: Path, rejected_path: Path
+) -> RowCounts:
+    """Write accepted and rejected rows; return their counts."""
+    schema, counts = _schema(columns), RowCounts()
+    seen = FirstRows() if unique else None
+    with (
+        pq.ParquetWriter(table_path, schema, compression="zstd", use_dictionary=False) as table,
+        rejected_path.open("w", newline="", encoding="utf-8") as file,
+    ):
+        rejected = csv_writer(file)
+        rejected.writerow(Rejection._fields)
+        for part in parts:
+            molecules, rejections = part.molecules, part.rejections
+            if seen:
+                molecules, repeated = _without_repetition(molecules, seen)
+                rejections = sorted(rejections + repeated)
+            if molecules:
+                table.write_table(_as_table(molecules, schema))
+            rejected.writerows(rejections)
+            counts.add(molecules, rejections)
+    return counts
 
 
 def _schema(columns: Columns) -> pa.Schema:

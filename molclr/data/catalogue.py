@@ -83,7 +83,7 @@ class Benchmark(DataSet, Labels):
         return self
 
 
-class Corpus(DataSet):
+class CatalogueCorpus(DataSet):
     """Molecules without labels, for pre-training."""
 
     @property
@@ -111,20 +111,20 @@ class Catalogue(Entry):
     """All data sets and checkpoints by key, which is also the file name."""
 
     benchmarks: dict[str, Benchmark]
-    corpora: dict[str, Corpus]
+    corpora: dict[str, CatalogueCorpus]
     checkpoints: dict[str, Checkpoint]
 
     def __contains__(self, name: str) -> bool:
         """Return whether there is an entry with this key."""
         return any(name in entries for entries in (self.benchmarks, self.corpora, self.checkpoints))
 
-    def __getitem__(self, name: str) -> Benchmark | Corpus | Checkpoint:
+    def __getitem__(self, name: str) -> Benchmark | CatalogueCorpus | Checkpoint:
         """Return the entry with this key. Raises MolclrError, which lists all keys, if there is none."""
         for entries in (self.benchmarks, self.corpora, self.checkpoints):
             if name in entries:
                 return entries[name]
         known = "; ".join(f"{kind} {', '.join(entries)}" for kind, entries in self)
-        raise MolclrError(f"The catalogue has no '{name}'; it has {known}.")
+        raise MolclrError(f"The catalogue has no '{name}'; choose one of its entries: {known}.")
 
 
 @cache

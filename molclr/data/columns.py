@@ -7,8 +7,8 @@ from itertools import chain, islice
 from typing import NamedTuple
 
 from molclr.chem.smiles import is_smiles
-from molclr.data.forms import RawTable
-from molclr.data.labels import Decimal, LabelReader, Survey, is_comma_number, ungrouping
+from molclr.data.forms import ROWS_PER_PART, RawTable
+from molclr.data.labels import DecimalSign, LabelReader, Survey, is_comma_number, ungrouping
 from molclr.data.molecules import OWN_COLUMNS
 from molclr.errors import MolclrError
 from molclr.progress import counted, say
@@ -27,7 +27,8 @@ LINES_ABOVE = 10
 """Lines among which the header is sought if it is not the first."""
 TARGETS_SHOWN = 10
 """The largest number of targets that are reported individually."""
-ROWS_PER_PART = 4096
+NO_COLUMNS = "its lines are read as a SMILES and a name; save the table as CSV with a header"
+"""What to do if a column of a .smi file is wanted."""
 
 
 class Columns(NamedTuple):
@@ -53,7 +54,7 @@ def choose_columns(
     table: RawTable,
     smiles_column: str | None,
     targets: Sequence[str] | None,
-    decimal: Decimal | None = None,
+    decimal: DecimalSign | None = None,
     split_column: str | None = None,
 ) -> ChosenColumns:
     """Choose the columns of a table, and read it once to survey the labels.
@@ -108,7 +109,7 @@ def _require_header(table: RawTable) -> None:
         )
     if any(map(_names_smiles, names)):
         return
-    has_title = len(names) > 1 == sum(map(bool, names))
+    has_title = len(names) > 1 and sum(map(bool, names)) == 1
     for row in sample[:LINES_ABOVE]:
         texts = [text for field in row for text in re.split(r"[,;\t|]", field) if text.strip()]
         is_header = has_title and len(texts) > 1 and not any(is_smiles(text) or _is_number(text) for text in texts)
@@ -165,6 +166,8 @@ def _find(table: RawTable, name: str, option: str) -> int:
     """Return the position of the column `name`. Raises MolclrError if there is none or there are several."""
     if table.columns.count(name.strip()) == 1:
         return table.columns.index(name.strip())
+    if table.is_lines:
+        raise MolclrError(f"'{table.name}' has no column '{name}'; {NO_COLUMNS}.")
     found = ", ".join(table.columns)
     found = found if len(found) <= 200 else f"{found[:200]}..."
     if name.strip() in table.columns:
@@ -207,7 +210,7 @@ def report_other_smiles(table: RawTable, chosen: str) -> None:
     if place is not None and table.columns[place] != chosen:
         say(
             f"warning: the model was trained on '{chosen}', so the SMILES are read from it, and not from "
-            f"'{table.columns[place]}'; --smiles-column chooses"
+            f"'{table.columns[place]}'; use --smiles-column to read another column"
         )
 
 
@@ -328,5 +331,6 @@ def _report(
     for place, why in sorted(ignored.items()):
         reasons.setdefault(why, []).append(f"'{table.columns[place]}'")
     for why, names in reasons.items():
-        shown = ", ".join(names[:TARGETS_SHOWN]) + ", ..." * (len(names) > TARGETS_SHOWN)
-        yield f"ignored, {why}: {shown}" + "; name it with --targets to predict it" * ("looks" in why or "equal" in why)
+        more = ", ..." if len(names) > TARGETS_SHOWN else ""
+        advice = "; name it with --targets to predict it" if "looks" in why or "equal" in why else ""
+        yield f"ignored, {why}: {', '.join(names[:TARGETS_SHOWN])}{more}{advice}"

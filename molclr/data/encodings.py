@@ -12,6 +12,8 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO, cast
 
+import pyarrow as pa
+
 from molclr.errors import MolclrError
 
 COMPRESSIONS: dict[bytes, Callable] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open}
@@ -28,7 +30,7 @@ def errors_of_content(name: str) -> Iterator[None]:
         yield
     except UnicodeDecodeError as error:
         raise MolclrError(f"'{name}' is not text ({error.reason}); save it as CSV in UTF-8.") from None
-    except (EOFError, OSError, zlib.error, lzma.LZMAError, zipfile.BadZipFile) as error:
+    except (EOFError, OSError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, pa.ArrowException) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise  # an error of the disk, not of the content
         raise MolclrError(f"'{name}' is damaged or cut short ({error}); get the file again.") from None
@@ -44,14 +46,28 @@ def decompressed(path: Path, name: str, notes: list[str]) -> tuple[Open, Path]:
             return partial(opener, path, "rb"), inner.with_suffix("")
     if not magic.startswith(b"PK\x03\x04"):
         return lambda: path.open("rb"), inner
-    with zipfile.ZipFile(path) as archive:
+    with _errors_of_archive(name), zipfile.ZipFile(path) as archive:
         members = [member for member in archive.namelist() if not member.endswith("/") and "__MACOSX" not in member]
     if "xl/workbook.xml" in members:
         return lambda: path.open("rb"), inner.with_suffix(".xlsx")
     if len(members) != 1:
         raise MolclrError(f"'{name}' is an archive of {len(members)} files; unpack it and name one of them.")
     notes.append(f"'{members[0]}' in the archive")
-    return lambda: cast(BinaryIO, zipfile.ZipFile(path).open(members[0])), Path(members[0])
+    return partial(_member, path, members[0], name), Path(members[0])
+
+
+def _member(path: Path, member: str, name: str) -> BinaryIO:
+    with _errors_of_archive(name):
+        return cast(BinaryIO, zipfile.ZipFile(path).open(member))
+
+
+@contextmanager
+def _errors_of_archive(name: str) -> Iterator[None]:
+    """Context that turns the RuntimeError of zipfile for encrypted archives and unknown compressions into MolclrError."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise MolclrError(f"'{name}' cannot be unpacked ({error}); unpack it and name the table in it.") from None
 
 
 def encoding_of(opened: Open, beginning: bytes, notes: list[str]) -> str:

@@ -8,13 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from molclr.chem.graphs import molecular_graphs
-from molclr.data.molecules import open_molecules
+from molclr.data.molecules import MOLECULES_PER_PART, open_molecules
 from molclr.data.store import GraphStore, checksums, write_store
 from molclr.errors import MolclrError
 from molclr.parallel import ordered_map
 from molclr.progress import progress
-
-MOLECULES_PER_PART = 2000
 
 
 def featurize(

@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TextIO
 
-from molclr.data.catalogue import Benchmark, Checkpoint, Corpus, Source, load_catalogue
+from molclr.data.catalogue import Benchmark, CatalogueCorpus, Checkpoint, Source, load_catalogue
 from molclr.data.sources import SourceError, check, obtain, reading
 from molclr.errors import MolclrError
 from molclr.files import replacing
@@ -35,7 +35,7 @@ def fetch(name: str, output: Path, provenance: Path, mirror: Path | None = None)
 
 
 def fetch_entry(
-    entry: Benchmark | Corpus | Checkpoint, output: Path, provenance: Path, mirror: Path | None = None
+    entry: Benchmark | CatalogueCorpus | Checkpoint, output: Path, provenance: Path, mirror: Path | None = None
 ) -> None:
     """Fetch an entry like `fetch`; the entry need not be in the catalogue."""
     output.parent.mkdir(parents=True, exist_ok=True)
@@ -54,7 +54,11 @@ def fetch_entry(
                 return
             except SourceError as reason:
                 failures.append(" ".join(f"{source.kind} {source.address}: {reason}".split()))
-    raise MolclrError(f"{entry.name} cannot be fetched; all sources failed:\n  " + "\n  ".join(failures))
+    raise MolclrError(
+        f"{entry.name} cannot be fetched; all sources failed:\n  "
+        + "\n  ".join(failures)
+        + "\nCheck the network, or put a copy into a folder and name the folder with MOLCLR_MIRROR (docs/data.md)."
+    )
 
 
 def mirror_folder() -> Path | None:
@@ -96,7 +100,7 @@ def _copy(file: Path, source: Source, output: Path) -> dict[str, object]:
 
 
 def _make_table(
-    file: Path, source: Source, data_set: Benchmark | Corpus, table: Path, record: Path
+    file: Path, source: Source, data_set: Benchmark | CatalogueCorpus, table: Path, record: Path
 ) -> dict[str, object]:
     """Check the source's `file`, convert it to `table` and check that; return its provenance."""
     sha256 = check(file, source)
@@ -131,7 +135,7 @@ def _read_record(record: Path) -> dict[str, str]:
     return {address: digest for digest, _, address in (line.partition("  ") for line in lines)}
 
 
-def _write_table(file: Path, source: Source, data_set: Benchmark | Corpus, table: Path) -> int:
+def _write_table(file: Path, source: Source, data_set: Benchmark | CatalogueCorpus, table: Path) -> int:
     """Write the rows of a source with the catalogue's header; return their number."""
     count = 0
     with table.open("w", newline="", encoding="utf-8") as output:

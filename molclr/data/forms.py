@@ -4,8 +4,10 @@ import csv
 import io
 import re
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -21,6 +23,8 @@ from molclr.errors import MolclrError
 SAMPLE_ROWS = 100
 """Number of rows that decide the form of a table."""
 SAMPLE_BYTES = 1 << 16
+ROWS_PER_PART = 4096
+"""Raw rows that a process handles at a time, and that share a row group; less than a second of work."""
 FIELD_CHARACTERS = 1 << 24
 """The longest field. Without a limit, a missing closing quote would load the rest of the file into memory."""
 SEPARATORS = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "vertical bars"}
@@ -48,6 +52,8 @@ class RawTable:
     """Yields the fields of each row, whose number may differ between rows, without empty lines. May raise MolclrError."""
     notes: list[str] = field(default_factory=list)
     """What was detected about the form of the file, for the user."""
+    is_lines: bool = False
+    """Whether each line is read as a SMILES and a name, so that there are no other columns."""
 
     def rows(self) -> Rows:
         """Yield the rows from the first. Raises MolclrError, which names the file, at rows that cannot be read."""
@@ -85,7 +91,7 @@ def _web_page(opened: Open, name: str, inner: Path, beginning: bytes, notes: lis
 
 
 def _old_workbook(opened: Open, name: str, inner: Path, beginning: bytes, notes: list[str]) -> RawTable:
-    raise MolclrError(f"'{name}' is a workbook of an old Excel (.xls); save it as CSV.")
+    raise MolclrError(f"'{name}' is a workbook of an old Excel (.xls) or has a password; save it as CSV.")
 
 
 def _workbook(opened: Open, name: str, inner: Path, beginning: bytes, notes: list[str]) -> RawTable:
@@ -93,19 +99,31 @@ def _workbook(opened: Open, name: str, inner: Path, beginning: bytes, notes: lis
     try:
         from openpyxl import load_workbook
     except ImportError:
-        raise MolclrError(f"'{name}' is an Excel workbook: save it as CSV, or install openpyxl.") from None
+        raise MolclrError(f"'{name}' is an Excel workbook: save it as CSV, or run 'pip install openpyxl'.") from None
 
     def read() -> Rows:
-        with opened() as stream:
+        with _errors_of_workbook(name), opened() as stream:
             sheet = load_workbook(stream, read_only=True, data_only=True).worksheets[0]
             rows = ([_as_text(cell) for cell in row] for row in sheet.iter_rows(values_only=True))
             yield from (row for row in rows if any(row))
 
-    with opened() as stream:
-        names = load_workbook(stream, read_only=True).sheetnames
-    notes.append(f"sheet '{names[0]}' of an Excel workbook" + f" of {len(names)} sheets" * (len(names) > 1))
+    with _errors_of_workbook(name), opened() as stream:
+        first, *others = load_workbook(stream, read_only=True).sheetnames
+    of_several = f" of {len(others) + 1} sheets" if others else ""
+    notes.append(f"sheet '{first}' of an Excel workbook{of_several}")
     columns = [column.strip() for column in next(read(), [])]
     return RawTable(name, columns, lambda: islice(read(), 1, None), notes)
+
+
+@contextmanager
+def _errors_of_workbook(name: str) -> Iterator[None]:
+    """Context that turns errors of openpyxl, which has many types of them, into MolclrError."""
+    try:
+        yield
+    except OSError:
+        raise  # of the disk, or reported by `errors_of_content`
+    except Exception as error:
+        raise MolclrError(f"'{name}' is not an Excel workbook that can be read ({error}); save it as CSV.") from None
 
 
 def _parquet(opened: Open, name: str, inner: Path, beginning: bytes, notes: list[str]) -> RawTable:
@@ -150,7 +168,7 @@ def _structures(opened: Open, name: str, inner: Path, beginning: bytes, notes: l
 
     notes.append("structures (SDF) with their properties")
     columns = [column.strip() for column in properties]
-    added = ["_" * (column in columns) + column for column in ("smiles", "name")]
+    added = [f"_{column}" if column in columns else column for column in ("smiles", "name")]
     return RawTable(name, [*added, *columns], read, notes)
 
 
@@ -190,28 +208,39 @@ def _text(opened: Open, name: str, inner: Path, beginning: bytes, notes: list[st
     encoding = encoding_of(opened, beginning, notes)
     if encoding == "cp1252" and b"\0" in beginning:
         raise MolclrError(f"'{name}' is neither text nor a table of a known form; save it as CSV in UTF-8.")
+    lines = _first_lines(beginning, encoding)
+    filled = [line for line in lines if line.strip()][:SAMPLE_ROWS]
+    text, suffix = partial(_decoded, opened, encoding), inner.suffix.lower()
+    named = _NAMED_SEPARATOR.fullmatch(lines[0])
+    separator = "\t" if suffix in {".tsv", ".tab"} else named[1] if named else _separator(filled)
+    if suffix in LINE_SUFFIXES or (separator is None and is_smiles(filled[0].split()[0])):
+        return _lines(text, name, filled[0], notes)
+    if separator not in (None, ","):
+        notes.append(f"separated by {SEPARATORS[separator]}")
+    return _fields(text, name, separator or ",", 1 if named else 0, notes)
+
+
+def _first_lines(beginning: bytes, encoding: str) -> list[str]:
+    """Return the complete lines at the beginning of a file; one if the first is longer than the beginning."""
     lines = beginning.decode(encoding, errors="ignore").splitlines()
     if len(beginning) == SAMPLE_BYTES and len(lines) > 1:
         lines.pop()  # The last line may be incomplete.
-    first = [line for line in lines if line.strip()][:SAMPLE_ROWS]
-    named = _NAMED_SEPARATOR.fullmatch(lines[0])
-    separator = "\t" if inner.suffix.lower() in {".tsv", ".tab"} else named[1] if named else _separator(first)
+    return lines
 
-    skipped = int(named is not None)
 
-    def text() -> Iterator[str]:
-        errors = "replace" if encoding == "cp1252" else "strict"
-        with io.TextIOWrapper(opened(), encoding=encoding, errors=errors, newline="") as lines:
-            yield from lines
+def _decoded(opened: Open, encoding: str) -> Iterator[str]:
+    """Yield the lines of a text."""
+    errors = "replace" if encoding == "cp1252" else "strict"
+    with io.TextIOWrapper(opened(), encoding=encoding, errors=errors, newline="") as lines:
+        yield from lines
 
-    if inner.suffix.lower() in LINE_SUFFIXES or (separator is None and is_smiles(first[0].split()[0])):
-        return _lines(text, name, first[0], notes)
-    if separator not in (None, ","):
-        notes.append(f"separated by {SEPARATORS[separator]}")
+
+def _fields(text: Callable[[], Iterable[str]], name: str, separator: str, skipped: int, notes: list[str]) -> RawTable:
+    """Read lines of fields, the first of which is the header. skipped: number of lines above it."""
 
     def read() -> Rows:
         csv.field_size_limit(FIELD_CHARACTERS)
-        reader = csv.reader(islice(text(), skipped, None), strict=True, delimiter=separator or ",")
+        reader = csv.reader(islice(text(), skipped, None), strict=True, delimiter=separator)
         try:  # strict: otherwise a field with a missing closing quote would contain the rest of the file.
             yield from (fields for fields in reader if fields and not (len(fields) == 1 and not fields[0].strip()))
         except csv.Error as error:
@@ -233,8 +262,10 @@ def _lines(text: Callable[[], Iterable[str]], name: str, first: str, notes: list
                 smiles, label = words[0], words[1].rstrip() if len(words) > 1 else ""
                 yield [f"{smiles} {label}", ""] if label.startswith("|") else [smiles, label]
 
-    notes.append("lines that begin with a SMILES" + ", without a header" * (not has_header))
-    return RawTable(name, ["smiles", "name"], lambda: islice(read(), int(has_header), None), notes)
+    notes += (
+        ["lines that begin with a SMILES"] if has_header else ["lines that begin with a SMILES", "without a header"]
+    )
+    return RawTable(name, ["smiles", "name"], lambda: islice(read(), int(has_header), None), notes, is_lines=True)
 
 
 def _separator(lines: list[str]) -> str | None:

@@ -31,7 +31,7 @@ REGISTRY_NUMBER = 1_000_000
 ROWS_FOR_AN_INDEX = 10
 """A column of strictly ascending whole numbers is taken for an index if it has at least this many rows."""
 
-Decimal = Literal[".", ","]
+DecimalSign = Literal[".", ","]
 _words_of_classes = {word for pair in CLASS_WORDS for word in pair}
 _is_limit = re.compile(r"[<>≤≥~]=?\s*[-+]?[\d.,]+(e[-+]?\d+)?", re.IGNORECASE).fullmatch
 _is_number = re.compile(r"\s*[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?\s*", re.IGNORECASE).fullmatch
@@ -66,7 +66,7 @@ class LabelReader(NamedTuple):
     target: str
     words: Mapping[str, float] = {}
     """Word for a class, in lower case -> class; empty if the labels are numbers."""
-    decimal: Decimal | None = None
+    decimal: DecimalSign | None = None
     """The decimal sign; None: a point, and no commas between thousands."""
 
     def read(self, text: str) -> float:
@@ -110,7 +110,7 @@ def _with_ascii_minus(text: str) -> str:
     return text.replace("\N{MINUS SIGN}", "-")
 
 
-def _number(text: str, decimal: Decimal | None) -> float:
+def _number(text: str, decimal: DecimalSign | None) -> float:
     """Return the number of a text, with the other sign between thousands if `decimal` is given; infinity if it is none."""
     if decimal and _is_grouped[decimal](text):
         text = text.replace("," if decimal == "." else ".", "").replace(",", ".")
@@ -135,14 +135,18 @@ def is_limit(text: str) -> bool:
 class Survey:
     """Statistics of a column of labels, updated part by part in constant memory."""
 
-    def __init__(self, name: str, decimal: Decimal | None = None) -> None:
+    def __init__(self, name: str, decimal: DecimalSign | None = None) -> None:
         """decimal: the decimal sign if the user named one; otherwise it is inferred from the column."""
         self.name, self.decimal = name, decimal
         self.rows, self.kinds = 0, Counter[str]()
         self.words: set[str] = set()
         self.low, self.high = math.inf, -math.inf
-        self.thousands = self.grouped = self.separated = ""
-        """The last texts in which a comma may, a point may, or something does separate thousands."""
+        self.thousands = ""
+        """The last number with a comma that may be decimal or separate thousands, such as 1,234; empty if there is none."""
+        self.grouped = ""
+        """The last number with a point that may be decimal or separate thousands, such as 1.234; empty if there is none."""
+        self.separated = ""
+        """The last text that is a number only if it has thousands separators, such as 1'234; empty if there is none."""
         self.has_points = False
         """Whether there are points that can only be decimal."""
         self.whole = self.ascending = True
@@ -223,7 +227,7 @@ class Survey:
     def is_constant(self) -> bool:
         """Whether it has several labels, which are all equal."""
         if self.words:
-            return len(self.words) == 1 < self.kinds["word"] == self.labels
+            return len(self.words) == 1 and self.kinds["word"] == self.labels and self.labels > 1
         return self.low == self.high and self.labels > 1
 
     @property
@@ -257,8 +261,11 @@ class Survey:
         if found.words:
             what = f"{counted(self.labels, 'label')}, {' and '.join(found.words)} read as 0 and 1"
         else:
-            what = counted(self.labels, "label") + f" from {self.low:g} to {self.high:g}" * (self.low <= self.high)
-            what += " with decimal commas" * (found.decimal == "," and self.kinds["comma"] > 0)
+            what = counted(self.labels, "label")
+            if self.low <= self.high:
+                what += f" from {self.low:g} to {self.high:g}"
+            if found.decimal == "," and self.kinds["comma"] > 0:
+                what += " with decimal commas"
         if self.may_be_grouped:
             what += (
                 f" (points as in {self.grouped} are read as decimal; --decimal , reads them as thousands separators)"
@@ -268,4 +275,4 @@ class Survey:
             what += f", {limits} limits such as >10 taken as missing"
         if self.unreadable:
             what += f", {self.unreadable} that cannot be read"
-        return what + "; all labels are equal" * self.is_constant
+        return f"{what}; all labels are equal" if self.is_constant else what

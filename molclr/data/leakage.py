@@ -1,13 +1,17 @@
 """Leakage of test molecules into the pre-training corpus: counts for each benchmark, and a corpus without them.
 
+Molecules are compared without stereochemistry and isotopes, but with charges, tautomers and counter-ions: a salt and its free
+acid, or two tautomers, are different molecules. The option --desalt of 'molclr canonicalize' removes counter-ions and their
+charges, but does not standardize tautomers.
+
 The corpus is read in parts, so memory use depends only on the number of test molecules.
 """
 
-import csv
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
+from itertools import chain
 from pathlib import Path
-from typing import Literal, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,15 +19,13 @@ from rdkit import Chem
 
 from molclr.chem.scaffold import scaffold_smiles
 from molclr.chem.smiles import read_molecule
-from molclr.data.audit import BenchmarkFiles
-from molclr.data.molecules import Rejection, open_molecules, read_molecules
+from molclr.config import Exclusion
+from molclr.data.molecules import MOLECULES_PER_PART, BenchmarkFiles, Rejection, open_molecules, read_molecules
 from molclr.data.subsets import subset_indices
-from molclr.files import replacing, write_rows
+from molclr.files import csv_writer, replacing, write_rows
 from molclr.parallel import ordered_map
 from molclr.progress import progress
 
-MOLECULES_PER_PART = 2000
-Exclusion = Literal["molecules", "scaffolds"]
 Result = TypeVar("Result")
 
 
@@ -44,6 +46,10 @@ class Keys(NamedTuple):
     molecules: frozenset[str]
     scaffolds: frozenset[str]
 
+    def shared_with(self, molecule: ComparedMolecule) -> tuple[bool, bool]:
+        """Return whether the molecule itself and whether its scaffold is among the keys."""
+        return molecule.flat in self.molecules, molecule.scaffold in self.scaffolds
+
 
 def measure_leakage(
     benchmarks: Iterable[BenchmarkFiles], corpus: Path, output: Path, leaked: Path, processes: int
@@ -54,33 +60,27 @@ def measure_leakage(
     molecules without a scaffold). `leaked` has benchmark,row,smiles,in_corpus,scaffold_in_corpus.
     """
     tests = {files.name: read_tests(files) for files in benchmarks}
-    wanted = keys_of(molecule for molecules in tests.values() for molecule in molecules)
-    found_molecules: set[str] = set()
-    found_scaffolds: set[str] = set()
-    for part in _scan(corpus, partial(_found, wanted=wanted), "leakage", processes):
-        found_molecules |= part.molecules
-        found_scaffolds |= part.scaffolds
-
-    rows, leaks = [], []
-    for name, molecules in tests.items():
-        hits = [(one.flat in found_molecules, one.scaffold in found_scaffolds) for one in molecules]
-        rows.append(
-            {
-                "benchmark": name,
-                "test_molecules": len(molecules),
-                "in_corpus": sum(itself for itself, _ in hits),
-                "scaffold_in_corpus": sum(scaffold for _, scaffold in hits),
-                "acyclic": sum(not one.scaffold for one in molecules),
-            }
-        )
-        leaks += [
-            (name, one.row, one.smiles, *map(int, hit)) for one, hit in zip(molecules, hits, strict=True) if any(hit)
-        ]
-    write_rows(output, rows)
+    found = _keys_in(corpus, keys_of(chain.from_iterable(tests.values())), processes)
+    write_rows(output, [_overlap(name, molecules, found) for name, molecules in tests.items()])
     with replacing(leaked) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
+        writer = csv_writer(file)
         writer.writerow(["benchmark", "row", "smiles", "in_corpus", "scaffold_in_corpus"])
-        writer.writerows(leaks)
+        for name, molecules in tests.items():
+            for one in molecules:
+                if any(shared := found.shared_with(one)):
+                    writer.writerow([name, one.row, one.smiles, *map(int, shared)])
+
+
+def _overlap(name: str, molecules: Sequence[ComparedMolecule], found: Keys) -> dict[str, object]:
+    """Return the row of a benchmark in the table of `measure_leakage`. found: keys of the corpus."""
+    shared = [found.shared_with(one) for one in molecules]
+    return {
+        "benchmark": name,
+        "test_molecules": len(molecules),
+        "in_corpus": sum(itself for itself, _ in shared),
+        "scaffold_in_corpus": sum(scaffold for _, scaffold in shared),
+        "acyclic": sum(not one.scaffold for one in molecules),
+    }
 
 
 def exclude(
@@ -99,15 +99,19 @@ def exclude(
     wanted = keys_of(molecule for files in benchmarks for molecule in read_tests(files))
     if exclusion == "molecules":
         wanted = wanted._replace(scaffolds=frozenset())
+    with replacing(output) as kept, replacing(rejected) as excluded:
+        return _separate(corpus, wanted, kept, excluded, processes)
+
+
+def _separate(corpus: Path, wanted: Keys, output: Path, rejected: Path, processes: int) -> tuple[int, int]:
+    """Write the molecules of the corpus without and with keys in `wanted`; return the numbers of both."""
     source = open_molecules(corpus)
     kept = dropped = 0
     with (
-        replacing(output) as path,
-        replacing(rejected) as rejected_path,
-        pq.ParquetWriter(path, source.schema_arrow, compression="zstd", use_dictionary=False) as table,
-        rejected_path.open("w", newline="", encoding="utf-8") as file,
+        pq.ParquetWriter(output, source.schema_arrow, compression="zstd", use_dictionary=False) as table,
+        rejected.open("w", newline="", encoding="utf-8") as file,
     ):
-        writer = csv.writer(file, lineterminator="\n")
+        writer = csv_writer(file)
         writer.writerow(Rejection._fields)
         reasons = _scan(corpus, partial(_reasons, wanted=wanted), "exclude", processes)
         for part, why in zip(source.iter_batches(MOLECULES_PER_PART), reasons, strict=True):
@@ -152,6 +156,16 @@ def _scan(corpus: Path, work: Callable[[list[str]], Result], label: str, process
     yield from progress(ordered_map(work, smiles, processes), total, label, "part")
 
 
+def _keys_in(corpus: Path, wanted: Keys, processes: int) -> Keys:
+    """Find the keys in `wanted` that molecules of the corpus have."""
+    molecules: set[str] = set()
+    scaffolds: set[str] = set()
+    for part in _scan(corpus, partial(_found, wanted=wanted), "leakage", processes):
+        molecules |= part.molecules
+        scaffolds |= part.scaffolds
+    return Keys(frozenset(molecules), frozenset(scaffolds))
+
+
 def _found(smiles: list[str], wanted: Keys) -> Keys:
     """Find the keys in `wanted` that these molecules have."""
     found = keys_of(map(compared, smiles))
@@ -161,9 +175,6 @@ def _found(smiles: list[str], wanted: Keys) -> Keys:
 def _reasons(smiles: list[str], wanted: Keys) -> list[str]:
     """Return the reason why each molecule is excluded; empty if it is kept."""
     reasons = []
-    for one in map(compared, smiles):
-        if one.flat in wanted.molecules:
-            reasons.append("a test molecule")
-        else:
-            reasons.append("the scaffold of a test molecule" if one.scaffold in wanted.scaffolds else "")
+    for itself, scaffold in map(wanted.shared_with, map(compared, smiles)):
+        reasons.append("a test molecule" if itself else "the scaffold of a test molecule" if scaffold else "")
     return reasons

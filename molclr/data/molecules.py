@@ -1,9 +1,11 @@
 """Molecule tables: canonical SMILES and labels of a data set, and tables of the rows that were rejected with the reason.
 
-`molclr.data.canonicalize` makes both.
+`molclr.data.canonicalize` makes both; with a split, they are the files of a benchmark.
 """
 
+from dataclasses import dataclass
 from os import PathLike
+from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
@@ -14,6 +16,18 @@ from molclr.errors import MolclrError
 
 OWN_COLUMNS = ("row", "smiles")
 """Columns of a molecule table that are not targets."""
+MOLECULES_PER_PART = 2000
+"""Molecules that a process handles at a time."""
+
+
+@dataclass(frozen=True)
+class BenchmarkFiles:
+    """The files of a benchmark that the workflow makes before training."""
+
+    name: str
+    molecules: Path
+    rejected: Path
+    split: Path
 
 
 class AcceptedRow(NamedTuple):

@@ -1,12 +1,11 @@
 """Tables that are written in parts, as CSV or Parquet: among them raw tables with added columns."""
 
-import csv
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,7 +15,7 @@ from molclr.data.forms import RawTable
 from molclr.data.parts import Made, Part
 from molclr.data.row_counts import RowCounts
 from molclr.data.tables import free_names
-from molclr.files import replacing
+from molclr.files import csv_writer, replacing
 
 ROWS_AT_A_TIME = 256
 """Rows that are formatted as text at a time, because vectors of numbers take much more memory as text."""
@@ -76,19 +75,9 @@ def writing(output: Path, schema: pa.Schema) -> Iterator[Callable[[pa.Table], No
                 yield parquet.write_table
         else:
             with temporary.open("w", newline="", encoding="utf-8") as file:
-                writer = csv.writer(_Lines(file))
+                writer = csv_writer(file)
                 writer.writerow(_flat(schema.empty_table()).column_names)
                 yield partial(_write_rows, writer)
-
-
-class _Lines:
-    """A file whose lines end with a line feed. csv.writer quotes carriage returns only if they are part of its line ends."""
-
-    def __init__(self, file: IO[str]) -> None:
-        self.file = file
-
-    def write(self, line: str) -> None:
-        self.file.write(line.removesuffix("\r\n") + "\n")
 
 
 def _write_rows(writer: Any, table: pa.Table) -> None:

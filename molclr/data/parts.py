@@ -12,15 +12,13 @@ from typing import Generic, NamedTuple, TypeVar
 from molclr.chem.salts import canonicalize_desalted
 from molclr.chem.smiles import RejectedMolecule, canonicalize_all
 from molclr.data.columns import ChosenColumns, Columns
-from molclr.data.forms import RawTable
+from molclr.data.forms import ROWS_PER_PART, RawTable
 from molclr.data.labels import is_limit
 from molclr.data.molecules import AcceptedRow, Rejection
 from molclr.parallel import ordered_map
 from molclr.progress import counted, progress
 
 Made = TypeVar("Made")
-ROWS_PER_PART = 4096
-"""Raw rows that a process handles at a time, and that share a row group; less than a second of work."""
 
 
 class RawRow(NamedTuple):

@@ -2,19 +2,19 @@
 
 import csv
 import json
-import os
 from collections.abc import Callable
 from contextlib import closing
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from molclr.data.canonicalize import canonicalize
+from molclr.data.canonicalize import Selection, canonicalize
 from molclr.data.featurize import featurize
 from molclr.data.molecules import is_other_parquet, open_molecules
 from molclr.digest import code_digest
 from molclr.errors import MolclrError
 from molclr.files import locked, replacing, sha256_of
+from molclr.parallel import available_cores
 from molclr.progress import counted, say
 
 TABLE, REJECTED, GRAPHS = "molecules.parquet", "rejected.csv", "graphs.safetensors"
@@ -41,7 +41,7 @@ def prepare_corpus(source: Path, folder: Path, smiles_column: str | None = None,
         open_molecules(source).close()
     elif not source.is_file():
         raise MolclrError(f"There is no file '{source}' to pre-train on; give a table with SMILES, or a graph store.")
-    processes = processes or len(os.sched_getaffinity(0))
+    processes = processes or available_cores()
     with locked(folder, lambda: say(f"Another process is preparing the corpus in '{folder}'; waiting for it.")):
         for leftover in (path for stem in WRITTEN for path in folder.glob(f".{stem}.*")):
             leftover.unlink()  # temporary files of a killed process
@@ -61,8 +61,8 @@ def _canonicalized(source: Path, folder: Path, smiles_column: str | None, proces
     table, rejected = folder / TABLE, folder / REJECTED
 
     def work() -> None:
-        options: dict[str, Any] = {"smiles_column": smiles_column, "targets": [], "unique": True, "advise": False}
-        canonicalize(source, table, rejected, processes=processes, **options)
+        selection = Selection(smiles_column, targets=[], unique=True)
+        canonicalize(source, table, rejected, selection, processes=processes, advise=False)
 
     made_of = {"raw": sha256_of(source), "smiles_column": smiles_column}
     made_of |= {"code": code_digest("molclr.data.canonicalize"), "rdkit": version("rdkit")}

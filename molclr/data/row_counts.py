@@ -43,11 +43,10 @@ class RowCounts:
         """Raise MolclrError if every row of the table of that name was rejected."""
         if self.accepted == 0:
             example = self._example(next(iter(self.examples)))
-            advice = " Classes are 0 and 1; name the columns with labels by --targets if this is not one of them."
-            raise MolclrError(
-                f"All rows of '{table}' are rejected, for example {example}."
-                + advice * (" label " in example and not re.search("--decimal|thousands", example))
-            )
+            advice = ""
+            if " label " in example and not re.search("--decimal|thousands", example):
+                advice = " Classes are 0 and 1; name the columns with labels by --targets if this is not one of them."
+            raise MolclrError(f"All rows of '{table}' are rejected, for example {example}.{advice}")
 
     def summary(self) -> dict[str, Any]:
         """Return `rows`, `accepted`, `rejected`, and `reasons` with the count and the first row of each, for programs."""
@@ -83,13 +82,14 @@ class RowCounts:
     def _example(self, kind: str) -> str:
         """Return the first row of a kind of reason, with the reason, which may contain a long text of the table."""
         row, _, reason = self.examples[kind]
-        return f"{self.noun} {row}: {reason[:LONGEST]}{'...' * (len(reason) > LONGEST)}"
+        return f"{self.noun} {row}: {reason if len(reason) <= LONGEST else f'{reason[:LONGEST]}...'}"
 
     def __str__(self) -> str:
         """Describe the most frequent reasons, each with its count and its first row."""
         shown = [
-            f"{count} ({'such as ' * (count > 1)}{self._example(kind)})"
+            f"{count} ({'such as ' if count > 1 else ''}{self._example(kind)})"
             for kind, count in self.kinds.most_common(REASONS_SHOWN)
         ]
-        shown += ["..."] * (len(self.kinds) > REASONS_SHOWN)
+        if len(self.kinds) > REASONS_SHOWN:
+            shown.append("...")
         return f"rejected {self.rejected} of {counted(self.accepted + self.rejected, self.noun)}: {', '.join(shown)}"

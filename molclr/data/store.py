@@ -42,7 +42,7 @@ HYDROGENS = "explicit_hydrogens"
 SAFETENSORS_TYPES = {np.dtype(np.int64): "I64", np.dtype(np.uint16): "U16", np.dtype(np.uint8): "U8"}
 
 
-class Section(NamedTuple):
+class Extent(NamedTuple):
     """The position of an array in the file: its first byte and its shape."""
 
     start: int
@@ -205,7 +205,7 @@ def _take_rows(arrays: dict[str, np.ndarray], name: str, first: np.ndarray, coun
     return arrays[name][np.arange(counts.sum()) + np.repeat(first - ends + counts, counts)]
 
 
-def _read_offsets(file: int, sections: dict[str, Section], name: str, molecules: np.ndarray) -> np.ndarray:
+def _read_offsets(file: int, sections: dict[str, Extent], name: str, molecules: np.ndarray) -> np.ndarray:
     """Read the first and last row of molecules from a file."""
     size, start = ARRAYS[name].itemsize, sections[name].start
     if len(molecules) and (np.diff(molecules) == 1).all():
@@ -214,7 +214,7 @@ def _read_offsets(file: int, sections: dict[str, Section], name: str, molecules:
     return _read(file, name, start + molecules * size, np.full(len(molecules), 2 * size)).reshape(-1, 2).T
 
 
-def _read_rows(file: int, sections: dict[str, Section], name: str, first: np.ndarray, counts: np.ndarray) -> np.ndarray:
+def _read_rows(file: int, sections: dict[str, Extent], name: str, first: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """Read rows of an array from a file."""
     size = 2 * ARRAYS[name].itemsize
     return _read(file, name, sections[name].start + first * size, counts * size).reshape(-1, 2)
@@ -295,7 +295,7 @@ def _join(path: Path, sections: dict[str, Path], explicit_hydrogens: bool) -> No
             section.unlink()  # keeps at most one array twice on the disk
 
 
-def _read_header(path: Path) -> tuple[dict[str, Section], bool]:
+def _read_header(path: Path) -> tuple[dict[str, Extent], bool]:
     """Read the positions of the arrays, and whether hydrogens are explicit atoms.
 
     Raises ValueError, KeyError or TypeError if the file is truncated or not a graph store.
@@ -308,7 +308,7 @@ def _read_header(path: Path) -> tuple[dict[str, Section], bool]:
     sections = {}
     for name in ARRAYS:
         start, end = header[name]["data_offsets"]
-        sections[name] = Section(8 + length + start, header[name]["shape"])
+        sections[name] = Extent(8 + length + start, header[name]["shape"])
         if (
             8 + length + end > path.stat().st_size
             or end - start != math.prod(header[name]["shape"]) * ARRAYS[name].itemsize

@@ -219,8 +219,8 @@ class MoleculePredictor(MoleculeEstimator):
     def embed(self, X: Iterable[Molecule]) -> np.ndarray:
         """Compute the representation of molecules: float32 (n, m), as 'molclr embed --model' does.
 
-        It is that of the fine-tuned networks, concatenated; without networks that of the pre-trained encoder. Raises MolclrError
-        if the model uses fingerprints only.
+        Concatenates the vectors of the fine-tuned networks. Without networks, uses the pre-trained encoder. Raises MolclrError if
+        the model uses only fingerprints.
         """
         molecules, model = self._accepted(X), self.model_.model
         with called_from_python(self.verbose), unchanged_torch():
@@ -245,33 +245,15 @@ class MoleculePredictor(MoleculeEstimator):
         """
         model = TrainedModel.read(Path(folder), encoder_class)
         about = model.model.about
-        settings = {name: value for name, value in about["settings"].items() if name not in ("device", "epochs")}
         if about["task"] != cls.task:
             other = "MolCLRClassifier" if about["task"] == "classification" else "MolCLRRegressor"
             raise MolclrError(
-                f"The model in '{folder}' is a {about['task']}; {cls.__name__} cannot load it; use {other}."
+                f"The model in '{folder}' is a {about['task']}; {cls.__name__} cannot load it, so use {other}."
             )
-        fitted = about["models"]
-        estimator = cls(
-            about["encoder"],
-            model=about.get("model", fitted[0] if len(fitted) == 1 else AUTO),
-            split=about["split"],
-            split_seed=about.get("split_seed", 0),
-            refit=about.get("refit", False),
-            desalt=about.get("desalt", False),
-            seeds=about["networks"],
-            epochs=about["settings"]["epochs"],
-            patience=about.get("patience", 20),
-            settings=settings,
-            shape=about.get("shape"),
-            baselines=about["baselines"],
-            encoder_class=encoder_class,
-        )
         own = about.get(ESTIMATOR, {"targets": model.model.targets, "parameters": {}})
-        known = cls._get_param_names()
-        estimator.set_params(
-            **{name: value for name, value in own["parameters"].items() if name in known and name not in NOT_STORED}
-        )
+        known = {*cls._get_param_names()} - {*NOT_STORED}
+        stored = {name: value for name, value in own["parameters"].items() if name in known}
+        estimator = cls(**_parameters_of(about) | stored, encoder_class=encoder_class)
         estimator.model_, estimator.targets_ = model, own["targets"]
         estimator._describe()
         return estimator
@@ -280,3 +262,22 @@ class MoleculePredictor(MoleculeEstimator):
         tags = super().__sklearn_tags__()
         tags.target_tags.required = tags.target_tags.multi_output = True
         return tags
+
+
+def _parameters_of(about: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters of an estimator that trains as 'molclr train' did, by the content of model.json."""
+    fitted = about["models"]
+    return {
+        "encoder": about["encoder"],
+        "model": about.get("model", fitted[0] if len(fitted) == 1 else AUTO),
+        "split": about["split"],
+        "split_seed": about.get("split_seed", 0),
+        "refit": about.get("refit", False),
+        "desalt": about.get("desalt", False),
+        "seeds": about["networks"],
+        "epochs": about["settings"]["epochs"],
+        "patience": about.get("patience", 20),
+        "settings": {name: value for name, value in about["settings"].items() if name not in ("device", "epochs")},
+        "shape": about.get("shape"),
+        "baselines": about["baselines"],
+    }

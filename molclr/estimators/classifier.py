@@ -44,9 +44,9 @@ class MolCLRClassifier(ClassifierMixin, MoleculePredictor):
         return columns[0] if len(columns) == 1 else np.stack(columns, axis=1)
 
     def predict_proba(self, X: Iterable[Molecule]) -> np.ndarray | list[np.ndarray]:
-        """Predict probabilities: float64 (n, 2) in the order of `classes_`; for several targets a list of them.
+        """Predict class probabilities: float64 (n, 2), in the order of `classes_`; for several targets, a list of arrays.
 
-        Like those of scikit-learn's forests, with one column where all labels were equal.
+        A target whose training labels were all equal has one column, as in scikit-learn's forests.
         """
         means = self._means(self._accepted(X))
         found = []

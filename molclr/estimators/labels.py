@@ -65,7 +65,7 @@ def warn_of_indexes(X: Any, y: Any) -> None:
 
 def _names(y: Any, count: int) -> list[str]:
     """The names of targets: those of a table or Series, otherwise y, or y0, y1, ..."""
-    given = list(y.columns) if isinstance(y, pd.DataFrame) else [getattr(y, "name", None)] * (count == 1)
+    given = list(y.columns) if isinstance(y, pd.DataFrame) else [getattr(y, "name", None)]
     names = [name.strip() for name in given if isinstance(name, str)]
     if len(names) == count and all(names):
         return names
@@ -79,7 +79,9 @@ def encode_values(labels: pd.DataFrame) -> pd.DataFrame:
     try:
         values = labels.where(labels.notna(), np.nan).astype(np.float64)
     except (TypeError, ValueError) as error:
-        raise InvalidInput(f"Labels of a regression are numbers, NaN where missing ({error}).") from None
+        raise InvalidInput(
+            f"Labels of a regression are numbers, NaN where missing ({error}); correct them, or use MolCLRClassifier."
+        ) from None
     if (values.abs() > LARGEST).any(axis=None):
         raise InvalidInput("Input y contains infinity or a value too large for float32; correct the labels.")
     return values

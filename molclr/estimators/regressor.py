@@ -16,14 +16,14 @@ from molclr.evaluation.metrics import Task
 
 
 class MolCLRRegressor(RegressorMixin, MoleculePredictor):
-    """Predict values of molecules with fine-tuned networks, a forest or kernel machines, of which `fit` keeps the best.
+    """Predict values of molecules with fine-tuned networks, a random forest or SVMs; `fit` keeps the best.
 
     encoder: name or file of the encoder to start from, or "none" for a new GIN. model: "auto" to fit all models and keep the best
     on validation molecules, or the name of one, as in 'molclr train'. split, split_seed: how `fit` separates validation and test
     molecules, "scaffold", "butina" or "random". refit: fit the model that was kept again to all molecules, and calibrate its
     intervals out of fold; False leaves the test molecules out, as 'molclr train' does without --refit. desalt: keep the largest
-    organic part of salts and mixtures. seeds: networks in the ensemble. epochs, patience: most epochs of a network, and those
-    without a better validation score after which it stops. device: "auto", "cpu" or "cuda". settings, shape, baselines: keys of
+    organic part of salts and mixtures. seeds: networks in the ensemble. epochs: maximum of a network. patience: epochs without
+    a better validation score after which a network stops. device: "auto", "cpu" or "cuda". settings, shape, baselines: keys of
     these sections of the configuration. encoder_class: path of a user's encoder class. on_error: "raise" an error for the first
     rejected molecule, or "nan" to leave it out, with a warning. verbose: print what 'molclr train' prints.
 

@@ -41,7 +41,7 @@ def check_labels_of(key: str, benchmark: Labels) -> None:
     try:
         metric = find_metric(benchmark.metric, benchmark.task)
         if metric.loss not in keys_of(LOSSES):  # found now instead of after pre-training
-            raise MolclrError(f"it names the loss '{metric.loss}', which is not in {LOSSES}.")
+            raise MolclrError(f"it names the loss '{metric.loss}', which is not in {LOSSES}; add the loss there.")
     except MolclrError as error:
         raise MolclrError(f"'{key}.metric': {error}") from None
     if benchmark.split == "given" and isinstance(benchmark, OwnBenchmark):
@@ -96,7 +96,9 @@ def _check_names(key: str, names: list[str], known: dict[str, Benchmark | OwnBen
             own = [other for other, benchmark in known.items() if isinstance(benchmark, OwnBenchmark)]
             there = ", ".join(other for other in known if other not in own)
             there += f"; own_benchmarks has {', '.join(own)}" if own else ""
-            raise MolclrError(f"'{key}': unknown benchmark '{name}'; the catalogue has {there}.")
+            raise MolclrError(
+                f"'{key}': unknown benchmark '{name}'; choose one of {there}, or define it in own_benchmarks."
+            )
 
 
 def _check_table(key: str, path: str) -> None:

@@ -1,5 +1,6 @@
 """Tables of embeddings, and nearest neighbours in them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from os import PathLike
 
@@ -41,8 +42,10 @@ def read_embeddings(path: str | PathLike[str], at_least: int) -> Embeddings:
     Raises MolclrError for another file or fewer than `at_least` molecules.
     """
     try:
-        has_rows = CANONICAL not in pq.read_schema(path).names
-        table = pq.read_table(path, columns=[*(("row", "smiles") if has_rows else (CANONICAL,)), "embedding"])
+        names = pq.read_schema(path).names
+        has_rows = CANONICAL not in names
+        added = [_added(CANONICAL, names), _added("embedding", names)]
+        table = pq.read_table(path, columns=["row", "smiles", "embedding"] if has_rows else added)
     except (FileNotFoundError, pa.ArrowInvalid):
         raise MolclrError(f"'{path}' is not a table of embeddings; make one with 'molclr embed'.") from None
     if not has_rows:
@@ -59,6 +62,11 @@ def read_embeddings(path: str | PathLike[str], at_least: int) -> Embeddings:
     encoder, held_out = metadata.get(ENCODER_KEY, b"").decode(), HELD_OUT_KEY in metadata
     values = vectors.flatten().to_numpy().reshape(len(table), -1)
     return Embeddings(table["row"].to_numpy(), table["smiles"].to_pylist(), values, encoder, held_out)
+
+
+def _added(name: str, names: Sequence[str]) -> str:
+    """Return the name of a column that was added to a user's table, which has underscores in front if the table had one."""
+    return next((found for found in reversed(names) if found.lstrip("_") == name), name)
 
 
 def _are_vectors(column: pa.Array) -> bool:

@@ -56,12 +56,12 @@ def umap(vectors: np.ndarray, seed: int) -> np.ndarray:
     """
     count = min(NEIGHBOURS, len(vectors))
     with threadpool_limits(1), warnings.catch_warnings():
-        # Of TensorFlow, which is not needed, and of the mapping of further molecules, which precomputed neighbours prevent.
+        # Ignore warnings about TensorFlow, which is not needed, and about mapping further molecules, which is not done.
         warnings.simplefilter("ignore")
         try:
             from umap import UMAP
         except ImportError:
-            raise MolclrError("umap-learn is not installed; install it with 'pip install molclr[workflow]'.") from None
+            raise MolclrError("umap-learn is not installed; install it with 'pip install umap-learn'.") from None
         nearest = NearestNeighbors(n_neighbors=count, metric="cosine", algorithm="brute").fit(vectors)
         distances, places = nearest.kneighbors(vectors)
         known = (places, distances.astype(np.float32))

@@ -9,9 +9,8 @@ from typing import Literal, get_args
 
 import numpy as np
 
+from molclr.config import Task
 from molclr.errors import MolclrError
-
-Task = Literal["classification", "regression"]
 
 HALF = 0.5
 """The probability from which on class 1 is predicted."""
@@ -230,7 +229,10 @@ def check_labels(task: Task, labels: np.ndarray, targets: Sequence[str]) -> None
         for target, column in zip(targets, labels.T, strict=True):
             others = column[~np.isnan(column) & (column != 0) & (column != 1)]
             if len(others):
-                raise MolclrError(f"A label of '{target}' is {others[0]:g}; classes must be 0 and 1.")
+                raise MolclrError(
+                    f"A label of '{target}' is {others[0]:g}, but classes must be 0 and 1; correct the labels, "
+                    "or use --task regression."
+                )
 
 
 def check_all_labels(task: Task, labels: np.ndarray, targets: Sequence[str]) -> None:

@@ -84,8 +84,9 @@ def difference(metric: str, first: Sample, second: Sample) -> Difference:
 
     Its variance has two parts. The part of the test molecules is estimated by a bootstrap: each resample draws molecules, the
     same for both models, and leaves out targets whose score is undefined, such as ROC-AUC of one class. The part of the seeds is
-    the sample variance of each model's scores over its seeds, divided by their number; seeds of different models are independent
-    even if they have the same number. (A bootstrap over three seeds would underestimate this variance by a third.) The interval
+    the sample variance of each model's scores over its seeds, divided by their number; seeds of different models are treated
+    as independent. If equal seeds, which share the order of batches, make the scores of two models rise and fall together, the
+    interval is wider than necessary. (A bootstrap over three seeds would underestimate this variance by a third.) The interval
     is Student's t with the degrees of freedom of Welch (1947) and Satterthwaite (1946). It is conservative, because errors of
     single molecules that change with the seed contribute to both parts. If a model that is not deterministic has one seed, the
     second part is unknown and the interval is too narrow for a verdict. All numbers are NaN if a model has no score, or if

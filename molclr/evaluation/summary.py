@@ -175,8 +175,13 @@ def _merged(scores: Sequence[FurtherScore]) -> FurtherScore:
 
 def _unit(benchmark: Labels) -> str:
     """Return the unit of a mean over the targets."""
-    units = {benchmark.unit_of(target) for target in benchmark.targets}
+    units = {unit_of(benchmark, target) for target in benchmark.targets}
     return units.pop() if len(units) == 1 else "mixed units"
+
+
+def unit_of(benchmark: Labels, target: str) -> str:
+    """Return the unit of a target; empty if it has none."""
+    return benchmark.unit if isinstance(benchmark.unit, str) else benchmark.unit[target]
 
 
 def order(names: Iterable[str]) -> Callable[[str], tuple[int, str]]:

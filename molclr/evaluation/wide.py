@@ -130,7 +130,7 @@ def _differences(table: pd.DataFrame, places: dict[str, int]) -> list[Grid]:
     labels = Column(["Difference"], [Cell(label) for label, _ in lines])
     columns = [Column([name], [cells[place] for _, cells in lines]) for place, name in enumerate(places)]
     shown = [column for column in columns if any(cell.text for cell in column.cells)]
-    return [Grid(f"Differences between models, with {CONFIDENCE:.0%} intervals.".replace("%", " %"), [labels, *shown])]
+    return [Grid(f"Differences between models, with {100 * CONFIDENCE:.0f} % intervals.", [labels, *shown])]
 
 
 def counted_seeds(rows: pd.DataFrame) -> pd.Series:

@@ -2,7 +2,7 @@
 
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -14,19 +14,18 @@ from molclr.data.row_counts import RowCounts
 from molclr.data.tables import open_table
 from molclr.errors import MolclrError
 from molclr.evaluation.embeddings import CANONICAL, ENCODER_KEY
+from molclr.library import OnRejected
 from molclr.library.embedder import Embedder
 from molclr.progress import say
 
 Graphs: TypeAlias = dict[str, np.ndarray]
-OnError = Literal["keep", "drop", "raise"]
-"""The treatment of a rejected row: keep it with its reason and without a vector, leave it out, or raise an error."""
 
 
 def embed_table(
     table: Path,
     output: Path,
     embedder: Embedder,
-    on_error: OnError = "keep",
+    on_error: OnRejected = "keep",
     smiles_column: str | None = None,
     processes: int = 1,
 ) -> dict[str, Any]:
@@ -38,7 +37,7 @@ def embed_table(
     molecules, every row is rejected, or, with on_error="raise", one is.
     """
     counts = RowCounts(seen=embedder.seen, explicit_hydrogens=embedder.explicit_hydrogens)
-    about = {ENCODER_KEY: embedder.digest + " with hydrogens" * embedder.explicit_hydrogens}
+    about = {ENCODER_KEY: f"{embedder.digest} with hydrogens" if embedder.explicit_hydrogens else embedder.digest}
     with open_table(table) as raw:
         chosen = choose_columns(raw, smiles_column, [])
         say(*chosen.report)
@@ -53,7 +52,8 @@ def embed_table(
 
 def _accepted(part: Part[Graphs], name: str) -> Part[Graphs]:
     """Return a part of the table of that name. Raises MolclrError if a row of it is rejected."""
-    for first in part.rejections[:1]:
+    if part.rejections:
+        first = part.rejections[0]
         raise MolclrError(
             f"Row {first.row} of '{name}' is rejected: {first.reason}; correct it, or choose --on-error keep or drop."
         )

@@ -16,7 +16,7 @@ from molclr.data.featurize import featurize_part
 from molclr.digest import code_digest
 from molclr.errors import MolclrError
 from molclr.imports import modules_of
-from molclr.model_names import NETWORK
+from molclr.model_names import NETWORK, WITH_ENCODER
 from molclr.models.encoder import GraphEncoder
 from molclr.progress import say
 from molclr.qsar.model_folder import ENCODER, ModelFolder
@@ -98,9 +98,8 @@ def _report_choice(folder: ModelFolder) -> None:
     """Report that another model than the network was chosen, if it was."""
     chosen = folder.about["chosen"]
     if chosen != NETWORK:
-        say(
-            f"'{folder.folder}': the model that was chosen is '{chosen}'; the fine-tuned networks are used all the same"
-        )
+        why = "" if chosen in WITH_ENCODER else f", because '{chosen}' has no representation"
+        say(f"'{folder.folder}': '{chosen}' was chosen, but its fine-tuned networks are used{why}")
 
 
 def _embedder(

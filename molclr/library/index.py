@@ -40,16 +40,16 @@ REASONS = {
 """Entry of the metadata -> the reason to make the index again if it differs."""
 
 
-class Compared(NamedTuple):
-    """Inputs of a comparison of molecules: graphs for the networks, and fingerprints, uint64 (n, WORDS)."""
+class SearchInputs(NamedTuple):
+    """What molecules are compared by, in libraries and queries: graphs for the networks, and fingerprints, uint64 (n, WORDS)."""
 
     graphs: dict[str, np.ndarray]
     fingerprints: np.ndarray
 
 
-def compared(smiles: list[str], explicit_hydrogens: bool) -> Compared:
-    """Make the inputs of a comparison of molecules, given by their canonical SMILES."""
-    return Compared(featurize_part(smiles, explicit_hydrogens), packed_ecfp4(smiles))
+def search_inputs(smiles: list[str], explicit_hydrogens: bool) -> SearchInputs:
+    """Compute the graphs and fingerprints of molecules, given by their canonical SMILES."""
+    return SearchInputs(featurize_part(smiles, explicit_hydrogens), packed_ecfp4(smiles))
 
 
 def open_library(
@@ -104,7 +104,7 @@ def _write_index(
     library: Path, place: Path, embedder: Embedder, made_of: dict[str, Any], why: str, processes: int
 ) -> None:
     """Write the index of a library, part by part. why: what is said of the reason."""
-    work = partial(compared, explicit_hydrogens=embedder.explicit_hydrogens)
+    work = partial(search_inputs, explicit_hydrogens=embedder.explicit_hydrogens)
     with open_table(library) as raw, replacing(place) as temporary:
         chosen = choose_columns(raw, made_of["smiles_column"], [])
         say(f"making the index '{place}' because {why}", *chosen.report)
@@ -127,7 +127,7 @@ def _schema(chosen: ChosenColumns, embedder: Embedder, made_of: dict[str, Any]) 
     return pa.schema([*own, *given], {KEY: json.dumps(about)})
 
 
-def _as_batch(part: Part[Compared], made: Compared, embedder: Embedder, schema: pa.Schema) -> pa.RecordBatch:
+def _as_batch(part: Part[SearchInputs], made: SearchInputs, embedder: Embedder, schema: pa.Schema) -> pa.RecordBatch:
     """Embed the molecules of a part; return their rows of the index."""
     matrices = unit(embedder.embed(made.graphs)), made.fingerprints
     rows, smiles = zip(*((molecule.row, molecule.smiles) for molecule in part.molecules), strict=True)

@@ -15,7 +15,7 @@ from molclr.data.tables import free_names, open_table
 from molclr.errors import MolclrError
 from molclr.library.embedder import Embedder
 from molclr.library.hits import Found, hits_schema, hits_table
-from molclr.library.index import Compared, compared
+from molclr.library.index import SearchInputs, search_inputs
 from molclr.library.neighbours import Library
 from molclr.progress import say
 
@@ -35,7 +35,7 @@ def search(
     output: file to write at the same time, CSV or Parquet, with a row for each hit (see `hits_table`). Raises MolclrError if no
     query is accepted.
     """
-    work = partial(compared, explicit_hydrogens=embedder.explicit_hydrogens)
+    work = partial(search_inputs, explicit_hydrogens=embedder.explicit_hydrogens)
     counts = RowCounts(seen=embedder.seen, explicit_hydrogens=embedder.explicit_hydrogens)
     with _table_of(queries, smiles_column) as chosen:
         say(*chosen.report)
@@ -63,12 +63,14 @@ def _table_of(queries: str | Path, smiles_column: str | None) -> Iterator[Chosen
         return
     (verdict,) = canonicalize_all([queries])
     if isinstance(verdict, RejectedMolecule):
-        raise MolclrError(f"The query '{queries}' is neither a file nor a molecule as SMILES: {verdict.reason}.")
+        raise MolclrError(
+            f"The query '{queries}' is neither a file nor a molecule as SMILES: {verdict.reason}; correct the path or the SMILES."
+        )
     yield ChosenColumns(RawTable("the query", ["smiles"], lambda: iter([[queries]])), Columns(1, 0, {}), 1, [])
 
 
 def _found(
-    part: Part[Compared], library: Library, embedder: Embedder, count: int, columns: list[str], names: int | None
+    part: Part[SearchInputs], library: Library, embedder: Embedder, count: int, columns: list[str], names: int | None
 ) -> list[Found]:
     """Search for the molecules of a part. names: the position of the column with their names; None if there is none."""
     if part.made is None:

@@ -234,13 +234,13 @@ def _required(augmentation: AugmentationFunction, found: object, like: Lost) -> 
     name = name_of(augmentation)
     if not isinstance(found, Lost):
         raise MolclrError(
-            f"The augmentation {name} returned a {type(found).__name__}, not a molclr.models.augment.Lost."
+            f"The augmentation {name} returned a {type(found).__name__}, not a molclr.models.augment.Lost; correct it."
         )
     for part, tensor, other in zip(Lost._fields, found, like, strict=True):
         if not isinstance(tensor, Tensor) or tensor.dtype != torch.bool or tensor.shape != other.shape:
             is_now = f"{tensor.dtype} {tuple(tensor.shape)}" if isinstance(tensor, Tensor) else type(tensor).__name__
             raise MolclrError(
-                f"The augmentation {name} returned '{part}' as {is_now}; it must be bool {tuple(other.shape)}."
+                f"The augmentation {name} returned '{part}' as {is_now}; correct it to bool {tuple(other.shape)}."
             )
     return found
 

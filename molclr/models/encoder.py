@@ -72,7 +72,10 @@ class GraphEncoder(nn.Module):
     """The key in `molclr.models.encoders.ENCODERS`, or the path of a user's class."""
 
     def __init__(self, shape: EncoderShape, dropout: float = 0.0) -> None:
-        """dropout: probability with which a channel of an atom is set to zero after each layer during training."""
+        """Make an encoder with new weights.
+
+        dropout: probability of setting a channel of an atom to zero after each layer, in training.
+        """
         super().__init__()
         self.shape, self.dropout = shape, dropout
         self.atom_embedding = nn.Embedding(ATOM_TYPES, shape.hidden_dim)

@@ -54,7 +54,7 @@ def _require_h(encoder: nn.Module, arguments: tuple[Any, ...], h: Any) -> None:
     if not isinstance(h, Tensor) or h.shape != expected:
         found = tuple(h.shape) if isinstance(h, Tensor) else f"a {type(h).__name__}"
         raise MolclrError(
-            f"'{encoder.name}' returned {found}; an encoder returns a tensor of shape (num_graphs, embedding_dim) = {expected}."
+            f"'{encoder.name}' returned {found}; change it to return a tensor of shape (num_graphs, embedding_dim) = {expected}."
         )
     if not (encoder.training or encoder.is_checked) and graphs.num_graphs > 1:
         encoder.is_checked = True  # type: ignore[assignment]

@@ -28,5 +28,5 @@ class PredictionHead(nn.Module):
         self.mlp = nn.Sequential(*modules, nn.Linear(hidden, targets))
 
     def forward(self, h: Tensor) -> Tensor:
-        """Return logits (classification) or standardised values (regression)."""
+        """Return logits (classification) or standardized values (regression)."""
         return self.mlp(h)

@@ -1,4 +1,4 @@
-"""Losses of pre-training. The paper uses the normalised temperature-scaled cross-entropy (eq. 4; Chen et al., 2020).
+"""Losses of pre-training. The paper uses the normalized temperature-scaled cross-entropy (eq. 4; Chen et al., 2020).
 
 To add a loss, add an entry to LOSSES or give the path of your own function in the configuration (docs/extending.md).
 """
@@ -22,7 +22,7 @@ first, second: float (num_graphs, channels), the projections of two views; row i
 def nt_xent(first: Tensor, second: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
     """Compute the NT-Xent loss and the contrastive accuracy of two views of the same molecules.
 
-    first, second: float (num_graphs, channels), row i of both from molecule i; normalised here. Each of the 2 B vectors has
+    first, second: float (num_graphs, channels), row i of both from molecule i; normalized here. Each of the 2 B vectors has
     its partner as the positive and the other 2 (B - 1) as negatives. Returns the mean loss and the contrastive accuracy
     (fraction of vectors whose most similar other vector is their partner), both of shape ().
     """
@@ -52,7 +52,9 @@ def find_loss(name: str) -> ContrastiveLoss:
     def checked(first: Tensor, second: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
         found = own(first, second, temperature)
         if not isinstance(found, tuple) or [getattr(part, "shape", None) for part in found] != [(), ()]:
-            raise MolclrError(f"'{name}' must return two tensors of shape (): the loss and the contrastive accuracy.")
+            raise MolclrError(
+                f"'{name}' must return two tensors of shape (): the loss and the contrastive accuracy; correct it."
+            )
         return found
 
     return checked

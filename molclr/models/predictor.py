@@ -6,6 +6,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from molclr.config import Task
 from molclr.models.encoder import GraphEncoder
 from molclr.models.heads import PredictionHead
 
@@ -13,7 +14,7 @@ from molclr.models.heads import PredictionHead
 class Predictor(nn.Module):
     """Encoder and prediction head with one output per target.
 
-    Outputs are logits of class 1, or standardised values that `mean` and `scale`, float (targets,), convert to the target's unit.
+    Outputs are logits of class 1, or standardized values that `mean` and `scale`, float (targets,), convert to the target's unit.
     """
 
     mean: Tensor
@@ -23,7 +24,7 @@ class Predictor(nn.Module):
     def __init__(
         self,
         encoder: GraphEncoder,
-        task: Literal["classification", "regression"],
+        task: Task,
         mean: Sequence[float],
         scale: Sequence[float],
         head_layers: int = 2,
@@ -40,14 +41,14 @@ class Predictor(nn.Module):
         self.register_buffer("scale", torch.tensor(scale, dtype=torch.float32))
 
     def forward(self, h: Tensor) -> Tensor:
-        """Return logits of class 1 or standardised values, float (num_graphs, targets), for representations h."""
+        """Return logits of class 1 or standardized values, float (num_graphs, targets), for representations h."""
         output = self.head(h).float()
         if self.class_outputs == 2:  # A softmax over two logits is the sigmoid of their difference.
             return output[:, 1::2] - output[:, 0::2]
         return output
 
     def standardised(self, labels: Tensor) -> Tensor:
-        """Convert labels, float (num_graphs, targets), to the scale of the outputs: standardise values, keep classes."""
+        """Convert labels, float (num_graphs, targets), to the scale of the outputs: standardize values, keep classes."""
         return (labels - self.mean) / self.scale
 
     def predict(self, h: Tensor) -> Tensor:

@@ -179,7 +179,7 @@ def summary(metrics: dict[str, Any]) -> list[str]:
     """Describe the scores of all models and the choice, line by line."""
     metric, models = find_metric(metrics["metric"]), metrics["models"]
     values = {name: found["validation"][metrics["metric"]]["value"] for name, found in models.items()}
-    lines = [f"{'':2}{'model':16}{'validation':>12}{'test':>10}   {CONFIDENCE:.0%} interval ({metric.label})"]
+    lines = [f"{'':2}{'model':16}{'validation':>12}{'test':>10}   {100 * CONFIDENCE:.0f} % interval ({metric.label})"]
     if unit := metrics["mean_over_targets_in"]:
         lines.append(f"  mean over the targets, RMSE and MAE in {unit}:")
     for name, found in models.items():
@@ -214,8 +214,8 @@ def _further(primary: str, found: dict[str, Any], before: str) -> list[str]:
     covered = [interval["coverage_of_test"] for interval in found.get("prediction_interval", {}).values()]
     known = [fraction for fraction in covered if fraction is not None]
     if known and None not in _half_widths(found):
-        mean = f"{np.mean(known):.0%} of the test labels" + " (mean over the targets)" * (len(covered) > 1)
-        lines.append(f"  {before}{LEVEL:.0%} prediction intervals contain {mean}")
+        mean = f"{100 * np.mean(known):.0f} % of the test labels" + " (mean over the targets)" * (len(covered) > 1)
+        lines.append(f"  {before}{100 * LEVEL:.0f} % prediction intervals contain {mean}")
     return lines
 
 
@@ -232,7 +232,7 @@ def _reason(metric: str, chosen: str, values: dict[str, float | None]) -> str:
     """Describe why a model was chosen, and by how much it is better. values: validation scores of all models."""
     best, others = values[chosen], {name: value for name, value in values.items() if name != chosen}
     if not others:
-        return f"* {chosen}, as asked for"
+        return f"* {chosen} was selected with --model"
     if best is None:
         return f"* {chosen} is the first; the validation molecules give no score to choose by, so name one with --model"
     second = choose_model(metric, others)

@@ -20,7 +20,7 @@ def report_duration(recipe: Recipe, data: LabelledMolecules, run: Run, graphs: P
     again = (recipe.seeds + FOLDS) * seconds * epochs
     say(
         f"networks: {recipe.seeds} of at most {epochs} epochs take up to {_duration(recipe.seeds * seconds * epochs)} "
-        f"({seconds:.2g} s an epoch); one stops after {recipe.patience} epochs without a better validation score"
+        f"({seconds:.2g} s an epoch); each stops after {recipe.patience} epochs without a better validation score"
         + f"; if they are chosen, --refit takes up to {_duration(again)} more"
         * refit
     )

@@ -15,7 +15,7 @@ from molclr.config import Compute
 from molclr.data.output import write_extended
 from molclr.data.parts import Part, read_parts
 from molclr.data.row_counts import RowCounts
-from molclr.data.tables import open_table
+from molclr.data.tables import name_of, open_table
 from molclr.errors import MolclrError
 from molclr.evaluation.figures.atoms import LEGEND, Drawing, Group, page, sheet, write_files
 from molclr.evaluation.metrics import find_metric
@@ -90,7 +90,7 @@ def explain_table(
         parts = read_parts(chosen, list, processes, f"explain {raw.name}", model.desalt, size=ROWS_PER_PART)
         write_extended(parts, chosen.table, written, columns_of, counts)
         if place is not None and figure is not None:
-            title = f"{table.name}, explained with '{name}'"
+            title = f"{name_of(table.name)}, explained with '{name}'"
             _draw(place, figure.suffix, _groups(model, places, drawn), title, counts.accepted)
     counts.report(model.desalt, advise=False)
     return {

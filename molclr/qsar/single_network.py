@@ -49,7 +49,7 @@ def read_model(path: Path, encoder_class: str | None = None) -> ModelFolder:
     Raises MolclrError if there is none, and as `ModelFolder.read` and `load_model`.
     """
     if not path.exists():
-        raise MolclrError(f"There is no model '{path}'; name the folder that 'molclr train' made.")
+        raise MolclrError(f"There is no model '{path}'; name the folder that 'molclr train' or 'molclr finetune' made.")
     kind = SingleNetwork if _file_of(path).is_file() else ModelFolder
     return kind.read(path, encoder_class)
 

@@ -15,11 +15,11 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 from molclr.data.audit import conflicting_labels
-from molclr.data.canonicalize import canonicalize
+from molclr.data.canonicalize import Selection, canonicalize
 from molclr.data.columns import ChosenColumns, choose_columns
 from molclr.data.featurize import featurize
 from molclr.data.labelled import LabelledMolecules, read_labelled
-from molclr.data.labels import Decimal
+from molclr.data.labels import DecimalSign
 from molclr.data.molecules import read_molecules
 from molclr.data.splits import SCHEMES, write_given_split, write_split
 from molclr.data.tables import kept_table, name_of, open_table
@@ -56,7 +56,7 @@ class TrainingRequest:
     task: Task | None = None
     targets: Sequence[str] | None = None
     smiles_column: str | None = None
-    decimal: Decimal | None = None
+    decimal: DecimalSign | None = None
     desalt: bool = False
     split: str = "scaffold"
     split_seed: int = 0
@@ -107,9 +107,8 @@ def _prepared(asked: TrainingRequest, folder: Path, graphs: Path) -> tuple[Label
     molecules = graphs.with_name("molecules.parquet")
     columns: dict[str, Any] = {"smiles_column": asked.smiles_column, "targets": asked.targets, "decimal": asked.decimal}
     columns["split_column"] = None if asked.split in SCHEMES else asked.split
-    canonicalize(
-        table, molecules, folder / REJECTED, labelled=True, desalt=asked.desalt, name=name_of(asked.table), **columns
-    )
+    selection = Selection(labelled=True, desalt=asked.desalt, **columns)
+    canonicalize(table, molecules, folder / REJECTED, selection, name=name_of(asked.table))
     with open_table(table, name_of(asked.table)) as raw:
         chosen = choose_columns(raw, **columns)
         words = class_words(chosen)
@@ -191,7 +190,7 @@ def _about(asked: TrainingRequest, run: Run) -> dict[str, Any]:
     return {
         "task": run.task,
         "metric": run.metric,
-        "table": asked.table.name,
+        "table": name_of(asked.table.name),
         "desalt": asked.desalt,
         "split": asked.split,
         "split_seed": asked.split_seed,

@@ -66,7 +66,7 @@ def _of_this_format(metadata: dict[str, Any], path: str | Path) -> dict[str, Any
     if version > FORMAT:
         raise MolclrError(
             f"'{path}' is a checkpoint of format {version}, and MolCLR {__version__} reads formats up to {FORMAT}; update MolCLR "
-            "('pip install --upgrade molclr')."
+            "('git pull', then 'make install')."
         )
     if version == FORMAT:
         return metadata
@@ -142,10 +142,12 @@ def load_state(
         if encoder_class not in (None, about["encoder"]):
             raise MolclrError(
                 f"The weights in '{path}' are those of the class {about['encoder']}, but the class given is {encoder_class}, "
-                "which they do not fit."
+                "which they do not fit; give the class that made the file, or another file."
             ) from None
         reason = str(error).splitlines()[-1].strip()
-        raise MolclrError(f"The weights in '{path}' do not fit the network that it describes ({reason}).") from None
+        raise MolclrError(
+            f"The weights in '{path}' do not fit the network that it describes ({reason}); give an unchanged file."
+        ) from None
 
 
 def copy_weights(module: nn.Module) -> dict[str, Tensor]:

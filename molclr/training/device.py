@@ -69,7 +69,7 @@ def usable_device(name: str | torch.device) -> torch.device:
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
         raise MolclrError(
-            f"The device '{name}' cannot be used ({reason}); set 'device' to auto, cpu or a GPU."
+            f"The device '{name}' cannot be used ({reason}); set 'device' to auto, cpu or a GPU of this machine, such as cuda:0."
         ) from None
     return device
 

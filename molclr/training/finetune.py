@@ -111,7 +111,7 @@ def finetune(
     train, valid, test = (data.subsets[name] for name in SUBSETS)
     if len(train) < 2:
         raise MolclrError(
-            f"There is {len(train)} training molecule; fine-tuning needs at least 2, and far more to be of use."
+            f"There is {len(train)} training molecule; fine-tuning needs at least 2, so use a larger table or another split."
         )
     learn, about = begin(data, graphs, run, start, settings, shape, train, encoder_class)
     best = _train(learn, valid, folder, patience)

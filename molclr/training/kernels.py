@@ -60,6 +60,6 @@ def log_counts(counts: csr_matrix) -> csr_matrix:
 
 
 def standardized(h: np.ndarray, training: np.ndarray) -> np.ndarray:
-    """Standardise representations by mean and standard deviation of the training molecules: float64 (n, embedding_dim)."""
+    """Standardize representations by mean and standard deviation of the training molecules: float64 (n, embedding_dim)."""
     spread = training.std(axis=0, dtype=np.float64)
     return (h - training.mean(axis=0, dtype=np.float64)) / np.where(spread > 0, spread, 1)

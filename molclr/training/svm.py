@@ -26,7 +26,7 @@ def fit_svm(
 ) -> Arrays:
     """Fit a support vector machine; return its support vectors (places in `features`) and their coefficients.
 
-    labels: (n,), without missing ones; values are standardised. The penalty is the one of `costs` with the best score by `metric`
+    labels: (n,), without missing ones; values are standardized. The penalty is the one of `costs` with the best score by `metric`
     on the molecules `valid`; the first if the score is undefined or there are no such molecules.
     """
     mean, scale = (0.0, 1.0) if task == "classification" else (float(labels.mean()), float(labels.std()))

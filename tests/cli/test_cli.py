@@ -335,3 +335,9 @@ def test_the_shipped_encoder_is_taken_where_none_is_named():
     finetune += ["--seed", "0", "--task", "regression", "--metric", "rmse", "--output", "f"]
     assert options_of(*finetune).encoder == "molclr-gin"
     assert options_of(*finetune, "--from-scratch", "gcn").from_scratch == "gcn"
+
+
+@pytest.mark.parametrize("command", ["train", "predict", "embed", "search", "canonicalize", "pretrain"])
+def test_every_command_that_reads_a_table_knows_the_name_of_chemprop_for_the_column_of_smiles(command):
+    options = COMMANDS[command].parser()._option_string_actions
+    assert options["--smiles-columns"] is options["--smiles-column"]

@@ -165,7 +165,8 @@ def test_the_fine_tuned_networks_of_a_model(embed, model_folder, encoder, tmp_pa
     (other / "model.json").write_text(json.dumps(about | {"chosen": "rf", "models": ["network", "rf"], "desalt": True}))
     (tmp_path / "salt.csv").write_text("smiles\nCCO.Cl\n")
     assert embed(tmp_path / "salt.csv", "salt.parquet", "--model", other) == 0
-    assert "the model that was chosen is 'rf'; the fine-tuned networks are used" in capsys.readouterr().err
+    said = "'rf' was chosen, but its fine-tuned networks are used, because 'rf' has no representation"
+    assert said in capsys.readouterr().err
     assert [*pd.read_parquet(tmp_path / "salt.parquet")["canonical_smiles"]] == ["CCO"]
 
 

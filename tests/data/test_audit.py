@@ -2,8 +2,9 @@ import csv
 
 import pytest
 
-from molclr.data.audit import BenchmarkFiles, audit, undefined_stereo, write_audit
+from molclr.data.audit import audit, undefined_stereo, write_audit
 from molclr.data.canonicalize import canonicalize
+from molclr.data.molecules import BenchmarkFiles
 from molclr.data.splits import write_split
 from molclr.errors import MolclrError
 

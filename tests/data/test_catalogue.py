@@ -12,6 +12,7 @@ import yaml
 import molclr.evaluation
 from molclr.data.catalogue import CATALOGUE, load_catalogue
 from molclr.errors import MolclrError
+from molclr.evaluation.summary import unit_of
 
 BENCHMARKS = load_catalogue().benchmarks
 KEYS = "bbbp tox21 clintox hiv bace sider muv freesolv esol lipo qm7 qm8 qm9"
@@ -37,10 +38,10 @@ def test_only_qm9_is_split_at_random():
 
 
 def test_units():
-    assert BENCHMARKS["freesolv"].unit_of("freesolv") == "kcal/mol"
-    assert BENCHMARKS["qm9"].unit_of("gap") == "eV"
-    assert BENCHMARKS["qm8"].unit_of("E1-CC2") == "hartree"
-    assert BENCHMARKS["hiv"].unit_of("HIV_active") == ""
+    assert unit_of(BENCHMARKS["freesolv"], "freesolv") == "kcal/mol"
+    assert unit_of(BENCHMARKS["qm9"], "gap") == "eV"
+    assert unit_of(BENCHMARKS["qm8"], "E1-CC2") == "hartree"
+    assert unit_of(BENCHMARKS["hiv"], "HIV_active") == ""
 
 
 @pytest.mark.parametrize("key", BENCHMARKS)

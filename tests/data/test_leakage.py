@@ -4,10 +4,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from molclr.data import leakage
-from molclr.data.audit import BenchmarkFiles
 from molclr.data.canonicalize import canonicalize
 from molclr.data.leakage import compared, exclude, measure_leakage, read_tests
-from molclr.data.molecules import read_molecules
+from molclr.data.molecules import BenchmarkFiles, read_molecules
 
 TESTS = {
     "one": ["N[C@@H](C)C(=O)O", "Cc1ccccc1", "C1CCCCC1O", "CCCl"],
@@ -89,3 +88,11 @@ def test_only_test_molecules_count(benchmarks):
 @pytest.mark.parametrize("other", ["[2H]C([2H])([2H])[C@H](O)F", "[13CH3][C@@H](O)F", "C[C@H](O)F", "CC(O)[18F]"])
 def test_stereochemistry_and_isotopes_are_ignored(other):
     assert compared(other).flat == compared("CC(O)F").flat
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("CC(=O)O", "CC(=O)[O-].[Na+]"), ("CCN", "CC[NH3+]"), ("CCN", "CCN.Cl"), ("Oc1ccccn1", "O=c1cccc[nH]1")],
+)
+def test_salts_charge_states_and_tautomers_are_different_molecules(one, other):
+    assert compared(one).flat != compared(other).flat

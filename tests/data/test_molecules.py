@@ -8,8 +8,8 @@ import pytest
 from paths import FIXTURES
 
 from molclr.data import parts as module
-from molclr.data.canonicalize import canonicalize
-from molclr.data.molecules import read_molecules, target_columns
+from molclr.data.canonicalize import Selection, canonicalize
+from molclr.data.molecules import read_molecules, read_rejections, target_columns
 from molclr.data.repeats import FirstRows
 from molclr.errors import MolclrError
 
@@ -21,7 +21,7 @@ def run(tmp_path):
     def run(text: str, **options):
         (tmp_path / "raw.csv").write_text(text, encoding="utf-8")
         output, rejected = tmp_path / "out" / "table.parquet", tmp_path / "out" / "table.rejected.csv"
-        counts = canonicalize(tmp_path / "raw.csv", output, rejected, **options)
+        counts = canonicalize(tmp_path / "raw.csv", output, rejected, Selection(**options))
         table, rejections = read_molecules(output), read_rejected(rejected)
         assert counts == (len(table), len(rejections))
         return table, rejections
@@ -194,6 +194,13 @@ def test_unique_keeps_the_first_occurrence(run, monkeypatch):
     assert rejections[1][1] == "C(O)C"
 
 
+def test_carriage_returns_are_quoted_in_the_table_of_rejected_rows(run, tmp_path):
+    _, rejections = run('smiles,y\nC,1\n"C1CC\rCC",2\n')
+    assert [(row, smiles) for row, smiles, _ in rejections] == [(1, "C1CC\rCC")]
+    table = read_rejections(tmp_path / "out" / "table.rejected.csv")
+    assert table[["row", "smiles"]].values.tolist() == [[1, "C1CC\rCC"]]
+
+
 def test_first_rows_of_many_parts():
     """The same answers as a dictionary, while runs are merged."""
     seen, dictionary = FirstRows(), {}
@@ -219,17 +226,25 @@ def test_the_number_of_processes_does_not_show(tmp_path, monkeypatch):
 def test_the_first_row_and_rows_without_labels_are_rejected_when_asked(tmp_path):
     raw = tmp_path / "raw.csv"
     raw.write_text("smiles,a,b\nC,1,1\nCC,,1\nCCC,,\nCCCC,0,\n")
-    canonicalize(raw, tmp_path / "m.parquet", tmp_path / "r.csv", targets=["a", "b"], drop_first=True, labelled=True)
+    selection = Selection(targets=["a", "b"], drop_first=True, labelled=True)
+    canonicalize(raw, tmp_path / "m.parquet", tmp_path / "r.csv", selection)
     assert read_molecules(tmp_path / "m.parquet")["row"].tolist() == [1, 3]
     rejected = (tmp_path / "r.csv").read_text().splitlines()[1:]
     assert rejected == ['0,C,"the first row, which the official code does not read"', "2,CCC,it has no label"]
-    canonicalize(raw, tmp_path / "m.parquet", tmp_path / "r.csv", targets=["a"], labelled=True)
+    canonicalize(raw, tmp_path / "m.parquet", tmp_path / "r.csv", Selection(targets=["a"], labelled=True))
     assert read_molecules(tmp_path / "m.parquet")["row"].tolist() == [0, 3]
 
 
 def test_lines_that_begin_with_a_smiles(tmp_path):
     (tmp_path / "corpus.smi").write_text("CCO ethanol 1\n\nOCC\tagain\nC1CC, ring\nC\n")
     output, rejected = tmp_path / "table.parquet", tmp_path / "rejected.csv"
-    assert canonicalize(tmp_path / "corpus.smi", output, rejected, targets=[], unique=True) == (2, 2)
+    assert canonicalize(tmp_path / "corpus.smi", output, rejected, Selection(targets=[], unique=True)) == (2, 2)
     assert read_molecules(output)["row"].tolist() == [0, 3]
     assert [(row, smiles) for row, smiles, _ in read_rejected(rejected)] == [(1, "OCC"), (2, "C1CC,")]
+
+
+@pytest.mark.parametrize("options", [{"labelled": True}, {"targets": ["logS"]}])
+def test_a_smi_file_has_no_column_of_labels(tmp_path, options):
+    (tmp_path / "mine.smi").write_text("smiles logS\nCCO -0.3\nCCC 0.5\n")
+    with pytest.raises(MolclrError, match=r"no column (with labels|'logS'); its lines are .*; save the table as CSV"):
+        canonicalize(tmp_path / "mine.smi", tmp_path / "m.parquet", tmp_path / "r.csv", Selection(**options))

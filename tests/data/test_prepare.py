@@ -6,7 +6,7 @@ import pytest
 from paths import FIXTURES
 
 from molclr.data import prepare
-from molclr.data.canonicalize import canonicalize
+from molclr.data.canonicalize import Selection, canonicalize
 from molclr.data.featurize import featurize
 from molclr.data.molecules import read_molecules
 from molclr.data.prepare import prepare_corpus
@@ -41,7 +41,7 @@ def test_a_smi_file_and_a_csv_table_and_its_molecule_table_give_the_same_graphs(
     assert found.read_bytes() == from_csv.read_bytes() == from_table.read_bytes()
     assert sorted(times(tmp_path / "table")) == ["featurize.json", "graphs.safetensors"]
 
-    canonicalize(FIXTURES / "zinc.csv", tmp_path / "t.parquet", tmp_path / "r.csv", targets=[], unique=True)
+    canonicalize(FIXTURES / "zinc.csv", tmp_path / "t.parquet", tmp_path / "r.csv", Selection(targets=[], unique=True))
     featurize(tmp_path / "t.parquet", tmp_path / "t.safetensors")
     assert found.read_bytes() == (tmp_path / "t.safetensors").read_bytes()
 

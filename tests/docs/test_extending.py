@@ -15,7 +15,7 @@ from paths import FIXTURES, REPOSITORY
 from molclr.cli import main
 from molclr.config import Augmentation, Config, EncoderShape, Finetune, Pretrain, parse_section
 from molclr.data import splits
-from molclr.data.canonicalize import canonicalize
+from molclr.data.canonicalize import Selection, canonicalize
 from molclr.data.featurize import featurize
 from molclr.data.splits import write_split
 from molclr.definitions import require_named_code
@@ -150,7 +150,9 @@ def test_a_corpus_and_a_loss_of_pre_training(own, package):
     settings = parse_section(Config, NOTHING_ELSE | values, "own.yaml")
     choose_benchmarks(settings, "own.yaml")
     require_named_code(settings, "own.yaml")
-    counts = canonicalize(settings.corpus.table, "mine.parquet", "mine.rejected.csv", unique=True, targets=[])
+    counts = canonicalize(
+        settings.corpus.table, "mine.parquet", "mine.rejected.csv", Selection(unique=True, targets=[])
+    )
     assert counts == (80, 0)
     featurize("mine.parquet", "mine.safetensors")
     short = settings.pretrain.model_copy(update={"epochs": 1, "batch_size": 32, "projection": 8})

@@ -32,7 +32,7 @@ def test_a_corpus_of_ones_own():
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"benchmarks": ["bbpb"]}, "'benchmarks': unknown benchmark 'bbpb'; the catalogue has bbbp, tox21"),
+        ({"benchmarks": ["bbpb"]}, "'benchmarks': unknown benchmark 'bbpb'; choose one of bbbp, tox21"),
         (
             {"benchmarks": ["b"], "own_benchmarks": {"a": OWN}},
             "'benchmarks': unknown benchmark 'b'; .*qm9; own_benchmarks has a",

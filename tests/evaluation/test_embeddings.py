@@ -26,6 +26,15 @@ def test_a_table_written_by_pandas_is_accepted(table, tmp_path):
         np.testing.assert_array_equal(found.vectors, VECTORS)
 
 
+def test_columns_of_the_users_table_are_not_taken_for_the_added_ones(tmp_path):
+    vectors = pa.array([[1.0, 0.0], [0.0, 2.0]], pa.list_(pa.float32(), 2))
+    columns = {"smiles": ["OCC", "CC"], "canonical_smiles": ["x", "y"], "embedding": ["mine", "too"]}
+    columns |= {"_canonical_smiles": ["CCO", "CC"], "_embedding": vectors}
+    pq.write_table(pa.table(columns), tmp_path / "h.parquet")
+    found = read_embeddings(tmp_path / "h.parquet", 2)
+    assert found.smiles == ["CCO", "CC"] and found.vectors.tolist() == [[1, 0], [0, 2]]
+
+
 def test_rejected_rows_of_a_users_table_are_left_out(tmp_path):
     vectors = pa.array([[1.0, 0.0], None, [0.0, 2.0]], pa.list_(pa.float32(), 2))
     columns = {"smiles": ["OCC", "C*", "CC"], "canonical_smiles": ["CCO", None, "CC"], "embedding": vectors}

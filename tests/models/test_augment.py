@@ -361,7 +361,7 @@ def swap(molecules, lost, ratio, keys):
         (lambda molecules, lost, ratio, keys: tuple(lost), "a tuple, not a"),
         (lambda molecules, lost, ratio, keys: lost._replace(masked=lost.masked.long()), "'masked' as torch.int64 "),
         (lambda molecules, lost, ratio, keys: lost._replace(deleted=lost.deleted[1:]), "'deleted' as torch.bool "),
-        (lambda molecules, lost, ratio, keys: lost._replace(deleted=0.5), "'deleted' as float; it must be bool "),
+        (lambda molecules, lost, ratio, keys: lost._replace(deleted=0.5), "'deleted' as float; correct it to bool "),
     ],
 )
 def test_an_augmentation_that_returns_something_else_is_an_error(graphs, augmentation, message):

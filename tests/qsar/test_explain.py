@@ -1,9 +1,11 @@
 """What atoms contribute, with networks whose output is a known sum over atoms, and on models that were trained."""
 
 import csv
+import io
 import json
 import re
 import shutil
+import sys
 from xml.etree import ElementTree
 
 import numpy as np
@@ -328,6 +330,14 @@ def test_a_page_needs_no_other_file(sums, tmp_path, suffix):
     assert text.count("row 1: up") == 1 and text.count("row 1: down") == 1
     if suffix == "svg":
         ElementTree.fromstring(text)
+
+
+def test_the_page_of_a_table_from_standard_input_says_so(sums, tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"smiles\nCCO\n")))
+    page = tmp_path / "page.html"
+    words = ["explain", "-", "--model", str(sums), "--output", str(tmp_path / "out.csv"), "--figure", str(page)]
+    assert main(words) == 0
+    assert "standard input, explained with" in page.read_text()
 
 
 def test_a_table_is_explained_in_parts_and_its_first_molecules_are_drawn(sums, tmp_path, monkeypatch, capsys):

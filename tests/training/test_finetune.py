@@ -13,7 +13,7 @@ from paths import FIXTURES
 from molclr.batch import MASK, GraphBatch
 from molclr.chem.seen import Seen, elements_of
 from molclr.config import Compute, EncoderShape, Finetune, Pretrain
-from molclr.data.canonicalize import canonicalize
+from molclr.data.canonicalize import Selection, canonicalize
 from molclr.data.corpus import split_corpus
 from molclr.data.labelled import read_labelled
 from molclr.data.store import GraphStore
@@ -201,7 +201,7 @@ def test_targets_are_standardised_where_the_settings_say_so(standardize, mean):
 def test_a_class_that_is_neither_0_nor_1_is_an_error(bbbp, tmp_path):
     data, graphs = bbbp
     other = dataclasses.replace(data, labels=data.labels * 2)
-    with pytest.raises(MolclrError, match="A label of 'p_np' is 2; classes must be 0 and 1"):
+    with pytest.raises(MolclrError, match="A label of 'p_np' is 2, but classes must be 0 and 1"):
         finetune(other, graphs, tmp_path, classification(data), "gin", SETTINGS, SHAPE)
 
 
@@ -348,7 +348,7 @@ def test_targets_without_different_labels_give_a_warning(tmp_path, capsys):
     rows = "".join(f"{'C' * n},{n % 2},{n if n > 8 else ''},1\n" for n in range(1, 11))
     (tmp_path / "raw.csv").write_text(f"smiles,y,late,equal\n{rows}")
     targets = ["y", "late", "equal"]
-    canonicalize(tmp_path / "raw.csv", tmp_path / "m.parquet", tmp_path / "rejected.csv", targets=targets)
+    canonicalize(tmp_path / "raw.csv", tmp_path / "m.parquet", tmp_path / "rejected.csv", Selection(targets=targets))
     subsets = ["train"] * 8 + ["valid", "test"]
     (tmp_path / "s.csv").write_text("row,subset\n" + "".join(f"{row},{name}\n" for row, name in enumerate(subsets)))
     capsys.readouterr()

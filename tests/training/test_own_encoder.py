@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ import molclr
 from molclr.cli import main
 from molclr.config import EncoderShape
 from molclr.errors import MolclrError
-from molclr.imports import load_object
+from molclr.imports import load_object, search_working_directory
 from molclr.models.encoders import make_encoder
 from molclr.training.checkpoint import copy_weights, load_weights, save_encoder
 
@@ -151,8 +152,11 @@ def test_a_class_cannot_take_the_name_of_another_model(finetune, capsys):
 
 
 def test_a_module_in_the_working_directory_is_found(tmp_path, monkeypatch):
-    monkeypatch.setattr("sys.path", ["/nowhere", *__import__("sys").path])
+    monkeypatch.setattr("sys.path", [*sys.path])
     monkeypatch.chdir(tmp_path)
+    search_working_directory()
+    search_working_directory()
+    assert sys.path.count(str(tmp_path)) == 1
     Path("beside_me.py").write_text("import numpy\nanswer = numpy.array([42])\n")
     Path("broken.py").write_text("import not_installed_at_all\n")
     assert np.array_equal(load_object("beside_me:answer"), [42])

@@ -262,7 +262,7 @@ def test_a_table_of_any_number_of_runs_is_one_command(finished):
         ("pretrain={temprature: 0.5}", "config/test.yaml and --config: unknown key 'pretrain.temprature'"),
         (
             "benchmarks=[bbpb]",
-            "config/test.yaml and --config: 'benchmarks': unknown benchmark 'bbpb'; the catalogue has bbbp",
+            "config/test.yaml and --config: 'benchmarks': unknown benchmark 'bbpb'; choose one of bbbp",
         ),
         (
             "finetune={standardize: [qm77]}",

@@ -13,6 +13,7 @@ from rdkit import Chem
 from rdkit.Chem import Crippen, Descriptors, rdMolDescriptors
 
 from molclr.chem.smiles import read_molecule
+from molclr.config import MolecularProperty
 from molclr.errors import MolclrError
 from molclr.evaluation.embeddings import read_embeddings
 from molclr.evaluation.figures.style import AnyPath, save, styled
@@ -39,7 +40,7 @@ class Property:
     of: Callable[[Chem.Mol], float]
 
 
-PROPERTIES = {
+PROPERTIES: dict[MolecularProperty, Property] = {
     "molecular_weight": Property("Molecular weight (g/mol)", Descriptors.MolWt),
     "logp": Property("Octanol-water log P (Crippen)", Crippen.MolLogP),
     "tpsa": Property("Polar surface area, TPSA (Å²)", rdMolDescriptors.CalcTPSA),
@@ -69,7 +70,7 @@ def tsne(
         places = project(molecules.vectors, seed)
     else:
         places = places_of(read_map(coordinates, molecules.rows), "t-SNE")
-    places = places[:, np.argsort(-np.ptp(places, axis=0), kind="stable")]  # lying
+    places = places[:, np.argsort(-np.ptp(places, axis=0), kind="stable")]  # wider than high
     values = np.array([chosen.of(read_molecule(smiles)) for smiles in molecules.smiles])
     what = f"{len(values):,} {'held-out ' if molecules.held_out else ''}molecules"
     figure = _draw(places, values, chosen.label, has_integers=property == "rings")

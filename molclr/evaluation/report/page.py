@@ -40,7 +40,7 @@ def write_run_page(results: Results, output: str | PathLike[str]) -> None:
         "verdict": verdict(results.table),
         "done": what_was_done(results),
         "limits": limits(results),
-        "confidence": f"{CONFIDENCE:.0%}",
+        "confidence": f"{100 * CONFIDENCE:.0f} %",
         "columns": COLUMNS,
         "rows": rows,
         "meanings": meanings(rows),

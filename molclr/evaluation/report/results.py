@@ -8,14 +8,14 @@ from pathlib import Path
 import pandas as pd
 
 from molclr.config import Config, Labels, parse_settings
-from molclr.data.audit import BenchmarkFiles
 from molclr.data.catalogue import load_catalogue
-from molclr.data.molecules import read_molecules, read_rejections
+from molclr.data.molecules import BenchmarkFiles, read_molecules, read_rejections
 from molclr.data.subsets import read_split
 from molclr.errors import MolclrError
 from molclr.evaluation.metrics import TASKS, Metric, find_label
 from molclr.evaluation.reference import CONFIGURATION
 from molclr.evaluation.runs import KEEPING_NAMES, read_metrics
+from molclr.evaluation.summary import unit_of
 from molclr.evaluation.tables import read_table
 from molclr.model_names import PRETRAINED
 
@@ -129,7 +129,7 @@ class Results:
         own = predictions.loc[predictions["benchmark"] == key, PREDICTIONS]
         metric, unit = find_label(rows["metric"].iloc[0]), rows["unit"].iloc[0]
         labels = self.known.get(key)
-        units = {target: labels.unit_of(target) for target in labels.targets} if labels else {}
+        units = {target: unit_of(labels, target) for target in labels.targets} if labels else {}
         histories, smiles = self._histories(key, own), self._smiles(key)
         return BenchmarkResults(key, name, metric, unit, rows, own, histories, smiles, units)
 

@@ -10,7 +10,8 @@ import pytest
 from paths import FIXTURES
 
 from molclr.config import Config
-from molclr.data.audit import BenchmarkFiles, write_audit
+from molclr.data.audit import write_audit
+from molclr.data.molecules import BenchmarkFiles
 from molclr.evaluation import statistics
 from molclr.evaluation.maps import COLUMNS, PROJECTIONS
 from molclr.evaluation.predictions import gather_predictions
