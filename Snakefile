@@ -1,5 +1,6 @@
 # MolCLR from raw SMILES to the paper's tables and figures.
 # Needs a configuration (config/config.yaml, a link to params.yaml, unless --configfile names another); makes everything below data/ and results/.
+import itertools
 import json
 import math
 import os
@@ -8,14 +9,14 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from molclr.model_names import FINGERPRINT_MODELS, SVM, model_name, pretrained_of
-from molclr.config import Config, parse_section
+from molclr.config import Compute, Config, parse_section
 from molclr.data.catalogue import load_catalogue
 from molclr.definitions import require_named_code
 from molclr.digest import code_of
 from molclr.errors import MolclrError
 from molclr.evaluation.benchmarks import choose_benchmarks
-from molclr.imports import modules_of, search_working_directory
+from molclr.imports import is_dotted_path, modules_of, search_working_directory
+from molclr.model_names import FINGERPRINT_MODELS, is_svm, model_name, network_of, pretrained_of
 from workflow.digests import renew
 
 if not workflow.configfiles:

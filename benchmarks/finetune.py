@@ -29,8 +29,8 @@ from molclr.model_names import EncoderName
 from molclr.models.encoders import make_encoder
 from molclr.training.checkpoint import load_encoder
 from molclr.training.encoder_files import encoder_file
-from molclr.training.finetune import Supervision, adam, new_predictor
 from molclr.training.graphs import PlainGraphs
+from molclr.training.supervised import Supervision, finetuning_optimizer, new_predictor
 
 BATCH_SIZE = Finetune().batch_size
 SHAPE = EncoderShape()
@@ -110,7 +110,9 @@ def our_epochs(
     train = data.subsets["train"]
     model = new_predictor(encoder, settings, run, data.labels[train])
     graphs = PlainGraphs(store, np.arange(len(store)), torch.device("cpu"))
-    supervision = Supervision(model, run, graphs, data.labels, train, settings, adam(model, settings, pretrained=True))
+    supervision = Supervision(
+        model, run, graphs, data.labels, train, settings, finetuning_optimizer(model, settings, pretrained=True)
+    )
     train_once = Supervision.epoch if flush else inspect.unwrap(Supervision.epoch)
 
     def epoch() -> float:

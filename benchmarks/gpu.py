@@ -27,7 +27,7 @@ from molclr.training.contrast import ContrastiveModel, SlotContrast
 from molclr.training.device import dtype_of, prepare
 from molclr.training.embed import embed
 from molclr.training.graphs import SlotGraphs
-from molclr.training.optimizer import adam, rate_of
+from molclr.training.optimizer import pretraining_optimizer, rate_of
 from molclr.training.step import CapturedStep, Step
 
 SHAPE = EncoderShape()
@@ -85,7 +85,7 @@ def print_pretraining(name: str, settings: Pretrain, graphs: SlotGraphs, steps: 
     torch.cuda.reset_peak_memory_stats()
     torch.manual_seed(0)
     model = ContrastiveModel(name, SHAPE, settings).to(graphs.device)
-    optimizer = adam(model, settings)
+    optimizer = pretraining_optimizer(model, settings)
     rate_of(optimizer).fill_(settings.learning_rate)
     rows = batches_of(len(graphs.tables), settings.batch_size)
     contrast = SlotContrast(model, graphs, settings, [rows])

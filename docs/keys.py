@@ -12,8 +12,6 @@ from molclr.config import Config
 
 PAGE = Path(__file__).parent / "configuration.md"
 BEGIN = "<!-- keys: begin -->"
-NOT_TO_SET = {"released"}
-"""Keys that hold what another one said."""
 LIMITS = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
 
 
@@ -36,8 +34,6 @@ def _table(section: str, schema: dict[str, Any], definitions: dict[str, Any]) ->
     yield "|---|---|---|---|"
     for key, entry in schema["properties"].items():
         reference = entry.get("$ref") or entry.get("additionalProperties", {}).get("$ref")
-        if key in NOT_TO_SET:
-            continue
         if reference:
             name = key if "$ref" in entry else f"{key}.NAME"
             nested.append((".".join(filter(None, [section, name])), definitions[reference.rpartition("/")[2]]))

@@ -24,7 +24,7 @@ NAMED = {
 def require_named_code(settings: Config, source: str) -> None:
     """Raise MolclrError, which starts with `source` and the key, for an encoder, loss or augmentation that does not exist."""
     loss, *augmentations = settings.pretrain.functions()
-    names = dict(zip(NAMED, [filter(None, [settings.encoder.name]), [loss], augmentations], strict=True))
+    names = dict(zip(NAMED, [filter(None, [settings.encoder.own]), [loss], augmentations], strict=True))
     for key, (kind, table, example) in NAMED.items():
         for name in names[key]:
             try:

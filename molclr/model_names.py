@@ -1,5 +1,6 @@
 """Names of encoders and of models: those of the workflow and those of 'molclr train'."""
 
+from collections.abc import Iterable
 from typing import Literal, get_args
 
 from molclr.imports import is_dotted_path
@@ -51,6 +52,21 @@ def class_name_problem(encoder: EncoderName) -> str:
     if not is_dotted_path(encoder) or not (taken or is_part):
         return ""
     return f"the class {name} has {'the name' if taken else 'part of the name'} of another model in tables; rename your class"
+
+
+def is_svm(model: str) -> bool:
+    """Return whether a model of the workflow is a support vector machine."""
+    return model.startswith(SVM)
+
+
+def network_of(model: str) -> str:
+    """Return the network of a model without its pre-training: GIN for GIN, MolCLR_GIN and SVM_MolCLR_GIN."""
+    return (pretrained_of(model) or model).removeprefix(PRETRAINED)
+
+
+def encoders_of(models: Iterable[str]) -> list[str]:
+    """Return the networks of the pre-trained encoders that models use, without repetition; their folders are in lower case."""
+    return list(dict.fromkeys(network_of(model) for model in models if pretrained_of(model)))
 
 
 def frozen_names(pretrained: str) -> list[str]:

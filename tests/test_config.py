@@ -4,9 +4,21 @@ import pytest
 import yaml
 from paths import REPOSITORY
 
-from molclr.config import Config, EncoderShape, OwnBenchmarks, Pretrain, Run, Section, parse_section, parse_settings
+from molclr.config import (
+    Augmentation,
+    Config,
+    EncoderChoice,
+    EncoderShape,
+    OwnBenchmarks,
+    Pretrain,
+    Run,
+    Section,
+    parse_section,
+    parse_settings,
+)
 from molclr.data.catalogue import load_catalogue
 from molclr.errors import MolclrError
+from molclr.models.augment import augmentation_steps
 
 SMALL = {"benchmarks": ["bbbp"], "models": ["GIN"]}
 OWN = {"table": "own/solubility.csv", "task": "regression", "metric": "rmse", "targets": ["logS"]}
@@ -154,8 +166,8 @@ def test_settings_are_taken_out_of_a_configuration():
     path = str(REPOSITORY / "config" / "encoders.yaml")
     whole = parse_section(Config, yaml.safe_load(Path(path).read_text()), path)
     assert parse_settings(Pretrain, path) == whole.pretrain
-    shape = parse_settings(EncoderShape, path, "--shape")
-    assert shape.model_dump() == whole.encoder.model_dump() == EncoderShape().model_dump()
+    assert parse_settings(EncoderChoice, path, "--shape") == whole.encoder == EncoderChoice()
+    assert whole.encoder.shape == EncoderShape()
     with pytest.raises(MolclrError, match=r"--settings: unknown key 'pretrain'"):
         parse_settings(Pretrain, "{pretrain: {epochs: 3}, epochs: 2}")
 
@@ -163,27 +175,30 @@ def test_settings_are_taken_out_of_a_configuration():
 def test_the_shape_of_your_own_encoder_is_taken_out_of_a_configuration(tmp_path):
     path = tmp_path / "run.yaml"
     path.write_text("encoder: {name: 'my_package.gat:GAT', layers: 3}\n")
-    assert parse_settings(EncoderShape, str(path), "--shape") == EncoderShape(layers=3)
+    assert parse_settings(EncoderChoice, str(path), "--shape").shape == EncoderShape(layers=3)
     path.write_text("encoder: {nam: gat}\n")
-    with pytest.raises(MolclrError, match="unknown key 'nam'"):
-        parse_settings(EncoderShape, str(path), "--shape")
+    with pytest.raises(MolclrError, match=r"unknown key 'nam'; the keys here are layers, .*, gcn_normalization, name"):
+        parse_settings(EncoderChoice, str(path), "--shape")
 
 
 def test_a_released_encoder_by_name():
     configuration = parse_section(
         Config, SMALL | {"models": ["GCN", "MolCLR_GCN"], "encoder": "official-gcn"}, "run.yaml"
     )
-    assert configuration.encoder.released == configuration.decisive()["encoder"] == "official-gcn"
+    assert configuration.encoder.released == "official-gcn" and configuration.encoder.own is None
+    assert parse_section(Config, configuration.decisive(), "decisive").encoder == configuration.encoder
     shape = EncoderShape(layers=5, hidden_dim=300, embedding_dim=512, gcn_normalization=False)
-    assert configuration.encoder.model_dump_json() == shape.model_dump_json()
+    assert configuration.encoder.shape == shape
+    assert Config(**SMALL, encoder={"name": "official-gin"}).encoder == Config(**SMALL, encoder="official-gin").encoder
     with pytest.raises(
         MolclrError, match="the encoder official-gcn belongs to MolCLR_GCN; remove MolCLR_GIN from 'models'"
     ):
         parse_section(Config, SMALL | {"models": ["GIN", "MolCLR_GIN"], "encoder": "official-gcn"}, "run.yaml")
     with pytest.raises(
-        MolclrError, match=r"run\.yaml: 'encoder': a released encoder replaces all keys of this section"
+        MolclrError,
+        match=r"run\.yaml: 'encoder': the shape of a released encoder is fixed: write 'encoder: official-gcn'",
     ):
-        parse_section(Config, SMALL | {"encoder": {"released": "official-gcn", "layers": 3}}, "run.yaml")
+        parse_section(Config, SMALL | {"encoder": {"name": "official-gcn", "layers": 3}}, "run.yaml")
     with pytest.raises(
         MolclrError, match=r"official-gcn is already trained, so 'corpus\.exclude' has no effect; remove it"
     ):
@@ -230,7 +245,7 @@ def test_an_encoder_of_ones_own_has_models_in_the_tables():
     assert [settings.encoder_of(name) for name in ("MolCLR_GIN", "GCN", "gin")] == ["gin", "gcn", "gin"]
     frozen = [settings.encoder_of(name) for name in ("SVM_MolCLR_GAT", "SVM_MolCLR_GAT_ECFP", "SVM_MolCLR_GIN_ECFP")]
     assert frozen == ["mine.gat:GAT", "mine.gat:GAT", "gin"]
-    assert "name" not in settings.encoder.model_dump(), "a shape is what --shape takes"
+    assert settings.encoder.shape == EncoderShape(layers=2), "what --shape takes"
     assert settings.decisive()["encoder"] == {"name": "mine.gat:GAT", "layers": 2}
     short = parse_section(Config, SMALL | {"encoder": {"name": "gat"}, "models": ["MolCLR_GAT", "GAT"]}, "run.yaml")
     assert short.encoder_of("MolCLR_GAT") == short.encoder_of("gat") == "gat", "a new key of ENCODERS"
@@ -241,3 +256,39 @@ def test_augmentations_as_a_list():
     settings = parse_settings(Pretrain, f"{{augmentation: {{composition: {steps}}}}}")
     assert settings.augmentation.composition == steps
     assert parse_settings(Pretrain, settings.model_dump_json()) == settings
+
+
+@pytest.mark.parametrize(
+    ("composition", "key", "advice"),
+    [
+        ("node", "subgraph_removal", "the keys that it uses are atom_masking, bond_deletion"),
+        ("subgraph", "atom_masking", "the keys that it uses are subgraph_removal, subgraph_keeps_rings"),
+        ("mix", "subgraph_keeps_rings", "the keys that it uses are atom_masking, bond_deletion, subgraph_removal"),
+        ([{"atom_masking": 0.1}], "bond_deletion", "which has its own ratios"),
+    ],
+)
+def test_a_key_of_augmentations_without_effect_is_an_error(composition, key, advice):
+    value = False if key == "subgraph_keeps_rings" else 0.5
+    with pytest.raises(
+        MolclrError, match=rf"--settings: 'augmentation': '{key}' has no effect with .*{advice}; remove it"
+    ):
+        parse_settings(Pretrain, f"{{augmentation: {{composition: {composition}, {key}: {value}}}}}")
+    default = Augmentation.model_fields[key].default
+    assert Augmentation(composition=composition, **{key: default}) == Augmentation(composition=composition)
+
+
+@pytest.mark.parametrize("composition", ["node", "subgraph", "mix"])
+def test_every_other_key_of_augmentations_has_an_effect(composition):
+    for key, value in {
+        "atom_masking": 0.5,
+        "bond_deletion": 0.5,
+        "subgraph_removal": 0.5,
+        "subgraph_keeps_rings": False,
+    }.items():
+        try:
+            settings = Augmentation(composition=composition, **{key: value})
+        except ValueError:
+            settings = Augmentation.model_construct(composition=composition, **{key: value})
+            assert augmentation_steps(settings) == augmentation_steps(Augmentation(composition=composition))
+        else:
+            assert augmentation_steps(settings) != augmentation_steps(Augmentation(composition=composition))

@@ -10,7 +10,7 @@ from molclr.errors import MolclrError
 from molclr.models.augment import AUGMENTATIONS
 from molclr.models.encoders import ENCODERS
 from molclr.models.nt_xent import LOSSES
-from molclr.training.finetune import SUPERVISED_LOSSES
+from molclr.training.supervised import SUPERVISED_LOSSES
 
 CODE = """
 from numpy import mean as average, log
@@ -48,7 +48,7 @@ def check(**values):
 def test_the_tables_are_read_as_they_are():
     tables = [table for _, table, _ in NAMED.values()]
     assert [keys_of(table) for table in tables] == [[*ENCODERS], [*LOSSES], [*AUGMENTATIONS]]
-    assert keys_of("molclr.training.finetune:SUPERVISED_LOSSES") == [*SUPERVISED_LOSSES]
+    assert keys_of("molclr.training.supervised:SUPERVISED_LOSSES") == [*SUPERVISED_LOSSES]
 
 
 def test_names_that_a_module_defines_are_accepted(mine):

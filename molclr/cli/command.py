@@ -9,9 +9,7 @@ from pathlib import Path
 from textwrap import indent
 from typing import Any, NamedTuple, NoReturn
 
-import yaml
-
-from molclr.config import SUFFIXES_OF_SECTIONS, EncoderShape, Section, parse_settings
+from molclr.config import SUFFIXES_OF_SECTIONS, EncoderChoice, EncoderShape, Section, parse_settings
 from molclr.errors import MolclrError
 from molclr.progress import say
 from molclr.qsar.model_files import is_model
@@ -128,9 +126,11 @@ class Parser(argparse.ArgumentParser):
         check_paths(options, self.path_arguments)
         for dest, (option, section) in self.sections.items():
             if (text := getattr(options, dest)) is not None:
-                setattr(options, dest, parse_settings(section, text, option))
-                if section is EncoderShape:
-                    _report_name_beside(option, text)
+                setattr(
+                    options,
+                    dest,
+                    _shape(option, text) if section is EncoderShape else parse_settings(section, text, option),
+                )
         return options
 
     def error(self, message: str) -> NoReturn:
@@ -276,12 +276,11 @@ def require_free(output: Path, force: bool) -> None:
         raise MolclrError(f"'{output}' exists; choose another file, or replace it with --force.")
 
 
-def _report_name_beside(option: str, text: str) -> None:
-    """Report the name of an encoder in a configuration from which a command takes the shape alone."""
-    values = yaml.safe_load(Path(text).read_text()) if text.endswith(SUFFIXES_OF_SECTIONS) else None
-    encoder = values.get("encoder") if isinstance(values, dict) else None
-    if isinstance(encoder, dict) and encoder.get("name"):
+def _shape(option: str, text: str) -> EncoderShape:
+    """Parse the shape of an encoder; report that a name beside it, as in a configuration of the workflow, is not used."""
+    choice = parse_settings(EncoderChoice, text, option)
+    if choice.name:
         say(
-            f"{option}: only the shape is taken from '{text}', not the encoder {encoder['name']}; select it with --encoder or "
-            "--from-scratch"
+            f"{option}: only the shape is used, not the encoder {choice.name}; select it with --encoder or --from-scratch"
         )
+    return choice.shape

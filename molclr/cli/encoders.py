@@ -40,7 +40,7 @@ def _pretrain_arguments(parser: Parser) -> None:
     parser.add_argument(
         "--encoder", default="gin", help="gin (default), gcn or the path of your own class, such as my_package.gat:GAT"
     )
-    parser.writes("--output", "--folder", folder=True, required=True, help="folder for encoder, history and state")
+    parser.writes("--output", folder=True, required=True, help="folder for encoder, history and state")
     add_smiles_column(parser)
     parser.add_argument("--processes", type=positive, help="processes that prepare the corpus (default: all cores)")
     parser.section("--shape", config.EncoderShape)

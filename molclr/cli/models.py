@@ -27,7 +27,7 @@ def _add_run(parser: Parser) -> None:
         required=True,
         help="primary metric: a name in molclr/evaluation/metrics.py, such as roc_auc, pr_auc, rmse or mae",
     )
-    parser.writes("--output", "--folder", folder=True, required=True, help="folder for predictions and metrics")
+    parser.writes("--output", folder=True, required=True, help="folder for predictions and metrics")
 
 
 def _run_of(options: argparse.Namespace) -> "tuple[LabelledMolecules, Run]":

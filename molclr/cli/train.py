@@ -119,9 +119,9 @@ def _recipe_of(options: argparse.Namespace) -> "Recipe":
 
 def _train(options: argparse.Namespace) -> None:
     from molclr.qsar.summary import summary
-    from molclr.qsar.train import Training, train
+    from molclr.qsar.train import TrainingRequest, train
 
-    asked = Training(
+    asked = TrainingRequest(
         table=options.table,
         output=options.output,
         recipe=_recipe_of(options),

@@ -8,7 +8,6 @@ from pydantic import ValidationError
 
 from molclr.config.fields import Section
 from molclr.config.run import Config
-from molclr.config.training import EncoderChoice, EncoderShape
 from molclr.errors import MolclrError
 
 AnySection = TypeVar("AnySection", bound=Section)
@@ -59,16 +58,8 @@ def parse_settings(section: type[AnySection], text: str, option: str = "--settin
         )
     name = _name_in_configuration(section)
     if values and name in values and set(values) <= set(Config.model_fields):
-        source, values = f"{source}, {name}", _keys_of(section, values[name])
+        source, values = f"{source}, {name}", values[name]
     return parse_section(section, values, source)
-
-
-def _keys_of(section: type[Section], values: Any) -> Any:
-    """Leave out the name of the encoder, which is beside the keys of its shape in a configuration."""
-    if not isinstance(values, dict):
-        return values
-    others = EncoderChoice.model_fields.keys() - EncoderShape.model_fields.keys() if section is EncoderShape else set()
-    return {key: value for key, value in values.items() if key not in others}
 
 
 def _name_in_configuration(section: type[Section]) -> str | None:

@@ -8,7 +8,16 @@ from pydantic import Field, field_validator, model_validator
 from molclr.config.data import Corpus, OwnBenchmarks
 from molclr.config.fields import WHOLE, Count, Distinct, MolecularProperty, PositiveInt, Section, Seed
 from molclr.config.training import Baselines, EncoderChoice, Finetune, Pretrain
-from molclr.model_names import PRETRAINED, EncoderName, ModelName, frozen_names, model_name, pretrained_of
+from molclr.model_names import (
+    PRETRAINED,
+    EncoderName,
+    ModelName,
+    encoders_of,
+    frozen_names,
+    model_name,
+    network_of,
+    pretrained_of,
+)
 
 
 class Figures(Section):
@@ -83,7 +92,7 @@ class Config(OwnBenchmarks):
 
     @model_validator(mode="after")
     def _has_known_models(self) -> "Config":
-        own = self.encoder.name
+        own = self.encoder.own
         of_own = [model_name(own, True), model_name(own, False)] if own else []
         known = [*get_args(ModelName), *of_own]
         known += [name for model in known if model.startswith(PRETRAINED) for name in frozen_names(model)]
@@ -99,20 +108,22 @@ class Config(OwnBenchmarks):
 
     def encoder_of(self, model: str) -> EncoderName:
         """Return the encoder of a model: gin for MolCLR_GIN, GIN and gin; my_package.gat:GAT for MolCLR_GAT, GAT and gat."""
-        network, own = (pretrained_of(model) or model).removeprefix(PRETRAINED).lower(), self.encoder.name
+        network, own = network_of(model).lower(), self.encoder.own
         return own if own and model_name(own, False).lower() == network else network
 
     def decisive(self) -> dict[str, Any]:
         """Return the keys that decide the scores of a run and differ from their defaults, as in a YAML file."""
-        values = self.model_dump(mode="json", exclude={"results", "mirror", "run", "figures"}, exclude_defaults=True)
-        if self.encoder.name:
-            values["encoder"] = values.get("encoder", {}) | {"name": self.encoder.name}
-        return values | ({"encoder": self.encoder.released} if self.encoder.released else {})
+        return self.model_dump(mode="json", exclude={"results", "mirror", "run", "figures"}, exclude_defaults=True)
+
+    @property
+    def encoders(self) -> list[str]:
+        """Networks of the pre-trained encoders that the models use, such as GIN; folders of their files are in lower case."""
+        return encoders_of(self.models)
 
     @model_validator(mode="after")
     def _suits_a_released_encoder(self) -> "Config":
         released = self.encoder.released
-        wanted = f"MolCLR_{released.removeprefix('official-').upper()}" if released else None
+        wanted = model_name(released.removeprefix("official-"), pretrained=True) if released else None
         for model in self.models:
             if wanted and pretrained_of(model) not in ("", wanted):
                 raise ValueError(f"the encoder {released} belongs to {wanted}; remove {model} from 'models'")

@@ -21,38 +21,64 @@ class EncoderShape(Section):
     )
 
 
+RELEASED_SHAPE = EncoderShape(gcn_normalization=False)
+"""The shape of the encoders that the authors released."""
+
+
 class EncoderChoice(EncoderShape):
-    """The shape of the encoders, or instead the name of a released encoder, which replaces pre-training."""
+    """The shape of the encoders, and the name of one encoder in addition to gin and gcn, or of a released one.
+
+    `official-gcn` is short for `{name: official-gcn, gcn_normalization: false}`.
+    """
 
     name: str | None = Field(
         None,
-        exclude=True,
         description="one encoder in addition to gin and gcn: the path of your own class, such as my_package.gat:GAT, whose "
-        "models are called MolCLR_GAT and GAT",
+        "models are called MolCLR_GAT and GAT; or official-gin or official-gcn, as with `encoder: official-gcn`: weights "
+        "released by the authors, which replace pre-training",
     )
-    released: ReleasedName | None = Field(
-        None, exclude=True, description="weights released by the authors; set by `encoder: official-gcn`"
-    )
+
+    @property
+    def released(self) -> str | None:
+        """The name of the released encoder that replaces pre-training, if one is chosen."""
+        return self.name if self.name in get_args(ReleasedName) else None
+
+    @property
+    def own(self) -> str | None:
+        """The name of the encoder in addition to gin and gcn, if there is one."""
+        return None if self.released else self.name
+
+    @property
+    def shape(self) -> EncoderShape:
+        """The shape alone, whose set keys are those set here."""
+        return EncoderShape(**self.model_dump(exclude={"name"}, exclude_unset=True))
 
     @model_validator(mode="before")
     @classmethod
     def _by_name(cls, value: Any) -> Any:
-        if not isinstance(value, str):
-            if isinstance(value, dict) and "released" in value:
-                raise ValueError("a released encoder replaces all keys of this section: write 'encoder: official-gcn'")
-            return value
-        if value not in get_args(ReleasedName):
-            raise ValueError(f"input should be the keys of a shape, or {' or '.join(get_args(ReleasedName))}")
-        return {"released": value, "gcn_normalization": False}
+        if isinstance(value, str):
+            if value not in get_args(ReleasedName):
+                raise ValueError(f"input should be the keys of a shape, or {' or '.join(get_args(ReleasedName))}")
+            value = {"name": value}
+        is_released = isinstance(value, dict) and value.get("name") in get_args(ReleasedName)
+        return RELEASED_SHAPE.model_dump(exclude_defaults=True) | value if is_released else value
 
     @field_validator("name")
     @classmethod
     def _is_an_encoder(cls, name: str | None) -> str | None:
-        if name is not None and not (re.fullmatch("[a-z0-9_]+", name) or is_dotted_path(name)):
+        if name is None or name in get_args(ReleasedName):
+            return name
+        if not (re.fullmatch("[a-z0-9_]+", name) or is_dotted_path(name)):
             raise ValueError("input should be gin, gcn or the path of your own class, such as my_package.gat:GAT")
-        if name and (problem := class_name_problem(name)):
+        if problem := class_name_problem(name):
             raise ValueError(problem)
         return name
+
+    @model_validator(mode="after")
+    def _has_the_released_shape(self) -> "EncoderChoice":
+        if self.released and self.shape != RELEASED_SHAPE:
+            raise ValueError(f"the shape of a released encoder is fixed: write 'encoder: {self.released}'")
+        return self
 
 
 def _is_a_composition(value: Any) -> Any:
@@ -64,12 +90,20 @@ def _is_a_composition(value: Any) -> Any:
         and all(isinstance(ratio, int | float) and 0 <= ratio < 1 for ratio in step.values())
         for step in steps
     )
-    if not (value in ("node", "subgraph", "mix") or is_list):
+    if not ((isinstance(value, str) and value in USED_KEYS) or is_list):
         raise ValueError(
             "input should be node, subgraph, mix or a list of augmentations with ratios from 0 to below 1, such as "
             "[{subgraph_removal: 0.1}, {atom_masking: 0.25}]"
         )
     return value
+
+
+USED_KEYS = {
+    "node": ("atom_masking", "bond_deletion"),
+    "subgraph": ("subgraph_removal", "subgraph_keeps_rings"),
+    "mix": ("atom_masking", "bond_deletion", "subgraph_removal"),
+}
+"""Preset of `composition` -> the keys that affect it; a list of augmentations has its own ratios."""
 
 
 class Augmentation(Section):
@@ -78,8 +112,8 @@ class Augmentation(Section):
     composition: Annotated[str | list[dict[str, float]], BeforeValidator(_is_a_composition)] = Field(
         "node",
         description="node: masking and deletion; subgraph: removal; mix: removal, then masking and deletion; or a list of "
-        "augmentations with ratios, in order, such as [{subgraph_removal: 0.1}, {atom_masking: 0.25}]; the keys below then have "
-        "no effect",
+        "augmentations with ratios, in order, such as [{subgraph_removal: 0.1}, {atom_masking: 0.25}]; other values of the "
+        "keys below are then errors",
     )
     atom_masking: Ratio = Field(0.25, description="fraction of masked atoms")
     bond_deletion: Ratio = Field(0.25, description="fraction of deleted bonds")
@@ -89,6 +123,15 @@ class Augmentation(Section):
     subgraph_keeps_rings: bool = Field(
         True, description="subgraph: keep ring-closing bonds whose atoms are both kept; official: false"
     )
+
+    @model_validator(mode="after")
+    def _has_no_key_without_effect(self) -> "Augmentation":
+        used = USED_KEYS[self.composition] if isinstance(self.composition, str) else ()
+        for key, value in self:
+            if key not in ("composition", *used) and value != type(self).model_fields[key].default:
+                advice = f"; the keys that it uses are {', '.join(used)}" if used else ", which has its own ratios"
+                raise ValueError(f"'{key}' has no effect with 'composition: {self.composition}'{advice}; remove it")
+        return self
 
 
 class Compute(Section):

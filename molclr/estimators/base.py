@@ -24,6 +24,7 @@ from molclr.model_names import DEFAULT_ENCODER, TRAIN_MODELS
 from molclr.progress import called_from_python
 from molclr.qsar.fit import AUTO, Recipe, with_given
 from molclr.qsar.predict import prediction_columns
+from molclr.training.device import unchanged_torch
 from molclr.training.embed_smiles import embed_smiles
 
 STACK = 3
@@ -133,7 +134,7 @@ class MoleculePredictor(MoleculeEstimator):
         return json.loads(json.dumps(given, default=plain))
 
     def _options(self) -> dict[str, Any]:
-        """Return the fields of `Training` that the parameters determine."""
+        """Return the fields of `TrainingRequest` that the parameters determine."""
         return {
             "recipe": self._recipe(),
             "task": self.task,
@@ -193,7 +194,7 @@ class MoleculePredictor(MoleculeEstimator):
         mean = np.full((len(molecules.smiles), len(self.targets_)), np.nan)
         model = self.model_.model
         places = [self.targets_.index(name) for name in model.targets]
-        with called_from_python():
+        with called_from_python(), unchanged_torch():
             mean[:, places] = model.predict(molecules.smiles, compute=Compute(device=self.device)).mean
         return molecules.spread(mean)
 
@@ -201,7 +202,7 @@ class MoleculePredictor(MoleculeEstimator):
         """Compute the columns that 'molclr predict' adds to canonical SMILES."""
         if not smiles:
             return {}
-        with called_from_python():
+        with called_from_python(), unchanged_torch():
             return prediction_columns(self.model_.model, smiles, Compute(device=self.device))
 
     def predict_table(self, X: Iterable[Molecule]) -> pd.DataFrame:
@@ -222,7 +223,7 @@ class MoleculePredictor(MoleculeEstimator):
         the model uses only fingerprints.
         """
         molecules, model = self._accepted(X), self.model_.model
-        with called_from_python(self.verbose):
+        with called_from_python(self.verbose), unchanged_torch():
             try:
                 embedder = finetuned_embedder(model.folder, Compute(device=self.device), self.encoder_class)
             except MolclrError as error:  # The user does not know the folder.

@@ -17,7 +17,8 @@ from molclr.qsar.model_files import METRICS, MODEL_FILE, MODEL_JSON
 from molclr.qsar.model_folder import ModelFolder
 from molclr.qsar.own_folder import own_folder
 from molclr.qsar.summary import summary
-from molclr.qsar.train import Training, train
+from molclr.qsar.train import TrainingRequest, train
+from molclr.training.device import unchanged_torch
 
 SMILES = "smiles"
 TABLE = "training data.parquet"
@@ -66,16 +67,20 @@ def train_in_memory(
 ) -> TrainedModel:
     """Train on canonical SMILES and labels, float64 (n, targets), NaN where missing.
 
-    about: additional entries of model.json. verbose: print what 'molclr train' prints. options: fields of `Training`, without
-    table, output, columns and targets. Raises InvalidInput where `train` raises MolclrError.
+    about: additional entries of model.json. verbose: print what 'molclr train' prints. options: fields of `TrainingRequest`,
+    without table, output, columns and targets. Raises InvalidInput where `train` raises MolclrError.
     """
-    with TemporaryDirectory(prefix="molclr-") as work, called_from_python(verbose, hidden=f"{work}/"):
+    with (
+        TemporaryDirectory(prefix="molclr-") as work,
+        called_from_python(verbose, hidden=f"{work}/"),
+        unchanged_torch(),
+    ):
         table, output = Path(work, TABLE), Path(work, "model")
         columns = {SMILES: smiles} | {name: labels[name].to_numpy() for name in labels.columns}
         pd.DataFrame(columns).to_parquet(table, index=False)
         targets = list(labels.columns)
         try:
-            asked = Training(table, output, smiles_column=SMILES, targets=targets, page=False, **options)
+            asked = TrainingRequest(table, output, smiles_column=SMILES, targets=targets, page=False, **options)
             say(*summary(train(asked)))
         except MolclrError as error:  # The user has never seen the table.
             text = str(error).replace(f"'{table}'", "the training data")

@@ -11,7 +11,7 @@ from molclr.evaluation.metrics import find_metric
 
 LARGEST_READ = 10_000_000
 """The largest table, in bytes, whose columns are checked whenever a configuration is read; the first job checks others."""
-LOSSES = "molclr.training.finetune:SUPERVISED_LOSSES"
+LOSSES = "molclr.training.supervised:SUPERVISED_LOSSES"
 
 
 def choose_benchmarks(settings: Config, source: str) -> dict[str, Benchmark | OwnBenchmark]:

@@ -110,7 +110,7 @@ class Metric:
     """Labels and predictions, both float64 (n,) with n >= 1, to a score. Class predictions are probabilities of class 1."""
     higher_is_better: bool
     loss: str
-    """The loss of fine-tuning if this is the primary metric: a key of SUPERVISED_LOSSES in molclr/training/finetune.py."""
+    """The loss of fine-tuning if this is the primary metric: a key of SUPERVISED_LOSSES in molclr/training/supervised.py."""
     range: tuple[float, float]
     """Lowest and highest score."""
     unit: Literal["%", "target", ""] = ""

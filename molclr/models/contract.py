@@ -18,6 +18,7 @@ from molclr.models.augment import (
     name_of,
     view_keys,
 )
+from molclr.models.batch_norm import BatchNorm
 
 CHECKED = 16
 """Molecules of a check."""
@@ -44,6 +45,16 @@ def require_independence(encoder: nn.Module, graphs: GraphBatch) -> None:
             f"'{encoder.name}' returned another h for the same molecules in a smaller batch; in evaluation mode, h of a molecule "
             "must depend neither on the other molecules nor on random numbers. See docs/extending.md."
         )
+
+
+def require_synchronized(encoder: nn.Module) -> None:
+    """Raise MolclrError if batch norm in an encoder normalizes by the molecules of one process alone."""
+    for name, module in encoder.named_modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm) and not isinstance(module, BatchNorm | nn.SyncBatchNorm):
+            raise MolclrError(
+                f"'{name}' of '{encoder.name}' is a {type(module).__name__}, which normalizes by the molecules of one process "
+                "alone; with several processes, use molclr.models.batch_norm.BatchNorm. See docs/extending.md."
+            )
 
 
 def require_pure(graphs: GraphBatch, settings: Augmentation) -> None:

@@ -2,8 +2,9 @@
 
 The contribution of an atom is the prediction for the molecule minus the prediction for the molecule with that atom masked, in the
 unit of the prediction: positive where the atom raises it. Networks and the representation see the mask token of pre-training in
-place of the atom, whose bonds stay; models on ECFP4 counts lack the substructures that contain the atom
-(`molclr.qsar.queries`). For an ensemble or a forest, it is the mean of this difference over networks or trees.
+place of the atom, whose bonds stay; in networks from scratch, the mask token is zero. Models on ECFP4 counts lack the
+substructures that contain the atom (`molclr.qsar.queries`). For an ensemble or a forest, it is the mean of this difference over
+networks or trees.
 
 The mask token stands for an unknown atom, not for a missing one. Contributions are relative to an unknown atom and therefore do
 not add up to the prediction.
@@ -18,7 +19,7 @@ from molclr.config import Compute
 from molclr.progress import progress
 from molclr.qsar.model_folder import ModelFolder
 from molclr.qsar.queries import MaskedQueries
-from molclr.training.device import prepare
+from molclr.training.device import prepare, unchanged_torch
 
 MOLECULES_AT_A_TIME = 64
 
@@ -39,6 +40,7 @@ class Explanation(NamedTuple):
     """float64 (num_atoms, targets)"""
 
 
+@unchanged_torch()
 def explain(
     model: ModelFolder,
     smiles: Sequence[str],

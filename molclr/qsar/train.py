@@ -43,7 +43,7 @@ PRIMARY: dict[Task, str] = {"classification": "roc_auc", "regression": "rmse"}
 
 
 @dataclass(frozen=True)
-class Training:
+class TrainingRequest:
     """The request to 'molclr train'.
 
     split: a scheme, or a column of the table with train, valid and test. refit: whether the chosen model is fitted again to all
@@ -65,7 +65,7 @@ class Training:
     replace: bool = False
 
 
-def train(asked: Training) -> dict[str, Any]:
+def train(asked: TrainingRequest) -> dict[str, Any]:
     """Train models on a table, choose one and write the folder `asked.output`; return the content of metrics.json.
 
     Nothing is left behind on failure. Raises MolclrError if table, columns or split do not fit, and if the output exists.
@@ -101,7 +101,7 @@ def train(asked: Training) -> dict[str, Any]:
     return metrics
 
 
-def _prepared(asked: Training, folder: Path, graphs: Path) -> tuple[LabelledMolecules, Run, dict[str, Any]]:
+def _prepared(asked: TrainingRequest, folder: Path, graphs: Path) -> tuple[LabelledMolecules, Run, dict[str, Any]]:
     """Canonicalize, split and featurize the table; return its molecules, the run, and what model.json says of its columns."""
     table = kept_table(asked.table, graphs.parent)
     molecules = graphs.with_name("molecules.parquet")
@@ -145,7 +145,7 @@ def _spelled(word: str, texts: Counter[str]) -> str:
     return next((text for text, _ in texts.most_common() if text.lower() == word), word)
 
 
-def _split(asked: Training, molecules: Path, table: Path, output: Path) -> None:
+def _split(asked: TrainingRequest, molecules: Path, table: Path, output: Path) -> None:
     """Write the split, and report its sizes."""
     try:
         if asked.split in SCHEMES:
@@ -184,7 +184,7 @@ def guess_task(data: LabelledMolecules) -> Task:
     return "regression"
 
 
-def _about(asked: Training, run: Run) -> dict[str, Any]:
+def _about(asked: TrainingRequest, run: Run) -> dict[str, Any]:
     """Return the entries of model.json about task and training."""
     recipe = asked.recipe
     return {

@@ -20,6 +20,7 @@ from molclr.model_names import (
     ON_COUNTS,
     REPRESENTATION,
     SVM,
+    is_svm,
     pretrained_of,
 )
 from molclr.progress import progress
@@ -47,19 +48,10 @@ def baseline(
     check_all_labels(run.task, data.labels, run.targets)
     train, valid, test = (data.subsets[subset] for subset in SUBSETS)
     inputs = Inputs(csr_matrix(ecfp4_counts(data.smiles)), h)
-    training, scored = inputs[train], np.concatenate([valid, test])
-    predictions, remarks = np.full(data.labels.shape, np.nan), []
-    for index, target in enumerate(progress(run.targets, label=f"{run.model} on {run.benchmark}", unit="target")):
-        labels = data.labels[:, index]
-        remarks.append(_remark(labels[train]))
-        if np.isnan(labels[train]).all():
-            continue
-        seed = derive_seed(run.seed, run.model, target) % 2**32  # scikit-learn takes 32 bits
-        selection = Selection(inputs[valid], labels[valid], run.metric)
-        fitted = fit_fixed(name, training, labels[train], run.task, settings, seed, threads, selection)
-        predictions[scored, index], _ = predict_fixed(name, fitted, training, inputs[scored], run.task)
+    predictions = _predictions(name, data, inputs, run, settings, threads)
     validation = score(run.metric, data.labels[valid], predictions[valid], run.targets)
-    notes = [f"{target}: {remark}" for target, remark in zip(run.targets, remarks, strict=True) if remark]
+    remarks = {target: _remark(data.labels[train, index]) for index, target in enumerate(run.targets)}
+    notes = [f"{target}: {remark}" for target, remark in remarks.items() if remark]
     if np.isnan(validation.value):
         notes.append(f"no validation score ({validation.why_undefined})")
     known, limit = (~np.isnan(data.labels[train])).sum(axis=0), settings.svm_training_limit
@@ -78,6 +70,27 @@ def baseline(
     )
 
 
+def _predictions(
+    name: str, data: LabelledMolecules, inputs: Inputs, run: Run, settings: Baselines, threads: int
+) -> np.ndarray:
+    """Fit one estimator per target and predict validation and test molecules: float64 (n, targets), NaN elsewhere.
+
+    name: the kind of the model. A target without training labels is not predicted. The others: see `baseline`.
+    """
+    train, valid, test = (data.subsets[subset] for subset in SUBSETS)
+    training, scored = inputs[train], np.concatenate([valid, test])
+    predictions = np.full(data.labels.shape, np.nan)
+    for index, target in enumerate(progress(run.targets, label=f"{run.model} on {run.benchmark}", unit="target")):
+        labels = data.labels[:, index]
+        if np.isnan(labels[train]).all():
+            continue
+        seed = derive_seed(run.seed, run.model, target) % 2**32  # scikit-learn takes 32 bits
+        selection = Selection(inputs[valid], labels[valid], run.metric)
+        fitted = fit_fixed(name, training, labels[train], run.task, settings, seed, threads, selection)
+        predictions[scored, index], _ = predict_fixed(name, fitted, training, inputs[scored], run.task)
+    return predictions
+
+
 def _remark(labels: np.ndarray) -> str:
     """Describe why nothing can be learned from training labels, (n,), NaN where missing; empty if something can."""
     known = labels[~np.isnan(labels)]
@@ -90,7 +103,7 @@ def _kind(model: str, h: np.ndarray | None) -> str:
     """Return the kind of a baseline. Raises MolclrError if there is none, or for a model with an encoder if `h` is None."""
     if model in FINGERPRINT_MODELS:
         return ON_COUNTS[FINGERPRINT_MODELS.index(model)]
-    if h is None or not pretrained_of(model) or not model.startswith(SVM):
+    if h is None or not pretrained_of(model) or not is_svm(model):
         raise MolclrError(
             f"Unknown baseline '{model}'; choose one of {', '.join(FINGERPRINT_MODELS)}, or with an encoder {SVM}_MolCLR_GIN or "
             f"{SVM}_MolCLR_GIN{AND_ECFP}."

@@ -90,7 +90,7 @@ class SlotContrast:
         self.distances = leave(slot_distances)
         self.gather: Callable[..., Tensor] = leave(gather_rows) if joined() else gather_rows
         self.all_sum: Callable[[Tensor], Tensor] = leave(all_sum) if joined() else all_sum
-        self._loss = _compile(self._eager_loss) if compiled else self._eager_loss
+        self._loss = _compile(self.eager_loss) if compiled else self.eager_loss
 
     def batches(self, rows: np.ndarray) -> Iterator[tuple[Handle, int]]:
         """Yield this process's part of each batch, and the size of the whole batch."""
@@ -101,7 +101,8 @@ class SlotContrast:
         """See `Contrast`."""
         return self._loss(*batch, streams)
 
-    def _eager_loss(self, handle: Handle, size: int, streams: Tensor) -> tuple[Tensor, Tensor]:
+    def eager_loss(self, handle: Handle, size: int, streams: Tensor) -> tuple[Tensor, Tensor]:
+        """Compute what `loss` returns, without compilation. handle, size: an item of `batches`."""
         slots = self.graphs.slots(handle)
         views = slot_views(slots, self.steps, streams, self.limits, self.distances)
         h = represent(self.model.encoder, slots, *views, dtype_of(self.settings), self.all_sum)

@@ -13,19 +13,45 @@ from threadpoolctl import threadpool_info
 from molclr.config import Compute
 from molclr.errors import MolclrError
 
+WORKSPACE = "CUBLAS_WORKSPACE_CONFIG"
+"""The environment variable with which products on a GPU are deterministic."""
+
 
 def prepare(settings: Compute) -> torch.device:
-    """Set the number of threads and return the device. Raises MolclrError if the device is not available."""
+    """Set the number of threads, and deterministic kernels on a GPU; return the device.
+
+    These settings of PyTorch concern the whole process; see `unchanged_torch`. Raises MolclrError if the device is not available.
+    """
     torch.set_num_threads(settings.threads)
     device = usable_device(settings.device)
     if device.type == "cuda":
         torch.cuda.set_device(device)
         # Use deterministic kernels where they exist; PyTorch warns about operations without one.
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        os.environ.setdefault(WORKSPACE, ":4096:8")
         torch.use_deterministic_algorithms(True, warn_only=True)
         # Filling each new tensor would cost a kernel.
         torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     return device
+
+
+@contextlib.contextmanager
+def unchanged_torch() -> Iterator[None]:
+    """Context manager or decorator that restores on exit what `prepare` sets, for calls from a Python program."""
+    threads, workspace = torch.get_num_threads(), os.environ.get(WORKSPACE)
+    deterministic = torch.are_deterministic_algorithms_enabled()
+    warns = torch.is_deterministic_algorithms_warn_only_enabled()
+    fills = torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
+    gpu = torch.cuda.current_device() if torch.cuda.is_initialized() else None
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        torch.use_deterministic_algorithms(deterministic, warn_only=warns)
+        torch.utils.deterministic.fill_uninitialized_memory = fills  # type: ignore[attr-defined]
+        if workspace is None:
+            os.environ.pop(WORKSPACE, None)
+        if gpu is not None:
+            torch.cuda.set_device(gpu)
 
 
 def usable_device(name: str | torch.device) -> torch.device:

@@ -2,14 +2,11 @@
 
 import dataclasses
 import math
-import warnings
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from molclr.chem.seen import Seen
@@ -18,7 +15,7 @@ from molclr.data.labelled import LabelledMolecules
 from molclr.data.store import open_store_of
 from molclr.data.subsets import SUBSETS
 from molclr.errors import MolclrError
-from molclr.evaluation.metrics import NOT_PREDICTED, Score, better, check_all_labels, find_metric, score
+from molclr.evaluation.metrics import NOT_PREDICTED, Score, better, check_all_labels
 from molclr.evaluation.runs import Run, RunMetrics, write_run
 from molclr.files import write_rows
 from molclr.model_names import EncoderName, ModelName, class_name_problem, model_name
@@ -36,70 +33,10 @@ from molclr.training.checkpoint import (
     save_weights,
     stored_encoder,
 )
-from molclr.training.device import dtype_of, flushing_subnormals, mixed_precision, prepare
-from molclr.training.graphs import Graphs, SlotGraphs, graphs_on
+from molclr.training.device import flushing_subnormals, prepare, unchanged_torch
+from molclr.training.graphs import graphs_on
 from molclr.training.inference import predict_molecules
-from molclr.training.step import CapturedStep, Step
-
-SUPERVISED_LOSSES: dict[str, Callable[..., Tensor]] = {
-    "cross_entropy": F.binary_cross_entropy_with_logits,
-    "squared_error": F.mse_loss,
-    "absolute_error": F.l1_loss,
-}
-"""The losses that metrics name: functions of outputs and labels, both float (num_graphs, targets), and `reduction="none"`, that
-return one loss per label. Missing labels are 0, and their losses are discarded."""
-
-
-def supervised_loss_of(metric: str) -> str:
-    """Return the key in SUPERVISED_LOSSES of a metric's loss. Raises MolclrError if there is no such loss."""
-    loss = find_metric(metric).loss
-    if loss not in SUPERVISED_LOSSES:
-        raise MolclrError(
-            f"The metric '{metric}' names the loss '{loss}', which is not in SUPERVISED_LOSSES of molclr/training/finetune.py."
-        )
-    return loss
-
-
-def new_predictor(encoder: GraphEncoder, settings: Finetune, run: Run, labels: np.ndarray) -> Predictor:
-    """Make a model with a new head. labels: float64 (n, targets) of the training molecules, NaN where missing."""
-    return Predictor(
-        encoder,
-        run.task,
-        *standardization(settings, run, labels),
-        head_layers=settings.head_layers,
-        activation=settings.activation,
-        class_outputs=settings.class_outputs,
-    )
-
-
-def standardization(settings: Finetune, run: Run, labels: np.ndarray) -> tuple[list[float], list[float]]:
-    """Return mean and standard deviation of each target, or 0 and 1 where targets are not standardised.
-
-    labels: float64 (n, targets) of the training molecules, NaN where missing. The standard deviation is NaN for a target without
-    any.
-    """
-    without = np.isnan(labels).all(axis=0)
-    if run.task == "classification" or not (settings.standardize == "all" or run.benchmark in settings.standardize):
-        return [0.0] * len(run.targets), np.where(without, np.nan, 1.0).tolist()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # A target may have no training labels.
-        mean, scale = np.nan_to_num(np.nanmean(labels, axis=0)), np.nan_to_num(np.nanstd(labels, axis=0, ddof=1))
-    return mean.tolist(), np.where(without, np.nan, np.where(scale > 0, scale, 1)).tolist()
-
-
-def supervised_loss(model: Predictor, h: Tensor, labels: Tensor, loss: str) -> Tensor:
-    """Average a loss of SUPERVISED_LOSSES over the known labels of representations h; 0 without labels.
-
-    labels: float (num_graphs, targets), NaN where missing. Raises MolclrError if the loss does not return one value per label.
-    """
-    known = ~labels.isnan()
-    standardised = torch.where(known, model.standardised(labels), 0)
-    losses = SUPERVISED_LOSSES[loss](model(h), standardised, reduction="none")
-    if losses.shape != labels.shape:
-        raise MolclrError(
-            f"The loss '{loss}' returned {tuple(losses.shape)} for labels {tuple(labels.shape)}; it must return one per label."
-        )
-    return torch.where(known, losses, 0).sum() / known.sum().clamp(min=1)
+from molclr.training.supervised import Supervision, finetuning_optimizer, mask_token, new_predictor
 
 
 def starting_encoder(
@@ -110,7 +47,9 @@ def starting_encoder(
     if isinstance(start, Path):
         encoder, about = load_encoder(start, settings.dropout, encoder_class)
         return encoder, about["seen"]
-    return make_encoder(start, shape, settings.dropout), None
+    encoder = make_encoder(start, shape, settings.dropout)
+    mask_token(encoder).zero_()  # It is never trained, so its random value would have no meaning.
+    return encoder, None
 
 
 def begin(
@@ -122,7 +61,7 @@ def begin(
     shape: EncoderShape,
     molecules: np.ndarray,
     encoder_class: str | None = None,
-) -> "tuple[Supervision, dict[str, Any]]":
+) -> tuple[Supervision, dict[str, Any]]:
     """Make the model with which a run begins, ready to learn from `molecules`, int64; and what its file says of it.
 
     See `finetune`.
@@ -134,7 +73,7 @@ def begin(
     _check_name(run.model, encoder.name, pretrained)
     model = new_predictor(encoder, settings, run, data.labels[molecules]).to(device)
     graphs_here = graphs_on(device, store, np.arange(len(store)), encoder)
-    optimizer = adam(model, settings, pretrained)
+    optimizer = finetuning_optimizer(model, settings, pretrained)
     about = {
         "encoder": encoder.name,
         "shape": encoder.shape.model_dump(),
@@ -146,6 +85,7 @@ def begin(
     return Supervision(model, run, graphs_here, data.labels, molecules, settings, optimizer), about
 
 
+@unchanged_torch()
 @flushing_subnormals()
 def finetune(
     data: LabelledMolecules,
@@ -201,7 +141,7 @@ class Best(NamedTuple):
     note: str
 
 
-def _train(learn: "Supervision", valid: np.ndarray, folder: Path, patience: int | None) -> Best:
+def _train(learn: Supervision, valid: np.ndarray, folder: Path, patience: int | None) -> Best:
     """Train and find the best epoch. valid: int64, places of the validation molecules. The others: see `finetune`."""
     run, epochs = learn.run, learn.settings.epochs
     best_epoch, best_score, best_weights = 0, math.nan, copy_weights(learn.model)
@@ -230,7 +170,7 @@ def _note(validation: Score, is_undefined: bool) -> str:
 
 
 @flushing_subnormals()
-def train_for(epochs: int, learn: "Supervision") -> None:
+def train_for(epochs: int, learn: Supervision) -> None:
     """Train a model for a number of epochs, without validation. Raises MolclrError if the loss is not finite."""
     for epoch in progress(range(1, epochs + 1), label=f"{learn.run.benchmark}, refit", unit="epoch"):
         if not math.isfinite(learn.epoch(epoch)):
@@ -274,75 +214,3 @@ def _check_name(model: str, kind: EncoderName, pretrained: bool) -> None:
         raise MolclrError(
             f"The model is called {model}, but it starts from {start} {model_name(kind, False)}; call it {expected}."
         )
-
-
-def adam(model: Predictor, settings: Finetune, pretrained: bool) -> torch.optim.Adam:
-    """Make Adam with separate learning rates for the head and a pre-trained encoder.
-
-    A new encoder is trained at the rate that `new_encoder_rate` selects.
-    """
-    separate = pretrained or settings.new_encoder_rate == "encoder"
-    encoder_rate = settings.encoder_learning_rate if separate else settings.head_learning_rate
-    groups = [
-        {"params": model.encoder.parameters(), "lr": encoder_rate},
-        {"params": model.head.parameters(), "lr": settings.head_learning_rate},
-    ]
-    capturable = model.mean.device.type == "cuda"
-    return torch.optim.Adam(groups, weight_decay=settings.weight_decay, fused=True, capturable=capturable)
-
-
-class Supervision:
-    """Supervised training of a model, epoch by epoch."""
-
-    def __init__(
-        self,
-        model: Predictor,
-        run: Run,
-        graphs: Graphs,
-        labels: np.ndarray,
-        molecules: np.ndarray,
-        settings: Finetune,
-        optimizer: torch.optim.Optimizer,
-    ) -> None:
-        """labels: float64 (n, targets) of all `graphs`, NaN where missing. molecules: int64, places of the training molecules."""
-        self.model, self.run, self.graphs, self.molecules, self.settings = model, run, graphs, molecules, settings
-        self.labels, self.loss = labels, supervised_loss_of(run.metric)
-        none = np.full((1, labels.shape[1]), np.nan)  # labels of the index -1, which stands for no molecule
-        self.device_labels = torch.tensor(np.concatenate([labels, none]), dtype=torch.float32, device=model.mean.device)
-        self.capacity = graphs.capacity(self.batches(epoch) for epoch in range(1, settings.epochs + 1))
-        self.step = Step(model, optimizer, self._loss)
-        captured = isinstance(graphs, SlotGraphs) and graphs.device.type == "cuda"
-        self.learn = CapturedStep(self.step, model) if captured else self.step
-
-    def batches(self, epoch: int) -> np.ndarray:
-        """Return the places of the molecules in each step: int64 (steps, B); -1 stands for no molecule.
-
-        The order depends on the seed and the epoch. Batches have at least the configured size and differ by at most one molecule,
-        because batch norm cannot train on a single molecule.
-        """
-        order = np.random.default_rng(derive_seed(self.run.seed, "order", epoch)).permutation(self.molecules)
-        parts = np.array_split(order, max(1, len(order) // self.settings.batch_size))
-        return np.stack([np.pad(part, (0, len(parts[0]) - len(part)), constant_values=-1) for part in parts])
-
-    @flushing_subnormals()
-    def epoch(self, epoch: int) -> float:
-        """Train for one epoch; return the mean loss, NaN if a loss or gradient was not finite."""
-        torch.manual_seed(derive_seed(self.run.seed, "dropout", epoch))
-        batches = self.batches(epoch)
-        self.model.train()
-        self.step.begin(0.0)
-        for handle in self.graphs.handles(batches, self.capacity):
-            self.learn(handle)
-        return math.nan if float(self.step.failed) else float(self.step.loss_sum) / len(batches)
-
-    def score(self, molecules: np.ndarray) -> Score:
-        """Score the predictions of molecules, int64 places; those of several targets, whose units may differ, standardised."""
-        scale = self.model.scale.cpu().numpy() if len(self.run.targets) > 1 else 1.0
-        predictions = predict_molecules(self.model, self.graphs, molecules)
-        return score(self.run.metric, self.labels[molecules] / scale, predictions / scale, self.run.targets)
-
-    def _loss(self, handle: Any) -> Tensor:
-        labels = self.device_labels[self.graphs.places(handle)]
-        with mixed_precision(self.settings, labels.device):
-            h = self.graphs.represent(self.model.encoder, handle, dtype_of(self.settings))
-            return supervised_loss(self.model, h, labels, self.loss)

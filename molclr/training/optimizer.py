@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from molclr.config import Pretrain
 
 
-def adam(model: nn.Module, settings: Pretrain) -> torch.optim.Optimizer:
+def pretraining_optimizer(model: nn.Module, settings: Pretrain) -> torch.optim.Optimizer:
     """Make Adam with the weight decay that `settings.decay` selects.
 
     l2: the penalty is added to the gradient of every parameter, as in the official code (torch.optim.Adam).

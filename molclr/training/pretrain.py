@@ -4,7 +4,6 @@ import time
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -19,16 +18,16 @@ from molclr.errors import MolclrError
 from molclr.files import write_rows
 from molclr.imports import is_dotted_path
 from molclr.model_names import EncoderName
-from molclr.models.contract import CHECKED, require_pure
+from molclr.models.contract import CHECKED, require_pure, require_synchronized
 from molclr.models.encoder import GraphEncoder
 from molclr.progress import progress, say
 from molclr.seeds import derive_seed
 from molclr.training.channels import dead_channels
 from molclr.training.checkpoint import copy_weights, save_encoder
 from molclr.training.contrast import Contrast, ContrastiveModel, can_be_captured, contrast_of
-from molclr.training.device import flushing_subnormals, prepare
+from molclr.training.device import flushing_subnormals, prepare, unchanged_torch
 from molclr.training.kept import keep_finished, run_identity, take_finished
-from molclr.training.optimizer import adam, rate_of
+from molclr.training.optimizer import pretraining_optimizer, rate_of
 from molclr.training.schedule import learning_rate
 from molclr.training.state import Interruption, TrainingState, alone_in, remove_checkpoints_of
 from molclr.training.step import CapturedStep, Step
@@ -37,6 +36,7 @@ STEPS_BETWEEN_LOOKS = 100
 """Steps between checks for non-finite losses, each of which synchronizes with the device."""
 
 
+@unchanged_torch()
 @flushing_subnormals()
 def pretrain(
     graphs: Path,
@@ -61,34 +61,37 @@ def pretrain(
         identity = run_identity(graphs, name, shape, settings, device)
         if take_finished(folder, identity):
             remove_checkpoints_of(folder, identity)
-        else:
-            _pretrain(graphs, folder, name, shape, settings, device, identity, checkpoint_seconds, begin_anew)
+            return
+        store = GraphStore(graphs)
+        corpus = split_corpus(len(store), settings.validation_fraction, settings.seed)
+        _require_batches(corpus, settings)
+        torch.manual_seed(derive_seed(settings.seed, "weights"))
+        model = ContrastiveModel(name, shape, settings).to(device)
+        _check_own_code(model, store.batch(corpus.train[:CHECKED]), settings)
+        run = TrainingState(folder, model, pretraining_optimizer(model, settings), identity, begin_anew)
+        _train(run, model, store, corpus, settings, checkpoint_seconds)
+        if rank() == 0:
+            write_rows(folder / "history.csv", run.history)
+            save_encoders(folder, model.encoder, run.best, store, settings)
+            keep_finished(folder, identity)
+            run.remove()
 
 
-def _pretrain(
-    graphs: Path,
-    folder: Path,
-    name: EncoderName,
-    shape: EncoderShape,
+def _train(
+    run: TrainingState,
+    model: ContrastiveModel,
+    store: GraphStore,
+    corpus: CorpusSplit,
     settings: Pretrain,
-    device: torch.device,
-    identity: dict[str, Any],
     checkpoint_seconds: float,
-    begin_anew: bool,
 ) -> None:
-    store = GraphStore(graphs)
-    corpus = split_corpus(len(store), settings.validation_fraction, settings.seed)
-    _require_batches(corpus, settings)
-    torch.manual_seed(derive_seed(settings.seed, "weights"))
-    model = ContrastiveModel(name, shape, settings).to(device)
-    _check_own_code(model, store.batch(corpus.train[:CHECKED]), settings)
-    run = TrainingState(folder, model, adam(model, settings), identity, begin_anew)
+    """Train `model` for the remaining epochs of a run, and validate it after each. checkpoint_seconds: see `pretrain`."""
+    device = next(model.parameters()).device
     held_out = held_out_batches(corpus, settings)
     all_batches = (batches_of_epoch(corpus, settings, epoch) for epoch in range(settings.epochs))
     learner = Learner(run, contrast_of(model, store, settings, device, chain([held_out], all_batches)), settings)
-
     for epoch in range(run.epoch, settings.epochs):
-        label = f"{name} epoch {epoch + 1}/{settings.epochs}"
+        label = f"{model.encoder.name} epoch {epoch + 1}/{settings.epochs}"
         rows, start = batches_of_epoch(corpus, settings, epoch)[run.step :], time.monotonic()
         learner.train_epoch(rows, label, checkpoint_seconds)
         speed = rows.size / (time.monotonic() - start)
@@ -96,12 +99,6 @@ def _pretrain(
         dead = dead_channels(model.encoder, held_out_graphs(store, corpus, device))
         run.end_epoch(validation_loss, accuracy, learning_rate(settings, epoch), dead)
         say(f"{label}: validation loss {validation_loss:.4f}, accuracy {accuracy:.3f}, {speed:.0f} molecules/s")
-
-    if rank() == 0:
-        write_rows(folder / "history.csv", run.history)
-        save_encoders(folder, model.encoder, run.best, store, settings)
-        keep_finished(folder, identity)
-        run.remove()
 
 
 class Learner:
@@ -153,6 +150,8 @@ def _require_batches(corpus: CorpusSplit, settings: Pretrain) -> None:
 def _check_own_code(model: ContrastiveModel, graphs: GraphBatch, settings: Pretrain) -> None:
     """Raise MolclrError if an augmentation or encoder outside this package breaks its contract. graphs: on the CPU."""
     require_pure(graphs, settings.augmentation)
+    if processes() > 1:
+        require_synchronized(model.encoder)
     if is_dotted_path(model.encoder.name):
         with torch.no_grad():
             model.encoder.eval()(*graphs.to(next(model.parameters()).device))  # It checks itself.

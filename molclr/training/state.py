@@ -62,11 +62,11 @@ class TrainingState:
 
     def _load(self, begin_anew: bool) -> None:
         """Load the last intact checkpoint, if there is one."""
-        state = _read(self.path)
+        state = read_state(self.path)
         self.path_is_good = state is not None
         if state is None and (self.path.exists() or self.previous.exists()):
             problem = f"The checkpoint '{self.path}' is {'damaged' if self.path.exists() else 'missing'}"
-            state = _read(self.previous)
+            state = read_state(self.previous)
             if state is None:
                 self._abandon(f"{problem}, and there is no intact earlier one; restore a copy of it", None, begin_anew)
             else:
@@ -150,7 +150,7 @@ class TrainingState:
         self.save()
 
 
-def _read(path: Path) -> dict[str, Any] | None:
+def read_state(path: Path) -> dict[str, Any] | None:
     """Read a state written by `TrainingState.save`; None if the file is missing or damaged."""
     data = path.read_bytes() if path.exists() else b""
     digest, archive = data[:DIGEST_BYTES], data[DIGEST_BYTES:]
@@ -162,7 +162,7 @@ def _read(path: Path) -> dict[str, Any] | None:
 def remove_checkpoints_of(folder: Path, identity: dict[str, Any]) -> None:
     """Delete checkpoints that remain of a finished run because it was killed before it deleted them."""
     for path in (folder / "state.previous.pt", folder / "state.pt"):
-        state = _read(path)
+        state = read_state(path)
         if rank() == 0 and state is not None and state["identity"] == identity:
             path.unlink()
 

@@ -282,7 +282,6 @@ def test_a_file_in_place_of_a_folder(tmp_path, capsys):
     mine = str(tmp_path / "mine")
     for words, label in (
         (["pretrain", "graphs.safetensors", "--output", mine], "--output"),
-        (["pretrain", "graphs.safetensors", "--encoder", "gcn", "--folder", mine], "--output"),
         (["choose", mine, "--chosen", "c.yaml", "--trials", "t.csv"], "folders"),
         (["show", mine], "results"),
     ):

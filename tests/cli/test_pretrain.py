@@ -88,6 +88,6 @@ def test_killed_once_it_ends_in_the_same_bytes_and_repeats_no_finished_step(undi
 def test_the_molecule_table_and_the_graph_store_give_the_same_encoder(undisturbed, tmp_path):
     for name in ("molecules.parquet", "graphs.safetensors"):
         folder = tmp_path / name.partition(".")[0]
-        assert main(["pretrain", str(undisturbed / "corpus" / name), "--folder", str(folder), *SMALL]) == 0
+        assert main(["pretrain", str(undisturbed / "corpus" / name), "--output", str(folder), *SMALL]) == 0
         assert contents(folder) == contents(undisturbed)
     assert not (tmp_path / "graphs" / "corpus").exists()

@@ -36,7 +36,7 @@ from molclr.models.augment import (
 from molclr.models.contract import require_pure
 from molclr.models.encoders import make_encoder
 from molclr.models.nt_xent import find_loss
-from molclr.training import finetune
+from molclr.training import supervised
 from molclr.training.kept import run_identity
 from molclr.training.pretrain import pretrain
 
@@ -124,15 +124,15 @@ def test_a_metric(tmp_path, monkeypatch):
 
 
 def test_a_loss_of_fine_tuning(monkeypatch):
-    monkeypatch.setattr(finetune, "SUPERVISED_LOSSES", dict(finetune.SUPERVISED_LOSSES))
+    monkeypatch.setattr(supervised, "SUPERVISED_LOSSES", dict(supervised.SUPERVISED_LOSSES))
     run("A loss of fine-tuning")
     shape = EncoderShape(layers=1, hidden_dim=8, embedding_dim=8)
     task = Run("mine", "GIN", 0, "regression", "rmse", ["a", "b"])
-    model = finetune.new_predictor(make_encoder("gin", shape), Finetune(standardize=[]), task, np.zeros((1, 2)))
+    model = supervised.new_predictor(make_encoder("gin", shape), Finetune(standardize=[]), task, np.zeros((1, 2)))
     labels = torch.tensor([[0.5, torch.nan], [5.0, 0.0]])
     with torch.no_grad():
         model.head.mlp[-1].weight.zero_(), model.head.mlp[-1].bias.zero_()  # outputs of 0
-        found = finetune.supervised_loss(model, torch.zeros(2, 8), labels, "huber")
+        found = supervised.supervised_loss(model, torch.zeros(2, 8), labels, "huber")
     assert float(found) == pytest.approx((0.5**2 / 2 + (5 - 0.5) + 0) / 3), "the mean over the three known labels"
 
 
@@ -229,7 +229,7 @@ def test_a_benchmark_by_its_commands(own):
         forest = ["--model", "RF", "--settings", "{trees: 5}"]
         for command, options in (("finetune", scratch), ("baseline", forest)):
             folder = f"runs/{name}/{command}"
-            assert main([command, f"{name}.parquet", *run_options, *options, "--folder", folder]) == 0
+            assert main([command, f"{name}.parquet", *run_options, *options, "--output", folder]) == 0
             metrics_files.append(f"{folder}/metrics.json")
     assert main(["table", *metrics_files, "--settings", "settings.yaml", "--output", str(own)]) == 0
     assert main(["figure", "benchmarks", "classification.csv", "regression.csv", "--output=f"]) == 0

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+import torch
 from paths import FIXTURES
 from rdkit import Chem
 from sklearn.base import clone
@@ -23,6 +24,7 @@ from molclr.cli import main
 from molclr.errors import MolclrError
 from molclr.estimators.labels import decode_classes
 from molclr.evaluation.metrics import accuracy
+from molclr.qsar.explain import explain
 
 SVM = {"encoder": "none", "model": "svm"}
 
@@ -33,6 +35,14 @@ pytestmark = pytest.mark.usefixtures("quick")
 @pytest.fixture(scope="module")
 def freesolv():
     return pd.read_csv(FIXTURES / "freesolv.csv")
+
+
+@pytest.fixture
+def torch_threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    yield 3
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +69,22 @@ def test_an_estimator_predicts_what_the_commands_predict(freesolv, encoder, tmp_
     table = regressor.predict_table(freesolv["smiles"])
     assert [*table.columns[1:]] == [*by_command.columns[2:-1]]
     np.testing.assert_allclose(table["similarity"], by_command["similarity"], rtol=1e-5)
+
+
+def test_pytorch_is_left_as_it_was(freesolv, encoder, torch_threads):
+    """A program of one's own keeps its number of threads."""
+    smiles, labels = freesolv["smiles"][:60], freesolv["freesolv"][:60]
+    estimator = MolCLRRegressor(encoder, model="network", seeds=1, epochs=1, refit=False)
+    for call in (
+        lambda: estimator.fit(smiles, labels),
+        lambda: estimator.predict(smiles),
+        lambda: estimator.predict_table(smiles),
+        lambda: estimator.embed(smiles),
+        lambda: explain(estimator.model_.model, ["CCO"]),
+        lambda: Encoder.load(encoder).embed(smiles),
+    ):
+        call()
+        assert torch.get_num_threads() == torch_threads
 
 
 def test_a_fine_tuned_model_embeds(freesolv, encoder, tmp_path):

@@ -27,7 +27,7 @@ from molclr.evaluation.metrics import (
     roc_auc,
     score,
 )
-from molclr.training.finetune import SUPERVISED_LOSSES
+from molclr.training.supervised import SUPERVISED_LOSSES
 
 MISSING = np.nan
 

@@ -20,11 +20,11 @@ from molclr.models.encoders import make_encoder
 from molclr.models.fast.slot_views import limits_of, slot_views
 from molclr.training.contrast import ContrastiveModel, PlainContrast, SlotContrast
 from molclr.training.embed import embed
-from molclr.training.finetune import Supervision, adam, new_predictor
 from molclr.training.graphs import PlainGraphs, SlotGraphs, graphs_on
 from molclr.training.inference import predict_molecules
-from molclr.training.optimizer import adam as pretrain_adam
+from molclr.training.optimizer import pretraining_optimizer
 from molclr.training.step import CapturedStep, Step
+from molclr.training.supervised import Supervision, finetuning_optimizer, new_predictor
 
 pytestmark = pytest.mark.gpu
 CPU = torch.device("cpu")
@@ -120,7 +120,7 @@ def test_a_captured_step_is_the_step(cuda, store, batches, name, composition):
         torch.manual_seed(0)
         model = ContrastiveModel(name, SHAPE, settings).to(cuda)
         contrast = SlotContrast(model, slots_of(store, cuda), settings, [batches], compiled=False)
-        optimizer = pretrain_adam(model, settings)
+        optimizer = pretraining_optimizer(model, settings)
         step = Step(model, optimizer, lambda batch, streams, contrast=contrast: contrast.loss(batch, streams)[0])
         learn = CapturedStep(step, model) if captured else step
         for number, batch in enumerate(contrast.batches(batches)):
@@ -189,7 +189,9 @@ def test_fine_tuning_and_predictions_are_those_of_the_cpu(cuda, store, name):
         ours = copy.deepcopy(model).to(device)
         graphs = graphs_on(device, store, np.arange(len(store)), ours.encoder)
         assert isinstance(graphs, PlainGraphs if device == CPU else SlotGraphs)
-        supervision = Supervision(ours, run, graphs, labels, molecules, settings, adam(ours, settings, pretrained=True))
+        supervision = Supervision(
+            ours, run, graphs, labels, molecules, settings, finetuning_optimizer(ours, settings, pretrained=True)
+        )
         losses = [supervision.epoch(epoch) for epoch in (1, 2)]
         found.append((losses, predict_molecules(ours, graphs, np.arange(100))))
     assert found[1][0] == pytest.approx(found[0][0], rel=5e-3), "rounding, which Adam amplifies"

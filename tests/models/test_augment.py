@@ -243,11 +243,13 @@ def test_the_official_subgraph_removal_also_deletes_ring_closures(graphs):
     closing = ring_closures(torch.stack([begin, end]), len(graphs.x))
     touched = (ours.x[begin, 0] == MASK) | (ours.x[end, 0] == MASK)
     assert ours.num_bonds == int((~touched).sum())
-    assert official.num_bonds == int((~touched & ~closing).sum()) < ours.num_bonds
+    assert official.num_bonds == int((~touched & ~closing).sum())
+    assert official.num_bonds < ours.num_bonds
 
 
 ALL = [
-    *(Augmentation(composition=composition, subgraph_removal=0.4) for composition in ("node", "subgraph", "mix")),
+    Augmentation(),
+    *(Augmentation(composition=composition, subgraph_removal=0.4) for composition in ("subgraph", "mix")),
     Augmentation(composition="subgraph", subgraph_keeps_rings=False),
     Augmentation(composition=[{"bond_deletion": 0.1}, {"subgraph_removal_up_to": 0.5}, {"atom_masking": 0.2}]),
 ]

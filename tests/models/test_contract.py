@@ -2,11 +2,13 @@
 
 import pytest
 import torch
+from torch import nn
 
 from molclr.config import Augmentation, EncoderShape
 from molclr.errors import MolclrError
 from molclr.models.augment import choose, item_keys
-from molclr.models.contract import require_pure
+from molclr.models.batch_norm import BatchNorm
+from molclr.models.contract import require_pure, require_synchronized
 from molclr.models.encoders import make_encoder
 
 SHAPE = EncoderShape(layers=2, hidden_dim=16, embedding_dim=8)
@@ -28,6 +30,17 @@ def test_an_encoder_is_checked_once(graphs, monkeypatch):
     monkeypatch.setattr(type(encoder), "forward", lambda self, *batch: calls.append(batch[-1]) or forward(self, *batch))
     encoder(*graphs), encoder(*graphs)
     assert calls == [graphs.num_graphs, checked := min(16, graphs.num_graphs), checked // 2, graphs.num_graphs]
+
+
+def test_batch_norm_of_pytorch_is_not_synchronized():
+    require_synchronized(make_encoder("gin", SHAPE))
+    encoder = make_encoder("own_encoder:GAT", SHAPE)
+    with pytest.raises(
+        MolclrError, match=r"^'norms\.0' of 'own_encoder:GAT' is a BatchNorm1d, .*batch_norm\.BatchNorm"
+    ):
+        require_synchronized(encoder)
+    encoder.norms = nn.ModuleList(make(SHAPE.hidden_dim) for make in (BatchNorm, nn.SyncBatchNorm))
+    require_synchronized(encoder)
 
 
 def at_random(molecules, lost, ratio, keys):

@@ -33,7 +33,7 @@ from molclr.qsar.explain import Explanation, explain
 from molclr.qsar.explain_table import Explained, _groups
 from molclr.qsar.model_folder import ModelFolder, write_fixed
 from molclr.training.checkpoint import save_encoder, save_weights
-from molclr.training.finetune import new_predictor
+from molclr.training.supervised import new_predictor
 
 TARGETS = ["up", "down"]
 MASK_VALUE = 13.0

@@ -1,3 +1,4 @@
+import os
 import threading
 import warnings
 
@@ -10,7 +11,7 @@ from molclr.config import Compute, EncoderShape, Finetune, Pretrain
 from molclr.evaluation.runs import Run
 from molclr.qsar.predict import predict
 from molclr.training import device
-from molclr.training.device import flushing_subnormals, prepare
+from molclr.training.device import flushing_subnormals, prepare, unchanged_torch
 from molclr.training.embed import write_embeddings
 from molclr.training.finetune import finetune
 from molclr.training.pretrain import pretrain
@@ -82,6 +83,26 @@ def test_the_mode_of_the_caller_is_restored_after_an_error():
     assert flushed() == (True, True)
 
 
+def test_what_is_set_for_the_process_is_restored(monkeypatch):
+    """Also what is only set on a GPU."""
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
+    monkeypatch.setattr(device, "usable_device", lambda name: torch.device("cuda"))
+    monkeypatch.setattr(torch.cuda, "set_device", lambda number: None)
+
+    def state():
+        fills = torch.utils.deterministic.fill_uninitialized_memory
+        deterministic = torch.are_deterministic_algorithms_enabled()
+        warns = torch.is_deterministic_algorithms_warn_only_enabled()
+        return torch.get_num_threads(), deterministic, warns, fills, os.environ.get("CUBLAS_WORKSPACE_CONFIG")
+
+    before = state()
+    with pytest.raises(ValueError, match="x"), unchanged_torch():
+        prepare(Compute(threads=3))
+        assert all(now != then for now, then in zip(state(), before, strict=True))
+        raise ValueError("x")
+    assert state() == before
+
+
 def test_threads_set_their_own_mode():
     seen = []
     inner = threading.Thread(target=lambda: seen.append(flushing_subnormals()(flushed)()))
@@ -117,9 +138,12 @@ def test_every_computation_flushes_and_restores(corpus, bbbp, tmp_path):
     try:
         for compute in computations:
             seen.clear()
+            torch.set_num_threads(5)
             compute()
             assert seen and all(seen)
             assert not device._flushes()
+            if compute in computations[:2]:
+                assert torch.get_num_threads() == 5
     finally:
         hook.remove()
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from paths import FIXTURES
 
-from molclr.batch import GraphBatch
+from molclr.batch import MASK, GraphBatch
 from molclr.chem.seen import Seen, elements_of
 from molclr.config import Compute, EncoderShape, Finetune, Pretrain
 from molclr.data.canonicalize import Selection, canonicalize
@@ -22,13 +22,14 @@ from molclr.evaluation.metrics import score
 from molclr.evaluation.runs import Run
 from molclr.models.encoders import make_encoder
 from molclr.qsar.predict import predict
-from molclr.training import finetune as module
+from molclr.training import supervised as module
 from molclr.training.checkpoint import load_encoder, load_weights, save_encoder
 from molclr.training.embed import write_embeddings
-from molclr.training.finetune import adam, finetune, new_predictor, supervised_loss
+from molclr.training.finetune import finetune
 from molclr.training.graphs import PlainGraphs
 from molclr.training.inference import predict_molecules
 from molclr.training.pretrain import pretrain
+from molclr.training.supervised import finetuning_optimizer, new_predictor, supervised_loss
 
 SHAPE = EncoderShape(layers=2, hidden_dim=16, embedding_dim=24)
 SETTINGS = Finetune(epochs=3, batch_size=32, head_learning_rate=2e-3)
@@ -77,6 +78,34 @@ def test_the_seed_determines_a_run(bbbp, tmp_path):
     a, b, c = ([(tmp_path / folder / file).read_bytes() for file in FILES] for folder in "abc")
     assert a == b
     assert a[0] != c[0]
+
+
+def weights_of(folder):
+    """The weights of the encoder of a model."""
+    weights, _ = load_weights(folder / "model.safetensors")
+    return {name.removeprefix("encoder."): weight for name, weight in weights.items() if name.startswith("encoder.")}
+
+
+@pytest.mark.parametrize("pretrained", [True, False])
+def test_the_mask_token_stays_that_of_pre_training(freesolv, tmp_path, monkeypatch, pretrained):
+    """Only the weight decay would change it, which no prediction sees; a token that was never trained is zero."""
+    data, graphs = freesolv
+    encoder = make_encoder("gin", SHAPE)
+    save_encoder(tmp_path / "encoder.safetensors", encoder, encoder.state_dict(), None)
+    start = tmp_path / "encoder.safetensors" if pretrained else "gin"
+    decaying = SETTINGS.model_copy(update={"weight_decay": 0.1})
+    finetune(data, graphs, tmp_path / "kept", regression(data), start, decaying, SHAPE)
+    monkeypatch.setattr("molclr.training.supervised.mask_token", lambda encoder: torch.empty(0))
+    finetune(data, graphs, tmp_path / "decayed", regression(data), start, decaying, SHAPE)
+    kept, decayed = (weights_of(tmp_path / name) for name in ("kept", "decayed"))
+    token = encoder.atom_embedding.weight[MASK].detach()
+    assert torch.equal(kept["atom_embedding.weight"][MASK], token if pretrained else torch.zeros_like(token))
+    assert torch.equal(decayed["atom_embedding.weight"][MASK], kept["atom_embedding.weight"][MASK]) != pretrained
+    for weights in (kept, decayed):
+        weights["atom_embedding.weight"][MASK] = 0
+    assert all(torch.equal(weight, decayed[name]) for name, weight in kept.items())
+    for file in ("predictions.csv", "metrics.json", "history.csv"):
+        assert (tmp_path / "kept" / file).read_bytes() == (tmp_path / "decayed" / file).read_bytes()
 
 
 def relabelled(data, subset, seed=0):
@@ -202,7 +231,9 @@ def test_a_pretrained_encoder_is_where_training_starts(bbbp, corpus, tmp_path):
 def test_the_rate_of_the_encoder(pretrained, whose, rate):
     settings = SETTINGS.model_copy(update={"new_encoder_rate": whose, "encoder_learning_rate": 1e-4})
     run = Run("x", "mine", 0, "regression", "rmse", ["a"])
-    optimizer = adam(new_predictor(make_encoder("gin", SHAPE), settings, run, np.zeros((1, 1))), settings, pretrained)
+    optimizer = finetuning_optimizer(
+        new_predictor(make_encoder("gin", SHAPE), settings, run, np.zeros((1, 1))), settings, pretrained
+    )
     assert [group["lr"] for group in optimizer.param_groups] == [rate, 2e-3]
 
 
@@ -357,6 +388,7 @@ def test_missing_labels_do_not_affect_the_loss(bbbp):
 
 def test_a_loss_that_does_not_fit_is_an_error(bbbp, tmp_path, monkeypatch):
     data, graphs = bbbp
+    monkeypatch.setattr(module, "SUPERVISED_LOSSES", dict(module.SUPERVISED_LOSSES))  # whose order stays
     names = ["a", "b"]
     model = new_predictor(
         make_encoder("gin", SHAPE), SETTINGS, Run("x", "GIN", 0, "regression", "mae", names), np.eye(2)
@@ -398,7 +430,8 @@ def test_unknown_held_out_molecules_are_an_error(corpus, tmp_path):
 def test_the_encoder_file_describes_the_corpus(corpus, bbbp, tmp_path):
     pretrain(corpus[1], tmp_path, "gcn", SHAPE, Pretrain(**ONE_EPOCH, validation_fraction=0.1))
     _, about = load_encoder(tmp_path / "encoder.safetensors")
-    assert about["held_out"]["corpus"] == GraphStore(corpus[1]).identity() != GraphStore(bbbp[1]).identity()
+    assert about["held_out"]["corpus"] == GraphStore(corpus[1]).identity()
+    assert about["held_out"]["corpus"] != GraphStore(bbbp[1]).identity()
     smiles = pq.read_table(corpus[0])["smiles"].to_pylist()
     has_directions = any("/" in text or "\\" in text for text in smiles)
     elements = sorted(set.union(*map(elements_of, smiles)))

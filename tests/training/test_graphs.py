@@ -11,9 +11,9 @@ from molclr.config import Finetune
 from molclr.data.store import GraphStore
 from molclr.evaluation.runs import Run
 from molclr.models.encoders import make_encoder
-from molclr.training.finetune import Supervision, adam, new_predictor
 from molclr.training.graphs import PlainGraphs, SlotGraphs, graphs_on, in_batches
 from molclr.training.inference import predict_molecules
+from molclr.training.supervised import Supervision, finetuning_optimizer, new_predictor
 
 CPU, ELSEWHERE = torch.device("cpu"), torch.device("cpu", 0)
 
@@ -45,7 +45,9 @@ def test_slots_give_the_same_training_and_predictions(corpus, home, metric):
         SlotGraphs(store, np.arange(len(store)), CPU, home=home),
     ):
         ours = copy.deepcopy(model)
-        supervision = Supervision(ours, run, graphs, labels, molecules, settings, adam(ours, settings, pretrained=True))
+        supervision = Supervision(
+            ours, run, graphs, labels, molecules, settings, finetuning_optimizer(ours, settings, pretrained=True)
+        )
         losses = [supervision.epoch(epoch) for epoch in (1, 2)]
         assert sorted(supervision.batches(1)[supervision.batches(1) >= 0]) == sorted(molecules)
         found.append((losses, predict_molecules(ours, graphs, np.arange(20))))

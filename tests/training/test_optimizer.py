@@ -5,7 +5,7 @@ import torch
 from molclr.config import EncoderShape, Pretrain
 from molclr.data.featurize import featurize_part
 from molclr.data.store import GraphStore
-from molclr.training.optimizer import adam, rate_of
+from molclr.training.optimizer import pretraining_optimizer, rate_of
 from molclr.training.pretrain import ContrastiveModel
 
 SHAPE = EncoderShape(layers=2, hidden_dim=16, embedding_dim=8)
@@ -18,7 +18,7 @@ def trained(kind, decay, steps=20, **settings):
     torch.manual_seed(0)
     model = ContrastiveModel(kind, SHAPE, settings)
     before = {name: value.detach().clone() for name, value in model.named_parameters()}
-    optimizer = adam(model, settings)
+    optimizer = pretraining_optimizer(model, settings)
     batch = GraphStore.of(featurize_part(["CCO", "CC=O", "c1ccccc1"])).batch(np.arange(3))
     for _ in range(steps):
         optimizer.zero_grad()
@@ -46,7 +46,7 @@ def test_decoupled_decay_shrinks_matrices_only():
     settings = Pretrain(projection=8, decay="decoupled", weight_decay=0.5)
     model = ContrastiveModel("gin", SHAPE, settings)
     before = {name: value.detach().clone() for name, value in model.named_parameters()}
-    optimizer = adam(model, settings)
+    optimizer = pretraining_optimizer(model, settings)
     rate_of(optimizer).fill_(0.1)
     for parameter in model.parameters():
         parameter.grad = torch.zeros_like(parameter)

@@ -26,7 +26,7 @@ SHORT = ["--shape", SHAPE.model_dump_json(), "--settings", "{epochs: 1, batch_si
 @pytest.fixture(scope="module")
 def pretrained(corpus, tmp_path_factory):
     folder = tmp_path_factory.mktemp("pretrained")
-    assert main(["pretrain", str(corpus[1]), "--encoder", GAT, "--folder", str(folder), *SHORT]) == 0
+    assert main(["pretrain", str(corpus[1]), "--encoder", GAT, "--output", str(folder), *SHORT]) == 0
     return folder / "encoder.safetensors"
 
 
@@ -41,7 +41,7 @@ def finetune(benchmark_files, tmp_path):
         task = ["--benchmark", "freesolv", "--task", "regression", "--metric", "rmse", "--seed", "0"]
         folder = tmp_path / model
         arguments = ["finetune", molecules, "--graphs", graphs, "--split", split, *task, "--model", model]
-        return main([*arguments, "--folder", str(folder), *options, *SHORT]), folder
+        return main([*arguments, "--output", str(folder), *options, *SHORT]), folder
 
     return run
 
@@ -109,7 +109,14 @@ def test_from_python(pretrained):
 def test_an_object_that_is_not_an_encoder_is_an_error(corpus, tmp_path, capsys, name, message):
     with pytest.raises(MolclrError, match=message):
         make_encoder(name, EncoderShape())
-    assert main(["pretrain", str(corpus[1]), "--encoder", name, "--folder", str(tmp_path / "run")]) == 1
+    assert main(["pretrain", str(corpus[1]), "--encoder", name, "--output", str(tmp_path / "run")]) == 1
+
+
+def test_several_processes_need_a_batch_norm_that_is_synchronized(corpus, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("molclr.training.pretrain.processes", lambda: 2)
+    assert main(["pretrain", str(corpus[1]), "--encoder", GAT, "--output", str(tmp_path), *SHORT]) == 1
+    assert "'norms.0' of 'own_encoder:GAT' is a BatchNorm1d" in capsys.readouterr().err
+    assert not (tmp_path / "encoder.safetensors").exists()
 
 
 @pytest.mark.parametrize(
@@ -118,7 +125,7 @@ def test_an_object_that_is_not_an_encoder_is_an_error(corpus, tmp_path, capsys, 
 )
 def test_an_output_that_is_not_h_is_an_error(corpus, tmp_path, capsys, name, returned):
     folder = tmp_path / "run"
-    command = ["pretrain", str(corpus[1]), "--encoder", f"own_encoder:{name}", "--folder", str(folder), *SHORT]
+    command = ["pretrain", str(corpus[1]), "--encoder", f"own_encoder:{name}", "--output", str(folder), *SHORT]
     assert main(command) == 1
     told = capsys.readouterr().err
     assert re.search(
@@ -129,7 +136,7 @@ def test_an_output_that_is_not_h_is_an_error(corpus, tmp_path, capsys, name, ret
 
 @pytest.mark.parametrize("option", ["encoder", "augmentation"])
 def test_own_code_that_breaks_its_contract_ends_pre_training_before_the_first_step(corpus, tmp_path, capsys, option):
-    words = ["pretrain", str(corpus[1]), "--folder", str(tmp_path / "run"), *SHORT[:2]]
+    words = ["pretrain", str(corpus[1]), "--output", str(tmp_path / "run"), *SHORT[:2]]
     if option == "encoder":
         told, words = "returned another h", [*words, "--encoder", "own_encoder:Centred"]
     else:

@@ -17,10 +17,9 @@ from molclr.digest import code_digest
 from molclr.errors import MolclrError
 from molclr.training import kept as kept_module
 from molclr.training import pretrain as module
-from molclr.training import state as state_module
 from molclr.training.contrast import PlainContrast
 from molclr.training.pretrain import pretrain
-from molclr.training.state import alone_in
+from molclr.training.state import alone_in, read_state
 
 OFTEN, NEVER = 0.0, 1e9  # seconds between checkpoints
 
@@ -86,7 +85,7 @@ def test_a_run_killed_while_writing_ends_with_the_same_bytes(undisturbed, corpus
 @pytest.mark.slow
 def test_the_command_ends_in_the_same_bytes_after_a_termination(undisturbed, corpus, tmp_path):
     shape, settings = SHAPE.model_dump_json(), SETTINGS.model_dump_json()
-    command = ["pretrain", str(corpus[1]), "--encoder", "gin", "--folder", str(tmp_path)]
+    command = ["pretrain", str(corpus[1]), "--encoder", "gin", "--output", str(tmp_path)]
     command += ["--shape", shape, "--settings", settings, "--checkpoint-seconds", "0"]
     process = subprocess.Popen([sys.executable, "-m", "molclr", *command], stderr=subprocess.DEVNULL)
     while not (tmp_path / "state.pt").exists():
@@ -107,7 +106,7 @@ def test_a_signal_ends_the_run_after_the_step_with_a_checkpoint(
     with pytest.raises(KeyboardInterrupt):
         run_until(monkeypatch, corpus[1], tmp_path, step, lambda: os.kill(os.getpid(), number), NEVER)
     assert signal.getsignal(number) == handler
-    assert state_module._read(tmp_path / "state.pt")["step"] == step
+    assert read_state(tmp_path / "state.pt")["step"] == step
     pretrain(corpus[1], tmp_path, "gin", SHAPE, SETTINGS)
     assert results_of(tmp_path) == results_of(undisturbed)
 
@@ -161,7 +160,7 @@ def test_two_damaged_checkpoints_are_an_error_without_begin_anew(undisturbed, un
 
 
 def test_a_full_disk_is_a_clear_error_and_keeps_the_checkpoint(undisturbed, corpus, tmp_path, monkeypatch, capsys):
-    command = ["pretrain", str(corpus[1]), "--encoder", "gin", "--folder", str(tmp_path), "--checkpoint-seconds", "0"]
+    command = ["pretrain", str(corpus[1]), "--encoder", "gin", "--output", str(tmp_path), "--checkpoint-seconds", "0"]
     command += ["--shape", SHAPE.model_dump_json(), "--settings", SETTINGS.model_dump_json()]
     kept = {}
 

@@ -1,6 +1,7 @@
 """Each of the paper's benchmarks through the whole workflow: a few hundred of its molecules, one epoch."""
 
 import csv
+import gzip
 import json
 import os
 import re
@@ -66,3 +67,27 @@ def test_it_runs(results, name):
     assert int(audit["rows"]) == MOLECULES
     assert int(audit["targets"]) == len(benchmark.targets)
     assert sum(int(audit[subset]) for subset in ("train", "valid", "test")) == int(audit["molecules"])
+
+
+@pytest.mark.parametrize(
+    ("name", "limit", "more", "seeds"),
+    [
+        ("own.csv", 12, {}, 1),
+        ("own.csv", 11, {}, 3),
+        ("own.csv", 11, {"benchmark_molecules": 11}, 1),
+        ("own.csv.gz", 12, {}, 3),
+    ],
+)
+def test_support_vector_machines_that_may_be_fitted_to_a_sample_have_all_seeds(tmp_path, name, limit, more, seeds):
+    """Of a table of your own with 12 rows; how many a compressed one has is not known before it is read."""
+    table = "".join(f"{'C' * number},{number}\n" for number in range(1, 13))
+    text = f"smiles,carbons\n{table}".encode()
+    (tmp_path / name).write_bytes(gzip.compress(text) if name.endswith(".gz") else text)
+    own = {"table": name, "task": "regression", "metric": "rmse", "targets": ["carbons"], "split": "random-0"}
+    settings = {"benchmarks": ["own"], "own_benchmarks": {"own": own}, "models": ["RF", "SVM"], "seeds": [0, 1, 2]}
+    (tmp_path / "run.yaml").write_text(json.dumps(settings | {"baselines": {"svm_training_limit": limit}} | more))
+    for part in ("Snakefile", "molclr", "workflow", "profiles"):
+        (tmp_path / part).symlink_to(REPOSITORY / part)
+    plan = run(tmp_path, "snakemake", "--configfile", "run.yaml", "--cores", "1", "--dry-run", "all_finetune")
+    assert len(set(re.findall(r"own/RF/seed-\d", plan))) == 3
+    assert len(set(re.findall(r"own/SVM/seed-\d", plan))) == seeds

@@ -164,7 +164,7 @@ rule embed_benchmark:
     params:
         **code_of("molclr.training.embed"),
         own_code=lambda wildcards: own_code(settings.encoder_of(wildcards.encoder)),
-        compute=settings.pretrain.model_dump_json(include={"device", "threads", "precision"}),
+        compute=COMPUTE,
         limit=min(settings.figures.molecules, MOST_MAPPED),
         encoder_class=lambda wildcards: encoder_class(wildcards.encoder),
     shell:

@@ -1,16 +1,27 @@
 # Supervised runs: one job per benchmark, model and seed.
 # Needs molecule tables, splits, graph stores and encoders; makes results/runs/BENCHMARK/MODEL/seed-SEED.
 
-MACHINES = [name for name in settings.models if name.startswith(SVM)]
+MACHINES = [name for name in settings.models if is_svm(name)]
 BASELINES = [name for name in settings.models if name in FINGERPRINT_MODELS]
-NETWORKS = [name for name in settings.models if name not in (*BASELINES, *MACHINES)]
+FROZEN = [name for name in MACHINES if pretrained_of(name)]
+NETWORKS = [name for name in settings.models if name not in (*BASELINES, *FROZEN)]
+TEXT = (".csv", ".tsv", ".txt", ".smi", ".smiles")
 
 
 def is_sampled(name):
-    """Return whether a support vector machine takes a random sample of the training molecules, as far as is known."""
-    known = [catalogue.benchmarks[name].rows] if name in catalogue.benchmarks else []
-    rows = min(filter(None, [*known, settings.benchmark_molecules]), default=0)
-    return 0.8 * rows > settings.baselines.svm_training_limit
+    """Return whether a support vector machine may be fitted to a random sample of the training molecules."""
+    limit, most = settings.baselines.svm_training_limit, settings.benchmark_molecules or math.inf
+    if name in OWN:
+        return most > limit and has_more_lines(OWN[name].table, limit)
+    return 0.8 * min(catalogue.benchmarks[name].rows or math.inf, most) > limit
+
+
+def has_more_lines(path, limit):
+    """Return whether a table may have more than `limit` rows: a text with more lines, or any other file, such as a compressed one."""
+    if not path.endswith(TEXT):
+        return True
+    with open(path, encoding="latin-1") as file:  # takes any bytes, and any line ends
+        return sum(1 for _ in itertools.islice(file, limit + 2)) > limit + 1
 
 
 def seeds_of(name, model):
@@ -30,21 +41,20 @@ RUNS = {
 
 wildcard_constraints:
     benchmark="|".join(BENCHMARK_OF),
-    network="|".join({*NETWORKS, *filter(None, map(pretrained_of, MACHINES))}) or "none",
+    network="|".join(NETWORKS) or "none",
     baseline="|".join(BASELINES) or "none",
-    ecfp="(_ECFP)?",
+    frozen="|".join(FROZEN) or "none",
     seed=r"\d+",
 
 
-def encoder_of(wildcards):
-    """Return the file of the pre-trained encoder of a model, if it starts from one."""
-    name = wildcards.network.removeprefix("MolCLR_").lower()
-    return f"{RESULTS}/pretrain/{name}/encoder.safetensors" if wildcards.network.startswith("MolCLR_") else []
+def encoder_of(model):
+    """Return the file of the pre-trained encoder of a model, if it uses one."""
+    return f"{RESULTS}/pretrain/{network_of(model).lower()}/encoder.safetensors" if pretrained_of(model) else []
 
 
 def start_of(wildcards):
-    """Return the options for the start of a model: a pre-trained encoder, or a new encoder."""
-    encoder = encoder_of(wildcards)
+    """Return the options for the start of a network: a pre-trained encoder, or a new encoder."""
+    encoder = encoder_of(wildcards.network)
     if encoder:
         return ["--encoder", encoder, *encoder_class(wildcards.network)]
     return ["--from-scratch", settings.encoder_of(wildcards.network)]
@@ -69,7 +79,7 @@ rule finetune:
         molecules=lambda wildcards: molecules_of(wildcards.benchmark),
         graphs=lambda wildcards: graphs_of(wildcards.benchmark),
         split=lambda wildcards: split_of(wildcards.benchmark),
-        encoder=encoder_of,
+        encoder=lambda wildcards: encoder_of(wildcards.network),
         chosen=search_of,
     output:
         predictions=f"{RESULTS}/runs/{{benchmark}}/{{network}}/seed-{{seed}}/predictions.csv",
@@ -90,7 +100,7 @@ rule finetune:
         own_code=lambda wildcards: own_code(settings.encoder_of(wildcards.network)),
         task=task_of,
         start=start_of,
-        shape=settings.encoder.model_dump_json(),
+        shape=settings.encoder.shape.model_dump_json(),
         settings=lambda wildcards: search_of(wildcards) or settings.finetune.model_dump_json(),
         run="--seed {seed}",
     shell:
@@ -105,7 +115,7 @@ use rule finetune as trial with:
         molecules=lambda wildcards: molecules_of(wildcards.benchmark),
         graphs=lambda wildcards: graphs_of(wildcards.benchmark),
         split=lambda wildcards: split_of(wildcards.benchmark),
-        encoder=encoder_of,
+        encoder=lambda wildcards: encoder_of(wildcards.network),
     output:
         metrics=f"{RESULTS}/runs/{{benchmark}}/{{network}}/search/trial-{{trial}}/metrics.json",
         model=f"{RESULTS}/runs/{{benchmark}}/{{network}}/search/trial-{{trial}}/model.safetensors",
@@ -118,7 +128,7 @@ use rule finetune as trial with:
         own_code=lambda wildcards: own_code(settings.encoder_of(wildcards.network)),
         task=task_of,
         start=start_of,
-        shape=settings.encoder.model_dump_json(),
+        shape=settings.encoder.shape.model_dump_json(),
         settings=settings.finetune.model_dump_json(),
         run="--seed 0 --trial {trial}",
 
@@ -181,23 +191,23 @@ use rule baseline as frozen with:
         molecules=lambda wildcards: molecules_of(wildcards.benchmark),
         split=lambda wildcards: split_of(wildcards.benchmark),
         graphs=lambda wildcards: graphs_of(wildcards.benchmark),
-        encoder=encoder_of,
+        encoder=lambda wildcards: encoder_of(wildcards.frozen),
     output:
-        predictions=f"{RESULTS}/runs/{{benchmark}}/SVM_{{network}}{{ecfp}}/seed-{{seed}}/predictions.csv",
-        metrics=f"{RESULTS}/runs/{{benchmark}}/SVM_{{network}}{{ecfp}}/seed-{{seed}}/metrics.json",
+        predictions=f"{RESULTS}/runs/{{benchmark}}/{{frozen}}/seed-{{seed}}/predictions.csv",
+        metrics=f"{RESULTS}/runs/{{benchmark}}/{{frozen}}/seed-{{seed}}/metrics.json",
     log:
-        f"logs/{RESULTS}/runs/{{benchmark}}/SVM_{{network}}{{ecfp}}/seed-{{seed}}.log",
+        f"logs/{RESULTS}/runs/{{benchmark}}/{{frozen}}/seed-{{seed}}.log",
     benchmark:
-        f"logs/{RESULTS}/runs/{{benchmark}}/SVM_{{network}}{{ecfp}}/seed-{{seed}}.tsv"
+        f"logs/{RESULTS}/runs/{{benchmark}}/{{frozen}}/seed-{{seed}}.tsv"
     params:
         **code_of("molclr.training.baselines", "molclr.training.embed"),
-        own_code=lambda wildcards: own_code(settings.encoder_of(wildcards.network)),
+        own_code=lambda wildcards: own_code(settings.encoder_of(wildcards.frozen)),
         task=task_of,
-        model="SVM_{network}{ecfp}",
+        model="{frozen}",
         settings=settings.baselines.model_dump_json(),
         encoder=lambda wildcards, input: [
             *("--encoder", input.encoder, "--graphs", input.graphs),
-            *encoder_class(wildcards.network),
+            *encoder_class(wildcards.frozen),
         ],
 
 

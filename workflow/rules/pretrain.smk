@@ -3,24 +3,27 @@
 
 RESULTS = settings.results
 RELEASED = settings.encoder.released
-STARTS = list(dict.fromkeys(pretrained_of(name).removeprefix("MolCLR_").lower() for name in settings.models))
-STARTS = [name for name in STARTS if name]
+STARTS = [name.lower() for name in settings.encoders]
 ENCODERS = [] if RELEASED else STARTS  # those that are pre-trained here
 
 
 # How jobs run does not affect results, so it is not in params.
 PROCESSES = max(1, settings.run.pretrain_gpus)
 MOLCLR = f"torchrun --standalone --nproc-per-node {PROCESSES} -m molclr" if PROCESSES > 1 else "molclr"
-CHECKPOINTS = f"--checkpoint-seconds {settings.run.checkpoint_seconds}" + " --begin-anew" * settings.run.begin_anew
+CHECKPOINTS = (
+    f"--checkpoint-seconds {settings.run.checkpoint_seconds}{' --begin-anew' if settings.run.begin_anew else ''}"
+)
+COMPUTE = settings.pretrain.model_dump_json(include=set(Compute.model_fields))  # of jobs that use an encoder as it is
 
 
 wildcard_constraints:
     encoder="|".join(["gin", "gcn", *STARTS]),
 
 
-def encoder_class(network):
-    """Return the option for the class of a network's encoder, if it is a user's class."""
-    return ["--encoder-class", settings.encoder_of(network)] if ":" in settings.encoder_of(network) else []
+def encoder_class(model):
+    """Return the option for the class of a model's encoder, if it is a user's class."""
+    name = settings.encoder_of(model)
+    return ["--encoder-class", name] if is_dotted_path(name) else []
 
 
 if RELEASED:
@@ -68,7 +71,7 @@ else:
             **code_of("molclr.training.pretrain"),
             own_code=lambda wildcards: own_code(settings.encoder_of(wildcards.encoder), *settings.pretrain.functions()),
             encoder=lambda wildcards: settings.encoder_of(wildcards.encoder),
-            shape=settings.encoder.model_dump_json(),
+            shape=settings.encoder.shape.model_dump_json(),
             settings=settings.pretrain.model_dump_json(),
         shell:
             "{MOLCLR} pretrain {input.graphs:q} --encoder {params.encoder:q} --shape {params.shape:q}"
@@ -94,7 +97,7 @@ rule embed:
     params:
         **code_of("molclr.training.embed"),
         own_code=lambda wildcards: own_code(settings.encoder_of(wildcards.encoder)),
-        compute=settings.pretrain.model_dump_json(include={"device", "threads", "precision"}),
+        compute=COMPUTE,
         limit=settings.figures.molecules,
         encoder_class=lambda wildcards: encoder_class(wildcards.encoder),
     shell:

@@ -18,7 +18,7 @@ from molclr.evaluation.reference import CONFIGURATION
 from molclr.evaluation.runs import HISTORY, KEEPING_NAMES, METRICS, read_metrics
 from molclr.evaluation.summary import unit_of
 from molclr.evaluation.tables import read_table
-from molclr.model_names import PRETRAINED, pretrained_of
+from molclr.model_names import PRETRAINED
 
 PREDICTION_COLUMNS = ["model", "seed", "row", "target", "label", "prediction"]
 HISTORY_COLUMNS = ["model", "seed", "part", "epoch", "train_loss", "validation"]
@@ -178,8 +178,7 @@ class Results:
     @property
     def encoders(self) -> list[str]:
         """Names of the pre-trained encoders of the run, as in names of models; files have them in small letters."""
-        used = [name.removeprefix(PRETRAINED) for model in self.settings.models if (name := pretrained_of(model))]
-        return list(dict.fromkeys(used))
+        return self.settings.encoders
 
     def of_encoders(self, pattern: str) -> dict[str, Path]:
         """Return encoder -> its file, for the files that exist; pattern: such as embeddings/{}.parquet."""
