@@ -247,7 +247,7 @@ def add_smiles_column(parser: Parser) -> None:
 
 def add_decimal(parser: Parser) -> None:
     """Add the option for the decimal sign of labels."""
-    parser.add_argument("--decimal", choices=[",", "."], help="decimal sign of labels (default: found)")
+    parser.add_argument("--decimal", choices=[",", "."], help="decimal sign of labels (default: detected)")
 
 
 def add_processes(parser: Parser, default: int = 1) -> None:

@@ -42,10 +42,13 @@ def _train_arguments(parser: Parser) -> None:
         "--task",
         "--task-type",
         choices=get_args(config.Task),
-        help="kind of labels (default: by the labels, 0 and 1 or not)",
+        help="kind of labels (default: classification if all labels are 0 or 1, otherwise regression)",
     )
     parser.add_argument(
-        "--targets", "--target-columns", nargs="+", help="columns with labels (default: all of numbers or classes)"
+        "--targets",
+        "--target-columns",
+        nargs="+",
+        help="columns with labels (default: all columns of numbers or classes, except identifiers)",
     )
     add_smiles_column(parser)
     add_decimal(parser)

@@ -43,8 +43,10 @@ class RowCounts:
         """Raise MolclrError if every row of the table of that name was rejected."""
         if self.accepted == 0:
             example = self._example(next(iter(self.examples)))
-            advice = ""
-            if " label " in example and not re.search("--decimal|thousands", example):
+            advice = " Correct the rows, or check which column was read as SMILES."
+            if re.search("--decimal|thousands", example):
+                advice = ""
+            elif " label " in example:
                 advice = " Classes are 0 and 1; name the columns with labels by --targets if this is not one of them."
             raise MolclrError(f"All rows of '{table}' are rejected, for example {example}.{advice}")
 

@@ -47,7 +47,7 @@ class Predictor(nn.Module):
             return output[:, 1::2] - output[:, 0::2]
         return output
 
-    def standardised(self, labels: Tensor) -> Tensor:
+    def standardized(self, labels: Tensor) -> Tensor:
         """Convert labels, float (num_graphs, targets), to the scale of the outputs: standardize values, keep classes."""
         return (labels - self.mean) / self.scale
 

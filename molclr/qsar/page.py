@@ -161,7 +161,7 @@ def _subject(metrics: Mapping[str, Any]) -> str:
     """Name the chosen model, and say why it was chosen."""
     chosen, models = metrics["chosen"], metrics["models"]
     if len(models) == 1:
-        return f"The model, {chosen}, the only one that was asked for,"
+        return f"The model, {chosen}, which was selected with --model,"
     if models[chosen]["validation"][metrics["metric"]]["value"] is None:
         return f"The validation molecules give no score to choose a model by. The first model, {chosen},"
     return f"The model with the best validation score, {chosen},"

@@ -37,7 +37,8 @@ def supervised_loss_of(metric: str) -> str:
     loss = find_metric(metric).loss
     if loss not in SUPERVISED_LOSSES:
         raise MolclrError(
-            f"The metric '{metric}' names the loss '{loss}', which is not in SUPERVISED_LOSSES of molclr/training/supervised.py."
+            f"The metric '{metric}' names the loss '{loss}', which is not in SUPERVISED_LOSSES; "
+            "add it in molclr/training/supervised.py."
         )
     return loss
 
@@ -55,7 +56,7 @@ def new_predictor(encoder: GraphEncoder, settings: Finetune, run: Run, labels: n
 
 
 def standardization(settings: Finetune, run: Run, labels: np.ndarray) -> tuple[list[float], list[float]]:
-    """Return mean and standard deviation of each target, or 0 and 1 where targets are not standardised.
+    """Return mean and standard deviation of each target, or 0 and 1 where targets are not standardized.
 
     labels: float64 (n, targets) of the training molecules, NaN where missing. The standard deviation is NaN for a target without
     any.
@@ -75,11 +76,12 @@ def supervised_loss(model: Predictor, h: Tensor, labels: Tensor, loss: str) -> T
     labels: float (num_graphs, targets), NaN where missing. Raises MolclrError if the loss does not return one value per label.
     """
     known = ~labels.isnan()
-    standardised = torch.where(known, model.standardised(labels), 0)
-    losses = SUPERVISED_LOSSES[loss](model(h), standardised, reduction="none")
+    standardized = torch.where(known, model.standardized(labels), 0)
+    losses = SUPERVISED_LOSSES[loss](model(h), standardized, reduction="none")
     if losses.shape != labels.shape:
         raise MolclrError(
-            f"The loss '{loss}' returned {tuple(losses.shape)} for labels {tuple(labels.shape)}; it must return one per label."
+            f"The loss '{loss}' returned {tuple(losses.shape)} for labels {tuple(labels.shape)}; "
+            "it must return one per label, so correct it."
         )
     return torch.where(known, losses, 0).sum() / known.sum().clamp(min=1)
 
@@ -160,7 +162,7 @@ class Supervision:
         return math.nan if float(self.step.failed) else float(self.step.loss_sum) / len(batches)
 
     def score(self, molecules: np.ndarray) -> Score:
-        """Score the predictions of molecules, int64 places; those of several targets, whose units may differ, standardised."""
+        """Score the predictions of molecules, int64 places; those of several targets, whose units may differ, standardized."""
         scale = self.model.scale.cpu().numpy() if len(self.run.targets) > 1 else 1.0
         predictions = predict_molecules(self.model, self.graphs, molecules)
         return score(self.run.metric, self.labels[molecules] / scale, predictions / scale, self.run.targets)

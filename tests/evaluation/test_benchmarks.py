@@ -110,6 +110,6 @@ def test_a_metric_whose_loss_does_not_exist_is_found_before_any_job(monkeypatch)
     wrong = dataclasses.replace(METRICS["rmse"], loss="huber")
     monkeypatch.setitem(METRICS, "concordance", wrong)
     with pytest.raises(
-        MolclrError, match=r"'own_benchmarks.a.metric': it names the loss 'huber', which is not in .*finetune"
+        MolclrError, match=r"'own_benchmarks.a.metric': it names the loss 'huber', which is not in .*supervised"
     ):
         chosen(own_benchmarks={"a": {**OWN, "metric": "concordance"}})

@@ -110,7 +110,7 @@ def test_what_the_molecules_do_not_show_is_not_said():
             "The test molecules do not allow a comparison with svm and network."
         )
     alone = {**metrics, "models": {"rf": {"validation": scored(1.0), "test": scored(2.0)}}}
-    assert headline(alone, {}) == "The model, rf, the only one that was asked for, has a test RMSE of 2."
+    assert headline(alone, {}) == "The model, rf, which was selected with --model, has a test RMSE of 2."
     worse = dict.fromkeys(("svm", "network"), Difference(1.0, 0.5, 1.5, 0.01, "worse"))
     best = {**metrics, "models": {name: {"validation": scored(1.0), "test": scored(2.0)} for name in metrics["models"]}}
     assert headline(best, worse).endswith("On the test molecules, it is significantly better than all others.")

@@ -171,7 +171,9 @@ def test_files_other_than_a_model_and_a_table_are_errors(trained, tmp_path):
     with pytest.raises(MolclrError, match=r"no column 'SMILES'; .* Name yours with --smiles-column\.$"):
         predict(table, trained / "model.safetensors", output, Compute(), "SMILES")
     (tmp_path / "bad.csv").write_text("smiles\nC*\n")
-    with pytest.raises(MolclrError, match=r"All rows of .*bad\.csv' are rejected, for example row .*: .*\(\*\)\.$"):
+    with pytest.raises(
+        MolclrError, match=r"All rows of .*bad\.csv' are rejected, for example row .*: .*\(\*\)\. Correct the rows"
+    ):
         predict(tmp_path / "bad.csv", trained / "model.safetensors", output, Compute())
     assert not output.exists()
 

@@ -167,7 +167,7 @@ def test_several_targets_are_scored_in_the_scale_of_the_loss(bbbp, tmp_path, mon
     monkeypatch.setattr("molclr.training.finetune.better", lambda metric, value, than: seen.append(value) or False)
     run = Run("two", "GIN", 0, "regression", "mae", data.targets)
     metrics = finetune(data, graphs, tmp_path, run, "gin", SETTINGS, SHAPE)
-    assert all(0.3 < value < 3 for value in seen), "standardised"
+    assert all(0.3 < value < 3 for value in seen), "standardized"
     assert metrics.validation == seen[0], "a random search compares the same numbers"
 
 
@@ -190,7 +190,7 @@ def test_two_outputs_per_target_are_a_softmax(bbbp):
 
 
 @pytest.mark.parametrize(("standardize", "mean"), [("all", 4.0), (["freesolv"], 4.0), (["qm7", "qm9"], 0.0), ([], 0.0)])
-def test_targets_are_standardised_where_the_settings_say_so(standardize, mean):
+def test_targets_are_standardized_where_the_settings_say_so(standardize, mean):
     run = Run("freesolv", "GIN", 0, "regression", "rmse", ["a"])
     settings = SETTINGS.model_copy(update={"standardize": standardize})
     model = new_predictor(make_encoder("gin", SHAPE), settings, run, np.array([[3.0], [5.0]]))
