@@ -9,7 +9,7 @@ import pandas as pd
 from molclr.data.catalogue import load_catalogue
 from molclr.evaluation.figures.benchmarks import benchmark_bars
 from molclr.evaluation.metrics import TASKS
-from molclr.evaluation.runs import KEEPING_NAMES, Run, write_run
+from molclr.evaluation.runs import KEEPING_NAMES, METRICS_FILE, Run, write_run
 from molclr.evaluation.tables import write_tables
 
 PUBLISHED = Path(__file__).resolve().parent.parent / "results/published"
@@ -37,7 +37,7 @@ def write_tables_of(study: Path, folder: Path) -> None:
         write_run(
             path, run, wide.index.to_numpy(), labels, predictions, validation=validation, deterministic=deterministic
         )
-        metrics.append(path / "metrics.json")
+        metrics.append(path / METRICS_FILE)
     write_tables(metrics, folder)
 
 

@@ -49,7 +49,8 @@ def load_object(path: str) -> Any:
         if not (error.name and (module + ".").startswith(error.name + ".")):
             raise
         raise MolclrError(
-            f"'{path}' cannot be imported: there is no module '{error.name}'; install it, or run 'molclr' in its folder."
+            f"'{path}' cannot be imported: there is no module '{error.name}'; install it, run 'molclr' in its folder, or "
+            "set PYTHONPATH."
         ) from None
     except AttributeError:
         raise MolclrError(

@@ -31,8 +31,8 @@ def errors_of_content(name: str) -> Iterator[None]:
     except UnicodeDecodeError as error:
         raise MolclrError(f"'{name}' is not text ({error.reason}); save it as CSV in UTF-8.") from None
     except (EOFError, OSError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, pa.ArrowException) as error:
-        if isinstance(error, OSError) and error.errno is not None:
-            raise  # an error of the disk, not of the content
+        if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno is not None):
+            raise  # an error of the machine, not of the content
         raise MolclrError(f"'{name}' is damaged or cut short ({error}); get the file again.") from None
 
 

@@ -120,8 +120,8 @@ def _errors_of_workbook(name: str) -> Iterator[None]:
     """Context that turns errors of openpyxl, which has many types of them, into MolclrError."""
     try:
         yield
-    except OSError:
-        raise  # of the disk, or reported by `errors_of_content`
+    except (OSError, MemoryError, MolclrError):
+        raise  # of the machine, or reported by `errors_of_content`
     except Exception as error:
         raise MolclrError(f"'{name}' is not an Excel workbook that can be read ({error}); save it as CSV.") from None
 

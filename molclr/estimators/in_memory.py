@@ -13,7 +13,7 @@ import pandas as pd
 from molclr.data.inputs import InvalidInput
 from molclr.errors import MolclrError
 from molclr.progress import called_from_python, say
-from molclr.qsar.model_files import METRICS, MODEL_FILE, MODEL_JSON
+from molclr.qsar.model_files import METRICS_FILE, MODEL_FILE, MODEL_JSON
 from molclr.qsar.model_folder import ModelFolder
 from molclr.qsar.own_folder import own_folder
 from molclr.qsar.summary import summary
@@ -47,7 +47,7 @@ class TrainedModel:
     @property
     def metrics(self) -> dict[str, Any]:
         """The content of metrics.json; empty if the file was deleted, which no prediction needs."""
-        path = self.model.folder / METRICS
+        path = self.model.folder / METRICS_FILE
         return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
     def save(self, folder: Path, replace: bool = False) -> None:

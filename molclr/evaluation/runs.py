@@ -17,8 +17,13 @@ from molclr.errors import MolclrError
 from molclr.evaluation.metrics import NOT_PREDICTED, Score, Task, find_metric, metrics_of, score
 from molclr.files import replacing
 
-METRICS, PREDICTIONS, HISTORY, WEIGHTS = "metrics.json", "predictions.csv", "history.csv", "model.safetensors"
-FILES_OF_RUN = (METRICS, PREDICTIONS, HISTORY, WEIGHTS)
+METRICS_FILE, PREDICTIONS_FILE, HISTORY_FILE, WEIGHTS_FILE = (
+    "metrics.json",
+    "predictions.csv",
+    "history.csv",
+    "model.safetensors",
+)
+FILES_OF_RUN = (METRICS_FILE, PREDICTIONS_FILE, HISTORY_FILE, WEIGHTS_FILE)
 """The files in the folder of a run; baselines have the first two."""
 PREDICTION_COLUMNS = ["row", "target", "label", "prediction"]
 KEEPING_NAMES: dict[str, Any] = {
@@ -131,8 +136,8 @@ def write_run(
         also=scores,
         deterministic=deterministic,
     )
-    _write_predictions(Path(folder) / PREDICTIONS, run.targets, rows, labels, predictions)
-    with replacing(Path(folder) / METRICS) as temporary:
+    _write_predictions(Path(folder) / PREDICTIONS_FILE, run.targets, rows, labels, predictions)
+    with replacing(Path(folder) / METRICS_FILE) as temporary:
         temporary.write_text(json.dumps(dataclasses.asdict(metrics), indent=2, allow_nan=False) + "\n")
     return metrics
 
@@ -165,14 +170,14 @@ def read_run(folder: Path, **options: Any) -> pd.DataFrame:
     Raises MolclrError if it is missing or has other columns.
     """
     try:
-        table = pd.read_csv(folder / PREDICTIONS, **(options or KEEPING_NAMES))
+        table = pd.read_csv(folder / PREDICTIONS_FILE, **(options or KEEPING_NAMES))
     except FileNotFoundError:
-        raise MolclrError(f"'{folder / PREDICTIONS}' does not exist; run the benchmark that writes it.") from None
+        raise MolclrError(f"'{folder / PREDICTIONS_FILE}' does not exist; run the benchmark that writes it.") from None
     except ValueError:
         table = pd.DataFrame()
     if list(table.columns) != PREDICTION_COLUMNS:
         raise MolclrError(
-            f"'{folder / PREDICTIONS}' does not contain the predictions of a run; delete it and run again."
+            f"'{folder / PREDICTIONS_FILE}' does not contain the predictions of a run; delete it and run again."
         )
     return table
 

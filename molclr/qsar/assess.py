@@ -17,7 +17,7 @@ from molclr.evaluation.metrics import better, metrics_of, score
 from molclr.evaluation.runs import Run
 from molclr.evaluation.statistics import CONFIDENCE, score_interval
 from molclr.files import replacing, write_rows
-from molclr.qsar.model_files import METRICS, PREDICTIONS
+from molclr.qsar.model_files import METRICS_FILE, PREDICTIONS_FILE
 from molclr.qsar.model_folder import ModelFolder, Predicted, number_or_none
 
 SCORED = ("valid", "test")
@@ -97,7 +97,7 @@ def _rarer_class(labels: np.ndarray, targets: Sequence[str]) -> dict[str, int]:
 
 def write_metrics(folder: Path, metrics: dict[str, Any]) -> None:
     """Write metrics.json."""
-    with replacing(folder / METRICS) as temporary:
+    with replacing(folder / METRICS_FILE) as temporary:
         temporary.write_text(json.dumps(metrics, indent=2, allow_nan=False) + "\n", encoding="utf-8")
 
 
@@ -178,4 +178,4 @@ def _write_predictions(
                     width = widths[name][index] if name in widths else math.nan
                     bounds = {"low": digits(mean - width), "high": digits(mean + width)}
                     rows.append({**known, "model": name, "mean": digits(mean), "std": digits(std), **bounds})
-    write_rows(folder / PREDICTIONS, rows)
+    write_rows(folder / PREDICTIONS_FILE, rows)

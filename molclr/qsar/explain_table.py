@@ -24,7 +24,7 @@ from molclr.files import replacing
 from molclr.model_names import NETWORK, ON_COUNTS, REPRESENTATION
 from molclr.progress import counted, say
 from molclr.qsar.explain import Explanation, explain
-from molclr.qsar.model_files import METRICS
+from molclr.qsar.model_files import METRICS_FILE
 from molclr.qsar.model_folder import ModelFolder
 from molclr.qsar.own_folder import DRAWING, own_folder
 from molclr.qsar.single_network import read_model
@@ -112,7 +112,7 @@ def _scored(model: ModelFolder, name: str) -> str:
     """
     chosen, scores = model.about["chosen"], {}
     with suppress(OSError, ValueError, KeyError):
-        metrics = json.loads((model.folder / METRICS).read_text(encoding="utf-8"))
+        metrics = json.loads((model.folder / METRICS_FILE).read_text(encoding="utf-8"))
         label, unit = find_metric(metrics["metric"]).label, metrics.get("mean_over_targets_in")
         for each in (name, chosen):
             is_final = model.about.get("refit", False)

@@ -15,7 +15,7 @@ from molclr.chem.fingerprints import ecfp4_counts
 from molclr.config import Baselines, EncoderShape, Finetune, parse_section
 from molclr.data.labelled import LabelledMolecules
 from molclr.errors import MolclrError
-from molclr.evaluation.runs import HISTORY, WEIGHTS, Run
+from molclr.evaluation.runs import HISTORY_FILE, WEIGHTS_FILE, Run
 from molclr.model_names import FOREST, FROM_SCRATCH, NETWORK, TRAIN_MODELS, WITH_ENCODER, EncoderName
 from molclr.parallel import available_cores
 from molclr.progress import progress, say
@@ -25,7 +25,7 @@ from molclr.seeds import derive_seed
 from molclr.training.embed import embed_labelled
 from molclr.training.encoder_files import encoder_file
 from molclr.training.finetune import finetune
-from molclr.training.fixed import Inputs, Selection, fit_fixed
+from molclr.training.fixed import Inputs, ValidationMolecules, fit_fixed
 from molclr.training.forest import Arrays
 
 AUTO = "auto"
@@ -120,7 +120,7 @@ def fit_targets(
         if np.isnan(labels[train]).all():
             found.append({})
             continue
-        selection = None if costs else Selection(inputs[valid], labels[valid], run.metric)
+        selection = None if costs else ValidationMolecules(inputs[valid], labels[valid], run.metric)
         cost = costs[place : place + 1] if costs else None
         task, settings = run.task, recipe.baselines
         found.append(fit_fixed(name, training, labels[train], task, settings, seed, threads, selection, cost))
@@ -151,7 +151,7 @@ def fit_networks(recipe: Recipe, data: LabelledMolecules, run: Run, graphs: Path
         settings, shape, own = recipe.settings, recipe.shape, recipe.encoder_class
         metrics = finetune(data, graphs, place, ours, recipe.start, settings, shape, own, patience=recipe.patience)
         epochs.append(metrics.best_epoch or settings.epochs)
-        os.replace(place / WEIGHTS, network_file(folder, seed))
-        os.replace(place / HISTORY, history_file(folder, seed))
+        os.replace(place / WEIGHTS_FILE, network_file(folder, seed))
+        os.replace(place / HISTORY_FILE, history_file(folder, seed))
         shutil.rmtree(place)
     return epochs

@@ -5,11 +5,11 @@ from pathlib import Path
 
 from molclr.model_names import NETWORK
 
-MODEL_JSON, METRICS, REPORT = "model.json", "metrics.json", "report.html"
-PREDICTIONS, SPLIT, REJECTED = "predictions.csv", "split.csv", "rejected.csv"
+MODEL_JSON, METRICS_FILE, REPORT = "model.json", "metrics.json", "report.html"
+PREDICTIONS_FILE, SPLIT, REJECTED = "predictions.csv", "split.csv", "rejected.csv"
 FIXED, ENCODER = "fixed.safetensors", "encoder.safetensors"
 MODEL_FILE = re.compile(
-    "|".join(map(re.escape, (MODEL_JSON, METRICS, REPORT, PREDICTIONS, SPLIT, REJECTED, FIXED, ENCODER)))
+    "|".join(map(re.escape, (MODEL_JSON, METRICS_FILE, REPORT, PREDICTIONS_FILE, SPLIT, REJECTED, FIXED, ENCODER)))
     + rf"|{NETWORK}-\d+\.(safetensors|history\.csv)"
 )
 """Matches the names of all of them."""

@@ -18,13 +18,13 @@ from molclr.evaluation.report.data import rejected_rows
 from molclr.evaluation.report.making import making_of
 from molclr.evaluation.report.predictions import prediction_charts
 from molclr.evaluation.report.render import write_page
-from molclr.evaluation.report.results import PREDICTION_COLUMNS, BenchmarkResults
+from molclr.evaluation.report.results import SHOWN_COLUMNS, BenchmarkResults
 from molclr.evaluation.report.structures import Structures
 from molclr.evaluation.runs import KEEPING_NAMES
 from molclr.evaluation.statistics import UNKNOWN, Difference, Predictions, adjusted, difference, sample
 from molclr.evaluation.text import fixed, listed, with_unit
 from molclr.model_names import NETWORK
-from molclr.qsar.model_files import METRICS, MODEL_JSON, PREDICTIONS, REJECTED, REPORT, history_file
+from molclr.qsar.model_files import METRICS_FILE, MODEL_JSON, PREDICTIONS_FILE, REJECTED, REPORT, history_file
 from molclr.qsar.summary import few_labels, optimism
 
 SECTIONS = {"verdict": "Verdict", "results": "Models", "predictions": "Test molecules", "data": "Data"}
@@ -53,7 +53,7 @@ def write_model_page(folder: Path, smiles: Mapping[int, str]) -> None:
 
     It has drawings of the test molecules with a label, and of rejected rows.
     """
-    about, metrics = (json.loads((folder / name).read_text(encoding="utf-8")) for name in (MODEL_JSON, METRICS))
+    about, metrics = (json.loads((folder / name).read_text(encoding="utf-8")) for name in (MODEL_JSON, METRICS_FILE))
     results, structures = _results(folder, about, metrics, smiles), Structures()
     gaps = differences(metrics, results)
     charts = prediction_charts(results, structures)
@@ -87,7 +87,7 @@ def _results(
     folder: Path, about: Mapping[str, Any], metrics: Mapping[str, Any], smiles: Mapping[int, str]
 ) -> BenchmarkResults:
     """Read the test predictions and histories of a folder."""
-    found = pd.read_csv(folder / PREDICTIONS, **KEEPING_NAMES)
+    found = pd.read_csv(folder / PREDICTIONS_FILE, **KEEPING_NAMES)
     tests = found[found["subset"] == "test"].rename(columns={"mean": "prediction"}).assign(seed=0)
     scores = {name: models["test"][metrics["metric"]]["value"] for name, models in metrics["models"].items()}
     rows = {"model": list(scores), "mean": list(scores.values()), "best": "", "baseline": ""}
@@ -102,7 +102,7 @@ def _results(
         find_metric(metrics["metric"]),
         metrics["mean_over_targets_in"] or "",
         pd.DataFrame(rows),
-        tests[PREDICTION_COLUMNS],
+        tests[SHOWN_COLUMNS],
         pd.concat(histories) if histories else pd.DataFrame(),
         smiles,
         chosen=metrics["chosen"],

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from molclr.errors import MolclrError
-from molclr.evaluation.runs import FILES_OF_RUN, WEIGHTS
+from molclr.evaluation.runs import FILES_OF_RUN, WEIGHTS_FILE
 from molclr.model_names import NETWORK
 from molclr.qsar.model_folder import ModelFolder
 from molclr.training.finetune import load_model
@@ -53,4 +53,4 @@ def read_model(path: Path, encoder_class: str | None = None) -> ModelFolder:
 
 
 def _file_of(path: Path) -> Path:
-    return path / WEIGHTS if path.is_dir() else path
+    return path / WEIGHTS_FILE if path.is_dir() else path

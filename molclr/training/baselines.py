@@ -25,7 +25,7 @@ from molclr.model_names import (
 )
 from molclr.progress import progress
 from molclr.seeds import derive_seed
-from molclr.training.fixed import Inputs, Selection, fit_fixed, predict_fixed
+from molclr.training.fixed import Inputs, ValidationMolecules, fit_fixed, predict_fixed
 
 
 def baseline(
@@ -85,7 +85,7 @@ def _predictions(
         if np.isnan(labels[train]).all():
             continue
         seed = derive_seed(run.seed, run.model, target) % 2**32  # scikit-learn takes 32 bits
-        selection = Selection(inputs[valid], labels[valid], run.metric)
+        selection = ValidationMolecules(inputs[valid], labels[valid], run.metric)
         fitted = fit_fixed(name, training, labels[train], run.task, settings, seed, threads, selection)
         predictions[scored, index], _ = predict_fixed(name, fitted, training, inputs[scored], run.task)
     return predictions

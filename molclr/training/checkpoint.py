@@ -22,7 +22,7 @@ METADATA_KEY = "molclr"
 FORMAT = 1
 """Version of the metadata. Version 0 is that of files without a version number, which lack `seen`."""
 RENAMED = {"width": "hidden_dim", "feature": "embedding_dim", "share": "fraction"}
-"""Keys of `shape` and `held_out` in version 0 -> the present ones."""
+"""Earlier keys of `shape` and `held_out`, also in files of version 1 -> the present ones."""
 
 
 def save_weights(path: str | Path, weights: dict[str, Tensor], metadata: dict[str, Any]) -> None:
@@ -68,12 +68,10 @@ def _of_this_format(metadata: dict[str, Any], path: str | Path) -> dict[str, Any
             f"'{path}' is a checkpoint of format {version}, and MolCLR {__version__} reads formats up to {FORMAT}; update MolCLR "
             "('git pull', then 'make install')."
         )
-    if version == FORMAT:
-        return metadata
     for part in ("shape", "held_out"):
         if metadata.get(part):
             metadata[part] = {RENAMED.get(key, key): value for key, value in metadata[part].items()}
-    return metadata | {"seen": None}
+    return metadata if version else metadata | {"seen": None}
 
 
 def save_encoder(

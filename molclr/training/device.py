@@ -36,21 +36,28 @@ def prepare(settings: Compute) -> torch.device:
 
 @contextlib.contextmanager
 def unchanged_torch() -> Iterator[None]:
-    """Context manager or decorator that restores on exit what `prepare` sets, for calls from a Python program."""
+    """Context manager or decorator that restores on exit what `prepare` sets, for calls from a Python program.
+
+    The settings concern the whole process, so calls in several threads at once may restore them in the wrong order.
+    """
     threads, workspace = torch.get_num_threads(), os.environ.get(WORKSPACE)
-    deterministic = torch.are_deterministic_algorithms_enabled()
-    warns = torch.is_deterministic_algorithms_warn_only_enabled()
+    deterministic, warns = (
+        torch.are_deterministic_algorithms_enabled(),
+        torch.is_deterministic_algorithms_warn_only_enabled(),
+    )
     fills = torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
-    gpu = torch.cuda.current_device() if torch.cuda.is_initialized() else None
+    gpu = torch.cuda.current_device() if torch.cuda.is_initialized() else 0
     try:
         yield
     finally:
         torch.set_num_threads(threads)
-        torch.use_deterministic_algorithms(deterministic, warn_only=warns)
+        now = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+        if now != (deterministic, warns):  # Setting it imports PyTorch's compiler, which takes seconds.
+            torch.use_deterministic_algorithms(deterministic, warn_only=warns)
         torch.utils.deterministic.fill_uninitialized_memory = fills  # type: ignore[attr-defined]
         if workspace is None:
             os.environ.pop(WORKSPACE, None)
-        if gpu is not None:
+        if torch.cuda.is_initialized():
             torch.cuda.set_device(gpu)
 
 

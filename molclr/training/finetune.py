@@ -16,7 +16,7 @@ from molclr.data.store import open_store_of
 from molclr.data.subsets import SUBSETS
 from molclr.errors import MolclrError
 from molclr.evaluation.metrics import NOT_PREDICTED, Score, better, check_all_labels
-from molclr.evaluation.runs import Run, RunMetrics, write_run
+from molclr.evaluation.runs import HISTORY_FILE, WEIGHTS_FILE, Run, RunMetrics, write_run
 from molclr.files import write_rows
 from molclr.model_names import EncoderName, ModelName, class_name_problem, model_name
 from molclr.models.encoder import GraphEncoder
@@ -116,8 +116,8 @@ def finetune(
     learn, about = begin(data, graphs, run, start, settings, shape, train, encoder_class)
     best = _train(learn, valid, folder, patience)
     learn.model.load_state_dict(best.weights)
-    save_weights(folder / "model.safetensors", best.weights, about)
-    write_rows(folder / "history.csv", best.history)
+    save_weights(folder / WEIGHTS_FILE, best.weights, about)
+    write_rows(folder / HISTORY_FILE, best.history)
     return write_run(
         folder,
         run,

@@ -51,7 +51,7 @@ class Inputs:
         return Features(standardized(self.h, training.h), self.counts if name == COMBINED else None)
 
 
-class Selection(NamedTuple):
+class ValidationMolecules(NamedTuple):
     """Molecules outside the training set, which select the penalty of a machine by a metric. labels: (n,), NaN where missing."""
 
     inputs: Inputs
@@ -67,7 +67,7 @@ def fit_fixed(
     settings: Baselines,
     seed: int,
     threads: int = 1,
-    selection: Selection | None = None,
+    selection: ValidationMolecules | None = None,
     costs: Sequence[float] | None = None,
 ) -> Arrays:
     """Fit the model `name` to one target.

@@ -11,7 +11,7 @@ import yaml
 from molclr.config import Finetune
 from molclr.errors import MolclrError
 from molclr.evaluation.metrics import better
-from molclr.evaluation.runs import read_metrics
+from molclr.evaluation.runs import METRICS_FILE, WEIGHTS_FILE, read_metrics
 from molclr.files import replacing, write_rows
 from molclr.seeds import derive_seed
 from molclr.training.checkpoint import load_weights
@@ -50,8 +50,8 @@ def choose(folders: Sequence[Path], chosen: Path, trials: Path) -> None:
     rows: list[dict[str, Any]] = []
     best = None
     for number, folder in enumerate(folders):
-        metrics = read_metrics(folder / "metrics.json")
-        settings = load_weights(folder / "model.safetensors")[1]["finetune"]
+        metrics = read_metrics(folder / METRICS_FILE)
+        settings = load_weights(folder / WEIGHTS_FILE)[1]["finetune"]
         value = float("nan") if metrics.validation is None else metrics.validation
         rows.append(
             {"trial": number, **settings, "best_epoch": metrics.best_epoch, "validation": value, "chosen": False}

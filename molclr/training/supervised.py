@@ -15,7 +15,7 @@ from molclr.config import Finetune
 from molclr.errors import MolclrError
 from molclr.evaluation.metrics import Score, find_metric, score
 from molclr.evaluation.runs import Run
-from molclr.models.encoder import GraphEncoder
+from molclr.models.encoder import ATOM_TYPES, GraphEncoder
 from molclr.models.predictor import Predictor
 from molclr.seeds import derive_seed
 from molclr.training.device import dtype_of, flushing_subnormals, mixed_precision
@@ -104,11 +104,13 @@ def finetuning_optimizer(model: Predictor, settings: Finetune, pretrained: bool)
 def mask_token(encoder: nn.Module) -> Tensor:
     """Return the embedding of masked atoms, float (1, hidden_dim), in the memory of the weights.
 
-    It is a row of `encoder.atom_embedding`. Without an nn.Embedding of this name, which encoders of a user's class may lack, the
-    result is empty.
+    It is a row of `encoder.atom_embedding`. Without an nn.Embedding of this name with a row for each atom type, which encoders of
+    a user's class may lack, the result is empty.
     """
     embedding = getattr(encoder, "atom_embedding", None)
-    return embedding.weight.detach()[MASK : MASK + 1] if isinstance(embedding, nn.Embedding) else torch.empty(0)
+    if not isinstance(embedding, nn.Embedding) or embedding.num_embeddings != ATOM_TYPES:
+        return torch.empty(0)
+    return embedding.weight.detach()[MASK : MASK + 1]
 
 
 class Supervision:

@@ -76,6 +76,7 @@ def test_the_published_scores_by_every_metric_are_those_of_the_predictions(folde
 @pytest.mark.slow
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
 def test_the_published_tables_are_those_that_the_present_code_makes(folder, tmp_path):
+    """Except for `validation` and `deterministic`, which predictions do not contain and which are taken from the tables."""
     write_tables_of(folder, tmp_path)
     for path in folder.glob("*.csv"):
         ours, published = (pd.read_csv(table) for table in (tmp_path / path.name, path))

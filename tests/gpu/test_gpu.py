@@ -24,7 +24,7 @@ from molclr.training.graphs import PlainGraphs, SlotGraphs, graphs_on
 from molclr.training.inference import predict_molecules
 from molclr.training.optimizer import pretraining_optimizer
 from molclr.training.step import CapturedStep, Step
-from molclr.training.supervised import Supervision, finetuning_optimizer, new_predictor
+from molclr.training.supervised import Supervision, finetuning_optimizer, mask_token, new_predictor
 
 pytestmark = pytest.mark.gpu
 CPU = torch.device("cpu")
@@ -193,6 +193,7 @@ def test_fine_tuning_and_predictions_are_those_of_the_cpu(cuda, store, name):
             ours, run, graphs, labels, molecules, settings, finetuning_optimizer(ours, settings, pretrained=True)
         )
         losses = [supervision.epoch(epoch) for epoch in (1, 2)]
+        assert torch.equal(mask_token(ours.encoder).cpu(), mask_token(model.encoder))
         found.append((losses, predict_molecules(ours, graphs, np.arange(100))))
     assert found[1][0] == pytest.approx(found[0][0], rel=5e-3), "rounding, which Adam amplifies"
     np.testing.assert_allclose(found[1][1], found[0][1], atol=5e-2)

@@ -57,6 +57,21 @@ def test_a_file_has_its_version_and_metadata(tmp_path):
     assert about["seen"] == seen and about["held_out"] == {"corpus": "abc"} and "format" not in about
 
 
+@pytest.mark.parametrize("version", [{}, {"format": 1}])
+def test_files_with_earlier_names_of_keys_load(tmp_path, version):
+    """Such as the encoders that models of an earlier version contain."""
+    encoder = make_encoder("gin", EncoderShape(layers=2, hidden_dim=8, embedding_dim=6))
+    save_encoder(tmp_path / "e.safetensors", encoder, encoder.state_dict(), {"corpus": "x", "fraction": 0.1})
+    _, about = load_weights(tmp_path / "e.safetensors")
+    shape, held_out = about["shape"], about["held_out"]
+    shape["width"], shape["feature"] = shape.pop("hidden_dim"), shape.pop("embedding_dim")
+    held_out["share"] = held_out.pop("fraction")
+    seen = {"seen": about.pop("seen")} if version else {}
+    save_file(encoder.state_dict(), tmp_path / "old.safetensors", {"molclr": json.dumps(version | about | seen)})
+    loaded, found = load_encoder(tmp_path / "old.safetensors")
+    assert loaded.shape == encoder.shape and found["held_out"] == {"corpus": "x", "fraction": 0.1}
+
+
 def test_a_file_of_a_newer_version_says_to_update(tmp_path, monkeypatch):
     monkeypatch.setattr(checkpoint, "FORMAT", 7)
     save_weights(tmp_path / "new.safetensors", {"x": torch.zeros(1)}, {"something": "else"})

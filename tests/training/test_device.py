@@ -103,6 +103,13 @@ def test_what_is_set_for_the_process_is_restored(monkeypatch):
     assert state() == before
 
 
+def test_nothing_is_restored_that_a_cpu_does_not_change(monkeypatch):
+    """PyTorch imports its compiler, which takes seconds, whenever its deterministic mode is set."""
+    monkeypatch.setattr(torch, "use_deterministic_algorithms", lambda *arguments, **options: pytest.fail("it is set"))
+    with unchanged_torch():
+        prepare(Compute(device="cpu"))
+
+
 def test_threads_set_their_own_mode():
     seen = []
     inner = threading.Thread(target=lambda: seen.append(flushing_subnormals()(flushed)()))

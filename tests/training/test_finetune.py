@@ -29,7 +29,7 @@ from molclr.training.finetune import finetune
 from molclr.training.graphs import PlainGraphs
 from molclr.training.inference import predict_molecules
 from molclr.training.pretrain import pretrain
-from molclr.training.supervised import finetuning_optimizer, new_predictor, supervised_loss
+from molclr.training.supervised import finetuning_optimizer, mask_token, new_predictor, supervised_loss
 
 SHAPE = EncoderShape(layers=2, hidden_dim=16, embedding_dim=24)
 SETTINGS = Finetune(epochs=3, batch_size=32, head_learning_rate=2e-3)
@@ -86,14 +86,14 @@ def weights_of(folder):
     return {name.removeprefix("encoder."): weight for name, weight in weights.items() if name.startswith("encoder.")}
 
 
-@pytest.mark.parametrize("pretrained", [True, False])
-def test_the_mask_token_stays_that_of_pre_training(freesolv, tmp_path, monkeypatch, pretrained):
+@pytest.mark.parametrize(("pretrained", "precision"), [(True, "float32"), (True, "bfloat16"), (False, "float32")])
+def test_the_mask_token_stays_that_of_pre_training(freesolv, tmp_path, monkeypatch, pretrained, precision):
     """Only the weight decay would change it, which no prediction sees; a token that was never trained is zero."""
     data, graphs = freesolv
     encoder = make_encoder("gin", SHAPE)
     save_encoder(tmp_path / "encoder.safetensors", encoder, encoder.state_dict(), None)
     start = tmp_path / "encoder.safetensors" if pretrained else "gin"
-    decaying = SETTINGS.model_copy(update={"weight_decay": 0.1})
+    decaying = SETTINGS.model_copy(update={"weight_decay": 0.1, "precision": precision})
     finetune(data, graphs, tmp_path / "kept", regression(data), start, decaying, SHAPE)
     monkeypatch.setattr("molclr.training.supervised.mask_token", lambda encoder: torch.empty(0))
     finetune(data, graphs, tmp_path / "decayed", regression(data), start, decaying, SHAPE)
@@ -106,6 +106,13 @@ def test_the_mask_token_stays_that_of_pre_training(freesolv, tmp_path, monkeypat
     assert all(torch.equal(weight, decayed[name]) for name, weight in kept.items())
     for file in ("predictions.csv", "metrics.json", "history.csv"):
         assert (tmp_path / "kept" / file).read_bytes() == (tmp_path / "decayed" / file).read_bytes()
+
+
+def test_an_embedding_of_other_things_than_atom_types_has_no_mask_token():
+    encoder = make_encoder("gin", SHAPE)
+    assert mask_token(encoder).shape == (1, SHAPE.hidden_dim)
+    encoder.atom_embedding = torch.nn.Embedding(357, SHAPE.hidden_dim)
+    assert mask_token(encoder).shape == (0,)
 
 
 def relabelled(data, subset, seed=0):

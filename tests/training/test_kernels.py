@@ -7,7 +7,7 @@ from molclr.chem.fingerprints import ecfp4_counts, tanimoto_of_counts
 from molclr.config import Baselines
 from molclr.model_names import COMBINED, TANIMOTO
 from molclr.training import kernels
-from molclr.training.fixed import Inputs, Selection, fit_fixed, predict_fixed
+from molclr.training.fixed import Inputs, ValidationMolecules, fit_fixed, predict_fixed
 from molclr.training.kernels import Features, standardized
 from molclr.training.svm import cost_of
 
@@ -45,7 +45,7 @@ def test_validation_selects_the_penalty_and_refit_keeps_it(inputs, model):
     """Both machines with a Tanimoto kernel have the same candidates, so that they differ in the representation alone."""
     labels = inputs.h[:, 0] * 3 + 1
     train, valid = np.arange(30), np.arange(30, 40)
-    selection = Selection(inputs[valid], labels[valid], "rmse")
+    selection = ValidationMolecules(inputs[valid], labels[valid], "rmse")
     given = inputs[train], labels[train], "regression", Baselines(), 0, 1
     chosen = fit_fixed(model, *given, selection)
     errors = {}

@@ -17,7 +17,7 @@ from molclr.errors import MolclrError
 from molclr.evaluation.benchmarks import known_benchmarks
 from molclr.evaluation.figures.style import INK, WIDTH, AnyPath, colour_of, legend_below, read_csv, save, styled
 from molclr.evaluation.metrics import find_metric
-from molclr.evaluation.runs import HISTORY, RunMetrics, read_metrics
+from molclr.evaluation.runs import HISTORY_FILE, RunMetrics, read_metrics
 from molclr.progress import counted
 
 COLUMNS = 4
@@ -68,9 +68,9 @@ def finetuning_curves(metrics_files: Sequence[Path], own: dict[str, OwnBenchmark
 
 
 def _read(path: Path) -> Curve:
-    history = read_csv(path.parent / HISTORY, ["epoch", "train_loss", "validation"])
+    history = read_csv(path.parent / HISTORY_FILE, ["epoch", "train_loss", "validation"])
     if history.empty:
-        raise MolclrError(f"'{path.parent / HISTORY}' has no epochs to draw; run the benchmark again.")
+        raise MolclrError(f"'{path.parent / HISTORY_FILE}' has no epochs to draw; run the benchmark again.")
     return read_metrics(path), history
 
 

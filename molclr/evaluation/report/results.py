@@ -15,12 +15,12 @@ from molclr.errors import MolclrError
 from molclr.evaluation.benchmarks import known_benchmarks
 from molclr.evaluation.metrics import TASKS, Metric, find_label
 from molclr.evaluation.reference import CONFIGURATION
-from molclr.evaluation.runs import HISTORY, KEEPING_NAMES, METRICS, read_metrics
+from molclr.evaluation.runs import HISTORY_FILE, KEEPING_NAMES, METRICS_FILE, read_metrics
 from molclr.evaluation.summary import unit_of
 from molclr.evaluation.tables import read_table
 from molclr.model_names import PRETRAINED
 
-PREDICTION_COLUMNS = ["model", "seed", "row", "target", "label", "prediction"]
+SHOWN_COLUMNS = ["model", "seed", "row", "target", "label", "prediction"]
 HISTORY_COLUMNS = ["model", "seed", "part", "epoch", "train_loss", "validation"]
 
 
@@ -36,7 +36,7 @@ class BenchmarkResults:
     table: pd.DataFrame
     """The rows of the table of results: one per model."""
     predictions: pd.DataFrame
-    """Test predictions with the columns PREDICTION_COLUMNS."""
+    """Test predictions with the columns SHOWN_COLUMNS."""
     histories: pd.DataFrame
     """Fine-tuning by epoch with the columns HISTORY_COLUMNS, and `best_epoch`."""
     smiles: Mapping[int, str]
@@ -116,9 +116,9 @@ class Results:
 
     @cached_property
     def predictions(self) -> pd.DataFrame:
-        """The test predictions of all runs: `benchmark` and PREDICTION_COLUMNS; without rows if the table is missing."""
+        """The test predictions of all runs: `benchmark` and SHOWN_COLUMNS; without rows if the table is missing."""
         found = self.optional_table("predictions.csv.gz")
-        return pd.DataFrame(columns=["benchmark", *PREDICTION_COLUMNS]) if found is None else found
+        return pd.DataFrame(columns=["benchmark", *SHOWN_COLUMNS]) if found is None else found
 
     @cached_property
     def benchmarks(self) -> list[BenchmarkResults]:
@@ -130,7 +130,7 @@ class Results:
         ]
 
     def _benchmark(self, key: str, name: str, rows: pd.DataFrame) -> BenchmarkResults:
-        own = self.predictions.loc[self.predictions["benchmark"] == key, PREDICTION_COLUMNS]
+        own = self.predictions.loc[self.predictions["benchmark"] == key, SHOWN_COLUMNS]
         metric, unit = find_label(rows["metric"].iloc[0]), rows["unit"].iloc[0]
         labels = self.known.get(key)
         units = {target: unit_of(labels, target) for target in labels.targets} if labels else {}
@@ -149,10 +149,10 @@ class Results:
         for part in self._parts(key):
             for model, seed in dict.fromkeys(zip(predictions["model"], predictions["seed"], strict=True)):
                 folder = self.folder / "runs" / part / model / f"seed-{seed}"
-                if (folder / HISTORY).exists():
-                    best = read_metrics(folder / METRICS).best_epoch
+                if (folder / HISTORY_FILE).exists():
+                    best = read_metrics(folder / METRICS_FILE).best_epoch
                     named = {"model": model, "seed": seed, "part": part, "best_epoch": best}
-                    tables.append(pd.read_csv(folder / HISTORY).assign(**named))
+                    tables.append(pd.read_csv(folder / HISTORY_FILE).assign(**named))
         return pd.concat(tables) if len(tables) > 1 else tables[0]
 
     def _files(self, key: str) -> list[BenchmarkFiles]:
