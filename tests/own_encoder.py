@@ -76,6 +76,14 @@ class Centred(GAT):
         return h - h.mean(dim=0)
 
 
+class NormedTogether(GAT):
+    """A norm over all atoms of the batch, which is what LayerNorm of torch-geometric is by default."""
+
+    def forward(self, x, *graphs):
+        h = super().forward(x, *graphs)
+        return h * (1 + 0.1 * x[:, 0].float().mean())
+
+
 class Noisy(GAT):
     """Dropout in evaluation, too."""
 

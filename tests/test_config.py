@@ -258,6 +258,14 @@ def test_augmentations_as_a_list():
     assert parse_settings(Pretrain, settings.model_dump_json()) == settings
 
 
+def test_numbers_may_be_text_as_on_the_command_line_of_snakemake():
+    steps = [{"atom_masking": "0.25"}, {"my_package.views:swap_atoms": "0.1"}]
+    found = Augmentation(composition=steps).composition
+    assert found == [{"atom_masking": 0.25}, {"my_package.views:swap_atoms": 0.1}]
+    with pytest.raises(ValueError, match="ratios from 0 to below 1"):
+        Augmentation(composition=[{"atom_masking": "much"}])
+
+
 @pytest.mark.parametrize(
     ("composition", "key", "advice"),
     [

@@ -81,14 +81,19 @@ class EncoderChoice(EncoderShape):
         return self
 
 
+def _is_ratio(value: Any) -> bool:
+    """Return whether a value, which is text on the command line of Snakemake, is a number from 0 to below 1."""
+    try:
+        return 0 <= float(value) < 1
+    except (TypeError, ValueError):
+        return False
+
+
 def _is_a_composition(value: Any) -> Any:
     """Reject values other than a preset or a list of augmentations. `require_named_code` checks the names in the list."""
     steps = value if isinstance(value, list) and value else [value]
     is_list = all(
-        isinstance(step, dict)
-        and len(step) == 1
-        and all(isinstance(ratio, int | float) and 0 <= ratio < 1 for ratio in step.values())
-        for step in steps
+        isinstance(step, dict) and len(step) == 1 and all(_is_ratio(ratio) for ratio in step.values()) for step in steps
     )
     if not ((isinstance(value, str) and value in USED_KEYS) or is_list):
         raise ValueError(

@@ -278,10 +278,12 @@ def test_an_augmentation(graphs, package):
 
 
 def test_the_distances_of_an_augmentation(graphs):
-    block, _ = blocks("An augmentation", "py")
+    block, degree, _ = blocks("An augmentation", "py")
     keys, molecules = view_keys(0, torch.arange(graphs.num_graphs)), molecules_of(graphs)
-    names = {"molecules": molecules, "keys": keys, "molecule_keys": molecule_keys, "ORIGIN": 100}
-    exec(compile(block, "docs/extending.md", "exec"), names)
+    names = {"molecules": molecules, "keys": keys, "molecule_keys": molecule_keys, "ORIGIN": 100, "torch": torch}
+    for each in (block, degree):
+        exec(compile(each, "docs/extending.md", "exec"), names)
+    assert torch.equal(names["degree"], torch.bincount(graphs.edge_index[0], minlength=len(graphs.x)))
     origin, distance, atoms = names["origin"], names["distance"], molecules.atoms
     assert torch.equal(atoms.group[origin], torch.arange(graphs.num_graphs)) and atoms.place[origin].max() > 0
     assert (distance[origin] == 0).all() and f"`UNREACHABLE` ({UNREACHABLE})" in TEXT
@@ -290,7 +292,7 @@ def test_the_distances_of_an_augmentation(graphs):
 
 def test_the_result_of_an_augmentation(package):
     package("An augmentation")
-    _, block = blocks("An augmentation", "py")
+    *_, block = blocks("An augmentation", "py")
     names = {}
     exec(compile(block, "docs/extending.md", "exec"), names)
     masked, bonds = names["view"].x[:, 0] == 118, names["view"].edge_index

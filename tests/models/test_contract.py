@@ -14,7 +14,7 @@ from molclr.models.encoders import make_encoder
 SHAPE = EncoderShape(layers=2, hidden_dim=16, embedding_dim=8)
 
 
-@pytest.mark.parametrize("name", ["Centred", "Noisy"])
+@pytest.mark.parametrize("name", ["Centred", "NormedTogether", "Noisy"])
 def test_h_depends_on_the_molecule_alone(graphs, name):
     encoder = make_encoder(f"own_encoder:{name}", SHAPE)
     encoder(*graphs), encoder.eval()(*graphs.first(1))
@@ -29,7 +29,7 @@ def test_an_encoder_is_checked_once(graphs, monkeypatch):
     calls, forward = [], type(encoder).forward
     monkeypatch.setattr(type(encoder), "forward", lambda self, *batch: calls.append(batch[-1]) or forward(self, *batch))
     encoder(*graphs), encoder(*graphs)
-    assert calls == [graphs.num_graphs, checked := min(16, graphs.num_graphs), checked // 2, graphs.num_graphs]
+    assert calls == [graphs.num_graphs, checked := min(16, graphs.num_graphs), 1, checked // 2, graphs.num_graphs]
 
 
 def test_batch_norm_of_pytorch_is_not_synchronized():
@@ -58,6 +58,12 @@ def in_batch(molecules, lost, ratio, keys):
     )
 
 
+def by_size_of_bonds(molecules, lost, ratio, keys):
+    """Mask the first molecule if the last one has bonds, which no padding has."""
+    atoms, bonds = molecules.atoms, molecules.bonds
+    return lost._replace(masked=lost.masked | ((atoms.group == 0) & (bonds.sizes[-1:] > 0)))
+
+
 def by_keys(molecules, lost, ratio, keys):
     """An augmentation that keeps the contract."""
     atoms = molecules.atoms
@@ -71,6 +77,7 @@ def by_keys(molecules, lost, ratio, keys):
         ("at_random", "at_random returned another result .* from `keys` alone"),
         ("restoring", "restoring restored an atom or a bond that was masked or deleted before; return"),
         ("in_batch", "in_batch returned another result"),
+        ("by_size_of_bonds", "by_size_of_bonds returned another result for a batch with padding"),
     ],
 )
 def test_an_augmentation_breaks_the_contract(graphs, name, message):

@@ -115,7 +115,9 @@ def _draw(axes: Axes, panel: pd.DataFrame) -> None:
     _mark(axes, panel, places)
     lows = [*(panel["mean"] - panel["std"].fillna(0)), *seeds]
     highs = [*(panel["mean"] + panel["std"].fillna(0)), *(paper["paper_mean"] + paper["paper_std"].fillna(0)), *seeds]
-    axes.set_xlim(np.nanmin([base, *lows]), highest if np.isfinite(highest) else 1.05 * np.nanmax(highs))
+    lowest, end = np.nanmin([base, *lows]), highest if np.isfinite(highest) else 1.05 * np.nanmax(highs)
+    margin = 0.03 * (end - base) if lowest < base else 0.0  # for a marker below the beginning of bars
+    axes.set_xlim(lowest - margin, end)
     _label(axes, panel, known, metric)
     axes.set_yticks(places, panel.index)
     axes.set_ylim(len(panel) - 0.4, -0.6)

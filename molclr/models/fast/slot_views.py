@@ -73,9 +73,9 @@ def _items(group: Tensor, counts: Tensor, place: Tensor, largest: int) -> Items:
 
 
 def _ends(batch: SlotBatch) -> Tensor:
-    """Return the two atoms of each bond in ascending order: int64 (2, M); 0 for padding."""
-    bonds = len(batch.bond_place)
-    earlier, later = (batch.atoms.new_zeros(bonds + 1) for _ in range(2))  # the last item is for empty slots
+    """Return the two atoms of each bond in ascending order: int64 (2, M). Both are the last atom, a padding, for padding."""
+    bonds, padding = len(batch.bond_place), len(batch.atoms) - 1
+    earlier, later = (batch.atoms.new_full((bonds + 1,), padding) for _ in range(2))  # the last item is for empty slots
     for slots in (batch.bonds, batch.wide):
         atom = slots.atom[:, None].expand_as(slots.neighbour)
         bond = torch.where(slots.present & (atom < slots.neighbour), slots.bond, bonds).flatten()

@@ -165,7 +165,7 @@ class SlotTables:
 
 
 def capacity_of(counts: Tensor, batches: Iterable[np.ndarray]) -> Capacity:
-    """Return the smallest capacity that suffices for all `batches`, rounded up to ROW_MULTIPLE.
+    """Return the smallest capacity that suffices for all `batches` and one atom of padding, rounded up to ROW_MULTIPLE.
 
     counts: int32 (num_molecules + 1, 3), see `SlotTables.counts`. batches: arrays int64 (num_batches, B), positions of molecules;
     -1 stands for no molecule.
@@ -173,6 +173,7 @@ def capacity_of(counts: Tensor, batches: Iterable[np.ndarray]) -> Capacity:
     largest = np.zeros(3, np.int64)
     for rows in batches:
         largest = np.maximum(largest, _needed(counts, rows))
+    largest[0] += 1  # padding bonds end at it
     return Capacity(*(-(-largest // ROW_MULTIPLE) * ROW_MULTIPLE).tolist())
 
 

@@ -125,6 +125,27 @@ def test_views_of_a_users_augmentation_are_those_of_plain_graphs(store, tables):
         assert torch.equal(ours, batch.bonds.present & ~deleted[batch.bonds.bond])
 
 
+def mask_terminal_atoms(molecules, lost, ratio, keys):
+    """An augmentation of a user that counts neighbours: mask all atoms with a single one."""
+    ends, degree = molecules.ends.flatten(), torch.zeros_like(molecules.atoms.group)
+    terminal = degree.scatter_add(0, ends, torch.ones_like(ends)) == 1
+    return lost._replace(masked=lost.masked | terminal)
+
+
+def test_padding_bonds_do_not_count_as_neighbours(store, tables):
+    """The first atom of the batch is terminal; of 128 bonds, most are padding."""
+    steps, rows = [(mask_terminal_atoms, 0.1)], np.array([10])
+    batch, graphs = padded(tables, rows), store.batch(rows)
+    lost = lose(molecules_of(graphs), steps, view_keys(0, torch.from_numpy(rows)))
+    assert lost.masked[0] and not lost.masked.all()
+    x, _, _ = slot_views(batch, steps, torch.tensor([0]), limits_of(tables.counts(), steps))
+    assert torch.equal(x[0, : len(graphs.x), 0] == 118, lost.masked)
+
+
+def test_a_full_batch_has_an_atom_of_padding():
+    assert capacity_of(torch.tensor([[128, 128, 0]]), [np.array([[0]])]) == (256, 128, 0)
+
+
 def test_the_capacity_is_that_of_the_largest_batch():
     counts = torch.tensor([[20, 21, 0], [300, 290, 3], [1, 0, 0], [0, 0, 0]])
     batches = [np.array([[0, 0], [2, 2]]), np.array([[1, 2]])]
