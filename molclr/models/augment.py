@@ -34,8 +34,8 @@ class Items(NamedTuple):
 
     group: int64 (n,), ascending, the molecule of each item. first: int64 (num_groups,), the index of each molecule's first item.
     sizes: int64 (num_groups,), the number of items per molecule. place: int64 (n,), the index of each item in its molecule.
-    In a padded batch, one more group at the end holds the padding. Its size is 0, so that nothing is chosen from it; its bonds end
-    at its atoms.
+    In a padded batch, one more group at the end holds the padding. Its size is 0, so that nothing is chosen from it, and its
+    bonds end at its atoms.
     largest: the size of the largest molecule of the corpus, for `choose_by_counting` on GPUs; otherwise None.
     """
 
