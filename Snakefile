@@ -9,7 +9,7 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from molclr.config import Compute, Config, parse_section
+from molclr.config import Compute, Config, parse_section, require_unique_keys
 from molclr.data.catalogue import load_catalogue
 from molclr.definitions import require_named_code
 from molclr.digest import code_of
@@ -32,6 +32,8 @@ search_working_directory()  # A configuration may name modules in it.
 
 
 try:
+    for file in workflow.configfiles:
+        require_unique_keys(Path(os.path.relpath(file)))
     settings = parse_section(Config, config, CONFIGURATION)
     benchmarks = choose_benchmarks(settings, CONFIGURATION)
     require_named_code(settings, CONFIGURATION)

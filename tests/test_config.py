@@ -15,6 +15,7 @@ from molclr.config import (
     Section,
     parse_section,
     parse_settings,
+    require_unique_keys,
 )
 from molclr.data.catalogue import load_catalogue
 from molclr.errors import MolclrError
@@ -249,6 +250,26 @@ def test_an_encoder_of_ones_own_has_models_in_the_tables():
     assert settings.decisive()["encoder"] == {"name": "mine.gat:GAT", "layers": 2}
     short = parse_section(Config, SMALL | {"encoder": {"name": "gat"}, "models": ["MolCLR_GAT", "GAT"]}, "run.yaml")
     assert short.encoder_of("MolCLR_GAT") == short.encoder_of("gat") == "gat", "a new key of ENCODERS"
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "line"),
+    [
+        ("epochs: 2\nseed: 1\nepochs: 3", "epochs", 3),
+        ("pretrain:\n  epochs: 2\npretrain: {seed: 1}", "pretrain", 3),
+        ("{own_benchmarks: {a: 1, b: 2, a: 3}}", "a", 1),
+    ],
+)
+def test_a_repeated_key_is_an_error(tmp_path, text, key, line):
+    """YAML readers keep the last one without a word."""
+    (tmp_path / "run.yaml").write_text(text)
+    message = rf"run\.yaml: the key '{key}' in line {line} is already given above; remove one of them"
+    with pytest.raises(MolclrError, match=message):
+        require_unique_keys(tmp_path / "run.yaml")
+    with pytest.raises(MolclrError, match=message):
+        parse_settings(Pretrain, str(tmp_path / "run.yaml"))
+    (tmp_path / "run.yaml").write_text("a: &x {b: 1}\nc: {<<: *x, b: 2}")
+    require_unique_keys(tmp_path / "run.yaml")
 
 
 def test_augmentations_as_a_list():

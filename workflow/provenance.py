@@ -171,7 +171,7 @@ def require_nothing(differing: Iterable[str]) -> None:
     if lines := as_lines(differing):
         raise MolclrError(
             f"the files of dvc.lock were made with other parameters or code than those here:{lines}"
-            "\nUndo these changes (`git diff`, `git checkout`) and restore, or make the files again with `dvc repro`."
+            "\nMake the files again with `dvc repro`, or undo these changes. The code of a commit may be newer than its dvc.lock."
         )
 
 

@@ -6,7 +6,7 @@ A YAML file contains only the keys that differ from the defaults here. Subcomman
 
 from molclr.config.data import Corpus, Labels, OwnBenchmark, OwnBenchmarks
 from molclr.config.fields import Exclusion, MolecularProperty, Section, Task
-from molclr.config.parse import SUFFIXES_OF_SECTIONS, parse_section, parse_settings
+from molclr.config.parse import SUFFIXES_OF_SECTIONS, parse_section, parse_settings, require_unique_keys
 from molclr.config.run import Config, Figures, Run
 from molclr.config.training import (
     Augmentation,
@@ -40,4 +40,5 @@ __all__ = [
     "Task",
     "parse_section",
     "parse_settings",
+    "require_unique_keys",
 ]

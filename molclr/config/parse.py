@@ -16,6 +16,28 @@ SUFFIXES_OF_SECTIONS = (".yaml", ".yml")
 """File suffixes by which the command line recognizes the path of a section."""
 
 
+class _UniqueKeys(yaml.SafeLoader):
+    """Loader of YAML that rejects a repeated key, of which others keep the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        given = set[str]()
+        for key in [key for key, _ in node.value if isinstance(key, yaml.ScalarNode)]:
+            if key.value in given:
+                raise MolclrError(f"the key '{key.value}' in line {key.start_mark.line + 1} is already given above")
+            given.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+def require_unique_keys(path: Path) -> None:
+    """Raise MolclrError if a YAML file has a key twice in one mapping. Other errors are left to its reader."""
+    try:
+        yaml.load(path.read_text(encoding="utf-8"), _UniqueKeys)
+    except MolclrError as error:
+        raise MolclrError(f"{path}: {error}; remove one of them.") from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        return
+
+
 def parse_section(section: type[AnySection], values: Any, source: str) -> AnySection:
     """Validate `values` as a `section`. Raises MolclrError, which names `source` and the key, for an invalid value."""
     try:
@@ -49,7 +71,9 @@ def parse_settings(section: type[AnySection], text: str, option: str = "--settin
             raise MolclrError(f"{option}: the file '{text}' does not exist; correct the path.")
         source, text = text, path.read_text()
     try:
-        values = yaml.safe_load(text)
+        values = yaml.load(text, _UniqueKeys)
+    except MolclrError as error:
+        raise MolclrError(f"{source}: {error}; remove one of them.") from None
     except yaml.YAMLError:
         values = text
     if not isinstance(values, dict | None):

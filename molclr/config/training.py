@@ -169,7 +169,9 @@ class Pretrain(Compute):
     )
     warmup_epochs: Count = Field(10, description="epochs of warm-up before the cosine decay")
     warmup: Literal["linear", "flat"] = Field(
-        "linear", description="linear: rise to the highest rate; flat: the highest rate from the start; official: flat"
+        "linear",
+        description="linear: rise to the highest rate, which the last epoch of warm-up has, in equal steps; "
+        "flat: the highest rate from the start; official: flat",
     )
     loss: str = Field(
         "nt_xent",

@@ -131,10 +131,10 @@ def mean_validation(runs: Sequence[RunMetrics]) -> float:
 
 
 def _best(benchmark: str, groups: Mapping[Key, Sequence[RunMetrics]], samples: Samples) -> list[tuple[Key, Best]]:
-    """Mark the best model, and all models with a score that does not differ from it significantly.
+    """Mark the best model, and all models whose difference from it was tested and is not significant.
 
     The best is one of those with the most seeds, or deterministic. p-values are adjusted (Holm) for the number of models of the
-    benchmark that are compared with it. A difference of one seed is not significant, and neither is one that is undefined.
+    benchmark that are compared with it. A difference of one seed is not tested, and neither is one that is undefined.
     """
     scores = {
         model: [run.test for run in runs if run.test is not None]
@@ -152,8 +152,8 @@ def _best(benchmark: str, groups: Mapping[Key, Sequence[RunMetrics]], samples: S
     others = [model for model in scores if scores[model] and model != first]
     gaps = {model: _between(benchmark, model, first, groups, samples) for model in others}
     tested = adjusted({model: gap for model, gap in gaps.items() if gap})
-    other = {model for model, gap in tested.items() if gap.verdict in ("better", "worse")}
-    marks: dict[str, Best] = {first: "best", **{model: "not distinguishable" for model in others if model not in other}}
+    alike = [model for model, gap in tested.items() if gap.verdict == "not significant"]
+    marks: dict[str, Best] = {first: "best", **{model: "not distinguishable" for model in alike}}
     return [((benchmark, model), marks.get(model, "")) for model in scores]
 
 

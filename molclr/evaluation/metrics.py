@@ -231,7 +231,7 @@ def check_labels(task: Task, labels: np.ndarray, targets: Sequence[str]) -> None
             if len(others):
                 raise MolclrError(
                     f"A label of '{target}' is {others[0]:g}, but classes must be 0 and 1; correct the labels, "
-                    "or use --task regression."
+                    "or declare the task as regression."
                 )
 
 

@@ -94,7 +94,8 @@ def _scores(table: pd.DataFrame, task: Task, places: dict[str, int]) -> Grid:
     columns = [Column(heads, [Cell(model) for model in models])]
     for benchmark, rows in table.groupby("benchmark", sort=False):
         by_model = {row.model: row for row in rows.itertuples()}
-        ours = [_our_cell(by_model.get(model), places[benchmark]) for model in models]
+        best = fixed(max(rows["mean"][rows["best"] == "best"], default=np.nan), places[benchmark])
+        ours = [_our_cell(by_model.get(model), places[benchmark], best) for model in models]
         of_runs = [distinct(rows["test_molecules"]), distinct(seeds_of[benchmark].astype(str))]
         columns.append(Column([benchmark, metric_heading(*rows[["metric", "unit"]].iloc[0]), *of_runs][:count], ours))
         papers = [_paper_cell(by_model.get(model)) for model in models]
@@ -103,9 +104,7 @@ def _scores(table: pd.DataFrame, task: Task, places: dict[str, int]) -> Grid:
     seeds = f"{most} seeds" if fewest == most else f"{fewest} to {most} seeds"
     scores = f"mean ± standard deviation over {seeds}" if most > 1 else "one seed"
     close = (table["best"] == "not distinguishable").any()
-    bold = (
-        ", and all that do not differ from it significantly (Holm; one seed is not enough to differ)" if close else ""
-    )
+    bold = ", and all that were tested against it and do not differ significantly (Holm)" if close else ""
     return Grid(f"Test scores, {task}: {scores}. In bold: the best of our scores{bold}.", columns)
 
 
@@ -136,13 +135,16 @@ def counted_seeds(rows: pd.DataFrame) -> pd.Series:
     return random if len(random) else rows["seeds"]
 
 
-def _our_cell(row: Any, decimals: int) -> Cell:
-    """Format mean and standard deviation; the mean alone for one seed and for a score that all seeds share."""
+def _our_cell(row: Any, decimals: int, best: str) -> Cell:
+    """Format mean and standard deviation; the mean alone for one seed and for a score that all seeds share.
+
+    best: the best mean; equal ones are bold, too.
+    """
     if row is None or np.isnan(row.mean):
         return Cell()
     mean = fixed(row.mean, decimals)
     has_spread = not np.isnan(row.std) and row.std > 0
-    return Cell(f"{mean} ± {row.std:.{decimals}f}" if has_spread else mean, bold=bool(row.best))
+    return Cell(f"{mean} ± {row.std:.{decimals}f}" if has_spread else mean, bold=bool(row.best) or mean == best)
 
 
 def _gain_cell(row: Any, other: str, decimals: int) -> Cell:

@@ -65,6 +65,11 @@ def pretrain(
         store = GraphStore(graphs)
         corpus = split_corpus(len(store), settings.validation_fraction, settings.seed)
         _require_batches(corpus, settings)
+        if settings.warmup == "linear" and settings.warmup_epochs >= settings.epochs:
+            say(
+                f"warning: warm-up takes {settings.warmup_epochs} epochs and training {settings.epochs}, so the learning rate "
+                "never falls; set warmup_epochs to less"
+            )
         torch.manual_seed(derive_seed(settings.seed, "weights"))
         model = ContrastiveModel(name, shape, settings).to(device)
         _check_own_code(model, store.batch(corpus.train[:CHECKED]), settings)

@@ -425,7 +425,7 @@ def test_all_that_does_not_differ_from_the_best_is_bold(tables):
     scores = {"RF": 0.9, "SVM": 0.88, "GCN": 0.5}
     _, markdown, _ = tables([run("bbbp", model, seed, test) for model, test in scores.items() for seed in (0, 1)])
     assert [cells(markdown, model) for model in scores] == [["**90.0**"], ["**88.0**"], ["50.0"]]
-    assert "In bold: the best of our scores, and all that do not differ from it significantly (Holm;" in markdown
+    assert "best of our scores, and all that were tested against it and do not differ significantly (Holm)" in markdown
 
 
 def test_benchmarks_of_one_name_are_never_merged(tables):

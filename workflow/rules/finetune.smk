@@ -177,7 +177,9 @@ rule baseline:
         **code_of("molclr.training.baselines"),
         task=task_of,
         model="{baseline}",
-        settings=settings.baselines.model_dump_json(),
+        settings=lambda wildcards: settings.baselines.model_dump_json(
+            include={"svm_training_limit" if is_svm(wildcards.baseline) else "trees"}
+        ),
         encoder=[],
     shell:
         "molclr baseline {input.molecules:q} --split {input.split:q}"
@@ -204,7 +206,7 @@ use rule baseline as frozen with:
         own_code=lambda wildcards: own_code(settings.encoder_of(wildcards.frozen)),
         task=task_of,
         model="{frozen}",
-        settings=settings.baselines.model_dump_json(),
+        settings=settings.baselines.model_dump_json(include={"svm_training_limit"}),
         encoder=lambda wildcards, input: [
             *("--encoder", input.encoder, "--graphs", input.graphs),
             *encoder_class(wildcards.frozen),

@@ -148,7 +148,7 @@ def _label(axes: Axes, panel: pd.DataFrame, known: pd.Series, metric: Metric) ->
 
 
 _SEED: dict[str, Any] = {"linestyle": "none", "marker": "o", "markersize": 3, "markerfacecolor": "white"}
-_SEED |= {"markeredgecolor": INK, "markeredgewidth": 0.6}
+_SEED |= {"markeredgecolor": INK, "markeredgewidth": 0.6, "clip_on": False, "in_layout": False}
 _DIAMOND: dict[str, Any] = {"ecolor": "0.5", "elinewidth": 0.8, "color": INK, "markersize": 3.5}
 
 

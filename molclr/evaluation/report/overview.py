@@ -184,6 +184,8 @@ def limits(results: Results) -> list[str]:
         for_each = ", counted once for each target of which they have a label," if settings.single_task else ""
         found.append(
             f"{among:,} of {tests:,} test molecules{for_each} are in the corpus of pre-training, without their labels."
+            if among
+            else "No test molecule is in the corpus of pre-training."
         )
     if not settings.encoder.released and (results.corpus_molecules or 0) < LARGE_CORPUS:
         found.append(
