@@ -55,12 +55,18 @@ def new_folder(path: str | os.PathLike[str], mark: str, replace: bool = False) -
         if not (target / mark).is_file():
             raise MolclrError(f"'{path}' exists and has no {mark}, so it is not replaced; choose another folder.")
         if not replace:
-            raise MolclrError(f"'{path}' exists; choose another folder, or replace it with --force.")
+            raise MolclrError(
+                f"'{path}' exists; choose another folder, or replace it with --force (in Python force=True)."
+            )
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary, old = (target.with_name(f".{target.name}.{secrets.token_hex(4)}") for _ in range(2))
     try:
         temporary.mkdir()
         yield temporary
+        if not replace and target.exists() and any(target.iterdir()):
+            target = target.with_name(f"{target.name}.{secrets.token_hex(4)}")
+            os.replace(temporary, target)
+            raise MolclrError(f"'{path}' was made meanwhile, so it is not replaced; the new folder is '{target}'.")
         if target.exists():
             os.replace(target, old)
         os.replace(temporary, target)

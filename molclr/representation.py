@@ -17,7 +17,7 @@ from molclr.model_names import DEFAULT_ENCODER, model_name
 from molclr.models.encoder import GraphEncoder
 from molclr.progress import called_from_python
 from molclr.training.checkpoint import load_encoder
-from molclr.training.device import usable_device
+from molclr.training.device import unchanged_torch, usable_device
 from molclr.training.embed_smiles import embed_smiles
 from molclr.training.encoder_files import encoder_file
 
@@ -51,7 +51,8 @@ class Encoder:
         user's encoder class, such as "my_package.gat:GAT", whose code is run; required for a file with such an encoder.
         Raises MolclrError if the file is missing or not an encoder, or if a released encoder cannot be downloaded.
         """
-        encoder, about = load_encoder(encoder_file(path_or_name), encoder_class=encoder_class)
+        with unchanged_torch():  # A module begins with random weights.
+            encoder, about = load_encoder(encoder_file(path_or_name), encoder_class=encoder_class)
         return cls(encoder, device, about["seen"])
 
     def __repr__(self) -> str:

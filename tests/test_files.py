@@ -4,6 +4,7 @@ import os
 
 import pytest
 
+from molclr.errors import MolclrError
 from molclr.files import new_folder
 
 MARK = "model.json"
@@ -25,6 +26,17 @@ def renew(folder):
 def test_a_folder_is_replaced(folder):
     renew(folder)
     assert (folder / MARK).read_text() == "new" and os.listdir(folder.parent) == ["model"]
+
+
+def test_what_was_made_meanwhile_is_not_replaced(tmp_path):
+    folder = tmp_path / "model"
+    message = r"model' was made meanwhile, .*; the new folder is '.*/model\.[0-9a-f]{8}'"
+    with pytest.raises(MolclrError, match=message), new_folder(folder, MARK) as temporary:
+        (temporary / MARK).write_text("new")
+        folder.mkdir()
+        (folder / MARK).write_text("of another program")
+    other, kept = sorted(tmp_path.iterdir(), key=lambda path: len(path.name), reverse=True)
+    assert (other / MARK).read_text() == "new" and (kept / MARK).read_text() == "of another program"
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, OSError])

@@ -110,6 +110,8 @@ def _complaint(words: list[str]) -> str:
 def _run(command: Command, words: list[str]) -> int:
     parser = command.parser()
     signal.signal(signal.SIGTERM, _terminate)
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as with nohup
+        signal.signal(signal.SIGHUP, _terminate)
     try:
         command.run(parser.checked(words))
     except BrokenPipeError:
@@ -124,5 +126,5 @@ def _run(command: Command, words: list[str]) -> int:
 
 
 def _terminate(*_: object) -> NoReturn:
-    """End as after Ctrl-C on SIGTERM, so that temporary files are deleted."""
+    """End as after Ctrl-C on SIGTERM and SIGHUP, so that temporary files are deleted."""
     raise KeyboardInterrupt

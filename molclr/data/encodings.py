@@ -44,6 +44,8 @@ def decompressed(path: Path, name: str, notes: list[str]) -> tuple[Open, Path]:
     for beginning, opener in COMPRESSIONS.items():
         if magic.startswith(beginning):
             return partial(opener, path, "rb"), inner.with_suffix("")
+    if magic.startswith(b"PK\x05\x06"):
+        raise MolclrError(f"'{name}' is an archive without files; name a table.")
     if not magic.startswith(b"PK\x03\x04"):
         return lambda: path.open("rb"), inner
     with _errors_of_archive(name), zipfile.ZipFile(path) as archive:

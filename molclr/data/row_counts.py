@@ -47,7 +47,7 @@ class RowCounts:
             if re.search("--decimal|thousands", example):
                 advice = ""
             elif " label " in example:
-                advice = " Classes are 0 and 1; name the columns with labels by --targets if this is not one of them."
+                advice = " Write numbers without units, and classes as 0 and 1, or name other columns with --targets."
             raise MolclrError(f"All rows of '{table}' are rejected, for example {example}.{advice}")
 
     def summary(self) -> dict[str, Any]:

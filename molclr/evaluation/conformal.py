@@ -23,9 +23,12 @@ def half_widths(labels: np.ndarray, predictions: np.ndarray) -> list[float]:
 
 
 def coverage(labels: np.ndarray, predictions: np.ndarray, widths: list[float]) -> list[float]:
-    """Compute the fraction of labels that lie in the interval of each target; NaN without labels. Shapes: see `half_widths`."""
+    """Compute the fraction of labels that lie in the interval of each target; NaN without labels or an interval.
+
+    Shapes: see `half_widths`.
+    """
     fractions = []
     for residuals, width in zip(np.abs(labels - predictions).T, widths, strict=True):
         known = residuals[~np.isnan(residuals)]
-        fractions.append(float(np.mean(known <= width)) if len(known) else math.nan)
+        fractions.append(float(np.mean(known <= width)) if len(known) and math.isfinite(width) else math.nan)
     return fractions

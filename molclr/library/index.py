@@ -94,7 +94,8 @@ def _why_made(index: Path, wanted: dict[str, Any]) -> str:
             found = json.loads(pa.ipc.open_file(file).schema.metadata[KEY])
     except (OSError, pa.ArrowInvalid, KeyError, TypeError, ValueError):
         raise MolclrError(
-            f"'{index}' is not an index of a library, so it is not replaced; name another file with --index."
+            f"'{index}' is not an index of a library, or damaged, so it is not replaced; delete it, or name another file with "
+            "--index."
         ) from None
     differing = [key for key, value in wanted.items() if found.get(key) != value]
     return " and ".join(REASONS.get(key, f"it was made with another version of {key}") for key in differing)

@@ -25,7 +25,7 @@ from molclr.evaluation.statistics import UNKNOWN, Difference, Predictions, adjus
 from molclr.evaluation.text import fixed, listed, with_unit
 from molclr.model_names import NETWORK
 from molclr.qsar.model_files import METRICS_FILE, MODEL_JSON, PREDICTIONS_FILE, REJECTED, REPORT, history_file
-from molclr.qsar.summary import few_labels, optimism
+from molclr.qsar.summary import few_labels, optimism, repeated, shown, without_intervals
 
 SECTIONS = {"verdict": "Verdict", "results": "Models", "predictions": "Test molecules", "data": "Data"}
 SECTIONS |= {"making": "How it was made"}
@@ -65,12 +65,13 @@ def write_model_page(folder: Path, smiles: Mapping[int, str]) -> None:
         "sections": SECTIONS,
         "headline": headline(metrics, gaps),
         "refit": refitted(metrics),
-        "cautions": few_labels(metrics),
+        "cautions": [*few_labels(metrics), *without_intervals(metrics), *repeated(metrics)],
         "metric": results.metric,
         "scored": with_unit(results.metric.label, results.unit),
         "rows": [_row(name, metrics, gaps) for name in metrics["models"]],
         "about": about,
         "metrics": metrics,
+        "shown": shown,
         "level": _percent(LEVEL),
         "confidence": _percent(metrics["confidence"]),
         "results": results,
@@ -136,7 +137,9 @@ def headline(metrics: Mapping[str, Any], gaps: Mapping[str, Difference]) -> str:
     """Return sentences: the chosen model and its test score, and how those of the other models differ from it."""
     chosen, label = metrics["chosen"], find_metric(metrics["metric"]).label
     found = metrics["models"][chosen]["test"][metrics["metric"]]
-    value = "no test score" if found["value"] is None else f"a test {label} of {found['value']:.3g}{_interval(found)}"
+    value = (
+        f"no test {label}" if found["value"] is None else f"a test {label} of {found['value']:.3g}{_interval(found)}"
+    )
     sentences = [f"{_subject(metrics)} has {value}."]
     others = [name for name in metrics["models"] if name != chosen]
     verdicts = {name: gap.verdict for name, gap in gaps.items() if _is_known(gap)}

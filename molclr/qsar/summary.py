@@ -27,7 +27,7 @@ def summary(metrics: dict[str, Any]) -> list[str]:
     for name, found in models.items():
         test = found["test"][metrics["metric"]]
         star = "* " if name == metrics["chosen"] else "  "
-        lines.append(f"{star}{name:16}{_shown(values[name]):>12}{_shown(test['value']):>10}   {_interval(test)}")
+        lines.append(f"{star}{name:16}{shown(values[name]):>12}{shown(test['value']):>10}   {_interval(test)}")
         lines += [f"    test score of '{target}' undefined: {why}" for target, why in test["undefined"].items()][:3]
     lines.append(_reason(metrics["metric"], metrics["chosen"], values))
     again, chosen = metrics.get("refit"), models[metrics["chosen"]]
@@ -60,6 +60,21 @@ def optimism(metrics: dict[str, Any]) -> list[str]:
     chosen += ["the model"] if len(metrics["models"]) > 1 else []
     were = "was" if chosen in (["the penalty"], ["the model"]) else "were"
     return [f"{listed(chosen)} {were} chosen on some of the molecules that it scores"] if chosen else []
+
+
+def without_intervals(metrics: dict[str, Any]) -> list[str]:
+    """Describe the targets for which the chosen model has no prediction interval."""
+    return _without_interval(metrics["models"][metrics["chosen"]], "validation ")
+
+
+def repeated(metrics: dict[str, Any]) -> list[str]:
+    """Say how many molecules are in several subsets or have conflicting labels."""
+    shared, conflicting = metrics["molecules_in_several_subsets"], metrics["molecules_with_conflicting_labels"]
+    found = {
+        "in several subsets, so test labels are partly known and scores say little about new molecules": shared,
+        "in several rows with conflicting labels of a target": conflicting,
+    }
+    return [f"{counted(n, 'molecule')} {'is' if n == 1 else 'are'} {what}" for what, n in found.items() if n]
 
 
 def _further(primary: str, found: dict[str, Any], before: str) -> list[str]:
@@ -128,13 +143,16 @@ def _half_widths(found: dict[str, Any]) -> list[float | None]:
 def _with_interval(scored: dict[str, Any]) -> str:
     """Format a score with its interval, if it has one."""
     interval = _interval(scored)
-    return _shown(scored["value"]) + (f" ({interval})" if interval != _shown(None) else "")
+    return shown(scored["value"]) + (f" ({interval})" if interval != shown(None) else "")
 
 
 def _interval(scored: dict[str, Any]) -> str:
     low, high = scored.get("interval") or (None, None)
-    return _shown(None) if low is None or high is None else f"{_shown(low)} to {_shown(high)}"
+    return shown(None) if low is None or high is None else f"{shown(low)} to {shown(high)}"
 
 
-def _shown(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"
+def shown(value: float | None) -> str:
+    """Format a score with three decimals, or with three digits if it is small; "-" if there is none."""
+    if value is None:
+        return "-"
+    return f"{value:.3g}" if 0 < abs(value) < 0.01 else f"{value:.3f}"

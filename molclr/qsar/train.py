@@ -77,6 +77,10 @@ def train(asked: TrainingRequest) -> dict[str, Any]:
         work.mkdir()
         graphs = work / "graphs.safetensors"
         whole, run, columns = _prepared(asked, folder, graphs)
+        noted = {
+            "molecules_in_several_subsets": len(whole.in_several_subsets),
+            "molecules_with_conflicting_labels": _report_conflicts(graphs.with_name("molecules.parquet")),
+        }
         data = _trainable(whole)
         whole_run, run = run, replace(run, targets=data.targets)
         if NETWORK in names:
@@ -87,7 +91,7 @@ def train(asked: TrainingRequest) -> dict[str, Any]:
         model = ModelFolder(
             folder, about | _training_set(data, inputs.counts[data.subsets["train"]]), recipe.encoder_class
         )
-        metrics = evaluate(model, data, run) | {"molecules_in_several_subsets": len(data.in_several_subsets)}
+        metrics = evaluate(model, data, run) | noted
         if asked.refit:
             guesses = refit(model, recipe, whole, whole_run, asked.split, inputs, graphs)
             about = model.about | _training_set(all_training(whole), inputs.counts)
@@ -112,11 +116,6 @@ def _prepared(asked: TrainingRequest, folder: Path, graphs: Path) -> tuple[Label
     with open_table(table, name_of(asked.table)) as raw:
         chosen = choose_columns(raw, **columns)
         words = class_words(chosen)
-    if conflicts := conflicting_labels(read_molecules(molecules)):
-        say(
-            f"warning: {counted(conflicts, 'molecule')} {'has' if conflicts == 1 else 'have'} conflicting labels: several rows "
-            "with different labels of a target; all of these rows are used"
-        )
     _split(asked, molecules, table, folder / SPLIT)
     featurize(molecules, graphs)
     fate = "only the refitted model predicts it, without a test score" if asked.refit else "it is not predicted"
@@ -128,6 +127,17 @@ def _prepared(asked: TrainingRequest, folder: Path, graphs: Path) -> tuple[Label
     about: dict[str, Any] = {"smiles_column": chosen.table.columns[chosen.columns.smiles]}
     known = {target: words[target] for target in data.targets if target in words}
     return data, run, about | ({CLASSES: known} if known and task == "classification" else {})
+
+
+def _report_conflicts(molecules: Path) -> int:
+    """Report and return the number of molecules with conflicting labels."""
+    conflicts = conflicting_labels(read_molecules(molecules))
+    if conflicts:
+        say(
+            f"warning: {counted(conflicts, 'molecule')} {'has' if conflicts == 1 else 'have'} conflicting labels: several rows "
+            "with different labels of a target; all of these rows are used"
+        )
+    return conflicts
 
 
 def class_words(chosen: ChosenColumns) -> dict[str, list[str]]:

@@ -36,7 +36,7 @@ def prepare(settings: Compute) -> torch.device:
 
 @contextlib.contextmanager
 def unchanged_torch() -> Iterator[None]:
-    """Context manager or decorator that restores on exit what `prepare` sets, for calls from a Python program.
+    """Context manager or decorator that restores on exit what `prepare` sets and the random state, for calls from a program.
 
     The settings concern the whole process, so calls in several threads at once may restore them in the wrong order.
     """
@@ -47,6 +47,7 @@ def unchanged_torch() -> Iterator[None]:
     )
     fills = torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
     gpu = torch.cuda.current_device() if torch.cuda.is_initialized() else 0
+    random, random_on_gpu = torch.get_rng_state(), torch.cuda.get_rng_state() if torch.cuda.is_initialized() else None
     try:
         yield
     finally:
@@ -59,6 +60,9 @@ def unchanged_torch() -> Iterator[None]:
             os.environ.pop(WORKSPACE, None)
         if torch.cuda.is_initialized():
             torch.cuda.set_device(gpu)
+        torch.set_rng_state(random)
+        if random_on_gpu is not None:
+            torch.cuda.set_rng_state(random_on_gpu)
 
 
 def usable_device(name: str | torch.device) -> torch.device:

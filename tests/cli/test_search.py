@@ -138,7 +138,7 @@ def test_the_library_is_indexed_once(library, encoder, tmp_path, capsys, monkeyp
 def test_an_index_is_no_other_file(search, tmp_path, capsys):
     (tmp_path / "notes.txt").write_text("precious")
     assert search("CCO", "--index", tmp_path / "notes.txt") == 1
-    assert "notes.txt' is not an index of a library, so it is not replaced" in capsys.readouterr().err
+    assert "notes.txt' is not an index of a library, or damaged, so it is not replaced" in capsys.readouterr().err
     assert (tmp_path / "notes.txt").read_text() == "precious"
 
 

@@ -43,6 +43,7 @@ def page(tmp_path, monkeypatch):
         metrics = {"metric": "rmse", "chosen": "svm", "confidence": 0.95, "models": models, "scale": scales}
         metrics |= {"molecules": {"train": 80, "valid": 8, "test": 8}, "test_labels": dict.fromkeys(scales, 8)}
         metrics |= {"test_labels_of_rarer_class": None, "mean_over_targets_in": "units" if len(scales) > 1 else None}
+        metrics |= {"molecules_in_several_subsets": 0, "molecules_with_conflicting_labels": 2}
         (tmp_path / "metrics.json").write_text(json.dumps(metrics | more))
         about = {"table": "mine.csv", "split": "scaffold", "encoder": "molclr-gin", "networks": 1}
         (tmp_path / "model.json").write_text(json.dumps(about | {"settings": {"epochs": 7}, "baselines": {}}))
@@ -67,7 +68,8 @@ def test_it_says_which_model_was_chosen_and_how_the_others_differ(page):
     assert "RDKit cannot parse it" in text and "Largest errors of svm" in text
     assert "Test labels in 90 % intervals" in text and "Intervals have a level of 95 % and cover the choice of" in text
     assert "fewer than 10 test labels of &#39;logS&#39; (8)" in text and "refit" not in text
-    assert "mean over the targets" not in text
+    assert "mean over the targets" not in text and "several subsets" not in text
+    assert "Caution: 2 molecules are in several rows with conflicting labels of a target." in text
 
 
 def test_differences_of_several_targets_are_in_the_unit_of_the_scores(page):
@@ -106,7 +108,7 @@ def test_what_the_molecules_do_not_show_is_not_said():
     unknown = dict.fromkeys(("svm", "network"), statistics.UNKNOWN)
     for gaps in (unknown, {}):
         assert headline(metrics, gaps) == (
-            "The validation molecules give no score to choose a model by. The first model, rf, has no test score. "
+            "The validation molecules give no score to choose a model by. The first model, rf, has no test RMSE. "
             "The test molecules do not allow a comparison with svm and network."
         )
     alone = {**metrics, "models": {"rf": {"validation": scored(1.0), "test": scored(2.0)}}}

@@ -26,6 +26,7 @@ from molclr.models.encoders import make_encoder
 from molclr.qsar.domain import similarity_to
 from molclr.qsar.model_folder import ModelFolder
 from molclr.qsar.predict import prediction_columns
+from molclr.qsar.summary import shown
 from molclr.training.checkpoint import copy_weights, save_encoder
 from molclr.training.forest import fit_forest, predict_trees
 from molclr.training.kernels import Features, log_counts
@@ -386,6 +387,9 @@ def test_molecules_in_several_subsets_are_counted(tmp_path, capsys):
         assert told in capsys.readouterr().err
         metrics = json.loads((tmp_path / folder / "metrics.json").read_text())
         assert metrics["molecules_in_several_subsets"] == count
+        page = (tmp_path / folder / "report.html").read_text()
+        assert f"Caution: {count} molecule" in page and "so test labels are partly known" in page
+        assert metrics["molecules_with_conflicting_labels"] == count - 1
 
 
 def test_conflicting_labels_are_counted(tmp_path, capsys):
@@ -498,8 +502,8 @@ def test_without_a_validation_score_no_model_is_praised(tmp_path, capsys):
     page = (tmp_path / "model" / "report.html").read_text()
     (said,) = re.findall(r'<p class="headline">(.*?)</p>', page)
     assert said == (
-        "The validation molecules give no score to choose a model by. The first model, network, has no test score. The test "
-        "molecules do not allow a comparison with rf, svm and tanimoto."
+        "The validation molecules give no score to choose a model by. The first model, network, has no test ROC-AUC. The "
+        "test molecules do not allow a comparison with rf, svm and tanimoto."
     )
     table = page.split('id="results-table"')[1].split("</table>")[0]
     assert table.count(">undefined<") == 3 and "nan" not in table.lower()
@@ -556,6 +560,17 @@ def test_equal_labels_are_predicted(molecules, task):
     features = Features(log_counts(csr_matrix(counts)))
     machine = fit_svm(features, labels, task, [1.0])
     assert (predict_svm(machine, features, features, task) == 1).all()
+
+
+def test_labels_without_an_interval_are_not_covered_by_it():
+    assert np.isnan(coverage(np.zeros((3, 1)), np.ones((3, 1)), [np.inf])).all()
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(None, "-"), (2.5, "2.500"), (0.045, "0.045"), (2.7e-9, "2.7e-09"), (0.0, "0.000")]
+)
+def test_a_small_score_is_not_shown_as_zero(value, text):
+    assert shown(value) == text
 
 
 def test_a_conformal_interval_covers_what_it_says():

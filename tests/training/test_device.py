@@ -93,11 +93,13 @@ def test_what_is_set_for_the_process_is_restored(monkeypatch):
         fills = torch.utils.deterministic.fill_uninitialized_memory
         deterministic = torch.are_deterministic_algorithms_enabled()
         warns = torch.is_deterministic_algorithms_warn_only_enabled()
-        return torch.get_num_threads(), deterministic, warns, fills, os.environ.get("CUBLAS_WORKSPACE_CONFIG")
+        random = torch.get_rng_state().sum().item()
+        return torch.get_num_threads(), deterministic, warns, fills, os.environ.get("CUBLAS_WORKSPACE_CONFIG"), random
 
     before = state()
     with pytest.raises(ValueError, match="x"), unchanged_torch():
         prepare(Compute(threads=3))
+        torch.manual_seed(7)
         assert all(now != then for now, then in zip(state(), before, strict=True))
         raise ValueError("x")
     assert state() == before

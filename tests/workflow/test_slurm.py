@@ -91,7 +91,7 @@ def test_every_job_but_the_smallest_is_one_of_slurm(submitted):
         ),
         "rule_finetune_wildcards_freesolv_GCN_0",
         "rule_baseline_wildcards_freesolv_RF_0",
-        *(f"rule_frozen_wildcards_{benchmark}_MolCLR_GIN__ECFP_0" for benchmark in ("bbbp", "freesolv")),
+        *(f"rule_frozen_wildcards_{benchmark}_SVM_MolCLR_GIN_ECFP_0" for benchmark in ("bbbp", "freesolv")),
         "rule_embed_wildcards_gin",
         *(f"rule_embed_benchmark_wildcards_gin_{benchmark}" for benchmark in ("bbbp", "freesolv")),
         "rule_maps_wildcards_gin",
