@@ -11,6 +11,8 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+import pytest
+
 from molclr.chem.fingerprints import ecfp4_counts
 from molclr.chem.graphs import molecular_graphs
 from molclr.chem.scaffold import scaffold_smiles
@@ -108,6 +110,7 @@ def try_out(smiles: list[str]) -> Counter[str]:
     return Counter(kinds)
 
 
+@pytest.mark.slow
 def test_nothing_that_is_written_ends_the_work():
     seed = int(f"{datetime.date.today():%Y%m%d}")
     print(f"seed {seed}")  # shown if this fails

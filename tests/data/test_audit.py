@@ -86,6 +86,7 @@ def test_undefined_stereochemistry():
     assert undefined_stereo(["CC(O)F", "FC=CF", "C[C@H](O)C(F)Cl"]) == 3
 
 
+@pytest.mark.slow
 def test_one_row_per_benchmark_for_any_number_of_processes(files, tmp_path):
     benchmarks = [files(CLASSES, "one"), files("smiles,y\nC,1.5\nCC,2.5\nCCC,\n", "two")]
     for processes in (1, 2):

@@ -212,6 +212,7 @@ def test_first_rows_of_many_parts():
         assert seen.of(smiles, rows).tolist() == expected
 
 
+@pytest.mark.slow
 def test_the_number_of_processes_does_not_show(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "ROWS_PER_PART", 50)
     written = []

@@ -37,6 +37,7 @@ def train(table, folder, *more):
     return ModelFolder.read(folder), json.loads((folder / "metrics.json").read_text())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["svm", "rf", "network"])
 def test_the_final_model_knows_all_molecules_and_its_score_is_that_of_before(table, tmp_path, model):
     quick = ["--model", model, "--epochs", "1", "--seeds", "2"]
