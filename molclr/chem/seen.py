@@ -16,6 +16,9 @@ _ATOMS = re.compile(r"\[\d*(?P<bracket>[A-Z][a-z]?|[a-z][a-z]?)[^]]*\]|(?P<plain
 _CHARGE = re.compile(r"\[[^]]*[+-]\d*(?::\d+)?\]")
 
 
+CHARGE, STEREOCENTRE, DIRECTIONS = "a charge", "a stereocentre", "a double bond with directions"
+
+
 class Seen(NamedTuple):
     """The features that occur in a corpus.
 
@@ -30,15 +33,21 @@ class Seen(NamedTuple):
 
     def lacks(self, smiles: str, explicit_hydrogens: bool = False) -> list[str]:
         """List the features of a molecule, given by its canonical SMILES, that do not occur in the corpus."""
-        elements = elements_of(smiles) | ({"H"} if explicit_hydrogens else set())
-        lacking = [f"the element {symbol}" for symbol in sorted(elements.difference(self.elements))]
-        if self.charges is False and _CHARGE.search(smiles):
-            lacking.append("a charge")
-        if not self.chirality and "@" in smiles:
-            lacking.append("a stereocentre")
-        if not self.bond_directions and ("/" in smiles or "\\" in smiles):
-            lacking.append("a double bond with directions")
-        return lacking
+        known = {f"the element {symbol}" for symbol in self.elements}
+        known |= {CHARGE} if self.charges is not False else set()
+        known |= {STEREOCENTRE} if self.chirality else set()
+        known |= {DIRECTIONS} if self.bond_directions else set()
+        given = features_of(smiles) | ({"the element H"} if explicit_hydrogens else set())
+        others = [feature for feature in (CHARGE, STEREOCENTRE, DIRECTIONS) if feature in given - known]
+        return [*sorted(given - known - {*others}), *others]
+
+
+def features_of(smiles: str) -> set[str]:
+    """Return the features of a molecule, given by its canonical SMILES: its elements, charges, stereocentres, bond directions."""
+    features = {f"the element {symbol}" for symbol in elements_of(smiles)}
+    features |= {CHARGE} if _CHARGE.search(smiles) else set()
+    features |= {STEREOCENTRE} if "@" in smiles else set()
+    return features | ({DIRECTIONS} if "/" in smiles or "\\" in smiles else set())
 
 
 def elements_of(smiles: str) -> set[str]:

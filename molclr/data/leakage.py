@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from rdkit import Chem
 
 from molclr.chem.scaffold import scaffold_smiles
+from molclr.chem.seen import features_of
 from molclr.chem.smiles import read_molecule
 from molclr.config import Exclusion
 from molclr.data.molecules import MOLECULES_PER_PART, BenchmarkFiles, Rejection, open_molecules, read_molecules
@@ -38,13 +39,16 @@ class ComparedMolecule(NamedTuple):
     """Canonical SMILES without stereochemistry and isotopes."""
     scaffold: str
     """Bemis-Murcko scaffold; empty if there is no ring."""
+    features: frozenset[str]
+    """See `features_of`."""
 
 
 class Keys(NamedTuple):
-    """The keys of a set of molecules, without empty scaffolds; see `ComparedMolecule`."""
+    """The keys and features of a set of molecules, without empty scaffolds; see `ComparedMolecule`."""
 
     molecules: frozenset[str]
     scaffolds: frozenset[str]
+    features: frozenset[str]
 
     def shared_with(self, molecule: ComparedMolecule) -> tuple[bool, bool]:
         """Return whether the molecule itself and whether its scaffold is among the keys."""
@@ -56,8 +60,9 @@ def measure_leakage(
 ) -> None:
     """Count the test molecules of each benchmark that occur in the corpus, a molecule table, and list them (CSV).
 
-    `output` has one row per benchmark: test_molecules, in_corpus (the molecule itself), scaffold_in_corpus, and acyclic (test
-    molecules without a scaffold). `leaked` has benchmark,row,smiles,in_corpus,scaffold_in_corpus.
+    `output` has one row per benchmark: test_molecules, in_corpus (the molecule itself), scaffold_in_corpus, acyclic (test
+    molecules without a scaffold), and unseen_features (those with an element, a charge, a stereocentre or bond directions that no
+    molecule of the corpus has). `leaked` has benchmark,row,smiles,in_corpus,scaffold_in_corpus.
     """
     tests = {files.name: read_tests(files) for files in benchmarks}
     found = _keys_in(corpus, keys_of(chain.from_iterable(tests.values())), processes)
@@ -80,6 +85,7 @@ def _overlap(name: str, molecules: Sequence[ComparedMolecule], found: Keys) -> d
         "in_corpus": sum(itself for itself, _ in shared),
         "scaffold_in_corpus": sum(scaffold for _, scaffold in shared),
         "acyclic": sum(not one.scaffold for one in molecules),
+        "unseen_features": sum(not one.features <= found.features for one in molecules),
     }
 
 
@@ -139,13 +145,14 @@ def compared(smiles: str, row: int = -1) -> ComparedMolecule:
         for atom in molecule.GetAtoms():
             atom.SetIsotope(0)
         molecule = Chem.RemoveHs(molecule)  # Deuterium was an explicit atom.
-    return ComparedMolecule(row, smiles, Chem.MolToSmiles(molecule, isomericSmiles=False), scaffold)
+    flat = Chem.MolToSmiles(molecule, isomericSmiles=False)
+    return ComparedMolecule(row, smiles, flat, scaffold, frozenset(features_of(smiles)))
 
 
 def keys_of(molecules: Iterable[ComparedMolecule]) -> Keys:
-    """Collect the keys of molecules. Acyclic molecules have no scaffold in common."""
-    flat, scaffolds = zip(*((one.flat, one.scaffold) for one in molecules), strict=True)
-    return Keys(frozenset(flat), frozenset(scaffolds) - {""})
+    """Collect the keys and features of molecules. Acyclic molecules have no scaffold in common."""
+    flat, scaffolds, features = zip(*((one.flat, one.scaffold, one.features) for one in molecules), strict=True)
+    return Keys(frozenset(flat), frozenset(scaffolds) - {""}, frozenset().union(*features))
 
 
 def _scan(corpus: Path, work: Callable[[list[str]], Result], label: str, processes: int) -> Iterator[Result]:
@@ -157,19 +164,16 @@ def _scan(corpus: Path, work: Callable[[list[str]], Result], label: str, process
 
 
 def _keys_in(corpus: Path, wanted: Keys, processes: int) -> Keys:
-    """Find the keys in `wanted` that molecules of the corpus have."""
-    molecules: set[str] = set()
-    scaffolds: set[str] = set()
+    """Find the keys and features in `wanted` that molecules of the corpus have."""
+    found = Keys(frozenset(), frozenset(), frozenset())
     for part in _scan(corpus, partial(_found, wanted=wanted), "leakage", processes):
-        molecules |= part.molecules
-        scaffolds |= part.scaffolds
-    return Keys(frozenset(molecules), frozenset(scaffolds))
+        found = Keys(*(ours | theirs for ours, theirs in zip(found, part, strict=True)))
+    return found
 
 
 def _found(smiles: list[str], wanted: Keys) -> Keys:
-    """Find the keys in `wanted` that these molecules have."""
-    found = keys_of(map(compared, smiles))
-    return Keys(found.molecules & wanted.molecules, found.scaffolds & wanted.scaffolds)
+    """Find the keys and features in `wanted` that these molecules have."""
+    return Keys(*(ours & theirs for ours, theirs in zip(keys_of(map(compared, smiles)), wanted, strict=True)))
 
 
 def _reasons(smiles: list[str], wanted: Keys) -> list[str]:

@@ -127,10 +127,14 @@ def _pretraining(encoders: list[str], settings: Config) -> str:
     if settings.encoder.released:
         return f"The encoder is {settings.encoder.released}, released by the authors of the paper."
     molecules = f"{settings.corpus.molecules:,}" if settings.corpus.molecules else "all"
+    held_out = f"{100 * settings.pretrain.validation_fraction:g} %"
     epochs = counted(settings.pretrain.epochs, "epoch")
     given, corpus = settings.pretrain, settings.corpus.name
     were = "was" if len(encoders) == 1 else "were"
-    sentence = f"{listed(encoders)} {were} pre-trained without labels on {molecules} molecules of {corpus} for {epochs}"
+    sentence = (
+        f"{listed(encoders)} {were} pre-trained without labels on {molecules} molecules of {corpus}, of which {held_out} were "
+        f"held out, for {epochs}"
+    )
     ways = []
     if given.loss != Pretrain.model_fields["loss"].default:
         ways.append(f"with the loss {given.loss}")
@@ -187,6 +191,11 @@ def limits(results: Results) -> list[str]:
             if among
             else "No test molecule is in the corpus of pre-training."
         )
+        if unseen := leakage["unseen_features"].sum():
+            found.append(
+                f"{unseen:,} of {tests:,} test molecules{for_each} have an element, a charge, a stereocentre or bond directions "
+                "that no molecule of the corpus has, so their representation is less reliable."
+            )
     if not settings.encoder.released and (results.corpus_molecules or 0) < LARGE_CORPUS:
         found.append(
             "The paper pre-trained on 10 million molecules and searched settings for each benchmark, so its values are not the "

@@ -29,6 +29,7 @@ COLUMNS = [
 def write_run_page(results: Results, output: str | PathLike[str]) -> None:
     """Write the page of a run of the workflow."""
     structures, rows = Structures(), result_rows(results.table)
+    has_paper = any(row.paper.text for row in rows)
     sections = {"verdict": "Verdict", "results": "Results", "benchmarks": "Benchmarks"}
     encoders = [part for name in results.encoders if (part := representation_part(name, results, structures))]
     histories = results.of_encoders("pretrain/{}/history.csv")
@@ -41,7 +42,8 @@ def write_run_page(results: Results, output: str | PathLike[str]) -> None:
         "done": what_was_done(results),
         "limits": limits(results),
         "confidence": f"{100 * CONFIDENCE:.0f} %",
-        "columns": COLUMNS,
+        "columns": COLUMNS if has_paper else COLUMNS[:-1],
+        "has_paper": has_paper,
         "rows": rows,
         "meanings": meanings(rows),
         "benchmarks": [benchmark_part(one, structures) for one in results.benchmarks],

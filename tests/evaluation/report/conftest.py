@@ -97,7 +97,14 @@ def made(tmp_path_factory):
         patch.setattr(statistics, "RESAMPLES", 200)
         write_tables(metrics, results / "tables", settings)
     gather_predictions(metrics, results / "tables/predictions.csv.gz")
-    leakage = {"benchmark": "bbbp", "test_molecules": 24, "in_corpus": 3, "scaffold_in_corpus": 5, "acyclic": 1}
+    leakage = {
+        "benchmark": "bbbp",
+        "test_molecules": 24,
+        "in_corpus": 3,
+        "scaffold_in_corpus": 5,
+        "acyclic": 1,
+        "unseen_features": 7,
+    }
     write_rows(results / "tables/leakage.csv", [leakage])
     write_audit(files, results / "tables/datasets.csv")
     write_representation(results)

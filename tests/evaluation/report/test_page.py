@@ -38,7 +38,7 @@ def test_the_answer_comes_first_and_the_versions_last(text):
     assert re.findall(r'<a href="#(\w+)">', text.split("</nav>")[0]) == SECTIONS
     first = text[text.index('id="verdict"') : text.index('id="results"')]
     assert "Pre-training" in first and "the best baseline" in first
-    assert "3 of 24 test molecules are in the corpus" in first
+    assert "3 of 24 test molecules are in the corpus" in first and "7 of 24 test molecules have an element, a" in first
 
 
 def test_it_is_one_file_that_asks_for_nothing(page, text):
@@ -87,7 +87,10 @@ def test_a_score_that_all_seeds_share_has_no_spread(made):
 
 
 def test_it_says_what_was_done_and_how_far_to_trust_it(made):
-    assert "pre-trained without labels on all molecules of zinc for 50 epochs" in what_was_done(made)
+    assert (
+        "pre-trained without labels on all molecules of zinc, of which 5 % were held out, for 50 epochs"
+        in what_was_done(made)
+    )
     assert "RF, GIN and MolCLR_GIN were trained on BBBP and FreeSolv with 2 seeds each" in what_was_done(made)
     assert limits(made)[0].startswith("2 seeds of one split")
 
@@ -119,7 +122,7 @@ def test_test_molecules_in_the_corpus_are_counted_for_each_target_if_each_has_a_
 
 def test_splits_augmentations_and_losses_of_ones_own_are_in_the_sentences(made):
     assert what_was_done(made).startswith(
-        "GIN was pre-trained without labels on all molecules of zinc for 50 epochs. RF,"
+        "GIN was pre-trained without labels on all molecules of zinc, of which 5 % were held out, for 50 epochs. RF,"
     )
     assert what_was_done(made).endswith("Split: scaffold.")
     own = {"table": "mine.csv", "task": "regression", "metric": "rmse", "targets": ["y"], "name": "FreeSolv"}
