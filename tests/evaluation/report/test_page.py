@@ -197,6 +197,16 @@ def test_a_run_without_data_logs_and_embeddings_shows_what_it_has(made, tmp_path
     assert "Not known here" in text and "Largest errors" not in text
 
 
+def test_without_values_of_the_paper_there_is_no_column_for_them(made, text, tmp_path):
+    assert '<button type="button">Paper</button>' in text
+    (tmp_path / "tables").symlink_to(made.folder / "tables")
+    results = Results(tmp_path)
+    results.__dict__["table"] = made.table.assign(paper_mean="", paper_std="", paper_check="")
+    write_run_page(results, tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text()
+    assert '<button type="button">Paper</button>' not in page and "values are of other settings" not in page
+
+
 def map_of(made, name="bbbp", of=1):
     benchmark = next(one for one in made.benchmarks if one.key == name)
     return benchmark_map(benchmark, made, made.folder / "maps/gin/bbbp.csv", Structures(), of)
