@@ -63,7 +63,7 @@ def new_folder(path: str | os.PathLike[str], mark: str, replace: bool = False) -
     try:
         temporary.mkdir()
         yield temporary
-        if not replace and target.exists() and any(target.iterdir()):
+        if not replace and target.exists() and not (target.is_dir() and not any(target.iterdir())):
             target = target.with_name(f"{target.name}.{secrets.token_hex(4)}")
             os.replace(temporary, target)
             raise MolclrError(f"'{path}' was made meanwhile, so it is not replaced; the new folder is '{target}'.")

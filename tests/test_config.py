@@ -268,7 +268,21 @@ def test_a_repeated_key_is_an_error(tmp_path, text, key, line):
         require_unique_keys(tmp_path / "run.yaml")
     with pytest.raises(MolclrError, match=message):
         parse_settings(Pretrain, str(tmp_path / "run.yaml"))
-    (tmp_path / "run.yaml").write_text("a: &x {b: 1}\nc: {<<: *x, b: 2}")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: &x {b: 1}\nc: {<<: *x, b: 2}",
+        "b: &b {a: 1}\np:\n  q: &x\n    <<: *b\n    a: 2\nw:\n  <<: *x",
+        "a: &x {c: 1}\nb: &y {d: 2}\ne:\n  <<: *x\n  <<: *y",
+        "1: a\n'1': b",
+        "",
+        "[1, {a: 1}, {a: 2}]",
+    ],
+)
+def test_keys_that_are_not_repeated(tmp_path, text):
+    (tmp_path / "run.yaml").write_text(text)
     require_unique_keys(tmp_path / "run.yaml")
 
 

@@ -16,22 +16,41 @@ SUFFIXES_OF_SECTIONS = (".yaml", ".yml")
 """File suffixes by which the command line recognizes the path of a section."""
 
 
-class _UniqueKeys(yaml.SafeLoader):
-    """Loader of YAML that rejects a repeated key, of which others keep the last."""
+def _load(text: str) -> Any:
+    """Read YAML. Raises MolclrError for a repeated key, of which other readers keep the last, and yaml.YAMLError."""
+    loader = yaml.SafeLoader(text)
+    try:
+        root = loader.get_single_node()
+        if root is None:
+            return None
+        _check_keys(root, set())
+        return loader.construct_document(root)
+    finally:
+        loader.dispose()
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        given = set[str]()
-        for key in [key for key, _ in node.value if isinstance(key, yaml.ScalarNode)]:
-            if key.value in given:
+
+def _check_keys(node: yaml.Node, visited: set[int]) -> None:
+    """Raise MolclrError if a mapping in a tree of YAML has a key twice. visited: nodes that were checked, such as anchors."""
+    if id(node) in visited or not isinstance(node, yaml.CollectionNode):
+        return
+    visited.add(id(node))
+    if isinstance(node, yaml.MappingNode):
+        given = set[tuple[str, str]]()
+        for key, value in node.value:
+            known = (key.tag, str(key.value))
+            if known in given and not known[0].endswith(":merge"):
                 raise MolclrError(f"the key '{key.value}' in line {key.start_mark.line + 1} is already given above")
-            given.add(key.value)
-        return super().construct_mapping(node, deep)
+            given.add(known)
+            _check_keys(value, visited)
+    else:
+        for value in node.value:
+            _check_keys(value, visited)
 
 
 def require_unique_keys(path: Path) -> None:
     """Raise MolclrError if a YAML file has a key twice in one mapping. Other errors are left to its reader."""
     try:
-        yaml.load(path.read_text(encoding="utf-8"), _UniqueKeys)
+        _load(path.read_text(encoding="utf-8"))
     except MolclrError as error:
         raise MolclrError(f"{path}: {error}; remove one of them.") from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError):
@@ -71,7 +90,7 @@ def parse_settings(section: type[AnySection], text: str, option: str = "--settin
             raise MolclrError(f"{option}: the file '{text}' does not exist; correct the path.")
         source, text = text, path.read_text()
     try:
-        values = yaml.load(text, _UniqueKeys)
+        values = _load(text)
     except MolclrError as error:
         raise MolclrError(f"{source}: {error}; remove one of them.") from None
     except yaml.YAMLError:

@@ -182,7 +182,7 @@ def alone_in(folder: Path) -> Iterator[None]:
 
 
 class Interruption:
-    """Context that defers SIGTERM and Ctrl-C, so that a checkpoint can be written between two steps.
+    """Context that defers SIGTERM, SIGHUP and Ctrl-C, so that a checkpoint can be written between two steps.
 
     A received signal raises KeyboardInterrupt at the end of the context, and a second Ctrl-C raises it at once. A second SIGTERM
     does not, because a process may receive one from the scheduler and another from its launcher.
@@ -194,7 +194,9 @@ class Interruption:
     def __enter__(self) -> "Interruption":
         self.before = {}
         if threading.current_thread() is threading.main_thread():  # Other threads cannot handle signals.
-            self.before = {number: signal.signal(number, self._note) for number in (signal.SIGTERM, signal.SIGINT)}
+            heard = [signal.SIGTERM, signal.SIGINT]
+            heard += [] if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN else [signal.SIGHUP]  # ignored with nohup
+            self.before = {number: signal.signal(number, self._note) for number in heard}
         return self
 
     def _note(self, number: int, frame: FrameType | None) -> None:

@@ -97,7 +97,7 @@ def test_the_command_ends_in_the_same_bytes_after_a_termination(undisturbed, cor
     assert results_of(tmp_path) == results_of(undisturbed)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 @pytest.mark.parametrize("step", [4, 8])  # 8: the last of the epoch
 def test_a_signal_ends_the_run_after_the_step_with_a_checkpoint(
     undisturbed, corpus, tmp_path, monkeypatch, number, step
