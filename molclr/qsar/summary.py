@@ -14,7 +14,7 @@ from molclr.progress import counted
 from molclr.qsar.assess import choose_model
 
 FEW_LABELS, TARGETS_TOLD = 10, 3
-"""The fewest test labels, of each class, of which a score means something, and the most targets that are named in a line."""
+"""Test labels, of each class, below which a score is unreliable; and the largest number of targets that a line names."""
 
 
 def summary(metrics: dict[str, Any]) -> list[str]:
@@ -82,12 +82,12 @@ def _further(primary: str, found: dict[str, Any], before: str) -> list[str]:
 
     before: how the line on intervals begins.
     """
-    shown = [
+    others = [
         f"{find_metric(name).label} {_with_interval(scored)}"
         for name, scored in found["test"].items()
         if name != primary and scored["value"] is not None
     ]
-    lines = [f"  test: {', '.join(shown)}"] if shown else []
+    lines = [f"  test: {', '.join(others)}"] if others else []
     covered = [interval["coverage_of_test"] for interval in found.get("prediction_interval", {}).values()]
     known = [fraction for fraction in covered if fraction is not None]
     if known and None not in _half_widths(found):
